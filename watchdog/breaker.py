@@ -1,0 +1,31 @@
+"""The scheduler's circuit breaker: when it will trip if every run from now on fails."""
+
+from datetime import datetime, timedelta
+
+from watchdog.model import Breaker, CronSchedule, Job
+from watchdog.schedule import next_fire
+
+
+def trips_at(job: Job) -> datetime | None:
+    """The end of the run that makes the last allowed error; None if nothing is planned or there is no breaker.
+
+    Assumes that runs keep failing as fast as the last one did and that nothing else holds the slot.
+    """
+    if job.breaker is None or job.next_run_at is None:
+        return None
+    duration = job.last_run.duration if job.last_run and job.last_run.duration else timedelta()
+    fire: datetime = job.next_run_at
+    for errors in range(job.consecutive_errors + 1, job.breaker.limit):
+        retry = _after_error(job, job.breaker, errors, fire + duration)
+        if retry is None:
+            return None
+        fire = retry
+    return fire + duration
+
+
+def _after_error(job: Job, breaker: Breaker, errors: int, ended: datetime) -> datetime | None:
+    retry = ended + breaker.backoff[min(errors, len(breaker.backoff)) - 1]
+    if breaker.cron_may_come_sooner and isinstance(job.schedule, CronSchedule):
+        natural = next_fire(job.schedule, ended)
+        return min(natural, retry) if natural else retry
+    return retry

@@ -1,0 +1,26 @@
+"""How a detector says what it found about a job."""
+
+from datetime import datetime
+
+from watchdog.instants import say
+from watchdog.model import Cause, Finding, Job, Kind, Severity, Snapshot
+
+
+def about(
+    snapshot: Snapshot,
+    job: Job,
+    kind: Kind,
+    severity: Severity,
+    since: datetime | None,
+    summary: str,
+    caused_by: Cause | None = None,
+    **evidence: object,
+) -> Finding:
+    """A finding about one job. Evidence that is not known is left out."""
+    known = {name: value for name, value in evidence.items() if value is not None}
+    return Finding(snapshot.source, kind, severity, job.id, job.name, since, summary, known, caused_by)
+
+
+def last_ran(job: Job) -> str:
+    """`has not run since …` or `has never run`."""
+    return f"has not run since {say(job.last_started_at)}" if job.last_started_at else "has never run"

@@ -1,0 +1,42 @@
+"""`long_run`: a run takes far longer than that job's runs do, and is not yet wedged."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from watchdog.detectors.about import about
+from watchdog.durations import say_duration
+from watchdog.instants import say
+from watchdog.model import Finding, Job, Kind, Severity, Snapshot
+from watchdog.moment import Moment
+from watchdog.settings import Detect, LongRun
+
+
+def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+    """One finding for each run in flight that is longer than the floor and than so many times the last one."""
+    for job in snapshot.jobs:
+        if job.in_flight_since is None:
+            continue
+        limit = _limit(job, settings.of(job).long_run)
+        if now.reached(job.in_flight_since + limit):
+            yield about(
+                snapshot,
+                job,
+                Kind.LONG_RUN,
+                Severity.WARNING,
+                job.in_flight_since + limit,
+                f"{job.name} has been running since {say(job.in_flight_since)}, {_usual(job)}; "
+                "until it ends nothing else can run",
+                in_flight_since=job.in_flight_since,
+                limit=limit,
+                last_duration=job.last_run.duration if job.last_run else None,
+            )
+
+
+def _limit(job: Job, rule: LongRun) -> timedelta:
+    usual = job.last_run.duration if job.last_run else None
+    return max(rule.floor, usual * rule.factor) if usual else rule.floor
+
+
+def _usual(job: Job) -> str:
+    usual = job.last_run.duration if job.last_run else None
+    return f"its last run took {say_duration(usual)}" if usual else "and no run of it has been recorded yet"

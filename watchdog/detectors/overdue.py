@@ -1,0 +1,43 @@
+"""`overdue`: a planned job is past the second fire after the one that was due, and is not itself in flight."""
+
+from collections.abc import Iterator
+
+from watchdog.detectors.about import about, last_ran
+from watchdog.instants import say
+from watchdog.lateness import late_since
+from watchdog.model import Cause, Finding, Job, Kind, Severity, Snapshot
+from watchdog.moment import Moment
+from watchdog.schedule import words
+from watchdog.settings import Detect
+
+
+def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+    """One finding for each late job. While a run holds the slot it is filed under that run."""
+    for job in snapshot.jobs:
+        deadline = late_since(job, now, settings.of(job))
+        if deadline is not None:
+            holder = snapshot.holder
+            yield about(
+                snapshot,
+                job,
+                Kind.OVERDUE,
+                Severity.WARNING,
+                deadline,
+                f"{job.name} {last_ran(job)}: it was due at {_due(job)}{_why(snapshot)}",
+                due_at=job.next_run_at,
+                deadline=deadline,
+                schedule=words(job.schedule),
+                last_run_at=job.last_started_at,
+                caused_by=Cause("in_flight", holder.job_id, holder.job) if holder else None,
+            )
+
+
+def _due(job: Job) -> str:
+    return say(job.next_run_at) if job.next_run_at else "an unknown time"
+
+
+def _why(snapshot: Snapshot) -> str:
+    holder = snapshot.holder
+    if holder is None:
+        return " and has not started"
+    return f" and waits for the run of {holder.job or 'a deleted job'}, which holds the slot since {say(holder.since)}"

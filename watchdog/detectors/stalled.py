@@ -1,0 +1,53 @@
+"""`stalled`: jobs are late, nothing holds the slot, nothing has started: the process is down or no timer is armed."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from watchdog.instants import say
+from watchdog.lateness import due_at, is_unserved, late_since
+from watchdog.model import Finding, Job, Kind, Severity, Snapshot
+from watchdog.moment import Moment
+from watchdog.settings import Detect
+
+
+def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+    """At most one finding, about the scheduler; `evidence["late_jobs"]` lists the ids of the jobs that show it."""
+    late = [(since, job) for job in snapshot.jobs if (since := _unserved_since(job, snapshot, now, settings))]
+    if not late:
+        return
+    since = min(since for since, _ in late)
+    oldest = min((job for _, job in late), key=due_at)
+    newest = _last_start(snapshot)
+    yield Finding(
+        snapshot.source,
+        Kind.STALLED,
+        Severity.CRITICAL,
+        None,
+        None,
+        since,
+        f"the scheduler stands still: {_what(late, oldest)}, no run is in flight and "
+        f"{f'nothing has started since {say(newest)}' if newest else 'nothing has ever started'} "
+        "(its process is down, or its timer is not armed)",
+        {
+            "late_jobs": [job.id for _, job in late],
+            "first_due_at": due_at(oldest),
+            **({"last_start": newest} if newest else {}),
+        },
+    )
+
+
+def _unserved_since(job: Job, snapshot: Snapshot, now: Moment, settings: Detect) -> datetime | None:
+    rules = settings.of(job)
+    deadline = late_since(job, now, rules) if rules.stalled.on else None
+    return deadline if deadline and is_unserved(job, snapshot, now, rules.stalled.started_after) else None
+
+
+def _what(late: list[tuple[datetime, Job]], oldest: Job) -> str:
+    others = len(late) - 1
+    more = f" and {others} more {'is' if others == 1 else 'are'} late" if others else ""
+    return f"{oldest.name} was due at {say(due_at(oldest))}{more}"
+
+
+def _last_start(snapshot: Snapshot) -> datetime | None:
+    starts = [job.last_started_at for job in snapshot.jobs if job.last_started_at]
+    return max(starts, default=snapshot.departed.last_started_at)

@@ -1,0 +1,26 @@
+"""`stranded`: a planned job without a next run. It looks healthy and never fires."""
+
+from collections.abc import Iterator
+
+from watchdog.detectors.about import about
+from watchdog.model import Finding, Kind, Severity, Snapshot
+from watchdog.moment import Moment
+from watchdog.schedule import words
+from watchdog.settings import Detect
+
+
+def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+    """One finding for each job that is active and enabled and has no next run."""
+    for job in snapshot.jobs:
+        if job.is_planned and job.next_run_at is None and not job.problems:
+            yield about(
+                snapshot,
+                job,
+                Kind.STRANDED,
+                Severity.CRITICAL,
+                job.updated_at,
+                f"{job.name} is active but has no next run, so it never fires (schedule: {words(job.schedule)})",
+                schedule=words(job.schedule),
+                last_run_at=job.last_started_at,
+                updated_at=job.updated_at,
+            )

@@ -1,0 +1,33 @@
+"""`unrecorded`: a run ended and its outcome was never written down; after a restart the job runs again."""
+
+from collections.abc import Iterator
+
+from watchdog.detectors.about import about
+from watchdog.instants import say
+from watchdog.model import Finding, Kind, Severity, Snapshot
+from watchdog.moment import Moment
+from watchdog.settings import Detect
+
+
+def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+    """One finding for each planned job whose newest run end is newer than its row, and not brand new."""
+    for job in snapshot.jobs:
+        rule = settings.of(job).unrecorded
+        end = job.unrecorded_end
+        if end is None or not job.is_planned or job.updated_at is None or end.at - job.updated_at <= rule.lag:
+            continue
+        if now.reached(end.at + rule.after):
+            yield about(
+                snapshot,
+                job,
+                Kind.UNRECORDED,
+                Severity.CRITICAL,
+                end.at + rule.after,
+                f"{job.name} finished a run at {say(end.at)} whose outcome was never written down: "
+                "it still holds the slot, and a restart runs it again",
+                ended_at=end.at,
+                event_id=end.id,
+                updated_at=job.updated_at,
+                next_run_at=job.next_run_at,
+                last_recorded_run_at=job.last_run.started_at if job.last_run else None,
+            )

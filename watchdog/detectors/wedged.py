@@ -1,0 +1,86 @@
+"""`wedged`: a run holds the slot beyond the run limit, or a leaked busy flag has its job skipped on every pass."""
+
+from collections.abc import Iterator
+
+from watchdog.detectors.about import about, last_ran
+from watchdog.durations import say_duration
+from watchdog.instants import say
+from watchdog.lateness import due_at, is_passed_over, late_since, starts_since
+from watchdog.model import Finding, Job, Kind, Severity, Snapshot
+from watchdog.moment import Moment
+from watchdog.settings import Detect, Rules
+
+
+def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+    """One finding for each wedged job; a run of a deleted job that holds the slot is one about its id."""
+    for job in snapshot.jobs:
+        rules = settings.of(job)
+        if job.in_flight_since is not None:
+            yield from _held_slot(snapshot, job, now, rules)
+        else:
+            yield from _leaked_flag(snapshot, job, now, rules)
+    yield from _departed(snapshot, now, settings)
+
+
+def _held_slot(snapshot: Snapshot, job: Job, now: Moment, rules: Rules) -> Iterator[Finding]:
+    started = job.in_flight_since
+    limit = rules.wedged.run_limit
+    if started and now.reached(started + limit):
+        yield about(
+            snapshot,
+            job,
+            Kind.WEDGED,
+            Severity.CRITICAL,
+            started + limit,
+            f"{job.name} is stuck in the run that started at {say(started)}: it holds the only slot for longer than "
+            f"{say_duration(limit)}, so nothing else can run",
+            how="held_slot",
+            in_flight_since=started,
+            run_limit=limit,
+            last_duration=job.last_run.duration if job.last_run else None,
+        )
+
+
+def _leaked_flag(snapshot: Snapshot, job: Job, now: Moment, rules: Rules) -> Iterator[Finding]:
+    deadline = late_since(job, now, rules)
+    if deadline is None or not is_passed_over(job, snapshot, now, rules.wedged.started_after):
+        return
+    others = starts_since(job, snapshot)
+    yield about(
+        snapshot,
+        job,
+        Kind.WEDGED,
+        Severity.CRITICAL,
+        deadline,
+        f"{job.name} {last_ran(job)}: its busy flag leaked{_proof(others)}",
+        how="leaked_flag",
+        due_at=due_at(job),
+        deadline=deadline,
+        last_run_at=job.last_started_at,
+        other_job=others[0].name if others else None,
+        other_starts_since_due=others[1] if others else None,
+        last_other_start=snapshot.last_other_start(job.id),
+    )
+
+
+def _proof(others: tuple[Job, int] | None) -> str:
+    if others is None:
+        return " (another job has started since it was due)"
+    other, count = others
+    return f" ({other.name} has started {'once' if count == 1 else f'{count} times'} since it was due)"
+
+
+def _departed(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+    hold = snapshot.departed.in_flight
+    limit = settings.wedged.run_limit
+    if hold and now.reached(hold.since + limit):
+        yield Finding(
+            snapshot.source,
+            Kind.WEDGED,
+            Severity.CRITICAL,
+            hold.job_id,
+            None,
+            hold.since + limit,
+            f"a run of a deleted job holds the only slot since {say(hold.since)}, so nothing else can run",
+            {"how": "held_slot", "in_flight_since": hold.since, "run_limit": limit},
+        )

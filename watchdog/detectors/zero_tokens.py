@@ -1,0 +1,35 @@
+"""`zero_tokens`: a planned job's newest runs all ended without a token: the agent ran, and no model answered."""
+
+from collections.abc import Iterator
+
+from watchdog.detectors.about import about
+from watchdog.instants import say
+from watchdog.model import Finding, Kind, Severity, Snapshot
+from watchdog.moment import Moment
+from watchdog.settings import Detect
+
+
+def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+    """One finding for each job whose streak has reached the threshold; true since the run that completed it."""
+    for job in snapshot.jobs:
+        streak = job.zero_streak
+        wanted = settings.of(job).zero_tokens.streak
+        if not job.is_planned or streak is None or streak.count < wanted:
+            continue
+        since = streak.firsts[wanted - 1] if wanted <= len(streak.firsts) else streak.newest
+        status = job.last_run.status if job.last_run else None
+        yield about(
+            snapshot,
+            job,
+            Kind.ZERO_TOKENS,
+            Severity.WARNING,
+            since,
+            f"{job.name} does no work: its last {streak.count} runs since {say(streak.firsts[0])} used no tokens"
+            + (", though the last was recorded as ok" if status == "ok" else ""),
+            streak=streak.count,
+            first_zero_at=streak.firsts[0],
+            newest_zero_at=streak.newest,
+            event_ids=[end.id for end in job.recent[-min(streak.count, 10) :]],
+            last_run_status=status,
+            last_error=job.last_run.error if job.last_run else None,
+        )

@@ -1,0 +1,40 @@
+"""Durations as people write them: `90s`, `10m`, `2h30m`, `7d`, `500ms`."""
+
+import re
+from datetime import timedelta
+
+_UNITS = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
+_WHOLE = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
+
+
+def parse_duration(text: object) -> timedelta:
+    """The duration that `text` says, such as `10m` or `2h30m`; raises ValueError with an example otherwise."""
+    if isinstance(text, timedelta):
+        return text
+    if not isinstance(text, str) or not _WHOLE.fullmatch(text.strip()):
+        raise ValueError(f"not a duration: {text!r}; write it with a unit, like 90s, 10m, 2h30m or 7d")
+    try:
+        return sum((float(count) * _UNITS[unit] for count, unit in _PART.findall(text)), timedelta())
+    except OverflowError:
+        raise ValueError(f"a duration that is too long: {text!r}") from None
+
+
+def say_duration(length: timedelta) -> str:
+    """The duration for people, in its two largest units: `2 h 5 min`, `45 s`, `3 d`."""
+    seconds = max(0, round(length.total_seconds()))
+    if seconds < 1 and length > timedelta():
+        return f"{round(length / timedelta(milliseconds=1))} ms"
+    parts: list[tuple[int, str]] = []
+    for word, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count or parts:
+            parts.append((count, word))
+    return " ".join(f"{count} {word}" for count, word in parts[:2] if count) or "0 s"

@@ -1,0 +1,96 @@
+"""What the timeliness conditions share: is a planned job late, and what do other runs prove about it."""
+
+from datetime import datetime, timedelta
+
+from watchdog.model import Job, Snapshot
+from watchdog.moment import Moment
+from watchdog.schedule import deadline
+from watchdog.settings import Rules
+
+AFTER_A_RUN = timedelta(seconds=60)
+"""How long the scheduler gets from one run's end to the next run's first trace before its quiet means anything.
+A run shows in the database only some seconds after it started."""
+
+AFTER_AN_EDIT = timedelta(minutes=5)
+"""How long a row that was changed while it was past due (enabled again, edited) gets to be picked up."""
+
+
+def deadline_of(job: Job, rules: Rules) -> datetime | None:
+    """When the job becomes overdue; None if it is not planned, has no next run, or cannot be read."""
+    if not job.is_planned or job.next_run_at is None:
+        return None
+    limit = deadline(job.schedule, job.next_run_at, rules.overdue.cadences, rules.overdue.at_grace)
+    if limit is None or job.updated_at is None or job.updated_at <= job.next_run_at:
+        return limit
+    return max(limit, job.updated_at + AFTER_AN_EDIT)
+
+
+def late_since(job: Job, now: Moment, rules: Rules) -> datetime | None:
+    """The deadline that the job has passed without a run of its own in flight; None while it is in time."""
+    if job.in_flight_since is not None:
+        return None
+    limit = deadline_of(job, rules)
+    return limit if limit and now.reached(limit) else None
+
+
+def due_at(job: Job) -> datetime:
+    """When a late job should have started: its next run, or the later change of its row."""
+    known = [instant for instant in (job.next_run_at, job.updated_at) if instant]
+    return max(known)
+
+
+def is_passed_over(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) -> bool:
+    """Whether the scheduler was at work after the job was due, and left it out: its busy flag leaked.
+
+    A start of another job more than `margin` after the due time says so while nothing holds the slot. While
+    something does, that run may have been chosen before this job was due; then it takes a second start of the same
+    other job, for a pass runs each job once and takes the longest due first.
+    """
+    started = snapshot.last_other_start(job.id)
+    if started is None or started <= due_at(job) + margin:
+        return False
+    return _is_idle(job, snapshot, now) or _second_start(job, snapshot, margin)
+
+
+def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) -> bool:
+    """Whether the scheduler has shown no sign of life since the late job was due, with the slot free."""
+    if not _is_idle(job, snapshot, now):
+        return False
+    started = snapshot.last_other_start(job.id)
+    if started is None or started <= due_at(job):
+        return True
+    return started <= due_at(job) + margin and now.reached(started + margin)
+
+
+def _is_idle(job: Job, snapshot: Snapshot, now: Moment) -> bool:
+    """Nothing holds the slot, and the last run that did is over for long enough."""
+    if not snapshot.sees_slot or snapshot.holder is not None:
+        return False
+    released = snapshot.last_other_end(job.id)
+    return released is None or now.reached(released + AFTER_A_RUN)
+
+
+def _second_start(job: Job, snapshot: Snapshot, margin: timedelta) -> bool:
+    due = due_at(job)
+    return any(
+        other.last_started_at is not None
+        and other.last_started_at > due + margin
+        and any(due < end.at < other.last_started_at for end in other.recent)
+        for other in snapshot.jobs
+        if other.id != job.id
+    )
+
+
+def starts_since(job: Job, snapshot: Snapshot) -> tuple[Job, int] | None:
+    """The other job that started most often since `job` was due, and how often, as far as is remembered."""
+    due = due_at(job)
+    counts = [(_starts(other, due), other) for other in snapshot.jobs if other.id != job.id]
+    count, other = max(counts, key=lambda pair: pair[0], default=(0, None))
+    return (other, count) if other and count else None
+
+
+def _starts(other: Job, due: datetime) -> int:
+    if other.last_started_at is None or other.last_started_at <= due:
+        return 0
+    # each earlier start shows as an end before the newest start
+    return 1 + sum(due < end.at < other.last_started_at for end in other.recent)

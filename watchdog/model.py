@@ -1,0 +1,309 @@
+"""The nouns. All are frozen: what a tick is given cannot change under it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+
+
+class Kind(StrEnum):
+    """The conditions that are told apart (DESIGN, conditions)."""
+
+    OVERDUE = "overdue"
+    WEDGED = "wedged"
+    LONG_RUN = "long_run"
+    STALLED = "stalled"
+    ZERO_TOKENS = "zero_tokens"
+    FAILING = "failing"
+    FAILED = "failed"
+    EXPIRING = "expiring"
+    STRANDED = "stranded"
+    INVALID = "invalid"
+    UNDELIVERED = "undelivered"
+    UNRECORDED = "unrecorded"
+    DUPLICATE = "duplicate"
+    UNREACHABLE = "unreachable"
+
+
+class Severity(StrEnum):
+    """How soon a person is needed."""
+
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class ErrorClass(StrEnum):
+    """Whether trying again can help: `transient` yes, `permanent` no."""
+
+    TRANSIENT = "transient"
+    PERMANENT = "permanent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Once, at an instant."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """An interval that is counted from the end of the previous run."""
+
+    interval: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class CronSchedule:
+    """A cron expression in a time zone (an IANA name). It has been parsed once, so it is known to be readable."""
+
+    expr: str
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A schedule that cannot be read, and why; `text` is what stands there."""
+
+    reason: str
+    text: str
+
+
+Schedule = At | Every | CronSchedule | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRun:
+    """The outcome of a run as the scheduler wrote it down."""
+
+    started_at: datetime
+    status: str | None = None
+    duration: timedelta | None = None
+    error: str | None = None
+    error_class: ErrorClass | None = None
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended, where its length is known."""
+        return None if self.duration is None else self.started_at + self.duration
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """One run's end as the bill saw it. Tokens are None where what stands there is not a number."""
+
+    id: int
+    at: datetime
+    input_tokens: int | None
+    output_tokens: int | None
+
+    @property
+    def is_zero(self) -> bool:
+        """The agent ran and no model call was billed."""
+        return self.input_tokens == 0 and self.output_tokens == 0
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroStreak:
+    """The newest run ends that all had zero tokens. `firsts` are the instants of the streak's first ones."""
+
+    count: int
+    firsts: tuple[datetime, ...]
+    newest: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a job has used over its life. None is unknown."""
+
+    runs: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """When the scheduler gives a job up: after `limit` errors in a row, waiting `backoff` after each one.
+
+    The last pause stands for all later ones. `cron_may_come_sooner`: a cron job takes its next fire if that is
+    before the pause is over.
+    """
+
+    limit: int
+    backoff: tuple[timedelta, ...]
+    cron_may_come_sooner: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatedRun:
+    """A run that had been done already for the same slot: the first one's end, and the start of the second."""
+
+    slot: datetime
+    first_end: RunEnd
+    second_start: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as its row, its session and its run ends say it. None means that it is not written or not readable."""
+
+    id: str
+    name: str
+    schedule: Schedule
+    enabled: bool = True
+    status: str = "active"
+    next_run_at: datetime | None = None
+    last_run: RecordedRun | None = None
+    consecutive_errors: int = 0
+    breaker: Breaker | None = None
+    delivery_status: str | None = None
+    delivery_target: str | None = None
+    created_by: str | None = None
+    updated_at: datetime | None = None
+    sweep_at: datetime | None = None
+    in_flight_since: datetime | None = None
+    last_started_at: datetime | None = None
+    unrecorded_end: RunEnd | None = None
+    repeated: RepeatedRun | None = None
+    recent: tuple[RunEnd, ...] = ()
+    zero_streak: ZeroStreak | None = None
+    totals: Totals = Totals()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def is_planned(self) -> bool:
+        """The scheduler means to run it: enabled and active. Anything else is never late."""
+        return self.enabled and self.status == "active"
+
+    @property
+    def state(self) -> str:
+        """One word for people and metrics: `active`, `paused`, `completed`, `failed`, `disabled` or `unknown`."""
+        if self.status not in STATES:
+            return "unknown"
+        return "disabled" if self.status == "active" and not self.enabled else self.status
+
+    @property
+    def last_end(self) -> RunEnd | None:
+        """The newest run end that is known."""
+        return self.recent[-1] if self.recent else None
+
+
+STATES = ("active", "paused", "completed", "failed", "disabled", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A run that keeps others waiting: whose it is (`job` is None if its row is gone), and since when."""
+
+    job_id: str
+    job: str | None
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Departed:
+    """What is known of runs whose job is no longer there; such a run can still hold the slot."""
+
+    in_flight: Hold | None = None
+    last_started_at: datetime | None = None
+    last_ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What one look at one scheduler found.
+
+    `problem`: why it could not be read (then there are no jobs). `sees_slot`: whether the source can tell who holds
+    the run slot; without that neither a stall nor a leaked flag can be told from a long run.
+    """
+
+    source: str
+    kind: str
+    jobs: tuple[Job, ...] = ()
+    problem: str | None = None
+    problem_since: datetime | None = None
+    departed: Departed = Departed()
+    sees_slot: bool = True
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def holder(self) -> Hold | None:
+        """The run that holds the one slot: in flight, or ended and not yet written down (it may be delivering)."""
+        holds = [Hold(job.id, job.name, job.in_flight_since) for job in self.jobs if job.in_flight_since]
+        if not holds and self.departed.in_flight:
+            return self.departed.in_flight
+        if not holds:
+            holds = [Hold(job.id, job.name, end.at) for job in self.jobs if (end := self._end_that_holds(job))]
+        return max(holds, key=lambda hold: hold.since, default=None)
+
+    def _end_that_holds(self, job: Job) -> RunEnd | None:
+        """The job's unrecorded end, unless another run has started since: then the slot was let go."""
+        if job.unrecorded_end is None:
+            return None
+        later = self.last_other_start(job.id)
+        return None if later and later > job.unrecorded_end.at else job.unrecorded_end
+
+    def last_other_start(self, job_id: str) -> datetime | None:
+        """When the newest run of any other job started."""
+        return next((at for at, owner in self._latest_starts if owner != job_id), None)
+
+    def last_other_end(self, job_id: str) -> datetime | None:
+        """When the newest run of any other job ended."""
+        return next((at for at, owner in self._latest_ends if owner != job_id), None)
+
+    @cached_property
+    def _latest_starts(self) -> list[tuple[datetime, str | None]]:
+        starts = [(job.last_started_at, job.id) for job in self.jobs if job.last_started_at]
+        return _two_newest([*starts, (self.departed.last_started_at, None)])
+
+    @cached_property
+    def _latest_ends(self) -> list[tuple[datetime, str | None]]:
+        ends = [(job.last_end.at, job.id) for job in self.jobs if job.last_end]
+        recorded = [(job.last_run.ended_at, job.id) for job in self.jobs if job.last_run]
+        return _two_newest([*ends, *recorded, (self.departed.last_ended_at, None)])
+
+
+def _two_newest(marks: Iterable[tuple[datetime | None, str | None]]) -> list[tuple[datetime, str | None]]:
+    """The newest mark, and the newest that belongs to another job."""
+    known = sorted(((at, owner) for at, owner in marks if at), key=lambda mark: mark[0], reverse=True)
+    other = next((mark for mark in known if mark[1] != known[0][1]), None)
+    return [*known[:1], *([other] if other else [])]
+
+
+Evidence = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What a symptom is filed under: another finding's kind and job, or `in_flight` for a run that is merely long."""
+
+    kind: str
+    job_id: str | None
+    job: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is so. `since` is the instant at which the condition became true, where that is known.
+
+    `job_id` and `job` are None for a finding about the scheduler or the source. `evidence` names what it rests on:
+    instants (datetime), counts, durations (timedelta) and texts.
+    """
+
+    source: str
+    kind: Kind
+    severity: Severity
+    job_id: str | None
+    job: str | None
+    since: datetime | None
+    summary: str
+    evidence: Evidence = field(default_factory=dict)
+    caused_by: Cause | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str | None]:
+        """What makes two findings of different ticks the same one."""
+        return (self.source, self.kind.value, self.job_id)

@@ -1,0 +1,93 @@
+"""Cadence: when a schedule fires, and from when on a fire that did not come is late."""
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from watchdog import cron
+from watchdog.durations import say_duration
+from watchdog.instants import from_ms, say, to_ms
+from watchdog.model import At, CronSchedule, Every, Schedule, Unreadable
+
+LATEST = datetime(9999, 12, 31, tzinfo=UTC)
+
+CLOCK_CHANGE_GRACE = timedelta(minutes=65)
+"""Around a clock change the scheduler's own arithmetic may answer an instant in the past, for up to an hour;
+nothing is called late on the strength of arithmetic within this much of one (docs/phantom.md, clock changes)."""
+
+
+@lru_cache(maxsize=8192)
+def next_fire(schedule: Schedule, after: datetime) -> datetime | None:
+    """The first fire strictly after `after`; for `every` one interval later. None if there is none."""
+    match schedule:
+        case At(at):
+            return at if at > after else None
+        case Every(interval):
+            return _plus(after, interval)
+        case CronSchedule(expr, zone):
+            answer = cron.parse(expr, zone).next(to_ms(after))
+            return None if answer is None else from_ms(answer)
+        case Unreadable():
+            return None
+
+
+@lru_cache(maxsize=8192)
+def deadline(schedule: Schedule, due: datetime, cadences: int, at_grace: timedelta) -> datetime | None:
+    """When a job that was due at `due` and has not run becomes overdue: the `cadences`-th fire after it.
+
+    A one-shot, and a schedule with no further fires, has `at_grace` instead. None if the schedule cannot be read.
+    """
+    if isinstance(schedule, Unreadable):
+        return None
+    if isinstance(schedule, At):
+        return _plus(due, at_grace)
+    limit: datetime | None = due
+    for _ in range(cadences):
+        limit = next_fire(schedule, limit) if limit else None
+    if limit is None:
+        return _plus(due, at_grace)
+    return _clear_of_clock_changes(schedule, limit)
+
+
+def _clear_of_clock_changes(schedule: Schedule, limit: datetime) -> datetime:
+    if not isinstance(schedule, CronSchedule):
+        return limit
+    around = to_ms(CLOCK_CHANGE_GRACE + _EPOCH)
+    at = to_ms(limit)
+    changes = cron.clock_changes(schedule.zone, at - around, at + around)
+    return max([limit, *(from_ms(change) + CLOCK_CHANGE_GRACE for change in changes)])
+
+
+def near_clock_change(schedule: Schedule, at: datetime) -> bool:
+    """Whether the schedule's zone changes its clocks within the grace of `at`."""
+    if not isinstance(schedule, CronSchedule):
+        return False
+    return _clear_of_clock_changes(schedule, at) != at
+
+
+def fire_at_or_before(schedule: CronSchedule, at: datetime) -> datetime | None:
+    """The slot that a run which started at `at` belongs to: the latest fire that is not after it."""
+    answer = cron.parse(schedule.expr, schedule.zone).at_or_before(to_ms(at))
+    return None if answer is None else from_ms(answer)
+
+
+def words(schedule: Schedule) -> str:
+    """The schedule for people: `every 30 min`, `cron 0 9 * * MON (Europe/Berlin)`, `once at 2026-05-05 06:20 UTC`."""
+    match schedule:
+        case At(at):
+            return f"once at {say(at)}"
+        case Every(interval):
+            return f"every {say_duration(interval)}"
+        case CronSchedule(expr, zone):
+            return f"cron {expr} ({zone})"
+        case Unreadable(_, text):
+            return f"unreadable: {text}"
+
+
+def _plus(instant: datetime, length: timedelta) -> datetime:
+    try:
+        return instant + length
+    except OverflowError:
+        return LATEST
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

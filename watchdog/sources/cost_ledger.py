@@ -1,0 +1,172 @@
+"""What is remembered of the cost events: read by id from where the last look stopped, never by scan.
+
+`cost_events` has no index but its key, nothing prunes it, and it may hold millions of rows (docs/phantom.md).
+"""
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from watchdog.instants import parse_instant
+from watchdog.model import RunEnd, ZeroStreak
+
+KEY_PREFIX = "scheduler:sched:"
+_AFTER_PREFIX = "scheduler:sched;"
+"""The first text that sorts after everything with the prefix."""
+
+_MOST = 1e18
+"""Beyond this a count of tokens is no count; infinity and NaN are not below it either."""
+
+REMEMBERED_ENDS = 32
+"""Run ends that are kept for each job, newest last."""
+
+Row = tuple[int, str, object, object, object]
+
+
+@dataclass(slots=True)
+class _Account:
+    """One job's run ends."""
+
+    recent: deque[RunEnd] = field(default_factory=lambda: deque(maxlen=REMEMBERED_ENDS))
+    zeros: int = 0
+    first_zeros: list[datetime] = field(default_factory=list)
+    version: int = 0
+
+    def add(self, end: RunEnd) -> None:
+        self.recent.append(end)
+        self.version += 1
+        if not end.is_zero:
+            self.zeros = 0
+            self.first_zeros = []
+            return
+        self.zeros += 1
+        if len(self.first_zeros) < REMEMBERED_ENDS:
+            self.first_zeros.append(end.at)
+
+    def streak(self) -> ZeroStreak | None:
+        if not self.zeros:
+            return None
+        return ZeroStreak(self.zeros, tuple(self.first_zeros), self.recent[-1].at)
+
+
+class CostLedger:
+    """The run ends of every scheduled job, as far back as the first look went. Carried from look to look."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[str, _Account] = {}
+        self._anchor: tuple[int, object, object] | None = None
+        self.begins_at: datetime | None = None
+
+    def read(self, connection: sqlite3.Connection, since: datetime) -> None:
+        """Add what is new. The first time, and when the table is not the one that was read before, begin at `since`."""
+        start = self._continues_at(connection)
+        if start is None:
+            self._accounts.clear()
+            start = first_id_since(connection, since)
+            self.begins_at = since
+        newest = connection.execute(_NEWEST).fetchall()
+        for row in connection.execute(_EVENTS, (start, KEY_PREFIX, _AFTER_PREFIX)).fetchall():
+            self._add(row)
+        self._anchor = newest[0] if newest else None
+
+    def _continues_at(self, connection: sqlite3.Connection) -> int | None:
+        """The id after the last one that was read; None if that row is no longer the same (a restored backup)."""
+        if self._anchor is None:
+            return None
+        found = connection.execute(_ONE, (self._anchor[0],)).fetchall()
+        return self._anchor[0] + 1 if found == [self._anchor] else None
+
+    def _add(self, row: Row) -> None:
+        id_, key, input_tokens, output_tokens, created_at = row
+        at = _instant(created_at)
+        if at is not None:
+            account = self._accounts.setdefault(key[len(KEY_PREFIX) :], _Account())
+            account.add(RunEnd(id_, at, _count(input_tokens), _count(output_tokens)))
+
+    def job_ids(self) -> Iterable[str]:
+        """Every job of which a run end is remembered."""
+        return self._accounts
+
+    def version(self, job_id: str) -> int:
+        """A number that changes whenever the job has a new run end."""
+        account = self._accounts.get(job_id)
+        return account.version if account else 0
+
+    def recent(self, job_id: str) -> tuple[RunEnd, ...]:
+        """The newest run ends of the job, newest last."""
+        account = self._accounts.get(job_id)
+        return tuple(account.recent) if account else ()
+
+    def streak(self, job_id: str) -> ZeroStreak | None:
+        """The job's newest run ends, if they had no tokens."""
+        account = self._accounts.get(job_id)
+        return account.streak() if account else None
+
+    def last_end(self, job_id: str) -> RunEnd | None:
+        """The job's newest run end."""
+        account = self._accounts.get(job_id)
+        return account.recent[-1] if account else None
+
+
+_EVENTS = (
+    "SELECT id, session_key, input_tokens, output_tokens, created_at FROM cost_events "
+    "WHERE id >= ? AND session_key >= ? AND session_key < ? ORDER BY id"
+)
+_NEWEST = "SELECT id, session_key, created_at FROM cost_events ORDER BY id DESC LIMIT 1"
+_ONE = "SELECT id, session_key, created_at FROM cost_events WHERE id = ?"
+_CREATED = "SELECT created_at FROM cost_events WHERE id >= ? ORDER BY id LIMIT 16"
+_ENDED = (
+    "SELECT 1 FROM cost_events WHERE id >= ? AND id < ? AND session_key = ? AND typeof(created_at) = 'text' LIMIT 1"
+)
+
+
+def has_end_between(connection: sqlite3.Connection, job_id: str, since: datetime, until: datetime) -> bool:
+    """Whether a run of the job ended in that short time, however long ago it was; found by bisection."""
+    ids = (first_id_since(connection, since), first_id_since(connection, until))
+    return bool(connection.execute(_ENDED, (*ids, KEY_PREFIX + job_id)).fetchall())
+
+
+def first_id_since(connection: sqlite3.Connection, since: datetime) -> int:
+    """The id from which on cost events were created at `since` or later; ids grow with time.
+
+    Halves the range of ids, so it looks at some two dozen of ten million rows.
+    """
+    bounds = connection.execute("SELECT min(id), max(id) FROM cost_events").fetchall()
+    low, high = bounds[0]
+    if low is None:
+        return 1
+    return _bisect(low, high + 1, lambda id_: _created_from(connection, id_, since))
+
+
+def _bisect(low: int, high: int, is_late_enough: Callable[[int], bool]) -> int:
+    while low < high:
+        middle = (low + high) // 2
+        if is_late_enough(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _created_from(connection: sqlite3.Connection, id_: int, since: datetime) -> bool:
+    """Whether the first readable row from this id on was created at `since` or later."""
+    rows = connection.execute(
+        "SELECT created_at FROM cost_events WHERE id >= ? ORDER BY id LIMIT 16", (id_,)
+    ).fetchall()
+    at = next((at for row in rows if (at := _instant(row[0]))), None)
+    return at is None or at >= since
+
+
+def _instant(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        return parse_instant(value)
+    except ValueError:
+        return None
+
+
+def _count(value: object) -> int | None:
+    return int(value) if isinstance(value, int | float) and abs(value) < _MOST else None

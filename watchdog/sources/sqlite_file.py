@@ -1,0 +1,189 @@
+"""Reading somebody else's SQLite file without harm.
+
+Opened read-only, read in one short transaction, closed, every time: a connection that is kept open would keep the
+writer from tidying its log away at a clean stop, and a restored backup would then have the old log replayed over it.
+All of it was measured; docs/sqlite.md tells what.
+"""
+
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT = 0.5
+"""Seconds to wait for a writer that holds the file exclusively (rollback journal only)."""
+
+ATTEMPTS = 4
+"""How often a read is begun again because the file moved under it."""
+
+_RACY_NS = 20_000_000
+"""A file that changed so shortly before the look may change again without a new time stamp: look once more."""
+
+_WAL_VERSION_BYTE = 18
+"""Offset in the file header of the write version: 2 means write-ahead log, 1 a rollback journal."""
+
+
+class UnreadableError(Exception):
+    """The file cannot be read now; the text says why and what to do, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What changes whenever something is committed: (inode, size, mtime in ns) of the file and of its log."""
+
+    main: tuple[int, int, int]
+    wal: tuple[int, int, int] | None
+    has_journal: bool
+
+    @property
+    def newest_ns(self) -> int:
+        """The later of the two time stamps."""
+        return max(self.main[2], self.wal[2] if self.wal else 0)
+
+    @property
+    def has_log(self) -> bool:
+        """Whether there is a write-ahead log with something in it."""
+        return self.wal is not None and self.wal[1] > 0
+
+
+def signature(path: Path) -> Signature:
+    """The file's signature now; 6 µs. Raises UnreadableError if the file is not there or not to be reached."""
+    try:
+        main = os.stat(path)  # noqa: PTH116 - asked at every poll, and three times as fast
+    except OSError as error:
+        raise UnreadableError(_why_not_there(path, error)) from None
+    if not stat.S_ISREG(main.st_mode):
+        raise UnreadableError(f"{path} is {'a folder' if stat.S_ISDIR(main.st_mode) else 'not a file'}")
+    return Signature(_marks(main), _marks_of(f"{path}-wal"), _marks_of(f"{path}-journal") is not None)
+
+
+def is_settled(seen: Signature) -> bool:
+    """Whether a later commit is sure to show. File time stamps are coarse, so a brand new one is not trusted."""
+    return time.time_ns() - seen.newest_ns > _RACY_NS
+
+
+def read(path: Path, query: Callable[[sqlite3.Connection], T]) -> tuple[T, Signature]:
+    """What `query` reads in one transaction, and the signature of the state that it read.
+
+    Raises UnreadableError with the reason. `query` must fetch all its rows: a cursor left half-read makes the log grow.
+    """
+    for _ in range(ATTEMPTS):
+        before = signature(path)
+        uri, is_immutable = _address(path, before)
+        try:
+            answer = _query(uri, query)
+        except (sqlite3.Error, OSError) as error:
+            if is_immutable and signature(path) != before:
+                continue
+            raise UnreadableError(explain(path, error)) from error
+        if not is_immutable or signature(path) == before:
+            return answer, before
+    raise UnreadableError(
+        f"{path} changes faster than it can be read; it has no write-ahead log (is a copy being written?)"
+    )
+
+
+def _query(uri: str, query: Callable[[sqlite3.Connection], T]) -> T:
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+    try:
+        # text that is not UTF-8 must not lose the row
+        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        connection.execute("BEGIN")
+        return query(connection)
+    finally:
+        connection.close()
+
+
+def _address(path: Path, seen: Signature) -> tuple[str, bool]:
+    """How to open the file. Without a log `mode=ro` would create one, and leave it; with one, `immutable` would miss
+    what stands in it; and a rollback journal needs the locks that `immutable` leaves out."""
+    is_immutable = not seen.has_log and not seen.has_journal and _is_wal_file(path)
+    return f"file:{quote(str(path.absolute()))}?{'immutable=1' if is_immutable else 'mode=ro'}", is_immutable
+
+
+def _is_wal_file(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            header = file.read(_WAL_VERSION_BYTE + 1)
+    except OSError as error:
+        raise UnreadableError(_why_not_there(path, error)) from None
+    return len(header) > _WAL_VERSION_BYTE and header[_WAL_VERSION_BYTE] == 2
+
+
+def _marks(found: os.stat_result) -> tuple[int, int, int]:
+    return (found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def _marks_of(path: str) -> tuple[int, int, int] | None:
+    try:
+        return _marks(os.stat(path))  # noqa: PTH116
+    except OSError:
+        return None
+
+
+def _why_not_there(path: Path, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        parent = path.parent
+        return f"{path} is not there" if parent.is_dir() else f"{path} is not there: the folder {parent} is missing"
+    if isinstance(error, PermissionError):
+        return f"{path} may not be read by user {os.geteuid()}: run the watchdog as the scheduler's user"
+    return f"{path}: {error.strerror or error}"
+
+
+def explain(path: Path, error: sqlite3.Error | OSError) -> str:
+    """One line that says why the file cannot be read. Goes by SQLite's result code, not by its words."""
+    if isinstance(error, OSError):
+        return _why_not_there(path, error)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_CANTOPEN:
+        return _why_no_open(path)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return f"{path} is locked: its writer holds it exclusively, or crashed in the middle of a write"
+    if code == sqlite3.SQLITE_ERROR and path.stat().st_size == 0:
+        return f"{path} is empty: was it created by mistake, or is it being restored?"
+    return f"{path}: {_WORDS.get(code, error)}"
+
+
+_WORDS = {
+    sqlite3.SQLITE_CORRUPT: "the file is damaged or cut short (SQLITE_CORRUPT); is a copy still being written?",
+    sqlite3.SQLITE_NOTADB: "not an SQLite database (SQLITE_NOTADB)",
+    sqlite3.SQLITE_IOERR: "reading failed (SQLITE_IOERR); is the disk well?",
+    sqlite3.SQLITE_READONLY: "its log needs recovery and this user may not write there (SQLITE_READONLY)",
+    sqlite3.SQLITE_PERM: "access denied (SQLITE_PERM)",
+}
+
+
+def _why_no_open(path: Path) -> str:
+    if not os.access(path, os.R_OK):
+        return _why_not_there(path, PermissionError())
+    if _marks_of(f"{path}-wal") and not _marks_of(f"{path}-shm"):
+        return (
+            f"{path} has a log (-wal) without its index (-shm) and user {os.geteuid()} may not write in {path.parent}: "
+            "mount the whole folder, or run as the scheduler's user"
+        )
+    return f"{path} cannot be opened: its log or folder is not accessible to user {os.geteuid()}"
+
+
+def harm(path: Path) -> str | None:
+    """Why reading as this user could harm the writer; None if it cannot.
+
+    As another user in a writable folder, SQLite's read-only mode still creates `-shm` and `-wal`, owned by the reader;
+    the writer's next write then fails. For root, SQLite gives such files to the database's owner.
+    """
+    try:
+        owner = path.stat().st_uid
+    except OSError:
+        return None
+    if os.geteuid() in (0, owner) or not os.access(path.parent, os.W_OK):
+        return None
+    return (
+        f"user {os.geteuid()} reads {path}, which belongs to user {owner}, in a folder that it may write to: SQLite "
+        "could create log files there that the scheduler cannot write; mount the folder read-only or run as its user"
+    )
