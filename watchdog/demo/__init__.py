@@ -1,0 +1,1 @@
+"""A small simulated scheduler, for `scheduler-watchdog demo` and for tests."""
