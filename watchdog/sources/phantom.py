@@ -113,7 +113,7 @@ class PhantomSource:
         Only the newest touch can be a run in flight, so only it has to be looked up.
         """
         touches = [(session.touched_at, job_id) for job_id, session in sessions.items() if session.touched_at]
-        touched, job_id = max(touches, default=(None, ""))
+        touched, job_id = max(touches) if touches else (None, "")
         begins = self._ledger.begins_at
         if touched is None or begins is None or touched >= begins or self._ledger.last_end(job_id):
             return False
@@ -142,15 +142,11 @@ class PhantomSource:
         if tables.newest_touch_is_over:
             return {}
         runs = {job.id: job.last_run for job in jobs}
-        marks = [*((at, id_) for id_, at in touches.items())]
-        marks += [(end.at, id_) for id_ in self._ledger.job_ids() if (end := self._ledger.last_end(id_))]
-        marks += [(run.started_at, id_) for id_, run in runs.items() if run]
-        newest = max((at for at, _ in marks), default=None)
-        return {
-            id_: at
-            for id_, at in touches.items()
-            if newest == max(newest, at) and self._is_open(id_, at, runs.get(id_)) and _is_last(at, id_, marks)
-        }
+        marks = list(touches.values())
+        marks += [end.at for id_ in self._ledger.job_ids() if (end := self._ledger.last_end(id_))]
+        marks += [run.started_at for run in runs.values() if run]
+        newest = max(marks, default=None)
+        return {id_: at for id_, at in touches.items() if at == newest and self._is_open(id_, at, runs.get(id_))}
 
     def _is_open(self, job_id: str, touched: datetime, run: RecordedRun | None) -> bool:
         """Whether the touch is a run's start whose end has left no trace."""
@@ -264,10 +260,6 @@ class PhantomSource:
 
 def _is_empty(end: RunEnd) -> bool:
     return not (end.input_tokens or end.output_tokens)
-
-
-def _is_last(at: datetime, job_id: str, marks: Iterable[tuple[datetime, str]]) -> bool:
-    return all(other_at <= at for other_at, other in marks if other != job_id)
 
 
 def _totals(reader: RowReader, session: Session | None) -> Totals:

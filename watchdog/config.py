@@ -1,0 +1,322 @@
+"""The YAML file as typed values. Every error names the file and the path in it; all are reported in one go."""
+
+import difflib
+import ipaddress
+import os
+from collections.abc import Mapping
+from datetime import time, timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from watchdog import yaml_file
+from watchdog.settings import Detect, Duration, Frozen
+
+DEFAULT_LISTEN = "127.0.0.1:9846"
+DEFAULT_STATE = Path("/var/lib/watchdog/state.db")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. `problems` are complete lines: file, path in it, what is wrong."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{name!r} is not a time zone; write a name like UTC or Europe/Berlin") from None
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
+
+
+def read_secret(path: Path) -> str:
+    """The first line of a secret's file; raises ValueError with the path, never with what stands in it."""
+    try:
+        lines = path.read_text(encoding="utf-8").strip().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise ValueError(f"the file {path} cannot be read: {reason}") from None
+    if not lines:
+        raise ValueError(f"the file {path} is empty")
+    return lines[0].strip()
+
+
+def _readable(path: Path | None) -> Path | None:
+    if path is not None:
+        read_secret(path)
+    return path
+
+
+SecretFile = Annotated[Path, AfterValidator(_readable)]
+
+
+def _web_address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http:// or https:// address")
+    return url
+
+
+class Api(Frozen):
+    """The scheduler's own web API, where it has one that may be used."""
+
+    url: Annotated[str, AfterValidator(_web_address)]
+    token_file: SecretFile | None = None
+
+
+class Phantom(Frozen):
+    """A Phantom agent's database file."""
+
+    kind: Literal["phantom"] = "phantom"
+    name: Name = "phantom"
+    database: Path
+    timezone: Zone = "UTC"
+    look_back: Duration = timedelta(days=7)
+    api: Api | None = None
+
+
+class Address(Frozen):
+    """Where the service listens."""
+
+    host: str
+    port: Annotated[int, Field(ge=0, le=65535)]
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def parse_address(text: str) -> Address:
+    """`127.0.0.1:9846`, `[::1]:9846` or `:9846` (all addresses); raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{text!r} is not an address with a port; write it like {DEFAULT_LISTEN}")
+    return Address(host=host or "0.0.0.0", port=int(port))  # noqa: S104 - what `:9846` means everywhere
+
+
+class Http(Frozen):
+    """The service's own address, and who may change things through it."""
+
+    listen: str = DEFAULT_LISTEN
+    token_file: SecretFile | None = None
+
+    @field_validator("listen")
+    @classmethod
+    def _address(cls, text: str) -> str:
+        parse_address(text)
+        return text
+
+    @property
+    def address(self) -> Address:
+        """The address as host and port."""
+        return parse_address(self.listen)
+
+
+class Channel(Frozen):
+    """One way to reach people: an apprise address, or the file that it stands in."""
+
+    url: SecretStr | None = None
+    url_file: SecretFile | None = None
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if (self.url is None) == (self.url_file is None):
+            raise ValueError("give either url or url_file")
+        return self
+
+
+def _channel(value: object) -> object:
+    return {"url": value} if isinstance(value, str) else value
+
+
+class OwnerMatch(Frozen):
+    """Which findings an owner gets: patterns like `heartbeat*`. Nothing said matches everything."""
+
+    job: str | None = None
+    created_by: str | None = None
+    delivery_target: str | None = None
+    source: str | None = None
+
+
+class Owner(Frozen):
+    """Who is told: channel names, or addresses with `{delivery_target}` and the like filled in."""
+
+    name: Name | None = None
+    match: OwnerMatch = OwnerMatch()
+    notify: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+def _clock_time(text: str) -> str:
+    hours, colon, minutes = text.partition(":")
+    if not (colon and hours.isdigit() and len(minutes) == 2 and minutes.isdigit()):
+        raise ValueError(f'{text!r} is not a time of day; write it in quotes, like "22:00"')
+    time(int(hours), int(minutes))
+    return text
+
+
+ClockTime = Annotated[str, AfterValidator(_clock_time)]
+
+
+class QuietHours(Frozen):
+    """When messages wait; `except` says which severity does not."""
+
+    from_: ClockTime = Field(alias="from")
+    to: ClockTime
+    timezone: Zone = "UTC"
+    except_: Literal["critical", "nothing"] = Field(default="critical", alias="except")
+
+
+class Notify(Frozen):
+    """How often people are told."""
+
+    remind_every: Duration = timedelta(hours=24)
+    resolved: bool = True
+    quiet_hours: QuietHours | None = None
+
+
+class Recovery(Frozen):
+    """What may be done about findings."""
+
+    mode: Literal["observe", "propose", "act"] = "observe"
+    policies: tuple[Mapping[str, object], ...] = ()
+
+
+def _sane_poll(poll: timedelta) -> timedelta:
+    if not timedelta(milliseconds=50) <= poll <= timedelta(hours=1):
+        raise ValueError("must lie between 50ms and 1h")
+    return poll
+
+
+class Config(Frozen):
+    """All that an operator can say."""
+
+    sources: tuple[Phantom, ...]
+    state: Path = DEFAULT_STATE
+    http: Http = Http()
+    poll: Annotated[Duration, AfterValidator(_sane_poll)] = timedelta(seconds=2)
+    detect: Detect = Detect()
+    channels: Mapping[Name, Annotated[Channel, BeforeValidator(_channel)]] = {}
+    owners: tuple[Owner, ...] = ()
+    notify: Notify = Notify()
+    recovery: Recovery = Recovery()
+
+    @property
+    def not_in_effect(self) -> list[str]:
+        """Sections that are set and that this version reads but does not act on."""
+        sections = {
+            "channels": bool(self.channels),
+            "owners": bool(self.owners),
+            "recovery": bool(self.recovery.policies),
+        }
+        return [name for name, is_set in sections.items() if is_set]
+
+    @field_validator("sources")
+    @classmethod
+    def _distinct(cls, sources: tuple[Phantom, ...]) -> tuple[Phantom, ...]:
+        if not sources:
+            raise ValueError("name at least one source to watch")
+        names = [source.name for source in sources]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"the name {twice[0]!r} is given to {names.count(twice[0])} sources; names must differ")
+        return sources
+
+
+def for_database(path: Path) -> Config:
+    """What holds when there is no file: this database, with all defaults."""
+    return Config(sources=(Phantom(database=path),))
+
+
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """The configuration in a file. Raises ConfigError with every problem in it."""
+    try:
+        data = yaml_file.load(path, environment)
+    except yaml_file.YamlError as error:
+        raise ConfigError([f"{path}: {problem}" for problem in error.problems]) from None
+    if not isinstance(data, dict):
+        raise ConfigError([f"{path}: it must be a mapping that begins with `sources:`"])
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        problems = [_line(path, detail) for detail in error.errors(include_input=False, include_url=False)]
+        raise ConfigError(sorted(set(problems))) from None
+
+
+def _line(path: Path, detail: ErrorDetails) -> str:
+    place = [part for part in detail["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
+    return f"{path}: {_place(place)}: {_what(detail, place)}"
+
+
+def _place(parts: list[int | str]) -> str:
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text or "the file"
+
+
+def _what(detail: ErrorDetails, place: list[int | str]) -> str:
+    if detail["type"] == "extra_forbidden":
+        return "unknown key" + _meant(str(place[-1]), place[:-1])
+    if detail["type"] == "missing":
+        return "is missing"
+    message = detail["msg"].removeprefix("Value error, ")
+    return message[0].lower() + message[1:]
+
+
+def _meant(key: str, parents: list[int | str]) -> str:
+    fields = _fields_at(parents)
+    near = difflib.get_close_matches(key, fields, 1)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; known here: {', '.join(sorted(fields))}" if fields else ""
+
+
+def _fields_at(parents: list[int | str]) -> list[str]:
+    """The keys that the model at this place knows."""
+    model: type[BaseModel] | None = Config
+    for part in parents:
+        if isinstance(part, str) and model is not None:
+            model = _model_of(model, part)
+    return list(model.model_fields) if model else []
+
+
+def _model_of(model: type[BaseModel], key: str) -> type[BaseModel] | None:
+    field = model.model_fields.get(key)
+    return _find_model(field.annotation) if field else None
+
+
+def _find_model(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = getattr(annotation, "__args__", ())
+    return next((found for part in inner if (found := _find_model(part))), None)

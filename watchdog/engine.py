@@ -1,0 +1,117 @@
+"""One tick: look at every source, judge what was found, publish. No clock is asked here; `now` is handed in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from watchdog.config import Config, Phantom
+from watchdog.diagnosis import Diagnosis, diagnose
+from watchdog.lateness import deadline_of
+from watchdog.model import Finding, Snapshot
+from watchdog.owners import owner_name, owner_of
+from watchdog.sources import Source
+from watchdog.sources.phantom import PhantomSource
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """One source as last judged. `read_at`: when its state was last known to be current; None if never."""
+
+    snapshot: Snapshot
+    diagnosis: Diagnosis
+    judged_at: datetime
+    read_at: datetime | None
+    deadlines: Mapping[str, datetime] = field(default_factory=dict)
+    owners: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What everybody sees after a tick. `version` grows only when something in it has changed."""
+
+    sources: tuple[SourceState, ...]
+    version: int = 0
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings of all sources."""
+        return tuple(finding for state in self.sources for finding in state.diagnosis.findings)
+
+    @property
+    def look_again_at(self) -> datetime | None:
+        """The next instant at which a judgement could change without anything being written."""
+        instants = (state.diagnosis.look_again_at for state in self.sources)
+        return min((instant for instant in instants if instant), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one tick did. `reads` are seconds by source, for those that were read."""
+
+    published: Published
+    has_changed: bool
+    reads: Mapping[str, float]
+
+
+def open_sources(config: Config) -> tuple[Source, ...]:
+    """The sources that the configuration names."""
+    return tuple(_open(source) for source in config.sources)
+
+
+def _open(source: Phantom) -> Source:
+    return PhantomSource(source.name, source.database, source.timezone, source.look_back)
+
+
+class Engine:
+    """Carries what was published from tick to tick."""
+
+    def __init__(self, config: Config, sources: Sequence[Source] | None = None) -> None:
+        self._config = config
+        self._sources = tuple(sources) if sources is not None else open_sources(config)
+        self._states: list[SourceState | None] = [None] * len(self._sources)
+        self._published = Published(())
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What is watched."""
+        return self._sources
+
+    def tick(self, now: datetime) -> Tick:
+        """Look, judge where something changed or a deadline passed, publish."""
+        reads: dict[str, float] = {}
+        has_changed = False
+        for index, source in enumerate(self._sources):
+            before = self._states[index]
+            look = source.look(now)
+            if look.seconds is not None:
+                reads[source.name] = look.seconds
+            state = self._judge(before, look.snapshot, now, is_new=look.is_new)
+            has_changed = has_changed or before is None or state.judged_at != before.judged_at
+            self._states[index] = state
+        self._publish(has_changed=has_changed)
+        return Tick(self._published, has_changed, reads)
+
+    def _judge(self, before: SourceState | None, snapshot: Snapshot, now: datetime, *, is_new: bool) -> SourceState:
+        read_at = now if snapshot.problem is None else before.read_at if before else None
+        if before is not None and not is_new and not _is_outdated(before, now):
+            return before if before.read_at == read_at else replace(before, read_at=read_at)
+        settings = self._config.detect
+        limits = {job.id: limit for job in snapshot.jobs if (limit := deadline_of(job, settings.of(job)))}
+        return SourceState(snapshot, diagnose(snapshot, now, settings), now, read_at, limits, self._owners(snapshot))
+
+    def _owners(self, snapshot: Snapshot) -> Mapping[str, str]:
+        owners = self._config.owners
+        if not owners:
+            return {}
+        return {job.id: owner_name(owner_of(owners, snapshot.source, job)) for job in snapshot.jobs}
+
+    def _publish(self, *, has_changed: bool) -> None:
+        states = tuple(state for state in self._states if state is not None)
+        version = self._published.version + 1 if has_changed else self._published.version
+        self._published = Published(states, version)
+
+
+def _is_outdated(state: SourceState, now: datetime) -> bool:
+    """Whether the judgement may be another one now: a deadline was reached, or the clock was set back."""
+    limit = state.diagnosis.look_again_at
+    return now < state.judged_at or (limit is not None and now >= limit)

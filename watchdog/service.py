@@ -1,0 +1,210 @@
+"""The running service: the loop, its signals, and the web beside it. Here, and only here, is the clock asked."""
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import FrameType
+
+from watchdog.config import Config, ConfigError
+from watchdog.engine import Engine, Published, Tick
+from watchdog.logs import log
+from watchdog.metrics import Metrics
+from watchdog.model import Finding, Severity
+from watchdog.sd_notify import Systemd
+from watchdog.web.app import build
+from watchdog.web.board import Board, Posting
+from watchdog.web.server import Server, bind
+
+SHORTEST_WAIT = timedelta(milliseconds=20)
+"""So that a deadline which is asked for again and again cannot make the loop spin."""
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+class Wake:
+    """What ends a wait early: a signal. Written to from handlers, through a pipe that `select` can watch."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.should_stop = False
+        self.should_reload = False
+
+    def stop(self, *_: object) -> None:
+        """The end was asked for."""
+        self.should_stop = True
+        self._ring()
+
+    def reload(self, *_: object) -> None:
+        """The configuration is to be read again."""
+        self.should_reload = True
+        self._ring()
+
+    def _ring(self) -> None:
+        try:
+            os.write(self._writer, b"!")
+        except (BlockingIOError, OSError):
+            return  # it has been rung already
+
+    def wait(self, length: timedelta) -> None:
+        """Wait so long, or until something is asked for."""
+        ready, _, _ = select.select([self._reader], [], [], max(0.0, length.total_seconds()))
+        if ready:
+            os.read(self._reader, 512)
+
+    def close(self) -> None:
+        """Give the pipe back."""
+        os.close(self._reader)
+        os.close(self._writer)
+
+
+@contextmanager
+def signals(wake: Wake) -> Iterator[None]:
+    """SIGTERM and SIGINT stop, SIGHUP reads the configuration again."""
+
+    def on(number: signal.Signals, handler: Callable[..., None]) -> object:
+        def call(signum: int, frame: FrameType | None) -> None:
+            handler()
+
+        return signal.signal(number, call)
+
+    before = {number: on(number, wake.stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    before[signal.SIGHUP] = on(signal.SIGHUP, wake.reload)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+@dataclass
+class Service:
+    """Watches until it is told to stop. `reread` gives the configuration anew and raises ConfigError."""
+
+    config: Config
+    reread: Callable[[], Config]
+    words: Callable[[Posting], str]
+    wake: Wake
+    on_ready: Callable[[str], None] = lambda url: None
+    clock: Callable[[], datetime] = utc_now
+
+    def __post_init__(self) -> None:
+        self._engine = Engine(self.config)
+        self._metrics = Metrics()
+        self._board = Board(self.config.poll)
+        self._systemd = Systemd()
+        self._findings: dict[tuple[str, str, str | None], Finding] = {}
+        self._problems: dict[str, str | None] = {}
+
+    def run(self) -> None:
+        """Bind, look, serve, and go on looking."""
+        listener = bind(self.config.http.address)
+        server = Server(build(self._board, self._metrics.text, self.words), listener)
+        self._greet(server.url)
+        server.start()
+        try:
+            self._loop(server.url)
+        finally:
+            self._systemd.stopping()
+            server.stop()
+            log.info("stopped", extra={"action": "stop"})
+
+    def _greet(self, url: str) -> None:
+        log.info(
+            "watching",
+            extra={"action": "start", "url": url, "sources": ", ".join(source.name for source in self._engine.sources)},
+        )
+        for source in self._engine.sources:
+            for warning in source.warnings():
+                log.warning(warning, extra={"action": "harm", "source": source.name})
+        if not self.config.http.address.is_loopback and self.config.http.token_file is None:
+            log.info("reachable from other machines, to read only", extra={"action": "listen", "url": url})
+        for section in self.config.not_in_effect:
+            log.warning(f"`{section}` is read but not acted on by this version", extra={"action": "config"})
+
+    def _loop(self, url: str) -> None:
+        is_first = True
+        while not self.wake.should_stop:
+            if self.wake.should_reload:
+                self._reload()
+            published = self._turn()
+            if is_first:
+                self._systemd.ready()
+                self.on_ready(url)
+                is_first = False
+            self._systemd.beat()
+            self.wake.wait(self._pause(published))
+
+    def _turn(self) -> Published:
+        now, began = self.clock(), time.perf_counter()
+        tick = self._engine.tick(now)
+        self._metrics.ticked(tick, now, time.perf_counter() - began)
+        self._board.post(tick.published, now)
+        if tick.has_changed:
+            self._tell(tick)
+        return tick.published
+
+    def _pause(self, published: Published) -> timedelta:
+        """Until the next poll, or the next deadline if that comes sooner."""
+        pause = self.config.poll
+        if self._systemd.beat_every:
+            pause = min(pause, self._systemd.beat_every)
+        if published.look_again_at:
+            pause = min(pause, max(SHORTEST_WAIT, published.look_again_at - self.clock()))
+        return pause
+
+    def _tell(self, tick: Tick) -> None:
+        """Log what has become true, and what no longer is."""
+        self._tell_sources(tick.published)
+        found = {finding.key: finding for finding in tick.published.findings}
+        for key in found.keys() - self._findings.keys():
+            _log_finding("found", found[key])
+        for key in self._findings.keys() - found.keys():
+            _log_finding("cleared", self._findings[key])
+        self._findings = found
+
+    def _tell_sources(self, published: Published) -> None:
+        for state in published.sources:
+            name, problem = state.snapshot.source, state.snapshot.problem
+            if problem is None and self._problems.get(name):
+                log.info(f"{name} can be read again", extra={"action": "reachable", "source": name})
+            self._problems[name] = problem
+
+    def _reload(self) -> None:
+        """Take the file as it is now; a bad one keeps the old configuration and says so."""
+        self.wake.should_reload = False
+        self._systemd.reloading()
+        try:
+            config = self.reread()
+        except ConfigError as error:
+            self._metrics.reloads.labels("error").inc()
+            for problem in error.problems:
+                log.error(f"configuration not taken: {problem}", extra={"action": "reload"})
+        else:
+            self._take(config)
+            self._metrics.reloads.labels("ok").inc()
+        self._systemd.ready()
+
+    def _take(self, config: Config) -> None:
+        if config.http != self.config.http:
+            log.warning("a new `http` section needs a restart", extra={"action": "reload"})
+        self.config = config
+        self._engine = Engine(config)
+        self._board.poll = config.poll
+        log.info("configuration taken", extra={"action": "reload", "sources": len(config.sources)})
+
+
+def _log_finding(action: str, finding: Finding) -> None:
+    level = log.info
+    if action == "found":
+        level = log.error if finding.severity is Severity.CRITICAL else log.warning
+    words = finding.summary if action == "found" else f"over: {finding.kind.value} of {finding.job or finding.source}"
+    facts = {"source": finding.source, "kind": finding.kind.value, "severity": finding.severity.value}
+    level(words, extra={"action": action, **facts, "job_id": finding.job_id, "job": finding.job})

@@ -1,0 +1,68 @@
+"""The web server, in a thread of its own beside the loop."""
+
+import socket
+import threading
+
+import uvicorn
+from starlette.applications import Starlette
+
+from watchdog.config import Address
+
+_LONGEST_GOODBYE = 1.0
+_BACKLOG = 2048
+
+
+class CannotListenError(Exception):
+    """The address cannot be had; one line."""
+
+
+def bind(address: Address) -> socket.socket:
+    """A listening socket, so that a taken address is told before anything is started."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address.host, address.port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise CannotListenError(f"cannot listen on {address}: {error.strerror or error}") from None
+    return listener
+
+
+class Server:
+    """Serves the application on a bound socket until `stop`."""
+
+    def __init__(self, app: Starlette, listener: socket.socket) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            ws="none",
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        self._listener = listener
+        self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where it is to be reached."""
+        host, port = self._listener.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop answering; waits a second for answers under way."""
+        self._server.should_exit = True
+        self._thread.join(_LONGEST_GOODBYE)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        self._server.run(sockets=[self._listener])

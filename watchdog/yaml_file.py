@@ -1,0 +1,92 @@
+"""A YAML file as plain data: safe types only, no key twice, `${VAR}` from the environment."""
+
+import os
+import re
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+
+import yaml
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+DEEPEST = 40
+
+
+class YamlError(Exception):
+    """The file cannot be used; `problems` are lines that name the place in it."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, which would let a second key silently win."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, object]:
+    seen: set[object] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, Hashable):
+            raise YamlError(f"line {key_node.start_mark.line + 1}: a key must be text")
+        if key in seen:
+            raise YamlError(f"line {key_node.start_mark.line + 1}: the key {key!r} stands there twice")
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> object:
+    """What stands in the file, with variables filled in. Raises YamlError, which never shows a variable's value."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise YamlError("not UTF-8 text") from None
+    except OSError as error:
+        raise YamlError(f"cannot be read: {error.strerror}") from None
+    return _filled_in(_parsed(text), environment)
+
+
+def _parsed(text: str) -> object:
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise YamlError(f"{where}not YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise YamlError(f"not YAML: {str(error).splitlines()[0] if str(error) else 'nested too deeply'}") from None
+
+
+def _filled_in(data: object, environment: Mapping[str, str]) -> object:
+    problems: list[str] = []
+    filled = _walk(data, "", lambda text, place: _fill(text, place, environment, problems))
+    if problems:
+        raise YamlError(*problems)
+    return filled
+
+
+def _walk(data: object, place: str, change: Callable[[str, str], str]) -> object:
+    if place.count(".") + place.count("[") > DEEPEST:
+        raise YamlError(f"{place[:60]}…: nested too deeply")
+    if isinstance(data, dict):
+        return {key: _walk(value, f"{place}.{key}" if place else str(key), change) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_walk(value, f"{place}[{index}]", change) for index, value in enumerate(data)]
+    return change(data, place) if isinstance(data, str) else data
+
+
+def _fill(text: str, place: str, environment: Mapping[str, str], problems: list[str]) -> str:
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if not _NAME.fullmatch(name):
+            problems.append(f"{place}: ${{{name}}} is not the name of an environment variable")
+        elif name not in environment:
+            problems.append(f"{place}: the environment variable {name} is not set")
+        return environment.get(name, "")
+
+    return _VARIABLE.sub(value, text)
