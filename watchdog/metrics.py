@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from watchdog.engine import Published, SourceState, Tick
 from watchdog.job_metrics import JobCollector, JobFacts
 from watchdog.model import STATES, Finding, Kind, Severity
-from watchdog.version import version
+from watchdog.release import version
 
 _BOTH = (Kind.EXPIRING,)
 _ALWAYS_CRITICAL = (

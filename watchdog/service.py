@@ -1,4 +1,4 @@
-"""The running service: the loop, its signals, and the web beside it. Here, and only here, is the clock asked."""
+"""The running service: the loop, its signals, and the web beside it."""
 
 import os
 import select
@@ -6,10 +6,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from types import FrameType
 
+from watchdog.clock import Clock, WallClock
 from watchdog.config import Config, ConfigError
 from watchdog.engine import Engine, Published, Tick
 from watchdog.logs import log
@@ -22,11 +23,6 @@ from watchdog.web.server import Server, bind
 
 SHORTEST_WAIT = timedelta(milliseconds=20)
 """So that a deadline which is asked for again and again cannot make the loop spin."""
-
-
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
 
 
 class Wake:
@@ -84,6 +80,16 @@ def signals(wake: Wake) -> Iterator[None]:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
 
+def log_finding(action: str, finding: Finding) -> None:
+    """Log that a condition was `found`, or has `cleared`."""
+    level = log.info
+    if action == "found":
+        level = log.error if finding.severity is Severity.CRITICAL else log.warning
+    words = finding.summary if action == "found" else f"over: {finding.kind.value} of {finding.job or finding.source}"
+    facts = {"source": finding.source, "kind": finding.kind.value, "severity": finding.severity.value}
+    level(words, extra={"action": action, **facts, "job_id": finding.job_id, "job": finding.job})
+
+
 @dataclass
 class Service:
     """Watches until it is told to stop. `reread` gives the configuration anew and raises ConfigError."""
@@ -93,7 +99,8 @@ class Service:
     words: Callable[[Posting], str]
     wake: Wake
     on_ready: Callable[[str], None] = lambda url: None
-    clock: Callable[[], datetime] = utc_now
+    clock: Clock = field(default_factory=WallClock)
+    tell: Callable[[str, Finding], None] = log_finding
 
     def __post_init__(self) -> None:
         self._engine = Engine(self.config)
@@ -143,7 +150,7 @@ class Service:
             self.wake.wait(self._pause(published))
 
     def _turn(self) -> Published:
-        now, began = self.clock(), time.perf_counter()
+        now, began = self.clock.now(), time.perf_counter()
         tick = self._engine.tick(now)
         self._metrics.ticked(tick, now, time.perf_counter() - began)
         self._board.post(tick.published, now)
@@ -157,7 +164,7 @@ class Service:
         if self._systemd.beat_every:
             pause = min(pause, self._systemd.beat_every)
         if published.look_again_at:
-            pause = min(pause, max(SHORTEST_WAIT, published.look_again_at - self.clock()))
+            pause = min(pause, max(SHORTEST_WAIT, self.clock.real(published.look_again_at - self.clock.now())))
         return pause
 
     def _tell(self, tick: Tick) -> None:
@@ -165,9 +172,9 @@ class Service:
         self._tell_sources(tick.published)
         found = {finding.key: finding for finding in tick.published.findings}
         for key in found.keys() - self._findings.keys():
-            _log_finding("found", found[key])
+            self.tell("found", found[key])
         for key in self._findings.keys() - found.keys():
-            _log_finding("cleared", self._findings[key])
+            self.tell("cleared", self._findings[key])
         self._findings = found
 
     def _tell_sources(self, published: Published) -> None:
@@ -199,12 +206,3 @@ class Service:
         self._engine = Engine(config)
         self._board.poll = config.poll
         log.info("configuration taken", extra={"action": "reload", "sources": len(config.sources)})
-
-
-def _log_finding(action: str, finding: Finding) -> None:
-    level = log.info
-    if action == "found":
-        level = log.error if finding.severity is Severity.CRITICAL else log.warning
-    words = finding.summary if action == "found" else f"over: {finding.kind.value} of {finding.job or finding.source}"
-    facts = {"source": finding.source, "kind": finding.kind.value, "severity": finding.severity.value}
-    level(words, extra={"action": action, **facts, "job_id": finding.job_id, "job": finding.job})

@@ -1,0 +1,269 @@
+"""The verbs of the command line, one function each. Errors are one line on standard error, with exit code 3."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from watchdog.config import Config
+    from watchdog.engine import Published
+
+EXIT_ERROR = 3
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+class CannotGoOn(click.ClickException):
+    """What is wrong, where, and what to do; a line for each problem."""
+
+    exit_code = EXIT_ERROR
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="--debug, anywhere, shows a traceback with an error.",
+)
+@click.version_option(package_name="scheduler-watchdog", prog_name="scheduler-watchdog")
+def cli() -> None:
+    """Tells you when your AI agent's scheduled jobs have silently stopped, and why.
+
+    Begin with: scheduler-watchdog check --database PATH
+    """
+
+
+def what_to_watch(function: F) -> F:
+    """The two ways to say what is watched."""
+    config = click.option("-c", "--config", type=click.Path(path_type=Path), help="The configuration file (YAML).")
+    database = click.option(
+        "--database",
+        type=click.Path(path_type=Path),
+        help="Watch this one database, with the defaults; no file needed.",
+    )
+    return config(database(function))
+
+
+as_format = click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people, or for programs."
+)
+at_now = click.option("--now", metavar="ISO", help="Judge from this instant instead of the present one.")
+
+
+@cli.command()
+@what_to_watch
+@click.option("--debug-log", is_flag=True, help="Log more.")
+def run(config: Path | None, database: Path | None, debug_log: bool) -> None:
+    """Watch, and serve metrics, health and the API, until it is told to stop.
+
+    SIGHUP reads the configuration file again. Without a file it serves on http://127.0.0.1:9846.
+    """
+    from watchdog import logs, report
+    from watchdog.service import Service, Wake, signals
+    from watchdog.web.server import CannotListenError
+
+    settings = _configured(config, database)
+    logs.set_up(debug=debug_log)
+    wake = Wake()
+    service = Service(
+        settings,
+        reread=lambda: _load(config) if config else settings,
+        words=lambda posting: "\n".join(report.lines(posting.published, posting.at)),
+        wake=wake,
+    )
+    try:
+        with signals(wake):
+            service.run()
+    except CannotListenError as error:
+        raise CannotGoOn(f"{error}; is another one running? (http.listen in the configuration)") from error
+    finally:
+        wake.close()
+
+
+@cli.command()
+@what_to_watch
+@at_now
+@as_format
+def check(config: Path | None, database: Path | None, now: str | None, form: str) -> int:
+    """Look once and say what is wrong. Changes nothing.
+
+    Exits as monitoring plugins do: 0 ok, 1 warning, 2 critical, 3 unknown.
+    """
+    from watchdog import report, wire
+
+    instant = _instant(now)
+    published = _look_once(config, database, instant)
+    if form == "json":
+        click.echo(json.dumps(wire.findings_document(published, instant), indent=2))
+    elif sys.stdout.isatty():
+        from watchdog import tables
+
+        tables.show(tables.findings_view(published, instant))
+    else:
+        click.echo("\n".join(report.lines(published, instant)))
+    return report.EXIT_CODES[report.verdict(published.findings)]
+
+
+@cli.command()
+@what_to_watch
+@at_now
+@as_format
+def jobs(config: Path | None, database: Path | None, now: str | None, form: str) -> None:
+    """List every job: its schedule in words, last and next run, state, tokens."""
+    from watchdog import tables, wire
+
+    instant = _instant(now)
+    published = _look_once(config, database, instant)
+    if form == "json":
+        click.echo(json.dumps(wire.jobs_document(published, instant), indent=2))
+    else:
+        tables.show(tables.jobs_view(published, instant))
+
+
+@cli.command()
+@click.argument("expression")
+@click.option("--timezone", "zone", default="UTC", show_default=True, help="An IANA name such as Europe/Berlin.")
+@click.option("--from", "start", metavar="ISO", help="Fires after this instant instead of the present one.")
+@click.option("-n", "count", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many.")
+@as_format
+def fires(expression: str, zone: str, start: str | None, count: int, form: str) -> None:
+    """Show when the watched scheduler would fire a cron EXPRESSION.
+
+    With - it reads JSON lines {"expr", "tz", "after_ms", "n"} and answers each with {"fires_ms": [...]} or {"error"}.
+    """
+    from watchdog import fires as answers
+
+    if expression == "-":
+        for line in sys.stdin:
+            if line.strip():
+                click.echo(answers.answer(line))
+        return
+    instant = _instant(start)
+    try:
+        found = answers.next_fires(expression, zone, instant, count)
+    except ValueError as error:
+        raise CannotGoOn(str(error)) from error
+    if form == "json":
+        click.echo(json.dumps(answers.document(expression, zone, found)))
+    elif not found:
+        click.echo("never")
+    else:
+        from watchdog import tables
+
+        tables.show(tables.fires_view(found, instant))
+
+
+@cli.command()
+@click.option("-c", "--config", type=click.Path(path_type=Path), required=True, help="The configuration file (YAML).")
+def validate(config: Path) -> None:
+    """Check a configuration file; all its errors are told in one go."""
+    settings = _load(config)
+    named = ", ".join(source.name for source in settings.sources)
+    click.echo(f"{config} is good: watches {named}")
+    for section in settings.not_in_effect:
+        click.echo(f"{config}: {section}: read, but not acted on by this version", err=True)
+
+
+@cli.command()
+@click.option("--seconds", type=click.IntRange(5, 3600), help="Stop after so long; else at the end of the story.")
+@click.option("--port", type=click.IntRange(0, 65535), default=9846, show_default=True, help="0 takes a free one.")
+@click.option("--stay", is_flag=True, help="Go on serving after the story has ended, until Ctrl-C.")
+def demo(seconds: int | None, port: int, stay: bool) -> None:
+    """Watch a simulated agent through an outage, as it unfolds; a second stands for an hour."""
+    from watchdog.demo import story
+    from watchdog.web.server import CannotListenError
+
+    try:
+        story.tell(port=port, seconds=seconds, stay=stay)
+    except CannotListenError as error:
+        raise CannotGoOn(f"{error}; choose another with --port") from error
+
+
+def _look_once(config: Path | None, database: Path | None, now: datetime) -> Published:
+    from watchdog.engine import Engine
+
+    return Engine(_configured(config, database)).tick(now).published
+
+
+def _configured(config: Path | None, database: Path | None) -> Config:
+    from watchdog.config import for_database
+
+    if (config is None) == (database is None):
+        raise CannotGoOn("say what to watch: either --database PATH or -c FILE")
+    return _load(config) if config else for_database(database or Path())
+
+
+def _load(path: Path) -> Config:
+    from watchdog.config import ConfigError, load
+
+    try:
+        return load(path)
+    except ConfigError as error:
+        raise CannotGoOn("\n".join(error.problems)) from error
+
+
+def _instant(text: str | None) -> datetime:
+    from watchdog.instants import parse_instant
+
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        return parse_instant(text)
+    except ValueError:
+        raise CannotGoOn(f"{text!r} is not an instant; write it like 2026-04-29T05:03:30Z") from None
+
+
+def _namesake() -> str | None:
+    """What to say if the other package that is imported as `watchdog` is in this environment."""
+    try:
+        other = distribution("watchdog")
+    except PackageNotFoundError:
+        return None
+    return (
+        f"another package that is imported as `watchdog` (watchdog {other.version}, file system events) is installed "
+        f"in {sys.prefix}; the two overwrite each other. Install scheduler-watchdog into an environment of its own "
+        "(pipx install scheduler-watchdog)"
+    )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command."""
+    given = sys.argv[1:] if arguments is None else arguments
+    is_debug = "--debug" in given
+    sys.exit(_run([argument for argument in given if argument != "--debug"], is_debug=is_debug))
+
+
+def _run(arguments: list[str], *, is_debug: bool) -> int:
+    problem = _namesake()
+    try:
+        if problem:
+            raise CannotGoOn(problem)
+        return cli.main(arguments, prog_name="scheduler-watchdog", standalone_mode=False) or 0
+    except click.exceptions.NoArgsIsHelpError as help_:
+        click.echo(help_.format_message())
+        return EXIT_ERROR
+    except click.ClickException as error:
+        return _fail(error.format_message(), error, is_debug=is_debug)
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return EXIT_ERROR
+    except Exception as error:
+        return _fail(f"{type(error).__name__}: {error} (this is a fault of ours)", error, is_debug=is_debug)
+
+
+def _fail(message: str, error: Exception, *, is_debug: bool) -> int:
+    if is_debug:
+        import traceback
+
+        traceback.print_exception(error)
+    for line in message.splitlines() or [""]:
+        click.echo(f"scheduler-watchdog: {line}", err=True)
+    return EXIT_ERROR

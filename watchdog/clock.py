@@ -1,0 +1,43 @@
+"""The clock that the service goes by: the wall's, or a faster one on which a demo's hours pass in seconds."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the loop asks; nothing below the loop does."""
+
+    def now(self) -> datetime:
+        """The present instant, UTC."""
+
+    def real(self, length: timedelta) -> timedelta:
+        """How long the machine waits for `length` on this clock to pass."""
+
+
+class WallClock:
+    """The machine's own."""
+
+    def now(self) -> datetime:
+        """The present instant."""
+        return datetime.now(UTC)
+
+    def real(self, length: timedelta) -> timedelta:
+        """The same."""
+        return length
+
+
+class FollowedClock:
+    """A clock that somebody else drives, `speed` times as fast as the machine's."""
+
+    def __init__(self, now: Callable[[], datetime], speed: float) -> None:
+        self._now = now
+        self._speed = speed
+
+    def now(self) -> datetime:
+        """What the driver says."""
+        return self._now()
+
+    def real(self, length: timedelta) -> timedelta:
+        """Shorter by the speed."""
+        return length / self._speed
