@@ -64,6 +64,7 @@ def run(config: Path | None, database: Path | None, debug_log: bool) -> None:
 
     SIGHUP reads the configuration file again. Without a file it serves on http://127.0.0.1:9846.
     """
+    from watchdog import config as configuration
     from watchdog import logs, report
     from watchdog.service import Service, Wake, signals
     from watchdog.web.server import CannotListenError
@@ -73,7 +74,7 @@ def run(config: Path | None, database: Path | None, debug_log: bool) -> None:
     wake = Wake()
     service = Service(
         settings,
-        reread=lambda: _load(config) if config else settings,
+        reread=lambda: configuration.load(config) if config else settings,
         words=lambda posting: "\n".join(report.lines(posting.published, posting.at)),
         wake=wake,
     )

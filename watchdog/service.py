@@ -1,5 +1,6 @@
 """The running service: the loop, its signals, and the web beside it."""
 
+import logging
 import os
 import select
 import signal
@@ -80,14 +81,20 @@ def signals(wake: Wake) -> Iterator[None]:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
 
+def _level(action: str, finding: Finding) -> int:
+    if finding.caused_by is not None:
+        return logging.DEBUG  # a thousand symptoms of one stall are one event
+    if action == "cleared":
+        return logging.INFO
+    return logging.ERROR if finding.severity is Severity.CRITICAL else logging.WARNING
+
+
 def log_finding(action: str, finding: Finding) -> None:
     """Log that a condition was `found`, or has `cleared`."""
-    level = log.info
-    if action == "found":
-        level = log.error if finding.severity is Severity.CRITICAL else log.warning
+    level = _level(action, finding)
     words = finding.summary if action == "found" else f"over: {finding.kind.value} of {finding.job or finding.source}"
     facts = {"source": finding.source, "kind": finding.kind.value, "severity": finding.severity.value}
-    level(words, extra={"action": action, **facts, "job_id": finding.job_id, "job": finding.job})
+    log.log(level, words, extra={"action": action, **facts, "job_id": finding.job_id, "job": finding.job})
 
 
 @dataclass
@@ -171,9 +178,9 @@ class Service:
         """Log what has become true, and what no longer is."""
         self._tell_sources(tick.published)
         found = {finding.key: finding for finding in tick.published.findings}
-        for key in found.keys() - self._findings.keys():
+        for key in [key for key in found if key not in self._findings]:
             self.tell("found", found[key])
-        for key in self._findings.keys() - found.keys():
+        for key in [key for key in self._findings if key not in found]:
             self.tell("cleared", self._findings[key])
         self._findings = found
 
