@@ -168,7 +168,7 @@ recovery: {mode: yolo}
     [
         ("poll: 2s\npoll: 3s\n", "line 2: the key 'poll' stands there twice"),
         ("detect: {overdue: {cadences: 1,\n cadences: 2}}\n", "line 2: the key 'cadences' stands there twice"),
-        ("http: {yes: 1, on: 2}\n", "line 1: the key True stands there twice"),
+        ("http: {on: 1, 'on': 2}\n", "line 1: the key 'on' stands there twice"),
         ("? [a, b]\n: 1\n", "line 1: a key must be text"),
     ],
 )

@@ -26,7 +26,7 @@ from watchdog.demo.simulator import Outcome, Simulator
 from watchdog.diagnosis import diagnose
 from watchdog.engine import Engine, Published
 from watchdog.metrics import StateText
-from watchdog.model import Finding, Job, Snapshot
+from watchdog.model import Finding, Job, Snapshot, ZeroStreak
 from watchdog.settings import Detect
 from watchdog.sources import Look, sqlite_file
 from watchdog.sources.phantom import PhantomSource
@@ -152,7 +152,7 @@ class TestReading:
         assert job.last_end is not None
         assert (job.last_end.id, job.last_end.at, job.last_end.input_tokens) == (7, utc("2026-06-10 11:01"), 1000)
         assert (job.totals.runs, job.totals.input_tokens) == (7, 7000)
-        assert job.zero_streak is None
+        assert job.zero_streak == ZeroStreak()
         assert job.problems == ()
 
     @pytest.mark.parametrize("text", ["2026-06-10T11:01:00.000Z", "2026-06-10 11:01:00", "2026-06-10T13:01:00+02:00"])

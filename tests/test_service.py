@@ -21,6 +21,7 @@ from watchdog.demo.simulator import Outcome, Simulator
 CONFIG = """
 sources:
   - {{name: agent, database: {database}}}
+state: {folder}/state.db
 http: {{listen: "127.0.0.1:PORT"}}
 poll: 100ms
 """
@@ -60,7 +61,7 @@ def agent(tmp_path: Path) -> Iterator[Path]:
 
 def _configure(folder: Path, database: Path) -> Path:
     config = folder / "watchdog.yaml"
-    config.write_text(CONFIG.format(database=database))
+    config.write_text(CONFIG.format(database=database, folder=folder))
     return config
 
 

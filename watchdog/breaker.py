@@ -6,16 +6,16 @@ from watchdog.model import Breaker, CronSchedule, Job
 from watchdog.schedule import next_fire
 
 
-def trips_at(job: Job) -> datetime | None:
-    """The end of the run that makes the last allowed error; None if nothing is planned or there is no breaker.
+def trips_at(job: Job, start: datetime) -> datetime | None:
+    """The end of the run that makes the last allowed error, if the next run begins at `start`; None without a breaker.
 
-    Assumes that runs keep failing as fast as the last one did and that nothing else holds the slot.
+    Assumes that runs keep failing as fast as the last one did, and that nothing else holds the slot.
     """
-    if job.breaker is None or job.next_run_at is None:
+    if job.breaker is None:
         return None
     duration = job.last_run.duration if job.last_run and job.last_run.duration else timedelta()
-    fire: datetime = job.next_run_at
-    for errors in range(job.consecutive_errors + 1, job.breaker.limit):
+    fire = start
+    for errors in range((job.consecutive_errors or 0) + 1, job.breaker.limit):
         retry = _after_error(job, job.breaker, errors, fire + duration)
         if retry is None:
             return None

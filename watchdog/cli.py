@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -15,6 +17,7 @@ import click
 if TYPE_CHECKING:
     from watchdog.config import Config
     from watchdog.engine import Published
+    from watchdog.store import Store
 
 EXIT_ERROR = 3
 
@@ -41,7 +44,9 @@ def cli() -> None:
 
 def what_to_watch(function: F) -> F:
     """The two ways to say what is watched."""
-    config = click.option("-c", "--config", type=click.Path(path_type=Path), help="The configuration file (YAML).")
+    config = click.option(
+        "-c", "--config", type=click.Path(path_type=Path), help="The configuration file (YAML); else $WATCHDOG_CONFIG."
+    )
     database = click.option(
         "--database",
         type=click.Path(path_type=Path),
@@ -67,22 +72,25 @@ def run(config: Path | None, database: Path | None, debug_log: bool) -> None:
     from watchdog import config as configuration
     from watchdog import logs, report
     from watchdog.service import Service, Wake, signals
+    from watchdog.store import StoreError
     from watchdog.web.server import CannotListenError
 
-    settings = _configured(config, database)
+    settings, file = _configured(config, database), _usual(config, database)
     logs.set_up(debug=debug_log)
     wake = Wake()
-    service = Service(
-        settings,
-        reread=lambda: configuration.load(config) if config else settings,
-        words=lambda posting: "\n".join(report.lines(posting.published, posting.at)),
-        wake=wake,
-    )
     try:
+        service = Service(
+            settings,
+            reread=lambda: configuration.load(file) if file else settings,
+            words=lambda posting: "\n".join(report.lines(posting.published, posting.at)),
+            wake=wake,
+        )
         with signals(wake):
             service.run()
     except CannotListenError as error:
         raise CannotGoOn(f"{error}; is another one running? (http.listen in the configuration)") from error
+    except StoreError as error:
+        raise CannotGoOn(str(error)) from error
     finally:
         wake.close()
 
@@ -160,11 +168,99 @@ def fires(expression: str, zone: str, start: str | None, count: int, form: str) 
         tables.show(tables.fires_view(found, instant))
 
 
+def whose_state(function: F) -> F:
+    """The ways to say which watchdog is meant."""
+    state = click.option("--state", type=click.Path(path_type=Path), help="The watchdog's own state file.")
+    return what_to_watch(state(function))
+
+
+@cli.command()
+@whose_state
+@click.option("--all", "with_resolved", is_flag=True, help="Also those that are over.")
+@as_format
+def incidents(config: Path | None, database: Path | None, state: Path | None, with_resolved: bool, form: str) -> None:
+    """List what is wrong since when, and who has taken it on."""
+    from watchdog import incident_verbs, tables
+
+    now = datetime.now(UTC)
+    with _state(config, database, state) as store:
+        found = incident_verbs.listed(store, with_resolved=with_resolved)
+        if form == "json":
+            click.echo(json.dumps(incident_verbs.document(store, found, now), indent=2))
+        else:
+            tables.show(tables.incidents_view(found, store.acknowledgements(), store.silences(now), now))
+
+
+@cli.command()
+@whose_state
+@click.argument("number", type=int, metavar="ID")
+def ack(config: Path | None, database: Path | None, state: Path | None, number: int) -> None:
+    """Take an incident on: no more reminders of it, and nobody else is called."""
+    from watchdog import incident_verbs
+
+    with _state(config, database, state) as store:
+        try:
+            incident = incident_verbs.acknowledge(store, number, datetime.now(UTC))
+        except ValueError as error:
+            raise CannotGoOn(str(error)) from error
+    click.echo(f"incident {number} is yours: {incident.headline.summary}")
+
+
+@cli.command()
+@whose_state
+@click.argument("match")
+@click.option("--for", "length", metavar="DURATION", help="How long, like 2h.")
+@click.option("--end", is_flag=True, help="End the silence whose number MATCH is.")
+def silence(
+    config: Path | None, database: Path | None, state: Path | None, match: str, length: str | None, end: bool
+) -> None:
+    """Tell nobody of what MATCHes: a job's name or pattern, or like kind=overdue,job=heartbeat*."""
+    from watchdog import incident_verbs
+    from watchdog.durations import parse_duration
+    from watchdog.instants import say
+
+    now = datetime.now(UTC)
+    with _state(config, database, state) as store:
+        try:
+            if end:
+                if not store.end_silence(int(match), now):
+                    raise CannotGoOn(f"there is no silence {match} that has not ended")
+                click.echo(f"silence {match} has ended")
+                return
+            if length is None:
+                raise CannotGoOn("say for how long: --for 2h")
+            made = incident_verbs.silence(store, match, parse_duration(length), now)
+        except ValueError as error:
+            raise CannotGoOn(str(error)) from error
+    click.echo(f"silence {made.id}: nobody is told of {match} until {say(made.ends_at)}")
+
+
+@cli.command("notify-test")
+@click.option("-c", "--config", type=click.Path(path_type=Path), required=True, help="The configuration file (YAML).")
+def notify_test(config: Path) -> int:
+    """Send a test message to each channel and tell what became of it."""
+    from watchdog.notify import trial
+
+    settings = _load(config)
+    if not settings.channels:
+        raise CannotGoOn(f"{config}: there are no channels to try")
+    failed = 0
+    for name, outcome in trial.try_channels(settings, datetime.now(UTC)):
+        failed += not outcome.ok
+        click.echo(f"{name}: {'sent' if outcome.ok else f'not sent: {outcome.error}'}")
+    return EXIT_ERROR if failed else 0
+
+
 @cli.command()
 @click.option("-c", "--config", type=click.Path(path_type=Path), required=True, help="The configuration file (YAML).")
 def validate(config: Path) -> None:
     """Check a configuration file; all its errors are told in one go."""
+    from watchdog.notify import trial
+
     settings = _load(config)
+    problems = [f"{config}: {problem}" for problem in trial.bad_addresses(settings)]
+    if problems:
+        raise CannotGoOn("\n".join(problems))
     named = ", ".join(source.name for source in settings.sources)
     click.echo(f"{config} is good: watches {named}")
     for section in settings.not_in_effect:
@@ -186,6 +282,25 @@ def demo(seconds: int | None, port: int, stay: bool) -> None:
         raise CannotGoOn(f"{error}; choose another with --port") from error
 
 
+@contextmanager
+def _state(config: Path | None, database: Path | None, state: Path | None) -> Iterator[Store]:
+    """The state file of the watchdog that is meant."""
+    from watchdog import incident_verbs
+    from watchdog.store import StoreError
+
+    config = _usual(config, database, state)
+    if sum(way is not None for way in (config, database, state)) != 1:
+        raise CannotGoOn("say which watchdog is meant: -c FILE, --database PATH or --state PATH")
+    try:
+        store = incident_verbs.open_state(state or _configured(config, database).state)
+    except StoreError as error:
+        raise CannotGoOn(str(error)) from error
+    try:
+        yield store
+    finally:
+        store.close()
+
+
 def _look_once(config: Path | None, database: Path | None, now: datetime) -> Published:
     from watchdog.engine import Engine
 
@@ -195,9 +310,16 @@ def _look_once(config: Path | None, database: Path | None, now: datetime) -> Pub
 def _configured(config: Path | None, database: Path | None) -> Config:
     from watchdog.config import for_database
 
+    config = _usual(config, database)
     if (config is None) == (database is None):
         raise CannotGoOn("say what to watch: either --database PATH or -c FILE")
     return _load(config) if config else for_database(database or Path())
+
+
+def _usual(config: Path | None, *others: Path | None) -> Path | None:
+    """The configuration that is meant where nothing is said."""
+    given = os.environ.get("WATCHDOG_CONFIG")
+    return Path(given) if given and config is None and not any(others) else config
 
 
 def _load(path: Path) -> Config:

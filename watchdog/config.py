@@ -1,6 +1,7 @@
 """The YAML file as typed values. Every error names the file and the path in it; all are reported in one go."""
 
 import difflib
+import hashlib
 import ipaddress
 import os
 from collections.abc import Mapping
@@ -84,14 +85,24 @@ class Api(Frozen):
     token_file: SecretFile | None = None
 
 
+def _possible(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("not a path: there is a NUL in it")
+    return path
+
+
+FilePath = Annotated[Path, AfterValidator(_possible)]
+
+
 class Phantom(Frozen):
     """A Phantom agent's database file."""
 
     kind: Literal["phantom"] = "phantom"
     name: Name = "phantom"
-    database: Path
+    database: FilePath
     timezone: Zone = "UTC"
     look_back: Duration = timedelta(days=7)
+    labels: Mapping[str, str] = {}
     api: Api | None = None
 
 
@@ -143,15 +154,16 @@ class Http(Frozen):
 
 
 class Channel(Frozen):
-    """One way to reach people: an apprise address, or the file that it stands in."""
+    """One way to reach people: an apprise address, the file that it stands in, or an Alertmanager."""
 
     url: SecretStr | None = None
     url_file: SecretFile | None = None
+    alertmanager: Annotated[str, AfterValidator(_web_address)] | None = None
 
     @model_validator(mode="after")
     def _one_address(self) -> Self:
-        if (self.url is None) == (self.url_file is None):
-            raise ValueError("give either url or url_file")
+        if sum(way is not None for way in (self.url, self.url_file, self.alertmanager)) != 1:
+            raise ValueError("give one of url, url_file and alertmanager")
         return self
 
 
@@ -166,14 +178,7 @@ class OwnerMatch(Frozen):
     created_by: str | None = None
     delivery_target: str | None = None
     source: str | None = None
-
-
-class Owner(Frozen):
-    """Who is told: channel names, or addresses with `{delivery_target}` and the like filled in."""
-
-    name: Name | None = None
-    match: OwnerMatch = OwnerMatch()
-    notify: Annotated[tuple[str, ...], Field(min_length=1)]
+    labels: Mapping[str, str] = {}
 
 
 def _clock_time(text: str) -> str:
@@ -196,12 +201,43 @@ class QuietHours(Frozen):
     except_: Literal["critical", "nothing"] = Field(default="critical", alias="except")
 
 
+Addresses = Annotated[tuple[str, ...], Field(min_length=1, repr=False)]
+"""Channel names, or addresses with `{delivery_target}` and the like, which are filled in for each job."""
+
+
+class Escalation(Frozen):
+    """Who is told besides, if nobody has acknowledged."""
+
+    after: Duration
+    notify: Addresses
+
+
+class Owner(Frozen):
+    """Who is told, and how; what is not said here is as in `notify`."""
+
+    name: Name | None = None
+    match: OwnerMatch = OwnerMatch()
+    notify: Addresses
+    remind_every: Duration | None = None
+    quiet_hours: QuietHours | None = None
+    escalate: Escalation | None = None
+
+
 class Notify(Frozen):
-    """How often people are told."""
+    """When people are told, and how often.
+
+    `group_wait`: how long the first message waits for what belongs to it. `hold`: how long a condition must stay
+    clear before it is over. `gather`: how close together jobs must begin to fail alike to be told as one storm.
+    """
 
     remind_every: Duration = timedelta(hours=24)
     resolved: bool = True
     quiet_hours: QuietHours | None = None
+    group_wait: Duration = timedelta(seconds=20)
+    hold: Duration = timedelta(minutes=5)
+    gather: Duration = timedelta(hours=1)
+    deadline: Annotated[Duration, Field(gt=timedelta())] = timedelta(seconds=30)
+    give_up_after: Duration = timedelta(hours=24)
 
 
 class Recovery(Frozen):
@@ -221,7 +257,7 @@ class Config(Frozen):
     """All that an operator can say."""
 
     sources: tuple[Phantom, ...]
-    state: Path = DEFAULT_STATE
+    state: FilePath = DEFAULT_STATE
     http: Http = Http()
     poll: Annotated[Duration, AfterValidator(_sane_poll)] = timedelta(seconds=2)
     detect: Detect = Detect()
@@ -251,30 +287,62 @@ class Config(Frozen):
             raise ValueError(f"the name {twice[0]!r} is given to {names.count(twice[0])} sources; names must differ")
         return sources
 
+    @model_validator(mode="after")
+    def _known_channels(self) -> Self:
+        for index, owner in enumerate(self.owners):
+            for target in [*owner.notify, *(owner.escalate.notify if owner.escalate else ())]:
+                if "://" not in target and target not in self.channels:
+                    known = ", ".join(self.channels) or "none"
+                    raise ValueError(
+                        f"owners[{index}] names the channel {target!r}, which is not there; known: {known}"
+                    )
+        return self
+
+    @property
+    def people(self) -> tuple[Owner, ...]:
+        """The owners; where none is named, everybody is told of everything on every channel."""
+        if self.owners or not self.channels:
+            return self.owners
+        return (Owner(notify=tuple(self.channels)),)
+
 
 def for_database(path: Path) -> Config:
-    """What holds when there is no file: this database, with all defaults."""
-    return Config(sources=(Phantom(database=path),))
+    """What holds when there is no file: this database, with all defaults and a state file of its own."""
+    name = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:12]
+    return Config(sources=(Phantom(database=path),), state=state_folder() / f"{name}.db")
+
+
+def state_folder() -> Path:
+    """Where state goes that no configuration places: systemd's folder, or the user's own."""
+    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if given:
+        return Path(given)
+    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(home) / "scheduler-watchdog"
 
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """The configuration in a file. Raises ConfigError with every problem in it."""
     try:
-        data = yaml_file.load(path, environment)
+        data, unset = yaml_file.load(path, environment)
     except yaml_file.YamlError as error:
         raise ConfigError([f"{path}: {problem}" for problem in error.problems]) from None
     if not isinstance(data, dict):
         raise ConfigError([f"{path}: it must be a mapping that begins with `sources:`"])
+    problems = {place: f"{path}: {place}: {what}" for place, what in unset}
     try:
-        return Config.model_validate(data)
+        config = Config.model_validate(data)
     except ValidationError as error:
-        problems = [_line(path, detail) for detail in error.errors(include_input=False, include_url=False)]
-        raise ConfigError(sorted(set(problems))) from None
+        for place, what in map(_problem, error.errors(include_input=False, include_url=False)):
+            problems.setdefault(place, f"{path}: {place}: {what}")
+    if problems:
+        raise ConfigError(list(problems.values()))
+    return config
 
 
-def _line(path: Path, detail: ErrorDetails) -> str:
-    place = [part for part in detail["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
-    return f"{path}: {_place(place)}: {_what(detail, place)}"
+def _problem(detail: ErrorDetails) -> tuple[str, str]:
+    parts = [part for part in detail["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
+    return _place(parts), _what(detail, parts)
 
 
 def _place(parts: list[int | str]) -> str:
@@ -302,17 +370,26 @@ def _meant(key: str, parents: list[int | str]) -> str:
 
 
 def _fields_at(parents: list[int | str]) -> list[str]:
-    """The keys that the model at this place knows."""
-    model: type[BaseModel] | None = Config
+    """The keys that may be written at this place."""
+    annotation: object = Config
     for part in parents:
-        if isinstance(part, str) and model is not None:
-            model = _model_of(model, part)
-    return list(model.model_fields) if model else []
+        annotation = _inside(annotation, part)
+    model = _find_model(annotation)
+    return [field.alias or name for name, field in model.model_fields.items()] if model else []
 
 
-def _model_of(model: type[BaseModel], key: str) -> type[BaseModel] | None:
-    field = model.model_fields.get(key)
-    return _find_model(field.annotation) if field else None
+def _inside(annotation: object, part: int | str) -> object:
+    """What stands under a key of a model, or under any key or index of a collection."""
+    origin = getattr(annotation, "__origin__", None)
+    if origin is Annotated:
+        return _inside(annotation.__args__[0], part)  # type: ignore[attr-defined]
+    if isinstance(origin, type) and issubclass(origin, Mapping | tuple):
+        arguments = annotation.__args__  # type: ignore[attr-defined]
+        return arguments[1] if issubclass(origin, Mapping) else arguments[0]
+    model = _find_model(annotation)
+    fields = model.model_fields if model else {}
+    named = next((field for name, field in fields.items() if part in (name, field.alias)), None)
+    return named.annotation if named else None
 
 
 def _find_model(annotation: object) -> type[BaseModel] | None:

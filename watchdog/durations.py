@@ -3,6 +3,9 @@
 import re
 from datetime import timedelta
 
+LONGEST = timedelta(days=3660)
+"""So that adding one to an instant stays within the calendar."""
+
 _UNITS = {
     "ms": timedelta(milliseconds=1),
     "s": timedelta(seconds=1),
@@ -22,9 +25,12 @@ def parse_duration(text: object) -> timedelta:
     if not isinstance(text, str) or not _WHOLE.fullmatch(text.strip()):
         raise ValueError(f"not a duration: {text!r}; write it with a unit, like 90s, 10m, 2h30m or 7d")
     try:
-        return sum((float(count) * _UNITS[unit] for count, unit in _PART.findall(text)), timedelta())
+        length = sum((float(count) * _UNITS[unit] for count, unit in _PART.findall(text)), timedelta())
     except OverflowError:
-        raise ValueError(f"a duration that is too long: {text!r}") from None
+        length = timedelta.max
+    if length > LONGEST:
+        raise ValueError(f"a duration that is too long: {text!r}; ten years are the most")
+    return length
 
 
 def say_duration(length: timedelta) -> str:

@@ -8,7 +8,7 @@ from watchdog.config import Config, Phantom
 from watchdog.diagnosis import Diagnosis, diagnose
 from watchdog.lateness import deadline_of
 from watchdog.model import Finding, Snapshot
-from watchdog.owners import owner_name, owner_of
+from watchdog.owners import owner_name, owners_of, whose
 from watchdog.sources import Source
 from watchdog.sources.phantom import PhantomSource
 
@@ -68,6 +68,7 @@ class Engine:
     def __init__(self, config: Config, sources: Sequence[Source] | None = None) -> None:
         self._config = config
         self._sources = tuple(sources) if sources is not None else open_sources(config)
+        self._labels = {source.name: source.labels for source in config.sources}
         self._states: list[SourceState | None] = [None] * len(self._sources)
         self._published = Published(())
 
@@ -100,10 +101,12 @@ class Engine:
         return SourceState(snapshot, diagnose(snapshot, now, settings), now, read_at, limits, self._owners(snapshot))
 
     def _owners(self, snapshot: Snapshot) -> Mapping[str, str]:
-        owners = self._config.owners
+        owners = self._config.people
         if not owners:
             return {}
-        return {job.id: owner_name(owner_of(owners, snapshot.source, job)) for job in snapshot.jobs}
+        labels = self._labels.get(snapshot.source, {})
+        asked = ((job.id, whose(snapshot.source, job, labels)) for job in snapshot.jobs)
+        return {job_id: owner_name(next(owners_of(owners, who), None)) for job_id, who in asked}
 
     def _publish(self, *, has_changed: bool) -> None:
         states = tuple(state for state in self._states if state is not None)

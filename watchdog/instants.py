@@ -1,23 +1,29 @@
 """Instants as the watched systems write them, and as people and programs read them. All are aware, in UTC."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST_YEAR = 1970
+LAST_YEAR = 2999
 
 
 def parse_instant(text: str) -> datetime:
     """The instant of ISO 8601 text: with `T` or a space, with a zone or without one (then UTC).
 
     Phantom writes both `2026-04-29T10:00:11.123Z` and `2026-04-29 10:00:11`.
-    Raises ValueError for anything else.
+    Raises ValueError for anything else, and for years before 1970 or after 2999: no schedule means those, and what
+    is added to an instant must stay within the calendar.
     """
     if len(text) < 10:
         raise ValueError(f"not an ISO 8601 instant: {text!r}")
-    try:
-        instant = datetime.fromisoformat(text)
-        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-    except OverflowError:
-        raise ValueError(f"an instant outside the years 1 to 9999: {text!r}") from None
+    return sane(datetime.fromisoformat(text))
+
+
+def sane(instant: datetime, assumed: tzinfo = UTC) -> datetime:
+    """The instant in UTC, a naive one being in the zone `assumed`; ValueError outside the years 1970 to 2999."""
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise ValueError(f"not an instant of the years {FIRST_YEAR} to {LAST_YEAR}: {instant.isoformat()!r}")
+    return (instant if instant.tzinfo else instant.replace(tzinfo=assumed)).astimezone(UTC)
 
 
 def from_ms(milliseconds: int) -> datetime:

@@ -68,7 +68,7 @@ def _duration(facts: JobFacts) -> Samples:
 
 
 def _streak(facts: JobFacts) -> Samples:
-    return _one(facts.job.zero_streak.count if facts.job.zero_streak else 0)
+    return _one(facts.job.zero_streak.count if facts.job.zero_streak else None)
 
 
 def _tokens(facts: JobFacts) -> Samples:

@@ -2,9 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from watchdog.model import Job, Snapshot
+from watchdog.model import Hold, Job, Snapshot
 from watchdog.moment import Moment
-from watchdog.schedule import deadline
+from watchdog.schedule import deadline, near_clock_change
 from watchdog.settings import Rules
 
 AFTER_A_RUN = timedelta(seconds=60)
@@ -43,13 +43,24 @@ def is_passed_over(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta)
     """Whether the scheduler was at work after the job was due, and left it out: its busy flag leaked.
 
     A start of another job more than `margin` after the due time says so while nothing holds the slot. While
-    something does, that run may have been chosen before this job was due; then it takes a second start of the same
-    other job, for a pass runs each job once and takes the longest due first.
+    something does, that run may have been chosen before this job was due. Then it takes more: that the slot had been
+    free before that start, so that it began a pass; or a second start of the same other job, for a pass runs each job
+    once and takes the longest due first.
     """
     started = snapshot.last_other_start(job.id)
     if started is None or started <= due_at(job) + margin:
         return False
-    return _is_idle(job, snapshot, now) or _second_start(job, snapshot, margin)
+    return _is_idle(job, snapshot, now) or _began_a_pass(job, started, snapshot) or _second_start(job, snapshot, margin)
+
+
+def waits_for(job: Job, snapshot: Snapshot, now: Moment) -> Hold | None:
+    """The run that keeps the late job waiting: the one that holds the slot, or that let go of it only just now."""
+    if snapshot.holder is not None:
+        return snapshot.holder
+    ended = snapshot.last_ended_of_others(job.id)
+    if ended is None or ended.since <= due_at(job) or now.reached(ended.since + AFTER_A_RUN):
+        return None
+    return ended
 
 
 def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) -> bool:
@@ -70,11 +81,20 @@ def _is_idle(job: Job, snapshot: Snapshot, now: Moment) -> bool:
     return released is None or now.reached(released + AFTER_A_RUN)
 
 
+def _began_a_pass(job: Job, started: datetime, snapshot: Snapshot) -> bool:
+    """Whether the slot was free for a while before the start, with the job due all that time."""
+    ends = (end.at for other in snapshot.jobs if other.id != job.id for end in other.recent if end.at < started)
+    return snapshot.sees_slot and started - max(ends, default=due_at(job)) > AFTER_A_RUN
+
+
 def _second_start(job: Job, snapshot: Snapshot, margin: timedelta) -> bool:
+    """Whether another job started twice since the job was due; near a clock change it may have been due again at once,
+    and ahead of those that wait."""
     due = due_at(job)
     return any(
         other.last_started_at is not None
         and other.last_started_at > due + margin
+        and not near_clock_change(other.schedule, other.last_started_at)
         and any(due < end.at < other.last_started_at for end in other.recent)
         for other in snapshot.jobs
         if other.id != job.id

@@ -5,17 +5,29 @@ job's samples are formatted by prometheus-client once and kept until that job ch
 jobs takes four times as long as the whole tick may.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from watchdog.engine import Published, SourceState, Tick
+from watchdog.incidents import Incident
 from watchdog.job_metrics import JobCollector, JobFacts
 from watchdog.model import STATES, Finding, Kind, Severity
 from watchdog.release import version
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, that nobody asked for
 
 _BOTH = (Kind.EXPIRING,)
 _ALWAYS_CRITICAL = (
@@ -80,10 +92,14 @@ def _text(collector: Collector) -> str:
     return generate_latest(registry).decode()
 
 
+_FAMILY = re.compile(r"^# HELP ", re.MULTILINE)
+"""Where a family begins. A label may hold the same words, but never at the beginning of a line."""
+
+
 def _split(text: str) -> dict[str, tuple[str, str]]:
     """The exposition by family: its head (HELP and TYPE), and its samples."""
     parts: dict[str, tuple[str, str]] = {}
-    for block in text.split("# HELP ")[1:]:
+    for block in _FAMILY.split(text)[1:]:
         help_line, type_line, samples = block.split("\n", 2)
         parts[help_line.split(" ", 1)[0]] = (f"# HELP {help_line}\n{type_line}\n", samples)
     return parts
@@ -128,6 +144,21 @@ def _facts(state: SourceState) -> Iterator[JobFacts]:
         yield JobFacts(state.snapshot.source, job, state.deadlines.get(job.id), owner, findings)
 
 
+class _Oldest(Collector):
+    """A gauge that has no sample while there is nothing to tell."""
+
+    def __init__(self, metrics: "Metrics") -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "watchdog_outbox_oldest_timestamp_seconds", "When the oldest unsettled message was written down."
+        )
+        if self._metrics.oldest_at is not None:
+            family.add_metric([], self._metrics.oldest_at.timestamp())
+        yield family
+
+
 class Metrics:
     """All that is exposed: the state's text, and what the watchdog counts about itself."""
 
@@ -164,6 +195,20 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        self._incidents = Gauge(
+            "watchdog_incidents_open", "Incidents that are not over.", ["severity"], registry=self.registry
+        )
+        self._notifications = Counter(
+            "watchdog_notifications",
+            "Attempts to tell somebody: sent, failed (tried again) or given_up.",
+            ["channel", "outcome"],
+            registry=self.registry,
+        )
+        self._outbox = Gauge(
+            "watchdog_outbox_messages", "Messages that are written down and not yet settled.", registry=self.registry
+        )
+        self.oldest_at: datetime | None = None
+        self.registry.register(_Oldest(self))
         self._build()
 
     def _build(self) -> None:
@@ -185,6 +230,17 @@ class Metrics:
         for state in tick.published.sources:
             if state.read_at is not None:
                 self._last_read.labels(state.snapshot.source).set(state.read_at.timestamp())
+
+    def notified(self, channel: str, outcome: str) -> None:
+        """One attempt to tell somebody."""
+        self._notifications.labels(channel, outcome).inc()
+
+    def counted(self, incidents: Sequence[Incident], depth: int, oldest: datetime | None) -> None:
+        """How many incidents are open, and how the outbox is."""
+        for severity in Severity:
+            self._incidents.labels(severity.value).set(sum(i.severity is severity for i in incidents))
+        self._outbox.set(depth)
+        self.oldest_at = oldest
 
     def text(self) -> bytes:
         """The whole exposition."""

@@ -109,9 +109,9 @@ class RunEnd:
 class ZeroStreak:
     """The newest run ends that all had zero tokens. `firsts` are the instants of the streak's first ones."""
 
-    count: int
-    firsts: tuple[datetime, ...]
-    newest: datetime
+    count: int = 0
+    firsts: tuple[datetime, ...] = ()
+    newest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class Job:
     status: str = "active"
     next_run_at: datetime | None = None
     last_run: RecordedRun | None = None
-    consecutive_errors: int = 0
+    consecutive_errors: int | None = 0
     breaker: Breaker | None = None
     delivery_status: str | None = None
     delivery_target: str | None = None
@@ -253,6 +253,12 @@ class Snapshot:
     def last_other_end(self, job_id: str) -> datetime | None:
         """When the newest run of any other job ended."""
         return next((at for at, owner in self._latest_ends if owner != job_id), None)
+
+    def last_ended_of_others(self, job_id: str) -> Hold | None:
+        """The other job whose run ended last, and when; its id is empty if its row is gone."""
+        names = {job.id: job.name for job in self.jobs}
+        marks = ((at, owner) for at, owner in self._latest_ends if owner != job_id)
+        return next((Hold(owner or "", names.get(owner or ""), at) for at, owner in marks), None)
 
     @cached_property
     def _latest_starts(self) -> list[tuple[datetime, str | None]]:

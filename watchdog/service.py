@@ -17,6 +17,7 @@ from watchdog.engine import Engine, Published, Tick
 from watchdog.logs import log
 from watchdog.metrics import Metrics
 from watchdog.model import Finding, Severity
+from watchdog.notify.desk import Desk
 from watchdog.sd_notify import Systemd
 from watchdog.web.app import build
 from watchdog.web.board import Board, Posting
@@ -112,6 +113,7 @@ class Service:
     def __post_init__(self) -> None:
         self._engine = Engine(self.config)
         self._metrics = Metrics()
+        self._desk = Desk(self.config, self._metrics, self.clock)
         self._board = Board(self.config.poll)
         self._systemd = Systemd()
         self._findings: dict[tuple[str, str, str | None], Finding] = {}
@@ -123,11 +125,13 @@ class Service:
         server = Server(build(self._board, self._metrics.text, self.words), listener)
         self._greet(server.url)
         server.start()
+        self._desk.start()
         try:
             self._loop(server.url)
         finally:
             self._systemd.stopping()
             server.stop()
+            self._desk.stop()
             log.info("stopped", extra={"action": "stop"})
 
     def _greet(self, url: str) -> None:
@@ -160,9 +164,10 @@ class Service:
         now, began = self.clock.now(), time.perf_counter()
         tick = self._engine.tick(now)
         self._metrics.ticked(tick, now, time.perf_counter() - began)
-        self._board.post(tick.published, now)
         if tick.has_changed:
             self._tell(tick)
+        self._desk.turn(tick.published, now)
+        self._board.post(tick.published, now, self._desk.incidents)
         return tick.published
 
     def _pause(self, published: Published) -> timedelta:
@@ -170,8 +175,9 @@ class Service:
         pause = self.config.poll
         if self._systemd.beat_every:
             pause = min(pause, self._systemd.beat_every)
-        if published.look_again_at:
-            pause = min(pause, max(SHORTEST_WAIT, self.clock.real(published.look_again_at - self.clock.now())))
+        soon = [instant for instant in (published.look_again_at, self._desk.look_again_at) if instant]
+        if soon:
+            pause = min(pause, max(SHORTEST_WAIT, self.clock.real(min(soon) - self.clock.now())))
         return pause
 
     def _tell(self, tick: Tick) -> None:
@@ -211,5 +217,6 @@ class Service:
             log.warning("a new `http` section needs a restart", extra={"action": "reload"})
         self.config = config
         self._engine = Engine(config)
+        self._desk.use(config)
         self._board.poll = config.poll
         log.info("configuration taken", extra={"action": "reload", "sources": len(config.sources)})

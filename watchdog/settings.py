@@ -59,7 +59,7 @@ class LongRun(Rule):
     """Longer than `floor` and than `factor` times the last recorded run."""
 
     floor: Duration = timedelta(minutes=30)
-    factor: Annotated[float, Field(ge=1)] = 3.0
+    factor: Annotated[float, Field(ge=1, le=1000)] = 3.0
 
 
 class Stalled(Rule):

@@ -1,6 +1,7 @@
 """What people see in a terminal: the tables of `check`, `jobs` and `fires`. Names from a database are never markup."""
 
 import os
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from rich import box
@@ -9,10 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from watchdog.engine import Published, SourceState
+from watchdog.incidents import Incident
 from watchdog.instants import say
 from watchdog.model import Finding, Job, Severity
 from watchdog.plain_words import ago, plainly, rough
 from watchdog.report import first_line, ordered, verdict
+from watchdog.silences import Silence
 
 COLOURS = {"OK": "bold green", "WARNING": "bold yellow", "CRITICAL": "bold red"}
 _SEVERITIES = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow"}
@@ -110,6 +113,60 @@ def _short(count: int) -> str:
         if count >= size:
             return f"{count / size:.3g} {unit}"
     return str(count)
+
+
+def incidents_view(
+    incidents: Sequence[Incident],
+    acknowledged: Mapping[int, tuple[datetime, str]],
+    silences: Sequence[Silence],
+    now: datetime,
+) -> RenderableType:
+    """The incidents, and what is silenced."""
+    views: list[RenderableType] = []
+    if incidents:
+        views.append(_incidents_table(incidents, acknowledged, now))
+    else:
+        views.append(Text("No incident is open.", style="green"))
+    for silence in silences:
+        words = f"Silence {silence.id}: {silence.match}, until {say(silence.ends_at)} ({silence.by})"
+        views.append(Text(words, style="dim"))
+    return Group(*views)
+
+
+def _incidents_table(
+    incidents: Sequence[Incident], acknowledged: Mapping[int, tuple[datetime, str]], now: datetime
+) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    table.add_column("ID", justify="right", no_wrap=True)
+    for column in ("What", "Since", "State"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("Why", overflow="fold", ratio=1)
+    for incident in incidents:
+        head = incident.headline
+        style = _SEVERITIES[incident.severity] if incident.is_open else "dim"
+        table.add_row(
+            Text(str(incident.id)),
+            Text(head.kind.value, style=style),
+            Text(ago(incident.since, now, "")),
+            _incident_state(incident, acknowledged.get(incident.id), now),
+            Text(f"{head.summary}{_others(incident)}"),
+        )
+    return table
+
+
+def _incident_state(incident: Incident, acknowledged: tuple[datetime, str] | None, now: datetime) -> Text:
+    if incident.resolved_at:
+        return Text(f"over {ago(incident.resolved_at, now)}", style="green")
+    if not incident.is_active:
+        return Text("clearing", style="green")
+    return Text(f"{acknowledged[1]} is on it", style="cyan") if acknowledged else Text("open")
+
+
+def _others(incident: Incident) -> str:
+    jobs = {member.finding.job_id for member in incident.own} - {incident.headline.job_id}
+    parts = [f"{len(jobs)} more alike"] if jobs else []
+    parts += [f"{len(incident.symptoms)} late because of it"] if incident.symptoms else []
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def fires_view(fires: list[datetime], now: datetime) -> RenderableType:

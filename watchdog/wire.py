@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from watchdog.engine import Published, SourceState
+from watchdog.incidents import Incident
 from watchdog.instants import iso
 from watchdog.model import Cause, Finding, Job
 from watchdog.schedule import words
@@ -79,7 +80,7 @@ def job(state: SourceState, of: Job) -> dict[str, Json]:
         if run
         else None,
         "consecutive_errors": of.consecutive_errors,
-        "zero_token_streak": of.zero_streak.count if of.zero_streak else 0,
+        "zero_token_streak": of.zero_streak.count if of.zero_streak else None,
         "delivery_status": of.delivery_status,
         "sweep_at": value(of.sweep_at),
         "owner": state.owners.get(of.id, ""),
@@ -107,3 +108,30 @@ def jobs_document(published: Published, now: datetime) -> dict[str, Json]:
         "sources": [source(state) for state in published.sources],
         "jobs": [job(state, of) for state in published.sources for of in state.snapshot.jobs],
     }
+
+
+def incident(of: Incident, acknowledged: str | None = None) -> dict[str, Json]:
+    """An incident with what belongs to it."""
+    head = of.headline
+    return {
+        "id": of.id,
+        "source": of.source,
+        "state": "resolved" if not of.is_open else "active" if of.is_active else "clearing",
+        "severity": of.severity.value,
+        "kind": head.kind.value,
+        "job_id": head.job_id,
+        "job": head.job,
+        "summary": head.summary,
+        "since": iso(of.since),
+        "opened_at": iso(of.opened_at),
+        "resolved_at": value(of.resolved_at),
+        "returns": of.returns,
+        "acknowledged_by": acknowledged,
+        "findings": [finding(member.finding) for member in of.own],
+        "symptoms": [finding(member.finding) for member in of.symptoms],
+    }
+
+
+def incidents_document(incidents: Sequence[Incident], now: datetime) -> dict[str, Json]:
+    """The whole answer of `/api/v1/incidents`."""
+    return {"now": iso(now), "incidents": [incident(of) for of in incidents]}

@@ -25,23 +25,36 @@ class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader, which would let a second key silently win."""
 
 
+_MERGE = "tag:yaml.org,2002:merge"
+_TEXT = "tag:yaml.org,2002:str"
+
+
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, object]:
-    seen: set[object] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, Hashable):
-            raise YamlError(f"line {key_node.start_mark.line + 1}: a key must be text")
-        if key in seen:
-            raise YamlError(f"line {key_node.start_mark.line + 1}: the key {key!r} stands there twice")
-        seen.add(key)
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise YamlError(f"line {key.start_mark.line + 1}: a key must be text")
+        if key.tag == _MERGE:
+            continue
+        if key.value in seen:
+            raise YamlError(f"line {key.start_mark.line + 1}: the key {key.value!r} stands there twice")
+        seen.add(key.value)
+        key.tag = _TEXT  # YAML would make `true` of the key `on`
     return loader.construct_mapping(node, deep=True)
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def load(path: Path, environment: Mapping[str, str] = os.environ) -> object:
-    """What stands in the file, with variables filled in. Raises YamlError, which never shows a variable's value."""
+Problem = tuple[str, str]
+"""The place in the file, and what is wrong there."""
+
+
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> tuple[object, list[Problem]]:
+    """What stands in the file, with variables filled in, and the variables that are not set.
+
+    Raises YamlError. No message ever shows a variable's value.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -62,12 +75,10 @@ def _parsed(text: str) -> object:
         raise YamlError(f"not YAML: {str(error).splitlines()[0] if str(error) else 'nested too deeply'}") from None
 
 
-def _filled_in(data: object, environment: Mapping[str, str]) -> object:
-    problems: list[str] = []
+def _filled_in(data: object, environment: Mapping[str, str]) -> tuple[object, list[Problem]]:
+    problems: list[Problem] = []
     filled = _walk(data, "", lambda text, place: _fill(text, place, environment, problems))
-    if problems:
-        raise YamlError(*problems)
-    return filled
+    return filled, problems
 
 
 def _walk(data: object, place: str, change: Callable[[str, str], str]) -> object:
@@ -80,13 +91,13 @@ def _walk(data: object, place: str, change: Callable[[str, str], str]) -> object
     return change(data, place) if isinstance(data, str) else data
 
 
-def _fill(text: str, place: str, environment: Mapping[str, str], problems: list[str]) -> str:
+def _fill(text: str, place: str, environment: Mapping[str, str], problems: list[Problem]) -> str:
     def value(match: re.Match[str]) -> str:
         name = match.group(1)
         if not _NAME.fullmatch(name):
-            problems.append(f"{place}: ${{{name}}} is not the name of an environment variable")
+            problems.append((place, f"${{{name}}} is not the name of an environment variable"))
         elif name not in environment:
-            problems.append(f"{place}: the environment variable {name} is not set")
+            problems.append((place, f"the environment variable {name} is not set"))
         return environment.get(name, "")
 
     return _VARIABLE.sub(value, text)

@@ -192,6 +192,7 @@ def _play(console: Console, path: Path, port: int, seconds: int | None, *, stay:
     driver = Driver(path, narrator.say, lambda: None if stay else wake.stop())
     config = Config(
         sources=(Phantom(name="demo", database=path),),
+        state=path.with_name("state.db"),
         http=Http(listen=f"127.0.0.1:{port}"),
         poll=timedelta(milliseconds=50),
     )

@@ -20,7 +20,7 @@ def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Findin
                 Kind.FAILED,
                 Severity.CRITICAL,
                 job.updated_at,
-                f"{job.name} was given up{_when(job)} after {job.consecutive_errors} errors in a row{_error(job)}",
+                f"{job.name} was given up{_when(job)}{_errors(job)}{_error(job)}",
                 consecutive_errors=job.consecutive_errors,
                 last_run_at=run.started_at if run else None,
                 last_error=run.error if run else None,
@@ -31,6 +31,10 @@ def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Findin
 
 def _when(job: Job) -> str:
     return f" at {say(job.updated_at)}" if job.updated_at else ""
+
+
+def _errors(job: Job) -> str:
+    return f" after {job.consecutive_errors} errors in a row" if job.consecutive_errors else ""
 
 
 def _error(job: Job) -> str:

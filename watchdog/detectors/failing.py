@@ -6,7 +6,8 @@ from datetime import datetime
 from watchdog.breaker import trips_at
 from watchdog.detectors.about import about
 from watchdog.instants import say
-from watchdog.model import At, Finding, Job, Kind, Severity, Snapshot
+from watchdog.lateness import AFTER_A_RUN
+from watchdog.model import At, Breaker, Finding, Job, Kind, Severity, Snapshot
 from watchdog.moment import Moment
 from watchdog.settings import Detect, Failing
 
@@ -15,18 +16,19 @@ def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Findin
     """One finding for each job at the threshold; says how many errors are left and when the breaker trips."""
     for job in snapshot.jobs:
         wanted = _threshold(job, settings.of(job).failing)
-        if not job.is_planned or job.consecutive_errors < wanted:
+        errors = job.consecutive_errors or 0
+        if not job.is_planned or errors < wanted:
             continue
-        trip = trips_at(job)
+        trip = _trip(job, now)
         yield about(
             snapshot,
             job,
             Kind.FAILING,
             Severity.WARNING,
-            _since(job, wanted),
-            f"{job.name} has failed {job.consecutive_errors} times in a row{_ahead(job, trip)}",
-            consecutive_errors=job.consecutive_errors,
-            errors_left=job.breaker.limit - job.consecutive_errors if job.breaker else None,
+            _since(job, errors - wanted + 1),
+            f"{job.name} has failed {errors} times in a row{_ahead(job, errors, trip)}",
+            consecutive_errors=errors,
+            errors_left=_left(job.breaker, errors) if job.breaker else None,
             breaker_limit=job.breaker.limit if job.breaker else None,
             breaker_trips_at=trip,
             last_error=job.last_run.error if job.last_run else None,
@@ -38,15 +40,28 @@ def _threshold(job: Job, rule: Failing) -> int:
     return rule.errors_at if isinstance(job.schedule, At) else rule.errors
 
 
-def _since(job: Job, wanted: int) -> datetime | None:
+def _since(job: Job, back: int) -> datetime | None:
     """The end of the run that made it so many errors, if it is still remembered; the last change of the row else."""
-    back = job.consecutive_errors - wanted + 1
     return job.recent[-back].at if back <= len(job.recent) else job.updated_at
 
 
-def _ahead(job: Job, trip: datetime | None) -> str:
+def _trip(job: Job, now: Moment) -> datetime | None:
+    """When the breaker trips. A job that has been waiting for the slot for a while can start now at the earliest."""
+    due = job.next_run_at
+    is_waiting = due is not None and job.in_flight_since is None and now.reached(due + AFTER_A_RUN)
+    trip = trips_at(job, now.at if is_waiting else due) if due else None
+    if trip is not None and is_waiting:
+        now.reached(trip)  # a forecast must not lie behind
+    return trip
+
+
+def _left(breaker: Breaker, errors: int) -> int:
+    return max(1, breaker.limit - errors)
+
+
+def _ahead(job: Job, errors: int, trip: datetime | None) -> str:
     if job.breaker is None:
         return ""
-    left = job.breaker.limit - job.consecutive_errors
+    left = _left(job.breaker, errors)
     more = f"{left} more error{'' if left == 1 else 's'} and the scheduler gives it up"
     return f": {more}, at about {say(trip)} if nothing changes" if trip else f": {more}"

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from watchdog.detectors.about import about, last_ran
 from watchdog.instants import say
-from watchdog.lateness import late_since
-from watchdog.model import Cause, Finding, Job, Kind, Severity, Snapshot
+from watchdog.lateness import late_since, waits_for
+from watchdog.model import Cause, Finding, Hold, Job, Kind, Severity, Snapshot
 from watchdog.moment import Moment
 from watchdog.schedule import words
 from watchdog.settings import Detect
@@ -16,14 +16,14 @@ def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Findin
     for job in snapshot.jobs:
         deadline = late_since(job, now, settings.of(job))
         if deadline is not None:
-            holder = snapshot.holder
+            holder = waits_for(job, snapshot, now)
             yield about(
                 snapshot,
                 job,
                 Kind.OVERDUE,
                 Severity.WARNING,
                 deadline,
-                f"{job.name} {last_ran(job)}: it was due at {_due(job)}{_why(snapshot)}",
+                f"{job.name} {last_ran(job)}: it was due at {_due(job)}{_why(holder, snapshot)}",
                 due_at=job.next_run_at,
                 deadline=deadline,
                 schedule=words(job.schedule),
@@ -36,8 +36,10 @@ def _due(job: Job) -> str:
     return say(job.next_run_at) if job.next_run_at else "an unknown time"
 
 
-def _why(snapshot: Snapshot) -> str:
-    holder = snapshot.holder
+def _why(holder: Hold | None, snapshot: Snapshot) -> str:
     if holder is None:
         return " and has not started"
-    return f" and waits for the run of {holder.job or 'a deleted job'}, which holds the slot since {say(holder.since)}"
+    whose = holder.job or "a deleted job"
+    if snapshot.holder is None:
+        return f" and waited for the run of {whose}, which ended at {say(holder.since)}"
+    return f" and waits for the run of {whose}, which holds the slot since {say(holder.since)}"

@@ -16,6 +16,7 @@ def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Findin
         wanted = settings.of(job).zero_tokens.streak
         if not job.is_planned or streak is None or streak.count < wanted:
             continue
+        # of a streak longer than is remembered the threshold's own run is not known any more
         since = streak.firsts[wanted - 1] if wanted <= len(streak.firsts) else streak.newest
         status = job.last_run.status if job.last_run else None
         yield about(
@@ -32,4 +33,5 @@ def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Findin
             event_ids=[end.id for end in job.recent[-min(streak.count, 10) :]],
             last_run_status=status,
             last_error=job.last_run.error if job.last_run else None,
+            error_class=job.last_run.error_class if job.last_run else None,
         )

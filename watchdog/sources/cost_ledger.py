@@ -45,10 +45,8 @@ class _Account:
         if len(self.first_zeros) < REMEMBERED_ENDS:
             self.first_zeros.append(end.at)
 
-    def streak(self) -> ZeroStreak | None:
-        if not self.zeros:
-            return None
-        return ZeroStreak(self.zeros, tuple(self.first_zeros), self.recent[-1].at)
+    def streak(self) -> ZeroStreak:
+        return ZeroStreak(self.zeros, tuple(self.first_zeros), self.recent[-1].at if self.zeros else None)
 
 
 class CostLedger:
@@ -61,22 +59,23 @@ class CostLedger:
 
     def read(self, connection: sqlite3.Connection, since: datetime) -> None:
         """Add what is new. The first time, and when the table is not the one that was read before, begin at `since`."""
-        start = self._continues_at(connection)
-        if start is None:
+        after = self._read_until(connection)
+        if after is None:
             self._accounts.clear()
-            start = first_id_since(connection, since)
+            after = last_id_before(connection, since)
             self.begins_at = since
         newest = connection.execute(_NEWEST).fetchall()
-        for row in connection.execute(_EVENTS, (start, KEY_PREFIX, _AFTER_PREFIX)).fetchall():
+        events = _events(_columns(connection))
+        for row in connection.execute(events, (after, KEY_PREFIX, _AFTER_PREFIX)).fetchall():
             self._add(row)
         self._anchor = newest[0] if newest else None
 
-    def _continues_at(self, connection: sqlite3.Connection) -> int | None:
-        """The id after the last one that was read; None if that row is no longer the same (a restored backup)."""
+    def _read_until(self, connection: sqlite3.Connection) -> int | None:
+        """The last id that was read; None if that row is no longer the same (a restored backup)."""
         if self._anchor is None:
             return None
         found = connection.execute(_ONE, (self._anchor[0],)).fetchall()
-        return self._anchor[0] + 1 if found == [self._anchor] else None
+        return self._anchor[0] if found == [self._anchor] else None
 
     def _add(self, row: Row) -> None:
         id_, key, input_tokens, output_tokens, created_at = row
@@ -99,10 +98,10 @@ class CostLedger:
         account = self._accounts.get(job_id)
         return tuple(account.recent) if account else ()
 
-    def streak(self, job_id: str) -> ZeroStreak | None:
-        """The job's newest run ends, if they had no tokens."""
+    def streak(self, job_id: str) -> ZeroStreak:
+        """The job's newest run ends that had no tokens."""
         account = self._accounts.get(job_id)
-        return account.streak() if account else None
+        return account.streak() if account else ZeroStreak()
 
     def last_end(self, job_id: str) -> RunEnd | None:
         """The job's newest run end."""
@@ -110,41 +109,64 @@ class CostLedger:
         return account.recent[-1] if account else None
 
 
-_EVENTS = (
-    "SELECT id, session_key, input_tokens, output_tokens, created_at FROM cost_events "
-    "WHERE id >= ? AND session_key >= ? AND session_key < ? ORDER BY id"
-)
+NEEDED = {"id", "session_key", "created_at"}
+"""Without these columns run ends cannot be told; without those of the tokens only what they used cannot."""
+
+
+def _columns(connection: sqlite3.Connection) -> set[str]:
+    return {row[1] for row in connection.execute("PRAGMA table_info(cost_events)").fetchall()}
+
+
+def has_run_ends(connection: sqlite3.Connection) -> bool:
+    """Whether the file tells when runs ended."""
+    return _columns(connection) >= NEEDED
+
+
+def _events(there: set[str]) -> str:
+    tokens = ", ".join(name if name in there else f"NULL AS {name}" for name in ("input_tokens", "output_tokens"))
+    return (
+        f"SELECT id, session_key, {tokens}, created_at FROM cost_events "  # noqa: S608
+        "WHERE id > ? AND session_key >= ? AND session_key < ? ORDER BY id"
+    )
+
+
 _NEWEST = "SELECT id, session_key, created_at FROM cost_events ORDER BY id DESC LIMIT 1"
 _ONE = "SELECT id, session_key, created_at FROM cost_events WHERE id = ?"
 _CREATED = "SELECT created_at FROM cost_events WHERE id >= ? ORDER BY id LIMIT 16"
 _ENDED = (
-    "SELECT 1 FROM cost_events WHERE id >= ? AND id < ? AND session_key = ? AND typeof(created_at) = 'text' LIMIT 1"
+    "SELECT 1 FROM cost_events WHERE id > ? AND id <= ? AND session_key = ? AND typeof(created_at) = 'text' LIMIT 1"
 )
 
 
 def has_end_between(connection: sqlite3.Connection, job_id: str, since: datetime, until: datetime) -> bool:
     """Whether a run of the job ended in that short time, however long ago it was; found by bisection."""
-    ids = (first_id_since(connection, since), first_id_since(connection, until))
+    ids = (last_id_before(connection, since), last_id_before(connection, until))
     return bool(connection.execute(_ENDED, (*ids, KEY_PREFIX + job_id)).fetchall())
 
 
-def first_id_since(connection: sqlite3.Connection, since: datetime) -> int:
-    """The id from which on cost events were created at `since` or later; ids grow with time.
+_BOUNDS = "SELECT (SELECT min(id) FROM cost_events), (SELECT max(id) FROM cost_events)"
+"""In one query each, since SQLite takes the short way to only one of the two in a statement."""
+
+
+def last_id_before(connection: sqlite3.Connection, since: datetime) -> int:
+    """The last id whose cost event was created before `since`; ids grow with time.
 
     Halves the range of ids, so it looks at some two dozen of ten million rows.
     """
-    bounds = connection.execute("SELECT min(id), max(id) FROM cost_events").fetchall()
-    low, high = bounds[0]
+    (bounds,) = connection.execute(_BOUNDS).fetchall()
+    low, high = bounds
     if low is None:
-        return 1
-    return _bisect(low, high + 1, lambda id_: _created_from(connection, id_, since))
+        return 0
+    first = _bisect(low, high, lambda id_: _created_from(connection, id_, since))
+    return max(first - 1, -(2**63))
 
 
 def _bisect(low: int, high: int, is_late_enough: Callable[[int], bool]) -> int:
-    while low < high:
+    """The first id that is late enough; the one after `high` if none is."""
+    while low <= high:
         middle = (low + high) // 2
         if is_late_enough(middle):
-            high = middle
+            high = middle - 1
         else:
             low = middle + 1
     return low

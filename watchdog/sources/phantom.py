@@ -12,7 +12,7 @@ from watchdog.model import At, CronSchedule, Departed, Hold, Job, RecordedRun, R
 from watchdog.redaction import one_line
 from watchdog.schedule import fire_at_or_before, near_clock_change
 from watchdog.sources import Look
-from watchdog.sources.cost_ledger import KEY_PREFIX, CostLedger, has_end_between
+from watchdog.sources.cost_ledger import KEY_PREFIX, CostLedger, has_end_between, has_run_ends
 from watchdog.sources.phantom_rows import BREAKER, BREAKER_AT, COLUMNS, REQUIRED, RowReader
 from watchdog.sources.sqlite_file import Signature, UnreadableError, harm, is_settled, read, signature
 
@@ -21,7 +21,7 @@ LOOK_BACK = timedelta(days=7)
 ROW_LAG = timedelta(seconds=1)
 """A row's whole-second time stamp may trail its run's end by this much."""
 
-RETRY_SLACK = (timedelta(seconds=-2), timedelta(seconds=30))
+RETRY_SLACK = (timedelta(seconds=-2), timedelta(seconds=5))
 """How far a retry's start may lie from the end of the failed run plus its pause."""
 
 
@@ -101,7 +101,7 @@ class PhantomSource:
     def _query(self, connection: sqlite3.Connection, now: datetime) -> Tables:
         rows = _jobs(connection, self._path)
         sessions = _sessions(connection)
-        has_costs = bool(_columns(connection, "cost_events"))
+        has_costs = has_run_ends(connection)
         if has_costs:
             self._ledger.read(connection, now - self._look_back)
         is_over = bool(sessions and has_costs) and self._is_newest_touch_over(connection, sessions or {})
@@ -122,6 +122,7 @@ class PhantomSource:
     def _assemble(self, tables: Tables, seen: Signature) -> Snapshot:
         sessions = tables.sessions or {}
         bases = [self._job(row, tables) for row in _with_unique_ids(tables.rows)]
+        self._forget_the_gone(bases)
         touches = {id_: session.touched_at for id_, session in sessions.items() if session.touched_at}
         open_ = self._in_flight(bases, touches, tables) if tables.sessions and tables.has_costs else {}
         known = {job.id for job in bases}
@@ -147,6 +148,12 @@ class PhantomSource:
         marks += [run.started_at for run in runs.values() if run]
         newest = max(marks, default=None)
         return {id_: at for id_, at in touches.items() if at == newest and self._is_open(id_, at, runs.get(id_))}
+
+    def _forget_the_gone(self, jobs: list[Job]) -> None:
+        if len(self._jobs) > len(jobs):
+            there = {job.id for job in jobs}
+            self._jobs = {id_: kept for id_, kept in self._jobs.items() if id_ in there}
+            self._errors = {id_: run for id_, run in self._errors.items() if id_ in there}
 
     def _is_open(self, job_id: str, touched: datetime, run: RecordedRun | None) -> bool:
         """Whether the touch is a run's start whose end has left no trace."""
@@ -174,12 +181,12 @@ class PhantomSource:
         before = self._jobs.get(id_)
         if before and before[0] == facts:
             return before[1]
-        job = self._built(id_, row, session)
+        job = self._built(id_, row, session, has_costs=tables.has_costs)
         job = replace(job, repeated=self._repeated(job, session, manual, knows_manual=tables.manual_runs is not None))
         self._jobs[id_] = (facts, job)
         return job
 
-    def _built(self, id_: str, row: Mapping[str, object], session: Session | None) -> Job:
+    def _built(self, id_: str, row: Mapping[str, object], session: Session | None, *, has_costs: bool) -> Job:
         reader = RowReader(row)
         schedule = reader.schedule(self._zone)
         run = reader.last_run()
@@ -189,7 +196,7 @@ class PhantomSource:
             id=id_,
             name=reader.text("name") or f"(job {id_} has no name)",
             schedule=schedule,
-            enabled=reader.count("enabled", 1) != 0,
+            enabled=reader.count("enabled") != 0,
             status=reader.text("status", 40) or "unknown",
             next_run_at=reader.instant("next_run_at"),
             last_run=run,
@@ -201,9 +208,9 @@ class PhantomSource:
             updated_at=updated,
             sweep_at=reader.sweep_at(),
             last_started_at=self._last_start(id_, run, session),
-            unrecorded_end=self._unrecorded(id_, run, updated),
+            unrecorded_end=self._unrecorded(id_, run, updated, session),
             recent=self._ledger.recent(id_),
-            zero_streak=self._ledger.streak(id_),
+            zero_streak=self._ledger.streak(id_) if has_costs else None,
             totals=_totals(reader, session),
             problems=tuple(reader.problems),
         )
@@ -215,12 +222,22 @@ class PhantomSource:
             starts.append(touched)
         return max(starts, default=None)
 
-    def _unrecorded(self, id_: str, run: RecordedRun | None, updated: datetime | None) -> RunEnd | None:
-        """The newest run end, if the row was not written after it."""
-        end = self._ledger.last_end(id_)
-        if end is None or updated is None or end.at - updated <= ROW_LAG:
+    def _unrecorded(
+        self, id_: str, run: RecordedRun | None, updated: datetime | None, session: Session | None
+    ) -> RunEnd | None:
+        """The newest run end, if no recorded run is its own, and the job has not started again since.
+
+        The last recorded run is its own if it began after the run end before, whatever else changed the row since.
+        """
+        ends = self._ledger.recent(id_)[-2:]
+        if not ends or (session and session.touched_at and session.touched_at > ends[-1].at):
             return None
-        return None if run and run.ended_at and run.ended_at + ROW_LAG >= end.at else end
+        end = ends[-1]
+        if run and run.ended_at and run.ended_at + ROW_LAG >= end.at:
+            return None
+        if run and len(ends) > 1:
+            return None if run.started_at + ROW_LAG >= ends[0].at else end
+        return end if updated and end.at - updated > ROW_LAG else None
 
     def _remember_error(self, id_: str, run: RecordedRun | None) -> None:
         if run and run.status == "error":
@@ -236,7 +253,9 @@ class PhantomSource:
         slot = fire_at_or_before(job.schedule, run.started_at)
         if slot is None or (manual and manual >= slot) or near_clock_change(job.schedule, run.started_at):
             return None
-        between = [end for end in job.recent if slot < end.at < run.started_at and not _is_empty(end)]
+        # a run end's time is cut to the second, so one of the start's own second may be this very run's
+        started = run.started_at.replace(microsecond=0)
+        between = [end for end in job.recent if slot < end.at < started and not _is_empty(end)]
         if not between or self._is_retry(job, between[-1], run, session):
             return None
         return RepeatedRun(slot, between[-1], run.started_at)
@@ -244,15 +263,16 @@ class PhantomSource:
     def _is_retry(self, job: Job, end: RunEnd, run: RecordedRun, session: Session | None) -> bool:
         """Whether the first run ended in an error, so that the second was its due retry.
 
-        The row keeps only the last outcome. Either an earlier look saw the error; or the second run started one of the
-        breaker's pauses after the first, and no turn of the session is missing among the recorded runs.
+        The row keeps only the last outcome. Either an earlier look saw the error; or the session has no turn more than
+        there are recorded runs, so that none went unrecorded; or the second run started one of the breaker's pauses
+        after the first.
         """
         error = self._errors.get(job.id)
         if error and error.ended_at and abs(error.ended_at - end.at) <= timedelta(seconds=2):
             return True
         turns, runs = session.turns if session else None, job.totals.runs
-        if turns is not None and runs is not None and turns > runs:
-            return False
+        if turns and runs is not None and turns <= runs:
+            return True
         gap = run.started_at - end.at
         pauses = job.breaker.backoff if job.breaker else ()
         return any(RETRY_SLACK[0] <= gap - pause <= RETRY_SLACK[1] for pause in pauses)
@@ -263,10 +283,10 @@ def _is_empty(end: RunEnd) -> bool:
 
 
 def _totals(reader: RowReader, session: Session | None) -> Totals:
-    runs = reader.count("run_count", -1)
+    runs = reader.count("run_count")
     if session is None:
-        return Totals(runs=runs if runs >= 0 else None)
-    return Totals(runs if runs >= 0 else None, session.input_tokens, session.output_tokens, session.cost_usd)
+        return Totals(runs=runs)
+    return Totals(runs, session.input_tokens, session.output_tokens, session.cost_usd)
 
 
 def _notes(seen: Signature) -> tuple[str, ...]:

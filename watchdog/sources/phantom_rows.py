@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 from watchdog import cron
 from watchdog.error_class import classify
-from watchdog.instants import parse_instant
+from watchdog.instants import parse_instant, sane
 from watchdog.model import At, Breaker, CronSchedule, Every, RecordedRun, Schedule, Unreadable
-from watchdog.redaction import fit_to_leave, one_line
+from watchdog.redaction import fit_to_leave
 
 COLUMNS = (
     "id",
@@ -59,17 +59,17 @@ class RowReader:
         value = self.row.get(column)
         return None if value is None else fit_to_leave(str(value), limit)
 
-    def count(self, column: str, default: int = 0) -> int:
-        """A whole number, zero or more."""
+    def count(self, column: str) -> int | None:
+        """A whole number, zero or more; None if there is none."""
         value = self.row.get(column)
         if value is None:
-            return default
+            return None
         if isinstance(value, int) and value >= 0:
             return value
         if isinstance(value, float) and value >= 0 and value.is_integer():
             return int(value)
-        self.problems.append(f"{column} is {one_line(repr(value), 60)}, not a number")
-        return default
+        self.problems.append(f"{column} is {_quoted(value)}, not a number")
+        return None
 
     def instant(self, column: str) -> datetime | None:
         """An instant in either of the two formats."""
@@ -77,9 +77,11 @@ class RowReader:
         if value is None:
             return None
         try:
-            return parse_instant(str(value) if not isinstance(value, str) else value)
+            if not isinstance(value, str):
+                raise ValueError("a number says nothing of its unit")
+            return parse_instant(value)
         except ValueError:
-            self.problems.append(f"{column} is {one_line(repr(value), 60)}, not a date")
+            self.problems.append(f"{column} is {_quoted(value)}, not a date")
             return None
 
     def schedule(self, zone: str) -> Schedule:
@@ -92,14 +94,14 @@ class RowReader:
     def last_run(self) -> RecordedRun | None:
         """The last recorded run."""
         started = self.instant("last_run_at")
-        length = self.count("last_run_duration_ms", -1)
+        length = self.count("last_run_duration_ms")
         error = self.row.get("last_run_error")
         if started is None:
             return None
         return RecordedRun(
             started,
             self.text("last_run_status", 40),
-            timedelta(milliseconds=length) if 0 <= length < _LONGEST_MS else None,
+            timedelta(milliseconds=length) if length is not None and length < _LONGEST_MS else None,
             self.text("last_run_error", ERROR_LENGTH),
             classify(str(error)[:4000]) if error else None,
         )
@@ -122,16 +124,21 @@ class RowReader:
             return None
 
 
-_LONGEST_MS = 10**13
+_LONGEST_MS = 10**11
+"""Three years: longer ones are a slip, and what is added to an instant must stay within the calendar."""
+
+
+def _quoted(value: object) -> str:
+    return fit_to_leave(repr(value)[:2000], 60)
 
 
 def read_schedule(kind: object, value: object, zone: str) -> Schedule:
     """The schedule that a row says; `Unreadable` with the reason if it says none."""
-    text = one_line(f"{kind} {value}", NAME_LENGTH)
+    text = fit_to_leave(f"{kind} {value}", NAME_LENGTH)
     readers = {"at": _at, "every": _every, "cron": _cron}
     reader = readers.get(kind) if isinstance(kind, str) else None
     if reader is None:
-        return Unreadable(f"schedule_kind is {one_line(repr(kind), 40)}; at, every and cron are known", text)
+        return Unreadable(f"schedule_kind is {_quoted(kind)}; at, every and cron are known", text)
     try:
         parts = json.loads(value) if isinstance(value, str | bytes) else None
     except (ValueError, RecursionError):
@@ -141,23 +148,25 @@ def read_schedule(kind: object, value: object, zone: str) -> Schedule:
     try:
         return reader(parts, zone)
     except ValueError as error:
-        return Unreadable(one_line(str(error), NAME_LENGTH), text)
+        return Unreadable(fit_to_leave(str(error), NAME_LENGTH), text)
 
 
 def _at(parts: Mapping[str, object], zone: str) -> Schedule:
     text = parts.get("at")
     if not isinstance(text, str):
         raise ValueError("schedule_value has no text `at`")
-    naive = datetime.fromisoformat(text)
     # without a zone it is the scheduler host's time, except that a bare date is UTC (ECMAScript, Date.parse)
     assumed = UTC if len(text) <= 10 else ZoneInfo(zone)
-    return At((naive if naive.tzinfo else naive.replace(tzinfo=assumed)).astimezone(UTC))
+    try:
+        return At(sane(datetime.fromisoformat(text), assumed))
+    except ValueError as error:
+        raise ValueError(f"at is {text!r}: {error}") from None
 
 
 def _every(parts: Mapping[str, object], zone: str) -> Schedule:
     interval = parts.get("intervalMs")
     if isinstance(interval, bool) or not isinstance(interval, int | float) or not 0 < interval < _LONGEST_MS:
-        raise ValueError(f"intervalMs is {interval!r}, not a number above 0")
+        raise ValueError(f"intervalMs is {_quoted(interval)}, not a number above 0")
     return Every(timedelta(milliseconds=interval))
 
 
@@ -166,6 +175,6 @@ def _cron(parts: Mapping[str, object], zone: str) -> Schedule:
     if not isinstance(expr, str):
         raise ValueError("schedule_value has no text `expr`")
     if own_zone is not None and not isinstance(own_zone, str):
-        raise ValueError(f"tz is {own_zone!r}, not the name of a time zone")
+        raise ValueError(f"tz is {_quoted(own_zone)}, not the name of a time zone")
     cron.parse(expr, own_zone or zone)
     return CronSchedule(expr, own_zone or zone)

@@ -59,6 +59,8 @@ def signature(path: Path) -> Signature:
         main = os.stat(path)  # noqa: PTH116 - asked at every poll, and three times as fast
     except OSError as error:
         raise UnreadableError(_why_not_there(path, error)) from None
+    except ValueError:
+        raise UnreadableError(f"{path!s:.200} is not a path") from None
     if not stat.S_ISREG(main.st_mode):
         raise UnreadableError(f"{path} is {'a folder' if stat.S_ISDIR(main.st_mode) else 'not a file'}")
     return Signature(_marks(main), _marks_of(f"{path}-wal"), _marks_of(f"{path}-journal") is not None)
@@ -76,10 +78,12 @@ def read(path: Path, query: Callable[[sqlite3.Connection], T]) -> tuple[T, Signa
     """
     for _ in range(ATTEMPTS):
         before = signature(path)
+        if before.main[1] == 0 and not before.has_log:
+            raise UnreadableError(f"{path} is empty: was it created by mistake, or is it being restored?")
         uri, is_immutable = _address(path, before)
         try:
             answer = _query(uri, query)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             if is_immutable and signature(path) != before:
                 continue
             raise UnreadableError(explain(path, error)) from error
@@ -91,10 +95,23 @@ def read(path: Path, query: Callable[[sqlite3.Connection], T]) -> tuple[T, Signa
 
 
 def _query(uri: str, query: Callable[[sqlite3.Connection], T]) -> T:
+    try:
+        return _queried(uri, query, str)
+    except sqlite3.OperationalError as error:
+        if hasattr(error, "sqlite_errorcode"):
+            raise
+        # not SQLite's error but its binding's: text that is not UTF-8, which must not lose the row
+        return _queried(uri, query, _lenient)
+
+
+def _lenient(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _queried(uri: str, query: Callable[[sqlite3.Connection], T], text_factory: Callable[[bytes], str]) -> T:
     connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
     try:
-        # text that is not UTF-8 must not lose the row
-        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        connection.text_factory = text_factory
         connection.execute("BEGIN")
         return query(connection)
     finally:
@@ -137,17 +154,17 @@ def _why_not_there(path: Path, error: OSError) -> str:
     return f"{path}: {error.strerror or error}"
 
 
-def explain(path: Path, error: sqlite3.Error | OSError) -> str:
+def explain(path: Path, error: sqlite3.Error | OSError | UnicodeDecodeError) -> str:
     """One line that says why the file cannot be read. Goes by SQLite's result code, not by its words."""
     if isinstance(error, OSError):
         return _why_not_there(path, error)
+    if isinstance(error, UnicodeDecodeError):
+        return f"{path}: {_WORDS[sqlite3.SQLITE_CORRUPT]}"
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_CANTOPEN:
         return _why_no_open(path)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return f"{path} is locked: its writer holds it exclusively, or crashed in the middle of a write"
-    if code == sqlite3.SQLITE_ERROR and path.stat().st_size == 0:
-        return f"{path} is empty: was it created by mistake, or is it being restored?"
     return f"{path}: {_WORDS.get(code, error)}"
 
 

@@ -1,7 +1,6 @@
 """The addresses: `/metrics`, `/healthz`, `/readyz`, the JSON API, and the state in words at `/`."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
@@ -10,7 +9,6 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from watchdog import wire
-from watchdog.engine import Published
 from watchdog.web.board import Board, Posting
 
 _HEADERS = {
@@ -35,8 +33,9 @@ def build(board: Board, metrics: Callable[[], bytes], words: Callable[[Posting],
         Route("/metrics", exposition),
         Route("/healthz", lambda request: _health(board)),
         Route("/readyz", lambda request: _ready(board)),
-        Route("/api/v1/jobs", lambda request: _document(board, wire.jobs_document)),
-        Route("/api/v1/findings", lambda request: _document(board, wire.findings_document)),
+        Route("/api/v1/jobs", lambda request: _document(board, _jobs)),
+        Route("/api/v1/findings", lambda request: _document(board, _findings)),
+        Route("/api/v1/incidents", lambda request: _document(board, _incidents)),
     ]
     return Starlette(routes=routes)
 
@@ -68,8 +67,20 @@ def _ready(board: Board) -> Response:
     return _text("ok")
 
 
-def _document(board: Board, make: Callable[[Published, Any], Mapping[str, wire.Json]]) -> Response:
+def _jobs(posting: Posting) -> Mapping[str, wire.Json]:
+    return wire.jobs_document(posting.published, posting.at)
+
+
+def _findings(posting: Posting) -> Mapping[str, wire.Json]:
+    return wire.findings_document(posting.published, posting.at)
+
+
+def _incidents(posting: Posting) -> Mapping[str, wire.Json]:
+    return wire.incidents_document(posting.incidents, posting.at)
+
+
+def _document(board: Board, make: Callable[[Posting], Mapping[str, wire.Json]]) -> Response:
     posting = board.posting
     if posting is None:
         return JSONResponse({"error": "the first look is still going on"}, 503, headers=_HEADERS)
-    return JSONResponse(make(posting.published, posting.at), headers=_HEADERS)
+    return JSONResponse(make(posting), headers=_HEADERS)

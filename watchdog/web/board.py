@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from watchdog.engine import Published
+from watchdog.incidents import Incident
 
 SLOWEST_BEAT = timedelta(seconds=2)
 """Below this a loop is not called late, however short its interval is."""
@@ -17,6 +18,7 @@ class Posting:
     published: Published
     at: datetime
     beat: float
+    incidents: tuple[Incident, ...] = ()
 
 
 class Board:
@@ -26,9 +28,9 @@ class Board:
         self.poll = poll
         self._posting: Posting | None = None
 
-    def post(self, published: Published, at: datetime) -> None:
+    def post(self, published: Published, at: datetime, incidents: tuple[Incident, ...] = ()) -> None:
         """Put up what a tick gave."""
-        self._posting = Posting(published, at, time.monotonic())
+        self._posting = Posting(published, at, time.monotonic(), incidents)
 
     @property
     def posting(self) -> Posting | None:

@@ -1,4 +1,4 @@
-"""Cases in which what is told is wrong. Each fails today; the reason why the test is right stands above it."""
+"""Cases in which it is easy to tell something wrong. The reason why the test is right stands above each."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""What was found wrong in reading, metrics and configuration: each test says what should be so, and is not yet."""
+"""Files, rows and configurations that once ended a tick or were told wrongly; each docstring says how."""
 
 import gc
 import json

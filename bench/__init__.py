@@ -1,0 +1,1 @@
+"""The benchmark: this program's budgets, and a general SQL exporter beside it on the same file. `python -m bench`."""

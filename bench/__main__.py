@@ -1,0 +1,121 @@
+"""`python -m bench`: builds what it needs, measures, prints, and writes docs/benchmark.md."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table as RichTable
+
+from bench import query_exporter, report
+from bench.database import WORK, Database, fresh, remove
+from bench.observe import Lengths, Seen, Turns, observe
+from bench.program import Subject, exporter, watchdog
+from bench.report import Table
+from bench.ticks import Figures
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "docs" / "benchmark.md"
+SMALL, LARGE = 1_000_000, 10_000_000
+
+console = Console()
+_BEGAN = time.monotonic()
+
+
+def say(words: str) -> None:
+    """A line of progress."""
+    console.print(f"[dim]{time.monotonic() - _BEGAN:5.0f} s[/dim]  {words}", highlight=False)
+
+
+def prepare(events: int) -> Database:
+    """A database that reaches to the present; made the first time, which takes up to a minute."""
+    say(f"database with {events:,} cost events")
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("cost events", total=events)
+        return fresh(events, lambda done, of: progress.update(task, completed=done, total=of))
+
+
+def measure_ticks(events: int) -> Figures:
+    """In a process of its own, so that nothing has been used before."""
+    prepare(events)
+    say(f"ticks, {events:,} cost events")
+    command = [sys.executable, "-m", "bench.ticks", str(events)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    return Figures(**json.loads(done.stdout))
+
+
+def measure_live(minutes: float, *, is_alone: bool) -> tuple[list[Seen], list[Seen]]:
+    """The service, and query-exporter beside it: on ten million events, and on one million."""
+    database = prepare(LARGE)
+    turns = Turns(database)
+    ours = _observe(watchdog(database.path), database, turns, Lengths(16, minutes * 60))
+    if is_alone:
+        return [ours], []
+    query_exporter.install()
+    ranged = _observe(exporter(database.path, query_exporter.RANGED), database, turns, Lengths(16, 30, 200))
+    exact = _observe(exporter(database.path, query_exporter.EXACT), database, turns, Lengths(12, 16, 60))
+    return [ours, ranged, exact], _small()
+
+
+def _small() -> list[Seen]:
+    database = prepare(SMALL)
+    turns = Turns(database)
+    ours = _observe(watchdog(database.path), database, turns, Lengths(8, 16, 100))
+    exact = _observe(exporter(database.path, query_exporter.EXACT), database, turns, Lengths(8, 16, 100))
+    return [ours, exact]
+
+
+def _observe(subject: Subject, database: Database, turns: Turns, lengths: Lengths) -> Seen:
+    return observe(subject, database, turns, lengths, lambda words: say(f"{subject.name}: {words}"))
+
+
+def cron_speed() -> list[str]:
+    """The part that stands alone already."""
+    say("cron arithmetic")
+    command = [sys.executable, str(ROOT / "bench" / "cron_speed.py")]
+    return subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout.splitlines()
+
+
+def show(table: Table) -> None:
+    """Print it."""
+    rich = RichTable(*table.columns, title=table.title)
+    for row in table.rows:
+        rich.add_row(*row)
+    console.print(rich)
+
+
+def tidy() -> None:
+    """Drop the copies; the histories that were expensive to make are kept."""
+    for path in WORK.glob("live-*.db"):
+        remove(path)
+
+
+def main() -> int:
+    """Everything."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=2.0, help="of changes while the service's memory is watched")
+    parser.add_argument("--alone", action="store_true", help="without query-exporter (then nothing is written)")
+    options = parser.parse_args()
+    load = os.getloadavg()
+    ticks = {events: measure_ticks(events) for events in (SMALL, LARGE)}
+    large, small = measure_live(options.minutes, is_alone=options.alone)
+    tables = [report.budget_table(ticks, large[0], options.minutes)]
+    if not options.alone:
+        tables.append(report.comparison_table(large[0], large[1:], "ten million cost events"))
+        tables.append(report.comparison_table(small[0], small[1:], "one million cost events"))
+        accounts = [report.account(seen) for seen in (*large, *small)]
+        DOCUMENT.write_text(report.document(tables, report.machine(load), accounts, cron_speed()))
+        say(f"written: {DOCUMENT.relative_to(ROOT)}")
+    for table in tables:
+        show(table)
+    tidy()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""The figures as a table for the terminal and as the document that is kept."""
+
+import os
+import platform
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from bench import query_exporter
+from bench.history import JOBS
+from bench.observe import Seen
+from bench.program import POLL_SECONDS
+from bench.ticks import QUIET_TICKS, RUNS, Figures
+
+Row = tuple[str, ...]
+MISSED = "✗ "
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A heading, the columns' names, the rows, and a word on how it was measured."""
+
+    title: str
+    columns: Row
+    rows: list[Row]
+    method: str
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which that share lies; NaN of nothing."""
+    found = sorted(values)
+    return found[min(len(found) - 1, int(len(found) * share))] if found else float("nan")
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Three digits are enough of any measurement."""
+    return f"{value:,.0f}" if value >= 10**digits / 10 else f"{value:.{digits}g}"
+
+
+def budget_table(ticks: dict[int, Figures], live: Seen, minutes: float) -> Table:
+    """The design's budgets, and whether they are kept."""
+    rows = [row for events, figures in ticks.items() for row in _tick_rows(events, figures)]
+    waits = [*live.deadline_delays, *(delay for delay in live.zero_delays if delay is not None)]
+    rows += [
+        _row("scrape, p50", percentile(live.scrapes, 0.5), 5, "ms"),
+        _row("scrape, p99", percentile(live.scrapes, 0.99), None, "ms"),
+        _row(f"resident memory after {minutes:.1f} min of changes", live.at_end.resident, 60, "MB"),
+        _row("resident memory, the most ever", live.at_end.peak, None, "MB"),
+        _row("its growth over the second half", live.growth, None, "MB/h"),
+        _row("from a deadline to its finding, worst", max(live.deadline_delays, default=float("nan")), 3, "s"),
+        _row("from a condition to its figure, worst", max(waits, default=float("nan")), POLL_SECONDS + 1, "s"),
+    ]
+    if live.missed_deadlines:
+        rows.append((f"deadlines not told: {live.missed_deadlines}", "", "0", MISSED))
+    return Table("This program and its budgets", ("what", "measured", "aim: under", "kept"), rows, _BUDGET_METHOD)
+
+
+def _tick_rows(events: int, figures: Figures) -> list[Row]:
+    of = f"{events / 1e6:g} M events: "
+    both = [tick + render for tick, render in zip(figures.changed, figures.rendered, strict=True)]
+    return [
+        _row(f"{of}tick, nothing changed (CPU)", figures.quiet, 1, "ms"),
+        _row(f"{of}tick after a change (CPU, p50)", percentile(figures.changed, 0.5), 20, "ms"),
+        _row(f"{of}the same, p95", percentile(figures.changed, 0.95), 20, "ms"),
+        _row(f"{of}the same with its metrics text (p50)", percentile(both, 0.5), 20, "ms"),
+        _row(f"{of}first read (wall)", figures.first_wall, 1000, "ms"),
+        _row(f"{of}first metrics text (CPU)", figures.first_render, None, "ms"),
+    ]
+
+
+def _row(what: str, value: float, aim: float | None, unit: str) -> Row:
+    kept = "" if aim is None else "yes" if value < aim else f"{MISSED}no"
+    return (what, f"{number(value)} {unit}", f"{aim:g} {unit}" if aim is not None else "", kept)
+
+
+def comparison_table(ours: Seen, others: list[Seen], words: str) -> Table:
+    """One column for each program, with the ratio to ours."""
+    rows = [
+        _compared("CPU of a poll, nothing changed (ms)", [seen.quiet_cpu for seen in (ours, *others)]),
+        _compared("CPU of a poll, a run every 2 s (ms)", [seen.busy_cpu for seen in (ours, *others)]),
+        _compared("from start to all jobs exposed (s)", [seen.first for seen in (ours, *others)]),
+        _compared("third zero-token run to figure (s)", [seen.zero_delay for seen in (ours, *others)]),
+        _compared("scrape, p50 (ms)", [percentile(seen.scrapes, 0.5) for seen in (ours, *others)]),
+        _compared("scrape, p99 (ms)", [percentile(seen.scrapes, 0.99) for seen in (ours, *others)]),
+        _compared("resident memory at the end (MB)", [seen.at_end.resident for seen in (ours, *others)]),
+    ]
+    columns = ("", *(seen.name for seen in (ours, *others)))
+    return Table(f"Beside query-exporter, {words}", columns, rows, "")
+
+
+def _compared(what: str, values: list[float | None]) -> Row:
+    ours = values[0]
+    cells = ["not in time" if value is None else number(value) for value in values]
+    for place, value in enumerate(values[1:], 1):
+        if value is not None and ours:
+            cells[place] += f" ({number(value / ours, 2)}×)"
+    return (what, *cells)
+
+
+def machine(load: tuple[float, float, float]) -> list[str]:
+    """What it was measured on."""
+    return [
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({platform.machine()}), Linux {platform.release()}",
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
+        f"scheduler-watchdog {version('scheduler-watchdog')}, prometheus-client {version('prometheus-client')}, "
+        f"query-exporter {query_exporter.version()} (the newest for this Python is pinned)",
+        f"load average at the start {load[0]:.2f}: other work on the machine shows in these figures",
+    ]
+
+
+def document(tables: list[Table], facts: list[str], accounts: list[str], cron: list[str]) -> str:
+    """The whole document, in Markdown."""
+    parts = ["# Benchmark", "", "Made by `make bench`; do not edit.", "", *(f"- {fact}" for fact in facts), ""]
+    for table in tables:
+        parts += [f"## {table.title}", "", *_markdown(table), "", *([table.method, ""] if table.method else [])]
+    parts += ["## How the comparison was made", "", _COMPARISON_METHOD, "", *_list(accounts)]
+    parts += ["## Cron arithmetic, beside croniter", "", "```", *cron, "```", ""]
+    return "\n".join(parts)
+
+
+def _list(lines: list[str]) -> list[str]:
+    return [*(f"- {line}" for line in lines), ""] if lines else []
+
+
+def _markdown(table: Table) -> list[str]:
+    lines = [table.columns, tuple("---" for _ in table.columns), *table.rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def account(seen: Seen) -> str:
+    """What a program counted about itself, in a line."""
+    return f"{seen.name} ({seen.words}), by its own count: {'; '.join(seen.notes) or 'nothing'}"
+
+
+_BUDGET_METHOD = f"""How: {JOBS:,} jobs with prompts of 10 KiB, WAL mode, a year of history in which a third of the cost
+events are scheduled runs, written to by a process of its own, each step of a run a commit. *Ticks*: the loop's own
+calls in one process, timed with its CPU clock; {QUIET_TICKS:,} ticks with nothing changed, {2 * RUNS} after a change
+(a run's start, or its cost event, totals and row), each handed the instant at which it was written. *First read*: the
+first tick of a new process, the file in the page cache. *Scrapes*: one after another over one connection, from another
+process, request to last byte. *Memory*: VmRSS of the service started with `run`, with HTTP on; growth by least squares
+over the second half of the samples, one a second. *Deadline*: one-shots whose deadline is set to known instants, seven
+seconds apart; the delay until the line of the log. *Condition*: those, and from the commit of a third run without
+tokens until it stands in `/metrics`."""
+
+_COMPARISON_METHOD = f"""The programs ran one after another on the same file of this run, each with the same changes,
+both looking every {POLL_SECONDS} s, both on the Python above. CPU is what the kernel counted for the process (all its
+threads) in a span, divided by the polls in it. query-exporter has no notion of a deadline: it exposes `next_run_at`,
+and a rule in Prometheus would have to guess the cadence; so that figure is ours alone.
+
+| | scheduler-watchdog | query-exporter, as configured here |
+|---|---|---|
+| of each job | all that the design names | next and last run, errors, active, failed, zero tokens |
+| asks the database | when the file has changed | at every interval |
+| reads the cost events | by id, from where it stopped | all (exact), or the newest {query_exporter.RANGE:,} (ranged) |
+| conditions | judged: kinds, causes, schedules | none; left to alert rules |
+| NULL | no sample | becomes 0 |
+| a job that is deleted | its samples go | its samples stay, unless `expiration` is set |
+| connection | opened and closed at each read | held open |
+| databases | this scheduler's | any that SQLAlchemy knows, any query: it is the general tool |
+
+*exact*: the newest three events of each job by a window function over the table, which has no index for it; where one
+such query takes longer than the interval, they queue up, and the figures grow older and older. *ranged*: the same over
+the newest {query_exporter.RANGE:,} ids, the cheapest that a user can write; it does not see a job whose third-last run
+lies before them. Where there was a choice, query-exporter got the cheaper one (bench/query_exporter.py says which)."""

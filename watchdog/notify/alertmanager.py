@@ -1,0 +1,87 @@
+"""Alertmanager as a channel: what fires is posted again and again, and what is over once more with its end (API v2)."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from watchdog.incidents import Incident, Member
+from watchdog.instants import iso, parse_instant
+from watchdog.notify.plan import People, audiences
+from watchdog.redaction import one_line
+from watchdog.silences import is_silenced
+
+EVERY = timedelta(seconds=60)
+"""How often firing alerts are posted again."""
+
+LASTS = 5 * EVERY
+"""How long an alert fires without being posted again: if the watchdog is gone, its alerts end."""
+
+BATCH = 500
+PATH = "/api/v2/alerts"
+_LABEL_LENGTH = 200
+
+Alert = Mapping[str, Any]
+
+
+def wanted(incidents: Iterable[Incident], channel: str, people: People, now: datetime) -> dict[str, Alert]:
+    """The alerts that fire now on this channel, by fingerprint."""
+    found: dict[str, Alert] = {}
+    for incident in incidents:
+        if not incident.is_active or now < incident.opened_at + people.rules.group_wait:
+            continue
+        for audience in audiences(incident, people):
+            if audience.target.name == channel:
+                for member in audience.members:
+                    if not is_silenced(member.finding, people.silences, now):
+                        alert = _alert(incident, member, people)
+                        found[_fingerprint(alert)] = alert
+    return found
+
+
+def _alert(incident: Incident, member: Member, people: People) -> dict[str, Any]:
+    finding = member.finding
+    labels = {
+        "alertname": "Watchdog" + "".join(part.capitalize() for part in finding.kind.value.split("_")),
+        "source": finding.source,
+        "kind": finding.kind.value,
+        "severity": finding.severity.value,
+        "job_id": finding.job_id or "",
+        "job": finding.job or "",
+        "caused_by": finding.caused_by.kind if finding.caused_by else "",
+        **{f"source_{name}": value for name, value in people.labels.get(finding.source, {}).items()},
+    }
+    return {
+        "labels": {name: one_line(value, _LABEL_LENGTH) for name, value in labels.items() if value},
+        "annotations": {"summary": finding.summary, "incident": str(incident.id)},
+        "startsAt": iso(finding.since or member.first_seen),
+    }
+
+
+def _fingerprint(alert: Alert) -> str:
+    return hashlib.sha256(json.dumps(alert["labels"], sort_keys=True).encode()).hexdigest()[:32]
+
+
+def posting(before: Mapping[str, Alert], firing: Mapping[str, Alert], now: datetime) -> Mapping[str, Alert]:
+    """What is to be posted: all that fires, with its first start; and all that fired, with its end."""
+    alerts = {}
+    for fingerprint, alert in firing.items():
+        starts = before.get(fingerprint, alert)["startsAt"]
+        alerts[fingerprint] = {**alert, "startsAt": starts, "endsAt": iso(now + LASTS)}
+    for fingerprint, alert in before.items():
+        if fingerprint not in firing:
+            ends = min(now, parse_instant(alert["endsAt"])) if "over" not in alert else parse_instant(alert["endsAt"])
+            alerts[fingerprint] = {**alert, "endsAt": iso(ends), "over": True}
+    return alerts
+
+
+def bodies(alerts: Mapping[str, Alert]) -> list[Sequence[Alert]]:
+    """The alerts in batches, as they are sent."""
+    plain = [{name: value for name, value in alert.items() if name != "over"} for alert in alerts.values()]
+    return [plain[start : start + BATCH] for start in range(0, len(plain), BATCH)]
+
+
+def kept(alerts: Mapping[str, Alert]) -> dict[str, Alert | None]:
+    """What is remembered once it was posted: what fires; what is over is forgotten."""
+    return {fingerprint: None if "over" in alert else alert for fingerprint, alert in alerts.items()}

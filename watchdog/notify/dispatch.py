@@ -1,0 +1,256 @@
+"""The sender: takes what is due out of the outbox and hands it over, one message at a time for each target.
+
+It runs in a thread of its own with a connection of its own, so no target delays a tick; and each target has its own
+turn, so none delays another.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from watchdog import faults
+from watchdog.config import Channel, Config, Owner
+from watchdog.logs import log
+from watchdog.notify import alertmanager, outbox
+from watchdog.notify.children import Child, Outcome
+from watchdog.notify.outbox import Entry, Retry, State
+from watchdog.notify.targets import NoAddressError, address_of, is_address, parse_key, template_name
+from watchdog.store import Store
+
+AT_ONCE = 8
+"""Processes at a time. Each target has one at most."""
+
+_PAUSE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Where the addresses stand. Only the sender opens it."""
+
+    channels: Mapping[str, Channel]
+    templates: Mapping[str, str]
+    retry: Retry
+
+
+def open_book(config: Config) -> Book:
+    """The addresses of a configuration."""
+    addresses = (text for owner in config.people for text in _addresses(owner) if is_address(text))
+    retry = Retry(deadline=config.notify.deadline, give_up_after=config.notify.give_up_after)
+    return Book(config.channels, {template_name(text): text for text in addresses}, retry)
+
+
+def _addresses(owner: Owner) -> list[str]:
+    return [*owner.notify, *(owner.escalate.notify if owner.escalate else ())]
+
+
+Count = Callable[[str, str], None]
+"""Told of each attempt's channel and outcome."""
+
+
+class Sender:
+    """Hands messages over. `turn` is one round; `run` turns until it is told to stop."""
+
+    def __init__(self, store: Store, book: Book, count: Count = lambda channel, outcome: None) -> None:
+        self._store = store
+        self._book = book
+        self._count = count
+        self._busy: dict[str, tuple[Entry, Child]] = {}
+        self._recover = True
+
+    def use(self, book: Book) -> None:
+        """From now on these addresses hold."""
+        self._book = book
+
+    def turn(self, now: datetime) -> bool:
+        """Settle what has ended and start what is due; whether anything is under way."""
+        self._settle(now)
+        if self._recover:
+            self._take_up(now)
+            self._recover = False
+        ahead: set[tuple[int | None, str]] = set()
+        for entry in self._store.waiting():
+            thread = (entry.incident_id, entry.target)
+            # what is new of an incident does not overtake what came before; other incidents do
+            if thread not in ahead and self._is_due(entry, now):
+                self._start(entry, now)
+            ahead.add(thread)
+        return bool(self._busy)
+
+    def _take_up(self, now: datetime) -> None:
+        """What the last run of the watchdog was sending when it ended."""
+        for entry in self._store.waiting():
+            if entry.state is State.SENDING:
+                self._store.save_entry(outbox.interrupted(entry, now))
+
+    def _is_due(self, entry: Entry, now: datetime) -> bool:
+        is_free = entry.target not in self._busy and len(self._busy) < AT_ONCE
+        return entry.state is State.WAITING and is_free and entry.not_before <= now
+
+    def _start(self, entry: Entry, now: datetime) -> None:
+        try:
+            address = address_of(parse_key(entry.target), self._book.channels, self._book.templates)
+        except NoAddressError as error:
+            self._over(outbox.unsendable(entry, now, str(error)))
+            return
+        faults.point("before-start")
+        entry = outbox.started(entry, now)
+        self._store.save_entry(entry)
+        faults.point("started")
+        order = {"do": "send", "address": address, "message": dict(entry.message)}
+        self._busy[entry.target] = (entry, Child(order, self._book.retry.deadline))
+        faults.point("handed-over")
+
+    def _settle(self, now: datetime) -> None:
+        for target, (entry, child) in list(self._busy.items()):
+            outcome = child.outcome()
+            if outcome is not None:
+                del self._busy[target]
+                faults.point("before-settle")
+                self._over(_settled(entry, outcome, now, self._book.retry))
+                faults.point("settled")
+
+    def _over(self, entry: Entry) -> None:
+        self._store.save_entry(entry)
+        outcome = {State.SENT: "sent", State.GIVEN_UP: "given_up"}.get(entry.state, "failed")
+        self._count(_shown(entry.target), outcome)
+        facts = {"action": f"notify_{outcome}", "channel": _shown(entry.target), "incident": entry.incident_id}
+        if entry.state is State.SENT:
+            log.info(f"told: {entry.message['title']}", extra=facts)
+        else:
+            level = log.error if entry.state is State.GIVEN_UP else log.warning
+            level(f"not told: {entry.error}", extra=facts | {"attempts": entry.attempts})
+
+    def close(self) -> None:
+        """End what is under way; it is taken up again at the next start."""
+        for _, child in self._busy.values():
+            child.kill()
+        self._busy.clear()
+
+
+def _shown(target: str) -> str:
+    """The channel's name for people and metrics, without a job's facts, which would grow without bound."""
+    return parse_key(target).name
+
+
+def _settled(entry: Entry, outcome: Outcome, now: datetime, retry: Retry) -> Entry:
+    if outcome.ok:
+        return outbox.succeeded(entry, now)
+    if outcome.never:
+        return outbox.unsendable(entry, now, outcome.error)
+    return outbox.failed(entry, now, outcome.error, retry, outbox.some_jitter())
+
+
+class AlertPoster:
+    """Keeps one Alertmanager up to date. It hands over the whole picture each time, so nothing is queued."""
+
+    def __init__(self, channel: str, url: str, store: Store, deadline: timedelta, count: Count) -> None:
+        self.channel = channel
+        self._url = url.rstrip("/") + alertmanager.PATH
+        self._store = store
+        self._deadline = deadline
+        self._count = count
+        self._child: Child | None = None
+        self._bodies: list[object] = []
+        self._alerts: Mapping[str, alertmanager.Alert] = {}
+        self._next: datetime | None = None
+        self._last: frozenset[str] = frozenset()
+
+    def turn(self, firing: Mapping[str, alertmanager.Alert], now: datetime) -> bool:
+        """Post if it is time, or if something has begun or ended; whether a post is under way."""
+        if self._child is not None:
+            self._step(now)
+        elif self._is_time(firing, now):
+            self._alerts = alertmanager.posting(self._store.alerts(self.channel), firing, now)
+            with self._store.transaction():  # written down before, so that an end is told even after a crash
+                self._store.save_alerts(self.channel, self._alerts)
+            self._last = frozenset(firing)
+            self._bodies = list(alertmanager.bodies(self._alerts))
+            self._next = now + alertmanager.EVERY
+            self._step(now)
+        return self._child is not None
+
+    def _is_time(self, firing: Mapping[str, alertmanager.Alert], now: datetime) -> bool:
+        if self._next is None:
+            return bool(firing) or bool(self._store.alerts(self.channel))
+        return now >= self._next or frozenset(firing) != self._last
+
+    def _step(self, now: datetime) -> None:
+        """Go on with the batches: the next one when the one before was taken."""
+        if self._child is not None:
+            outcome = self._child.outcome()
+            if outcome is None:
+                return
+            self._child = None
+            if not outcome.ok:
+                self._fail(outcome, now)
+                return
+        if self._bodies:
+            order = {"do": "post", "url": self._url, "body": self._bodies.pop(0)}
+            self._child = Child(order, self._deadline)
+        elif self._alerts:
+            with self._store.transaction():
+                self._store.save_alerts(self.channel, alertmanager.kept(self._alerts))
+            self._count(self.channel, "sent")
+            self._alerts = {}
+
+    def _fail(self, outcome: Outcome, now: datetime) -> None:
+        self._next = now + timedelta(seconds=15)
+        self._bodies = []
+        self._alerts = {}
+        self._count(self.channel, "failed")
+        log.warning(f"alerts not taken: {outcome.error}", extra={"action": "notify_failed", "channel": self.channel})
+
+    def close(self) -> None:
+        """End what is under way."""
+        if self._child is not None:
+            self._child.kill()
+
+
+class SenderThread(threading.Thread):
+    """Turns the sender, and the alert posters, beside the loop."""
+
+    def __init__(self, sender: Sender, posters: Mapping[str, AlertPoster], clock: Callable[[], datetime]) -> None:
+        super().__init__(name="sender", daemon=True)
+        self._sender = sender
+        self._posters = dict(posters)
+        self._clock = clock
+        self._firing: Mapping[str, Mapping[str, alertmanager.Alert]] = {}
+        self._wake = threading.Event()
+        self._ending = threading.Event()
+
+    def fire(self, firing: Mapping[str, Mapping[str, alertmanager.Alert]]) -> None:
+        """These alerts fire now, by channel."""
+        self._firing = firing
+        self._wake.set()
+
+    def wake(self) -> None:
+        """There is something to send."""
+        self._wake.set()
+
+    def run(self) -> None:
+        """Until `stop`. Whatever goes wrong in a round is told, and the next round tries again."""
+        while not self._ending.is_set():
+            try:
+                is_busy = self._turn()
+            except Exception:
+                log.exception("a round of sending failed", extra={"action": "sender"})
+                is_busy = False
+            self._wake.wait(_PAUSE if is_busy else 1.0)
+            self._wake.clear()
+
+    def _turn(self) -> bool:
+        now = self._clock()
+        is_busy = self._sender.turn(now)
+        for channel, poster in self._posters.items():
+            is_busy = poster.turn(self._firing.get(channel, {}), now) or is_busy
+        return is_busy
+
+    def stop(self) -> None:
+        """End; what is under way is ended too."""
+        self._ending.set()
+        self._wake.set()
+        self.join(2)
+        self._sender.close()
+        for poster in self._posters.values():
+            poster.close()

@@ -1,0 +1,145 @@
+"""From what was published to what is written down to be sent: incidents, who was told, and the outbox, in one step."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from watchdog import faults
+from watchdog.config import Config
+from watchdog.engine import Published
+from watchdog.incidents import Incident, Ledger, Timing, update
+from watchdog.model import Job
+from watchdog.moment import Moment
+from watchdog.notify import alertmanager
+from watchdog.notify.outbox import Entry
+from watchdog.notify.plan import Dispatch, People, plan
+from watchdog.notify.render import rendered
+from watchdog.notify.words import letter, severity_type
+from watchdog.store import Store
+
+
+class Notifier:
+    """Carries the incidents from tick to tick. All that a step decides is written in one transaction."""
+
+    def __init__(self, config: Config, store: Store) -> None:
+        self._store = store
+        self._ledger = store.ledger()
+        self._told = store.told()
+        self._version = -1
+        self._again_at: datetime | None = None
+        self._judged_at: datetime | None = None
+        self.use(config)
+
+    def use(self, config: Config) -> None:
+        """From now on this configuration holds."""
+        self._config = config
+        self._timing = Timing(hold=config.notify.hold, gather=config.notify.gather)
+        self._alert_channels = {name for name, channel in config.channels.items() if channel.alertmanager}
+        self._version = -1
+
+    @property
+    def ledger(self) -> Ledger:
+        """The incidents as they are now."""
+        return self._ledger
+
+    @property
+    def look_again_at(self) -> datetime | None:
+        """When somebody is to be told something, or an incident is over, without anything new being found."""
+        return self._again_at
+
+    def turn(self, published: Published, now: datetime) -> bool:
+        """Take over what was published; whether anything was written down."""
+        if not self._is_needed(published, now):
+            return False
+        self._version, self._judged_at = published.version, now
+        moment = Moment(now)
+        blind = frozenset(state.snapshot.source for state in published.sources if state.snapshot.problem)
+        ledger = update(self._ledger, published.findings, blind, moment, self._timing)
+        people = self._people(published, now)
+        due = plan(self._told_of(ledger), self._told, people, moment)
+        due = [dispatch for dispatch in due if dispatch.audience.target.name not in self._alert_channels]
+        has_written = self._write(ledger, due, now)
+        self._again_at = moment.next_change
+        return has_written
+
+    def _is_needed(self, published: Published, now: datetime) -> bool:
+        has_changed = self._store.has_changed()
+        is_time = self._again_at is not None and now >= self._again_at
+        is_back = self._judged_at is not None and now < self._judged_at
+        return published.version != self._version or has_changed or is_time or is_back
+
+    def _told_of(self, ledger: Ledger) -> list[Incident]:
+        """The incidents that somebody may have to be told of."""
+        open_ends = {number for (number, _), told in self._told.items() if not told.is_over}
+        return [incident for incident in ledger.incidents.values() if incident.is_open or incident.id in open_ends]
+
+    def _people(self, published: Published, now: datetime) -> People:
+        jobs: dict[tuple[str, str], Job] = {
+            (state.snapshot.source, job.id): job for state in published.sources for job in state.snapshot.jobs
+        }
+        return People(
+            owners=self._config.people,
+            rules=self._config.notify,
+            jobs=jobs,
+            labels={source.name: source.labels for source in self._config.sources},
+            silences=self._store.silences(now),
+            acknowledged=frozenset(self._store.acknowledgements()),
+        )
+
+    def _write(self, ledger: Ledger, due: list[Dispatch], now: datetime) -> bool:
+        """Incidents, who is told, and the messages: all of it or nothing."""
+        changed = [
+            incident
+            for number, incident in ledger.incidents.items()
+            if _matters(incident, self._ledger.incidents.get(number))
+        ]
+        told = {dispatch.key: dispatch.told for dispatch in due}
+        if changed or told:
+            faults.point("found")
+            with self._store.transaction():
+                self._store.save_incidents(changed)
+                self._store.save_told(told)
+                faults.point("writing")
+                self._store.add_entries(_entry(dispatch, now) for dispatch in due)
+                self._store.tidy()
+            faults.point("written")
+        self._ledger = ledger
+        self._told |= told
+        self._told = {key: state for key, state in self._told.items() if key[0] in ledger.incidents}
+        return bool(changed or told)
+
+    def firing(self, published: Published, now: datetime) -> Mapping[str, Mapping[str, alertmanager.Alert]]:
+        """What fires on each Alertmanager channel."""
+        if not self._alert_channels:
+            return {}
+        people = self._people(published, now)
+        incidents = self._ledger.open
+        return {name: alertmanager.wanted(incidents, name, people, now) for name in self._alert_channels}
+
+
+def _entry(dispatch: Dispatch, now: datetime) -> Entry:
+    message = rendered(letter(dispatch, now), severity_type(dispatch))
+    return Entry(
+        created_at=now,
+        incident_id=dispatch.incident.id,
+        event=dispatch.event.value,
+        target=dispatch.audience.target.key,
+        message=message,
+        not_before=now,
+    )
+
+
+def _matters(after: Incident, before: Incident | None) -> bool:
+    """Whether it has to be written down. Sentences and counts change at every look, and are found again then."""
+    return before is None or _essence(after) != _essence(before)
+
+
+def _essence(incident: Incident) -> object:
+    members = {key: (m.first_seen, m.under, m.ended_at, m.finding.severity) for key, m in incident.members.items()}
+    return (
+        members,
+        incident.severity,
+        incident.clear_since,
+        incident.resolved_at,
+        incident.returns,
+        incident.merged_into,
+    )

@@ -1,0 +1,83 @@
+"""One durable entry per message and target: written down before the send, settled after. The rules, without effects."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a message is on its way."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SENT = "sent"
+    GIVEN_UP = "given_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How a target that fails is tried again: pauses that double up to the longest, and an end."""
+
+    first: timedelta = timedelta(seconds=15)
+    longest: timedelta = timedelta(minutes=30)
+    give_up_after: timedelta = timedelta(hours=24)
+    deadline: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message for one target. `target` names the channel, never its address; `crashes` counts interrupted sends."""
+
+    created_at: datetime
+    incident_id: int | None
+    event: str
+    target: str
+    message: Mapping[str, str]
+    not_before: datetime
+    id: int = 0
+    state: State = State.WAITING
+    attempts: int = 0
+    started_at: datetime | None = None
+    settled_at: datetime | None = None
+    error: str | None = None
+    crashes: int = 0
+
+
+def started(entry: Entry, now: datetime) -> Entry:
+    """The entry as it is written down before the attempt."""
+    return replace(entry, state=State.SENDING, attempts=entry.attempts + 1, started_at=now)
+
+
+def succeeded(entry: Entry, now: datetime) -> Entry:
+    """The target took it."""
+    return replace(entry, state=State.SENT, settled_at=now, error=None)
+
+
+def failed(entry: Entry, now: datetime, error: str, retry: Retry, jitter: float) -> Entry:
+    """The target did not take it: later again, or never. `jitter` from 0 to 1 spreads the retries of many."""
+    if now - entry.created_at >= retry.give_up_after:
+        return replace(entry, state=State.GIVEN_UP, settled_at=now, error=error)
+    return replace(entry, state=State.WAITING, not_before=now + _pause(entry.attempts, retry, jitter), error=error)
+
+
+def unsendable(entry: Entry, now: datetime, error: str) -> Entry:
+    """No attempt can help: the channel is gone from the configuration, or its address cannot be read."""
+    return replace(entry, state=State.GIVEN_UP, settled_at=now, error=error)
+
+
+def interrupted(entry: Entry, now: datetime) -> Entry:
+    """The watchdog died while it was being sent. Whether it arrived is not known, so it is sent once more at once."""
+    crashes = entry.crashes + 1
+    return replace(entry, state=State.WAITING, not_before=now, crashes=crashes, error="interrupted by a crash")
+
+
+def _pause(attempts: int, retry: Retry, jitter: float) -> timedelta:
+    doubled = retry.first * (1 << min(max(attempts, 1) - 1, 16))
+    return min(doubled, retry.longest) * (0.75 + 0.5 * jitter)
+
+
+def some_jitter() -> float:
+    """A number from 0 to 1."""
+    return random.random()  # noqa: S311 - spreads retries, hides nothing

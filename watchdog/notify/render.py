@@ -1,0 +1,147 @@
+"""A letter as plain text, as Markdown (which becomes Slack's own) and as HTML for mail.
+
+Everything in a letter is data from outside: each form escapes all of it, and no mention in it reaches anybody.
+"""
+
+import re
+from collections.abc import Iterable
+from html import escape
+from typing import Protocol
+
+from watchdog.notify.words import Letter
+
+_BREAK = "\u200b"
+"""A space without width: shows nothing, and ends a mention before it begins."""
+
+_MENTION = re.compile(r"([@<])(?=[\w!@#&])")
+_PUNCTUATION = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&])")
+
+LONGEST = 3500
+"""Characters of a whole message; several services refuse more than 4,000."""
+
+
+class Ink(Protocol):
+    """How the parts of a letter look in one form."""
+
+    def lead(self, text: str) -> str:
+        """The first sentence."""
+
+    def fact(self, label: str, text: str) -> str:
+        """One labelled fact."""
+
+    def listed(self, lines: Iterable[str]) -> str:
+        """A list."""
+
+    def command(self, text: str) -> str:
+        """Something to type."""
+
+    def foot(self, text: str) -> str:
+        """The small print."""
+
+
+def write(letter: Letter, ink: Ink) -> str:
+    """The letter in one form: the one template that all forms share."""
+    parts = [ink.lead(letter.lead)]
+    parts += [ink.fact(label, text) for label, text in letter.facts]
+    if letter.jobs:
+        parts.append(ink.listed(letter.jobs))
+    if letter.command:
+        parts.append(ink.command(letter.command))
+    parts.append(ink.foot(letter.foot))
+    return "\n".join(parts)
+
+
+def defused(text: str) -> str:
+    """The text with nothing in it that calls anybody."""
+    return _MENTION.sub(rf"\1{_BREAK}", text)
+
+
+class Plain:
+    """Plain text."""
+
+    def lead(self, text: str) -> str:
+        """The first sentence."""
+        return f"{defused(text)}\n"
+
+    def fact(self, label: str, text: str) -> str:
+        """One labelled fact."""
+        return f"{label}: {defused(text)}"
+
+    def listed(self, lines: Iterable[str]) -> str:
+        """A list."""
+        return "\n" + "\n".join(f"- {defused(line)}" for line in lines)
+
+    def command(self, text: str) -> str:
+        """Something to type."""
+        return f"\nAcknowledge: {text}"
+
+    def foot(self, text: str) -> str:
+        """The small print."""
+        return f"\n{defused(text)}"
+
+
+class Markdown:
+    """CommonMark, every mark in the data escaped."""
+
+    def lead(self, text: str) -> str:
+        """The first sentence."""
+        return f"{_marked(text)}\n"
+
+    def fact(self, label: str, text: str) -> str:
+        """One labelled fact."""
+        return f"**{label}:** {_marked(text)}  "
+
+    def listed(self, lines: Iterable[str]) -> str:
+        """A list."""
+        return "\n" + "\n".join(f"- {_marked(line)}" for line in lines) + "\n"
+
+    def command(self, text: str) -> str:
+        """Something to type."""
+        return f"\n`{text}`\n"
+
+    def foot(self, text: str) -> str:
+        """The small print."""
+        return f"\n_{_marked(text)}_"
+
+
+def _marked(text: str) -> str:
+    return _PUNCTUATION.sub(r"\\\1", defused(text))
+
+
+class Html:
+    """HTML for mail, without anything that is loaded from elsewhere."""
+
+    def lead(self, text: str) -> str:
+        """The first sentence."""
+        return f'<p style="font-size:16px">{_safe(text)}</p>'
+
+    def fact(self, label: str, text: str) -> str:
+        """One labelled fact."""
+        return f"<p><b>{_safe(label)}:</b> {_safe(text)}</p>"
+
+    def listed(self, lines: Iterable[str]) -> str:
+        """A list."""
+        return "<ul>" + "".join(f"<li>{_safe(line)}</li>" for line in lines) + "</ul>"
+
+    def command(self, text: str) -> str:
+        """Something to type."""
+        return f"<p>Acknowledge:</p><pre>{_safe(text)}</pre>"
+
+    def foot(self, text: str) -> str:
+        """The small print."""
+        return f'<p style="color:#666;font-size:12px">{_safe(text)}</p>'
+
+
+def _safe(text: str) -> str:
+    return escape(defused(text))
+
+
+def rendered(letter: Letter, type_: str) -> dict[str, str]:
+    """The message in all forms, as it stands in the outbox; the channel takes the one that suits it."""
+    return {
+        "type": type_,
+        "title": defused(letter.title),
+        "text": write(letter, Plain())[:LONGEST],
+        "markdown": write(letter, Markdown()),
+        "html": write(letter, Html()),
+    }

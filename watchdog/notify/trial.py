@@ -1,0 +1,65 @@
+"""`notify-test` and the check of addresses: each channel is tried, and each outcome told."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from watchdog.config import Config
+from watchdog.instants import iso
+from watchdog.notify import alertmanager
+from watchdog.notify.children import Child, Outcome, finish
+from watchdog.notify.render import rendered
+from watchdog.notify.targets import NoAddressError, Target, address_of
+from watchdog.notify.words import Letter
+
+
+def try_channels(config: Config, now: datetime) -> Iterator[tuple[str, Outcome]]:
+    """Send a test message to each channel of the configuration, one after another."""
+    letter = Letter(
+        title="Test: the scheduler watchdog can reach you",
+        lead="This is a test. Nothing is wrong.",
+        facts=(("Sent", iso(now)),),
+        jobs=(),
+        command="",
+        foot="scheduler-watchdog notify-test",
+    )
+    message = rendered(letter, "info")
+    for name in config.channels:
+        yield name, _try(config, name, message, now)
+
+
+def _try(config: Config, name: str, message: dict[str, str], now: datetime) -> Outcome:
+    url = config.channels[name].alertmanager
+    if url is not None:
+        order: dict[str, object] = {"do": "post", "url": url.rstrip("/") + alertmanager.PATH, "body": [_alert(now)]}
+        return finish(Child(order, config.notify.deadline))
+    try:
+        address = address_of(Target(name), config.channels, {})
+    except NoAddressError as error:
+        return Outcome(False, str(error))
+    return finish(Child({"do": "send", "address": address, "message": message}, config.notify.deadline))
+
+
+def _alert(now: datetime) -> dict[str, object]:
+    return {
+        "labels": {"alertname": "WatchdogTest", "severity": "info"},
+        "annotations": {"summary": "This is a test. Nothing is wrong."},
+        "startsAt": iso(now),
+        "endsAt": iso(now + timedelta(minutes=1)),
+    }
+
+
+def bad_addresses(config: Config) -> Iterator[str]:
+    """The channels whose addresses apprise does not know: it would drop them without an error."""
+    for name, channel in config.channels.items():
+        if channel.alertmanager is None:
+            outcome = _check(config, name)
+            if not outcome.ok:
+                yield f"channels.{name}: {outcome.error}"
+
+
+def _check(config: Config, name: str) -> Outcome:
+    try:
+        address = address_of(Target(name), config.channels, {})
+    except NoAddressError as error:
+        return Outcome(False, str(error))
+    return finish(Child({"do": "check", "address": address}, config.notify.deadline))

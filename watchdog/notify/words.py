@@ -1,0 +1,226 @@
+"""What a message says, for a phone: what is wrong, since when, why, what comes next, what to do."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from watchdog.durations import say_duration
+from watchdog.incidents import Incident, Member
+from watchdog.instants import parse_instant, say
+from watchdog.model import Finding, Kind, Severity
+from watchdog.notify.plan import Dispatch, Event
+from watchdog.redaction import fit_to_leave, one_line
+
+LISTED = 10
+"""So many jobs are named; of the others only the number is."""
+
+TITLE_LENGTH = 120
+TEXT_LENGTH = 700
+NAME_LENGTH = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message before it has a form. All of its texts are data, to be escaped by whoever gives it one."""
+
+    title: str
+    lead: str
+    facts: tuple[tuple[str, str], ...]
+    jobs: tuple[str, ...]
+    command: str
+    foot: str
+
+
+_SAYS: Mapping[Kind, str] = {
+    Kind.OVERDUE: "is overdue",
+    Kind.WEDGED: "is wedged",
+    Kind.LONG_RUN: "runs far longer than usual",
+    Kind.STALLED: "stands still",
+    Kind.ZERO_TOKENS: "does no work (no tokens)",
+    Kind.FAILING: "keeps failing",
+    Kind.FAILED: "was given up",
+    Kind.EXPIRING: "will be deleted",
+    Kind.STRANDED: "will never fire",
+    Kind.INVALID: "cannot be read",
+    Kind.UNDELIVERED: "reaches nobody",
+    Kind.UNRECORDED: "ran, and nobody wrote it down",
+    Kind.DUPLICATE: "ran twice",
+    Kind.UNREACHABLE: "cannot be read",
+}
+
+_MANY: Mapping[Kind, str] = {
+    Kind.OVERDUE: "are overdue",
+    Kind.WEDGED: "are wedged",
+    Kind.LONG_RUN: "run far longer than usual",
+    Kind.STALLED: "stand still",
+    Kind.ZERO_TOKENS: "do no work (no tokens)",
+    Kind.FAILING: "keep failing",
+    Kind.FAILED: "were given up",
+    Kind.EXPIRING: "will be deleted",
+    Kind.STRANDED: "will never fire",
+    Kind.INVALID: "cannot be read",
+    Kind.UNDELIVERED: "reach nobody",
+    Kind.UNRECORDED: "ran, and nobody wrote it down",
+    Kind.DUPLICATE: "ran twice",
+    Kind.UNREACHABLE: "cannot be read",
+}
+
+_RESTART = "restart the agent, for example: docker restart phantom"
+_LOOK = "scheduler-watchdog jobs"
+_OVER = "It is over. It was: "
+_DO: Mapping[Kind, str] = {
+    Kind.WEDGED: _RESTART,
+    Kind.STALLED: _RESTART,
+    Kind.UNRECORDED: "before a restart, pause the job if it must not run again",
+    Kind.STRANDED: "give the job a new time, or delete it",
+    Kind.INVALID: "mend the row's schedule through the agent, or delete the job",
+    Kind.UNREACHABLE: "make the database readable for the watchdog",
+}
+
+
+def letter(dispatch: Dispatch, now: datetime) -> Letter:
+    """The message for one target."""
+    incident, members = dispatch.incident, dispatch.audience.members
+    own = [member for member in members if not member.under] or list(members)
+    head = incident.headline
+    return Letter(
+        title=one_line(_title(dispatch, own, now), TITLE_LENGTH),
+        lead=fit_to_leave(f"{_OVER if dispatch.event is Event.RESOLVED else ''}{_lead(incident, own)}", TEXT_LENGTH),
+        facts=tuple((label, fit_to_leave(text, TEXT_LENGTH)) for label, text in _facts(dispatch, head, now)),
+        jobs=_jobs(members if len(members) > 1 else ()),
+        command=f"scheduler-watchdog ack {incident.id}" if incident.is_open else "",
+        foot=f"incident {incident.id} of {incident.source}",
+    )
+
+
+def _title(dispatch: Dispatch, own: Sequence[Member], now: datetime) -> str:
+    incident = dispatch.incident
+    what = _what(incident, own)
+    match dispatch.event:
+        case Event.RESOLVED:
+            return f"Over: {what} ({_length(incident, now)})"
+        case Event.REMINDER:
+            return f"Still {incident.severity.value.upper()}: {what} ({_length(incident, now)})"
+        case Event.WORSE:
+            return f"Now {incident.severity.value.upper()}: {what}"
+        case Event.BACK:
+            return f"Back again, {incident.severity.value.upper()}: {what}"
+        case Event.ESCALATED:
+            return f"Not acknowledged, {incident.severity.value.upper()}: {what}"
+        case _:
+            return f"{incident.severity.value.upper()}: {what}"
+
+
+def _length(incident: Incident, now: datetime) -> str:
+    end = incident.clear_since or now
+    return f"for {say_duration(end - min(incident.since, end))}"
+
+
+def _what(incident: Incident, own: Sequence[Member]) -> str:
+    head = incident.headline
+    names = list(dict.fromkeys(member.finding.job_id for member in own))
+    if head.job is None and head.job_id is None:
+        return f"{'the scheduler ' if head.kind is Kind.STALLED else ''}{head.source} {_SAYS[head.kind]}"
+    if head.caused_by is not None and len(names) > 1:
+        return f"{len(names)} jobs wait for {_named(head.caused_by.job)}"
+    if len(names) > 1:
+        return f"{len(names)} jobs {_MANY[head.kind]}: {_named(head.job)} and {len(names) - 1} more"
+    first = next((member.finding for member in own if member.finding.kind is head.kind), own[0].finding)
+    return f"{_named(first.job)} {_SAYS[head.kind]}"
+
+
+def _named(job: str | None) -> str:
+    return one_line(job, NAME_LENGTH) if job else "a deleted job"
+
+
+def _lead(incident: Incident, own: Sequence[Member]) -> str:
+    mine = [member.finding for member in own]
+    head = min(mine, key=lambda finding: (finding.kind != incident.headline.kind, finding.since or incident.opened_at))
+    return head.summary
+
+
+def _facts(dispatch: Dispatch, head: Finding, now: datetime) -> list[tuple[str, str]]:
+    incident = dispatch.incident
+    if dispatch.event is Event.RESOLVED:
+        over = incident.clear_since or now
+        return [("Since", say(incident.since)), ("Over since", say(over))]
+    facts = [("Since", say(incident.since))]
+    if incident.is_flapping:
+        times = incident.returns + 1
+        facts.append(
+            ("Comes and goes", f"{times} times so far; you hear of it again when it has stayed away for a day")
+        )
+    facts += [(label, text) for label, text in (("Error", _error(head)), ("If nobody acts", _next(head))) if text]
+    waiting = len(incident.symptoms)
+    if waiting:
+        facts.append(("Because of it", f"{waiting} {'job is' if waiting == 1 else 'jobs are'} late"))
+    facts.append(("To do", _DO.get(head.kind, _LOOK)))
+    return facts
+
+
+def _error(head: Finding) -> str:
+    error, class_ = head.evidence.get("last_error"), head.evidence.get("error_class")
+    return f"{error}{f' ({class_})' if class_ and class_ != 'unknown' else ''}" if error else ""
+
+
+def _next(head: Finding) -> str:
+    """What happens if nobody acts."""
+    says = _NEXT.get(head.kind)
+    return says(head) if says else ""
+
+
+def _when(head: Finding, name: str) -> str:
+    value = head.evidence.get(name)
+    try:
+        return say(value if isinstance(value, datetime) else parse_instant(str(value))) if value else ""
+    except ValueError:
+        return ""
+
+
+def _failed(head: Finding) -> str:
+    sweep = _when(head, "sweep_at")
+    gone = f", and its row is deleted at the first restart after {sweep}" if sweep else ""
+    return f"it never runs again{gone}"
+
+
+def _failing(head: Finding) -> str:
+    trip = _when(head, "breaker_trips_at")
+    return f"the scheduler gives it up{f' at about {trip}' if trip else ''}, and never runs it again"
+
+
+_NEXT: Mapping[Kind, Callable[[Finding], str]] = {
+    Kind.FAILED: _failed,
+    Kind.FAILING: _failing,
+    Kind.EXPIRING: lambda head: (
+        f"the row is deleted at the first restart after {_when(head, 'sweep_at')}, and the job's definition with it"
+    ),
+    Kind.WEDGED: lambda head: (
+        "it is skipped until the agent is restarted"
+        if head.evidence.get("how") == "leaked_flag"
+        else "no job runs until the run ends or the agent is restarted"
+    ),
+    Kind.STALLED: lambda head: "no job runs until the agent is restarted",
+    Kind.LONG_RUN: lambda head: "no other job runs until it ends; the agent aborts it after 240 min",
+    Kind.UNRECORDED: lambda head: "the next restart runs it again, and its result is sent twice",
+    Kind.STRANDED: lambda head: "it never fires",
+    Kind.INVALID: lambda head: "the scheduler skips it on every pass",
+    Kind.UNREACHABLE: lambda head: "nothing can be told about its jobs",
+    Kind.ZERO_TOKENS: lambda head: "it goes on doing nothing",
+    Kind.UNDELIVERED: lambda head: "its results go on reaching nobody",
+}
+
+
+def _jobs(members: Sequence[Member]) -> tuple[str, ...]:
+    kinds: dict[tuple[str | None, str | None], list[str]] = {}
+    for member in members:
+        kinds.setdefault((member.finding.job_id, member.finding.job), []).append(member.finding.kind.value)
+    lines = [f"{_named(job)}: {', '.join(found)}" for (_, job), found in list(kinds.items())[:LISTED]]
+    more = [f"and {len(kinds) - LISTED} more"] if len(kinds) > LISTED else []
+    return (*lines, *more) if len(kinds) > 1 else ()
+
+
+def severity_type(dispatch: Dispatch) -> str:
+    """What apprise colours a message by."""
+    if dispatch.event is Event.RESOLVED:
+        return "success"
+    return "failure" if dispatch.incident.severity is Severity.CRITICAL else "warning"
