@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from bench import query_exporter
-from bench.database import WORK
+from bench.database import WORK, remove
 
 POLL_SECONDS = 2
 """How often both look, in seconds: the product's default."""
@@ -39,6 +39,7 @@ def watchdog(database: Path) -> Subject:
     """This program, with one source and the defaults."""
     port = free_port()
     config = WORK / "watchdog.yaml"
+    remove(WORK / "state.db")
     source = f"  - {{name: phantom, kind: phantom, database: '{database}'}}\n"
     own = f"state: '{WORK / 'state.db'}'\nhttp: {{listen: '127.0.0.1:{port}'}}\npoll: {POLL_SECONDS}s\n"
     config.write_text(f"sources:\n{source}{own}")

@@ -140,8 +140,9 @@ calls in one process, timed with its CPU clock; {QUIET_TICKS:,} ticks with nothi
 (a run's start, or its cost event, totals and row), each handed the instant at which it was written. *First read*: the
 first tick of a new process, the file in the page cache. *Scrapes*: one after another over one connection, from another
 process, request to last byte. *Memory*: VmRSS of the service started with `run`, with HTTP on; growth by least squares
-over the second half of the samples, one a second. *Deadline*: one-shots whose deadline is set to known instants, seven
-seconds apart; the delay until the line of the log. *Condition*: those, and from the commit of a third run without
+over the second half of the samples, one a second: minutes, so it shows no day.
+*Deadline*: one-shots whose deadline is set to known instants, seven seconds apart; the delay until the line of the log.
+*Condition*: those, and from the commit of a third run without
 tokens until it stands in `/metrics`."""
 
 _COMPARISON_METHOD = f"""The programs ran one after another on the same file of this run, each with the same changes,
@@ -162,5 +163,6 @@ and a rule in Prometheus would have to guess the cadence; so that figure is ours
 
 *exact*: the newest three events of each job by a window function over the table, which has no index for it; where one
 such query takes longer than the interval, they queue up, and the figures grow older and older. *ranged*: the same over
-the newest {query_exporter.RANGE:,} ids, the cheapest that a user can write; it does not see a job whose third-last run
-lies before them. Where there was a choice, query-exporter got the cheaper one (bench/query_exporter.py says which)."""
+the newest {query_exporter.RANGE:,} ids, which a user has to choose to fit the cadences: it does not see a job whose
+third-last run lies before them. Where there was a choice, query-exporter got the cheaper one
+(bench/query_exporter.py says which)."""

@@ -70,13 +70,14 @@ def run(config: Path | None, database: Path | None, debug_log: bool) -> None:
     SIGHUP reads the configuration file again. Without a file it serves on http://127.0.0.1:9846.
     """
     from watchdog import config as configuration
-    from watchdog import logs, report
+    from watchdog import logs, memory, report
     from watchdog.service import Service, Wake, signals
     from watchdog.store import StoreError
     from watchdog.web.server import CannotListenError
 
     settings, file = _configured(config, database), _usual(config, database)
     logs.set_up(debug=debug_log)
+    memory.settle_allocator()
     wake = Wake()
     try:
         service = Service(

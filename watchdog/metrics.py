@@ -109,21 +109,24 @@ class StateText:
     """Renders the published state, and keeps what has not changed."""
 
     def __init__(self) -> None:
-        self._heads = {name: head for name, (head, _) in _split(_text(JobCollector(None))).items()}
-        self._jobs: dict[tuple[str, str], tuple[JobFacts, dict[str, str]]] = {}
+        self._heads = [head.encode() for head, _ in _split(_text(JobCollector(None))).values()]
+        self._jobs: dict[tuple[str, str], tuple[JobFacts, tuple[bytes, ...]]] = {}
 
     def render(self, published: Published) -> bytes:
         """The text of all families that change only with the state."""
         lines = [self._samples(facts) for state in published.sources for facts in _facts(state)]
         self._forget_the_gone(published)
-        families = (head + "".join(samples[name] for samples in lines) for name, head in self._heads.items())
-        return (_text(_SourceFamilies(published.sources)) + "".join(families)).encode()
+        text = [_text(_SourceFamilies(published.sources)).encode()]
+        for place, head in enumerate(self._heads):
+            text.append(head)
+            text.extend([samples[place] for samples in lines])
+        return b"".join(text)
 
-    def _samples(self, facts: JobFacts) -> dict[str, str]:
+    def _samples(self, facts: JobFacts) -> tuple[bytes, ...]:
         key = (facts.source, facts.job.id)
         before = self._jobs.get(key)
         if before is None or before[0] != facts:
-            before = (facts, {name: samples for name, (_, samples) in _split(_text(JobCollector(facts))).items()})
+            before = (facts, tuple([samples.encode() for _, samples in _split(_text(JobCollector(facts))).values()]))
             self._jobs[key] = before
         return before[1]
 

@@ -15,7 +15,7 @@ CLOCK_CHANGE_GRACE = timedelta(minutes=65)
 nothing is called late on the strength of arithmetic within this much of one (docs/phantom.md, clock changes)."""
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=256)
 def next_fire(schedule: Schedule, after: datetime) -> datetime | None:
     """The first fire strictly after `after`; for `every` one interval later. None if there is none."""
     match schedule:
@@ -30,7 +30,7 @@ def next_fire(schedule: Schedule, after: datetime) -> datetime | None:
             return None
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def deadline(schedule: Schedule, due: datetime, cadences: int, at_grace: timedelta) -> datetime | None:
     """When a job that was due at `due` and has not run becomes overdue: the `cadences`-th fire after it.
 

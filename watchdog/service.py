@@ -15,6 +15,7 @@ from watchdog.clock import Clock, WallClock
 from watchdog.config import Config, ConfigError
 from watchdog.engine import Engine, Published, Tick
 from watchdog.logs import log
+from watchdog.memory import settle_garbage
 from watchdog.metrics import Metrics
 from watchdog.model import Finding, Severity
 from watchdog.notify.desk import Desk
@@ -155,6 +156,7 @@ class Service:
             published = self._turn()
             if is_first:
                 self._systemd.ready()
+                settle_garbage()
                 self.on_ready(url)
                 is_first = False
             self._systemd.beat()

@@ -19,8 +19,11 @@ _AFTER_PREFIX = "scheduler:sched;"
 _MOST = 1e18
 """Beyond this a count of tokens is no count; infinity and NaN are not below it either."""
 
-REMEMBERED_ENDS = 32
-"""Run ends that are kept for each job, newest last."""
+REMEMBERED_ENDS = 12
+"""Run ends that are kept for each job, newest last: as many as a breaker counts, and some."""
+
+REMEMBERED_ZEROS = 32
+"""Instants of a streak's first run ends that are kept; a threshold beyond this is dated by the newest."""
 
 Row = tuple[int, str, object, object, object]
 
@@ -42,7 +45,7 @@ class _Account:
             self.first_zeros = []
             return
         self.zeros += 1
-        if len(self.first_zeros) < REMEMBERED_ENDS:
+        if len(self.first_zeros) < REMEMBERED_ZEROS:
             self.first_zeros.append(end.at)
 
     def streak(self) -> ZeroStreak:
@@ -60,13 +63,17 @@ class CostLedger:
     def read(self, connection: sqlite3.Connection, since: datetime) -> None:
         """Add what is new. The first time, and when the table is not the one that was read before, begin at `since`."""
         after = self._read_until(connection)
-        if after is None:
+        is_first = after is None
+        if is_first:
             self._accounts.clear()
+            self._anchor = None
             after = last_id_before(connection, since)
             self.begins_at = since
         newest = connection.execute(_NEWEST).fetchall()
         events = _events(_columns(connection))
-        for row in connection.execute(events, (after, KEY_PREFIX, _AFTER_PREFIX)).fetchall():
+        rows = connection.execute(events, (after, KEY_PREFIX, _AFTER_PREFIX))
+        # a week of rows is not held at once; an error on the way leaves no anchor, and the next look begins anew
+        for row in rows if is_first else rows.fetchall():
             self._add(row)
         self._anchor = newest[0] if newest else None
 

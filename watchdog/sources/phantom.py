@@ -62,6 +62,7 @@ class PhantomSource:
         self._snapshot: Snapshot | None = None
         self._jobs: dict[str, tuple[object, Job]] = {}
         self._errors: dict[str, RecordedRun] = {}
+        self._sessions: dict[str, tuple[tuple[object, ...], Session]] = {}
 
     def warnings(self) -> list[str]:
         """Whether reading as this user could harm the writer."""
@@ -100,12 +101,24 @@ class PhantomSource:
 
     def _query(self, connection: sqlite3.Connection, now: datetime) -> Tables:
         rows = _jobs(connection, self._path)
-        sessions = _sessions(connection)
+        sessions = self._sessions_of(connection)
         has_costs = has_run_ends(connection)
         if has_costs:
             self._ledger.read(connection, now - self._look_back)
         is_over = bool(sessions and has_costs) and self._is_newest_touch_over(connection, sessions or {})
         return Tables(rows, sessions, has_costs, _manual_runs(connection), is_over)
+
+    def _sessions_of(self, connection: sqlite3.Connection) -> dict[str, Session] | None:
+        """The sessions; those whose row is as it was at the last look are the same objects."""
+        rows = _sessions(connection)
+        if rows is None:
+            return None
+        known = self._sessions
+        self._sessions = {
+            row[0]: known[row[0]] if row[0] in known and known[row[0]][0] == row else (row, _session(*row[1:]))
+            for row in rows
+        }
+        return {key[len(KEY_PREFIX) :]: session for key, (_, session) in self._sessions.items()}
 
     def _is_newest_touch_over(self, connection: sqlite3.Connection, sessions: Mapping[str, Session]) -> bool:
         """Whether the run behind the newest touch ended before the remembered cost events begin.
@@ -314,16 +327,15 @@ def _jobs(connection: sqlite3.Connection, path: Path) -> list[dict[str, object]]
 _SESSION_COLUMNS = ("last_active_at", "turn_count", "input_tokens", "output_tokens", "total_cost_usd")
 
 
-def _sessions(connection: sqlite3.Connection) -> dict[str, Session] | None:
+def _sessions(connection: sqlite3.Connection) -> list[tuple[str, object, object, object, object, object]] | None:
     there = _columns(connection, "sessions")
     if "session_key" not in there or "last_active_at" not in there:
         return None
     columns = ", ".join(column if column in there else f"NULL AS {column}" for column in _SESSION_COLUMNS)
-    rows = connection.execute(
+    return connection.execute(
         f"SELECT session_key, {columns} FROM sessions WHERE session_key >= ? AND session_key < ?",  # noqa: S608
         (KEY_PREFIX, KEY_PREFIX[:-1] + ";"),
     ).fetchall()
-    return {key[len(KEY_PREFIX) :]: _session(*values) for key, *values in rows}
 
 
 def _session(touched: object, turns: object, input_tokens: object, output_tokens: object, cost: object) -> Session:
