@@ -851,12 +851,14 @@ class TestWhatIsRead:
     def test_the_first_look_goes_back_as_far_as_it_is_told(self, database: Path) -> None:
         rows = healthy()
         rows["cost_events"] = [
-            cost_row("id-heartbeat", f"{NOW - days * DAY:%Y-%m-%d %H:%M:%S}") for days in range(30, 0, -1)
+            cost_row("id-heartbeat", f"{NOW - days * DAY:%Y-%m-%d %H:%M:%S}", input_tokens=0, output_tokens=0)
+            for days in range(30, 0, -1)
         ]
         build(database, rows)
         for days in (2, 7, 20, 40):
             job = Watched(database, look_back=days * DAY + MINUTE).jobs()["heartbeat"]
-            assert len(job.recent) == min(days, 30)
+            assert job.zero_streak is not None
+            assert job.zero_streak.count == min(days, 30)
 
     def test_gaps_and_unreadable_dates_do_not_mislead_the_search(self, database: Path) -> None:
         rows = healthy()
