@@ -236,6 +236,89 @@ def silence(
     click.echo(f"silence {made.id}: nobody is told of {match} until {say(made.ends_at)}")
 
 
+@cli.command()
+@whose_state
+@click.argument("job")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+def revive(config: Path | None, database: Path | None, state: Path | None, job: str, dry_run: bool) -> int:
+    """Bring a failed JOB back, by the API where one is configured, else by SQL; with the same guards as a policy."""
+    from watchdog.recovery import by_hand
+
+    return _by_hand(by_hand.revive, config, database, state, job, dry_run=dry_run)
+
+
+@cli.command()
+@whose_state
+@click.argument("job")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+def restore(config: Path | None, database: Path | None, state: Path | None, job: str, dry_run: bool) -> int:
+    """Put a JOB back that the scheduler's sweep has deleted, as it was, column by column."""
+    from watchdog.recovery import by_hand
+
+    return _by_hand(by_hand.restore, config, database, state, job, dry_run=dry_run)
+
+
+@cli.command()
+@whose_state
+@click.argument("number", type=int, metavar="ID")
+def approve(config: Path | None, database: Path | None, state: Path | None, number: int) -> None:
+    """Allow a recovery that was proposed; the running service carries it out."""
+    from watchdog.recovery import by_hand
+
+    with _state(config, database, state) as store:
+        try:
+            click.echo(by_hand.approve(store, number, datetime.now(UTC)))
+        except ValueError as error:
+            raise CannotGoOn(str(error)) from error
+
+
+@cli.command()
+@whose_state
+@as_format
+def recoveries(config: Path | None, database: Path | None, state: Path | None, form: str) -> None:
+    """List what was done to bring jobs back: by whom, why, every step, and what became of it."""
+    from watchdog import tables
+    from watchdog.recovery import by_hand
+
+    with _state(config, database, state) as store:
+        actions = by_hand.listed(store)
+    if form == "json":
+        click.echo(json.dumps(by_hand.document(actions), indent=2))
+    else:
+        tables.show(tables.recoveries_view(actions, datetime.now(UTC)))
+
+
+def _by_hand(
+    act: Callable[[Config, Store, str, bool], Iterator[str]],
+    config: Path | None,
+    database: Path | None,
+    state: Path | None,
+    job: str,
+    *,
+    dry_run: bool,
+) -> int:
+    """Do it and say each step as it is done."""
+    from watchdog.recovery import by_hand
+    from watchdog.store import Store, StoreError
+
+    config = _usual(config, database)
+    if config is None and database is None:
+        raise CannotGoOn("say which scheduler is meant: -c FILE or --database PATH")
+    settings = _configured(config, database)
+    try:
+        store = Store(state or settings.state, exclusive=False)
+    except StoreError as error:
+        raise CannotGoOn(str(error)) from error
+    try:
+        for line in act(settings, store, job, dry_run):
+            click.echo(line)
+    except by_hand.RefusedError as error:
+        raise CannotGoOn(str(error)) from error
+    finally:
+        store.close()
+    return 0
+
+
 @cli.command("notify-test")
 @click.option("-c", "--config", type=click.Path(path_type=Path), required=True, help="The configuration file (YAML).")
 def notify_test(config: Path) -> int:

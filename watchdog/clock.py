@@ -1,8 +1,13 @@
 """The clock that the service goes by: the wall's, or a faster one on which a demo's hours pass in seconds."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Protocol
+
+from watchdog.recovery.action import Stamp
 
 
 class Clock(Protocol):
@@ -13,6 +18,9 @@ class Clock(Protocol):
 
     def real(self, length: timedelta) -> timedelta:
         """How long the machine waits for `length` on this clock to pass."""
+
+    def stamp(self) -> Stamp:
+        """The present instant, with what a jump of the clock cannot change."""
 
 
 class WallClock:
@@ -25,6 +33,10 @@ class WallClock:
     def real(self, length: timedelta) -> timedelta:
         """The same."""
         return length
+
+    def stamp(self) -> Stamp:
+        """With the seconds since this boot, sleep included."""
+        return Stamp(self.now(), time.clock_gettime(time.CLOCK_BOOTTIME), _boot())
 
 
 class FollowedClock:
@@ -41,3 +53,15 @@ class FollowedClock:
     def real(self, length: timedelta) -> timedelta:
         """Shorter by the speed."""
         return length / self._speed
+
+    def stamp(self) -> Stamp:
+        """Only what the driver says."""
+        return Stamp(self.now())
+
+
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""

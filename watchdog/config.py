@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from watchdog import yaml_file
+from watchdog.policies import Recovery
 from watchdog.settings import Detect, Duration, Frozen
 
 DEFAULT_LISTEN = "127.0.0.1:9846"
@@ -238,13 +239,6 @@ class Notify(Frozen):
     gather: Duration = timedelta(hours=1)
     deadline: Annotated[Duration, Field(gt=timedelta())] = timedelta(seconds=30)
     give_up_after: Duration = timedelta(hours=24)
-
-
-class Recovery(Frozen):
-    """What may be done about findings."""
-
-    mode: Literal["observe", "propose", "act"] = "observe"
-    policies: tuple[Mapping[str, object], ...] = ()
 
 
 def _sane_poll(poll: timedelta) -> timedelta:

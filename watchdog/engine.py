@@ -27,15 +27,23 @@ class SourceState:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What everybody sees after a tick. `version` grows only when something in it has changed."""
+    """What everybody sees after a tick. `version` grows only when something in it has changed.
+
+    `own`: what the watchdog knows from its own records, such as a job that the scheduler has deleted.
+    """
 
     sources: tuple[SourceState, ...]
     version: int = 0
+    own: tuple[Finding, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All findings of all sources."""
-        return tuple(finding for state in self.sources for finding in state.diagnosis.findings)
+        """All findings of all sources, and those of the watchdog's own memory."""
+        return (*(finding for state in self.sources for finding in state.diagnosis.findings), *self.own)
+
+    def of_source(self, name: str) -> tuple[Finding, ...]:
+        """The findings about one source."""
+        return tuple(finding for finding in self.findings if finding.source == name)
 
     @property
     def look_again_at(self) -> datetime | None:
@@ -111,7 +119,13 @@ class Engine:
     def _publish(self, *, has_changed: bool) -> None:
         states = tuple(state for state in self._states if state is not None)
         version = self._published.version + 1 if has_changed else self._published.version
-        self._published = Published(states, version)
+        self._published = Published(states, version, self._published.own)
+
+    def add(self, own: tuple[Finding, ...]) -> Published:
+        """Publish what the watchdog knows from its own records beside what was found."""
+        if own != self._published.own:
+            self._published = Published(self._published.sources, self._published.version + 1, own)
+        return self._published
 
 
 def _is_outdated(state: SourceState, now: datetime) -> bool:

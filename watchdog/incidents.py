@@ -20,6 +20,7 @@ _RANK = {Severity.WARNING: 1, Severity.CRITICAL: 2}
 _SPECIFIC = (
     Kind.UNREACHABLE,
     Kind.STALLED,
+    Kind.SWEPT,
     Kind.FAILED,
     Kind.INVALID,
     Kind.UNRECORDED,
@@ -123,7 +124,7 @@ class Incident:
     @property
     def headline(self) -> Finding:
         """The finding that says best what it is."""
-        return min((member.finding for member in self.own), key=lambda finding: _SPECIFIC.index(finding.kind))
+        return most_specific(member.finding for member in self.own)
 
     @property
     def since(self) -> datetime:
@@ -145,15 +146,20 @@ class Ledger:
         return [incident for incident in self.incidents.values() if incident.is_open]
 
 
+def most_specific(findings: Iterable[Finding]) -> Finding:
+    """The finding that says most."""
+    return min(findings, key=lambda finding: _SPECIFIC.index(finding.kind))
+
+
 def update(ledger: Ledger, findings: Iterable[Finding], blind: frozenset[str], now: Moment, timing: Timing) -> Ledger:
     """The incidents after a look. Sources in `blind` could not be read: what was known of them is left as it was."""
     found = [finding for finding in findings if finding.source not in blind or finding.kind is Kind.UNREACHABLE]
     incidents = dict(ledger.incidents)
     next_id = ledger.next_id
-    home = _homes(incidents)
+    home = _homes(incidents, now, timing)
     present: dict[Key, int] = {}
     for finding in sorted(found, key=lambda finding: finding.caused_by is not None):
-        number = _place(finding, incidents, home, now, timing)
+        number = _place(finding, incidents, home, present, now, timing)
         if number is None:
             number, next_id = next_id, next_id + 1
             incidents[number] = _opened(number, finding, now.at)
@@ -164,23 +170,29 @@ def update(ledger: Ledger, findings: Iterable[Finding], blind: frozenset[str], n
     return Ledger({n: i for n, i in incidents.items() if not _is_forgotten(i, now, timing)}, next_id)
 
 
-def _homes(incidents: Mapping[int, Incident]) -> dict[Key, int]:
-    """Where each finding of an unresolved incident belongs."""
+def _homes(incidents: Mapping[int, Incident], now: Moment, timing: Timing) -> dict[Key, int]:
+    """Where each finding of an unresolved incident belongs; one that has long been over may open another."""
     return {
         key: number
         for number, incident in incidents.items()
         if incident.is_open
         for key, member in incident.members.items()
-        if not member.under
+        if not member.under and (member.ended_at is None or now.at - member.ended_at <= timing.memory)
     }
 
 
 def _place(
-    finding: Finding, incidents: Mapping[int, Incident], home: Mapping[Key, int], now: Moment, timing: Timing
+    finding: Finding,
+    incidents: Mapping[int, Incident],
+    home: Mapping[Key, int],
+    present: Mapping[Key, int],
+    now: Moment,
+    timing: Timing,
 ) -> int | None:
     """The incident of a finding: its cause's, the one that it is in, the storm's, or the one that it was before."""
     if finding.caused_by is not None:
-        cause = home.get(_cause_key(finding, finding.caused_by))
+        # only one that is true now: the incident of one that is over ends, and its symptoms would end with it
+        cause = present.get(_cause_key(finding, finding.caused_by))
         if cause is not None:
             return cause
     elif finding.key in home:
@@ -257,7 +269,7 @@ def _settled(
     incident: Incident, present: Mapping[Key, int], blind: frozenset[str], now: Moment, timing: Timing
 ) -> Incident:
     """The incident with what is no longer true marked so, and resolved if that has lasted."""
-    if not incident.is_open:
+    if not incident.is_open or _is_frozen(incident, blind):
         return incident
     incident = _without_the_gone(incident, present, blind, now.at)
     if any(member.active and not member.under for member in incident.members.values()):
@@ -283,6 +295,11 @@ def _without_the_gone(incident: Incident, present: Mapping[Key, int], blind: fro
         return incident
     members = {key: replace(m, ended_at=at) if key in gone else m for key, m in incident.members.items()}
     return replace(incident, members=members, changed_at=at)
+
+
+def _is_frozen(incident: Incident, blind: frozenset[str]) -> bool:
+    """Whether nobody can see if it is still clear: time does not count towards its end then."""
+    return incident.source in blind and incident.family != Kind.UNREACHABLE
 
 
 def _is_hidden(key: Key, blind: frozenset[str]) -> bool:

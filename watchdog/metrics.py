@@ -38,6 +38,7 @@ _ALWAYS_CRITICAL = (
     Kind.INVALID,
     Kind.UNRECORDED,
     Kind.UNREACHABLE,
+    Kind.SWEPT,
 )
 
 
@@ -50,8 +51,8 @@ def _severities(kind: Kind) -> tuple[Severity, ...]:
 class _SourceFamilies(Collector):
     """The families that have samples for each source, and change only with the state."""
 
-    def __init__(self, states: Sequence[SourceState]) -> None:
-        self._states = states
+    def __init__(self, published: Published) -> None:
+        self._published = published
 
     def collect(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("watchdog_source_up", "1 if the source could be read.", labels=["source"])
@@ -59,12 +60,12 @@ class _SourceFamilies(Collector):
         found = GaugeMetricFamily(
             "watchdog_findings", "Conditions that are true now.", labels=["source", "kind", "severity"]
         )
-        for state in self._states:
+        for state in self._published.sources:
             name = state.snapshot.source
             up.add_metric([name], 0.0 if state.snapshot.problem else 1.0)
             for status, count in _by_status(state).items():
                 jobs.add_metric([name, status], count)
-            for (kind, severity), count in _by_kind(state).items():
+            for (kind, severity), count in _by_kind(self._published.of_source(name)).items():
                 found.add_metric([name, kind, severity], count)
         yield from (up, jobs, found)
 
@@ -78,9 +79,9 @@ def _by_status(state: SourceState) -> Mapping[str, int]:
     return counts
 
 
-def _by_kind(state: SourceState) -> Mapping[tuple[str, str], int]:
+def _by_kind(findings: Sequence[Finding]) -> Mapping[tuple[str, str], int]:
     counts = {(kind.value, severity.value): 0 for kind in Kind for severity in _severities(kind)}
-    for finding in state.diagnosis.findings:
+    for finding in findings:
         key = (finding.kind.value, finding.severity.value)
         counts[key] = counts.get(key, 0) + 1
     return counts
@@ -116,7 +117,7 @@ class StateText:
         """The text of all families that change only with the state."""
         lines = [self._samples(facts) for state in published.sources for facts in _facts(state)]
         self._forget_the_gone(published)
-        text = [_text(_SourceFamilies(published.sources)).encode()]
+        text = [_text(_SourceFamilies(published)).encode()]
         for place, head in enumerate(self._heads):
             text.append(head)
             text.extend([samples[place] for samples in lines])
@@ -207,6 +208,9 @@ class Metrics:
             ["channel", "outcome"],
             registry=self.registry,
         )
+        self._recoveries = Counter(
+            "watchdog_recoveries", "What became of recoveries.", ["action", "outcome"], registry=self.registry
+        )
         self._outbox = Gauge(
             "watchdog_outbox_messages", "Messages that are written down and not yet settled.", registry=self.registry
         )
@@ -233,6 +237,10 @@ class Metrics:
         for state in tick.published.sources:
             if state.read_at is not None:
                 self._last_read.labels(state.snapshot.source).set(state.read_at.timestamp())
+
+    def recovered(self, action: str, outcome: str) -> None:
+        """What became of a recovery."""
+        self._recoveries.labels(action, outcome).inc()
 
     def notified(self, channel: str, outcome: str) -> None:
         """One attempt to tell somebody."""

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     UNRECORDED = "unrecorded"
     DUPLICATE = "duplicate"
     UNREACHABLE = "unreachable"
+    SWEPT = "swept"
 
 
 class Severity(StrEnum):

@@ -49,4 +49,7 @@ def fits(match: OwnerMatch, asked: Whose) -> bool:
 
 
 def _is_like(value: str | None, pattern: str) -> bool:
-    return value is not None and fnmatchcase(value.casefold(), pattern.casefold())
+    """Whether it is that text itself, whatever marks it has, or the pattern fits it."""
+    if value is None:
+        return False
+    return value.casefold() == pattern.casefold() or fnmatchcase(value.casefold(), pattern.casefold())

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import FrameType
 
@@ -18,7 +18,8 @@ from watchdog.logs import log
 from watchdog.memory import settle_garbage
 from watchdog.metrics import Metrics
 from watchdog.model import Finding, Severity
-from watchdog.notify.desk import Desk
+from watchdog.notify.desk import Desk, open_store
+from watchdog.recovery.station import Station
 from watchdog.sd_notify import Systemd
 from watchdog.web.app import build
 from watchdog.web.board import Board, Posting
@@ -114,7 +115,9 @@ class Service:
     def __post_init__(self) -> None:
         self._engine = Engine(self.config)
         self._metrics = Metrics()
-        self._desk = Desk(self.config, self._metrics, self.clock)
+        self._store = open_store(self.config)
+        self._desk = Desk(self.config, self._store, self._metrics, self.clock)
+        self._station = Station(self.config, self._store, self._desk.announce, self._metrics.recovered, self.clock)
         self._board = Board(self.config.poll)
         self._systemd = Systemd()
         self._findings: dict[tuple[str, str, str | None], Finding] = {}
@@ -127,12 +130,15 @@ class Service:
         self._greet(server.url)
         server.start()
         self._desk.start()
+        self._station.start()
         try:
             self._loop(server.url)
         finally:
             self._systemd.stopping()
             server.stop()
+            self._station.stop()
             self._desk.stop()
+            self._store.close()
             log.info("stopped", extra={"action": "stop"})
 
     def _greet(self, url: str) -> None:
@@ -165,6 +171,9 @@ class Service:
     def _turn(self) -> Published:
         now, began = self.clock.now(), time.perf_counter()
         tick = self._engine.tick(now)
+        own = self._station.turn(tick.published)
+        if own != tick.published.own:
+            tick = replace(tick, published=self._engine.add(own), has_changed=True)
         self._metrics.ticked(tick, now, time.perf_counter() - began)
         if tick.has_changed:
             self._tell(tick)
@@ -177,7 +186,8 @@ class Service:
         pause = self.config.poll
         if self._systemd.beat_every:
             pause = min(pause, self._systemd.beat_every)
-        soon = [instant for instant in (published.look_again_at, self._desk.look_again_at) if instant]
+        wanted = (published.look_again_at, self._desk.look_again_at, self._station.look_again_at)
+        soon = [instant for instant in wanted if instant]
         if soon:
             pause = min(pause, max(SHORTEST_WAIT, self.clock.real(min(soon) - self.clock.now())))
         return pause
@@ -220,5 +230,6 @@ class Service:
         self.config = config
         self._engine = Engine(config)
         self._desk.use(config)
+        self._station.use(config)
         self._board.poll = config.poll
         log.info("configuration taken", extra={"action": "reload", "sources": len(config.sources)})

@@ -112,6 +112,7 @@ class Rules(Frozen):
     unrecorded: Annotated[Unrecorded, _Switch] = Unrecorded()
     duplicate: Annotated[Rule, _Switch] = Rule()
     unreachable: Annotated[Rule, _Switch] = Rule()
+    swept: Annotated[Rule, _Switch] = Rule()
 
 
 class JobRules(Rules):

@@ -31,7 +31,12 @@ class Silence:
             "severity": finding.severity.value,
             "job_id": finding.job_id or "",
         }
-        return all(fnmatchcase(facts[name].casefold(), pattern.casefold()) for name, pattern in read_match(self.match))
+        return all(_is_like(facts[name], pattern) for name, pattern in read_match(self.match))
+
+
+def _is_like(fact: str, pattern: str) -> bool:
+    """Whether it is that text itself, whatever marks it has, or the pattern fits it."""
+    return fact.casefold() == pattern.casefold() or fnmatchcase(fact.casefold(), pattern.casefold())
 
 
 def read_match(text: str) -> list[tuple[str, str]]:

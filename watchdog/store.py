@@ -70,6 +70,11 @@ class Store:
             raise StoreError(f"the state file {path} cannot be used: {_reason(error)}") from None
         self._version = -1
 
+    @property
+    def database(self) -> sqlite3.Connection:
+        """For those who keep tables of their own in the same file, and write in the same transaction."""
+        return self._db
+
     def close(self) -> None:
         """Give the file back."""
         self._db.close()
@@ -287,6 +292,7 @@ def _opened(path: Path | None) -> sqlite3.Connection:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=5, check_same_thread=False)
     try:
+        _is_ours(db)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         (version,) = db.execute("PRAGMA user_version").fetchone()
@@ -298,6 +304,13 @@ def _opened(path: Path | None) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _is_ours(db: sqlite3.Connection) -> None:
+    """Refuses, before anything is written, a database that belongs to somebody else, such as the watched one."""
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and "incidents" not in tables:
+        raise sqlite3.DatabaseError("it is a database of another program")
 
 
 def _reason(error: Exception) -> str:

@@ -14,6 +14,7 @@ from watchdog.incidents import Incident
 from watchdog.instants import say
 from watchdog.model import Finding, Job, Severity
 from watchdog.plain_words import ago, plainly, rough
+from watchdog.recovery.action import Action
 from watchdog.report import first_line, ordered, verdict
 from watchdog.silences import Silence
 
@@ -167,6 +168,28 @@ def _others(incident: Incident) -> str:
     parts = [f"{len(jobs)} more alike"] if jobs else []
     parts += [f"{len(incident.symptoms)} late because of it"] if incident.symptoms else []
     return f" ({', '.join(parts)})" if parts else ""
+
+
+def recoveries_view(actions: Sequence[Action], now: datetime) -> RenderableType:
+    """What was done, newest first, with its last step."""
+    if not actions:
+        return Text("Nothing has been done yet.")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    for column in ("ID", "What", "When", "State"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("By")
+    table.add_column("Last step", overflow="fold", ratio=1)
+    for action in actions:
+        state = {"verified": "green", "proposed": "cyan"}.get(action.state.value, "yellow")
+        table.add_row(
+            Text(str(action.id)),
+            Text(f"{action.kind} {action.job or action.source}"),
+            Text(ago(action.created.at, now)),
+            Text(action.state.value, style=state),
+            Text(action.policy if action.by == "policy" else action.by),
+            Text(action.steps[-1].what if action.steps else ""),
+        )
+    return table
 
 
 def fires_view(fires: list[datetime], now: datetime) -> RenderableType:

@@ -14,10 +14,11 @@ MAX_JOBS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP status and a JSON body."""
+    """An HTTP status, a JSON body, and the headers that go with them."""
 
     status: int
     body: dict[str, object] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -75,6 +75,7 @@ class Process:
         self._rearm_ms = max(1, _ms(rearm))
         self._now = to_ms(now)
         self._order = count()
+        self._lives = 0
         self._rows = Rows(path, durable=durable)
         self._forget()
         self.start()
@@ -126,6 +127,11 @@ class Process:
 
     # life
 
+    @property
+    def life(self) -> int | None:
+        """Which of the process's lives this is, counted from 1; None while it is down."""
+        return self._lives if self._alive else None
+
     def _forget(self) -> None:
         """What the process holds in memory, and loses when it ends."""
         self._alive = False
@@ -148,6 +154,7 @@ class Process:
         if self._alive:
             return
         self._alive = True
+        self._lives += 1
         self._started_ms = self._now
         with self._rows.transaction():
             self._rows.sweep(self._now)

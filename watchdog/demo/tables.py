@@ -73,9 +73,10 @@ def connect(path: Path, *, durable: bool) -> sqlite3.Connection:
     """The one connection that the scheduler keeps open, in WAL mode, with the tables there.
 
     Every statement commits by itself unless a transaction is open. With `durable` a commit survives a power cut;
-    without, it is as fast as the file system's cache.
+    without, it is as fast as the file system's cache. Any thread may use it, one at a time: the web API's do so under
+    the lock that they share with whoever moves the clock.
     """
-    connection = sqlite3.connect(path, timeout=5.0, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL").fetchone()
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
     connection.execute("PRAGMA foreign_keys = ON")

@@ -7,25 +7,33 @@ process can be killed when a target hangs, which a thread cannot.
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from watchdog.redaction import fit_to_leave
+from watchdog.redaction import HIDDEN, fit_to_leave
 
 _REASON_LENGTH = 300
 _UNKNOWN = "not an address that apprise knows"
+_ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]{1,20}://)\S+", re.IGNORECASE)
+_PARTS = re.compile(r"[/:@?&=#,]+")
+_SHORTEST_SECRET = 6
 
 
 def send(order: Mapping[str, Any]) -> dict[str, Any]:
     """Hand over one message through apprise."""
     import apprise
 
-    reasons = _listen()
-    server = apprise.Apprise.instantiate(without_redirects(order["address"]), suppress_exceptions=True)
+    reasons, address = _listen(), order["address"]
+    # a redirect that is followed would count as a success
+    asset = apprise.AppriseAsset(http_redirects=False)
+    server = apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
     if server is None:
-        return {"ok": False, "error": _reason(reasons) or _UNKNOWN, "never": True}
+        return {"ok": False, "error": _reason(reasons, address) or _UNKNOWN, "never": True}
+    if "overflow=" not in address:  # what is too long for a service, it would refuse for ever
+        server.overflow_mode = apprise.OverflowMode.TRUNCATE
     form = _form(server.notify_format)
     done = server.notify(
         body=order["message"][form],
@@ -33,7 +41,7 @@ def send(order: Mapping[str, Any]) -> dict[str, Any]:
         notify_type=apprise.NotifyType(order["message"]["type"]),
         body_format=apprise.NotifyFormat(form),
     )
-    return {"ok": bool(done), "error": "" if done else _reason(reasons) or "the target did not take it"}
+    return {"ok": bool(done), "error": "" if done else _reason(reasons, address) or "the target did not take it"}
 
 
 def _form(formats: Any) -> str:
@@ -52,7 +60,7 @@ def check(order: Mapping[str, Any]) -> dict[str, Any]:
     server = apprise.Apprise.instantiate(order["address"], suppress_exceptions=True)
     return {
         "ok": server is not None,
-        "error": "" if server else _reason(reasons) or _UNKNOWN,
+        "error": "" if server else _reason(reasons, order["address"]) or _UNKNOWN,
     }
 
 
@@ -68,7 +76,52 @@ def post(order: Mapping[str, Any]) -> dict[str, Any]:
     return {"ok": False, "error": f"{urlsplit(order['url']).netloc} answered {answer.status}: {_text(answer.data)}"}
 
 
-_ORDERS = {"send": send, "check": check, "post": post}
+def phantom(order: Mapping[str, Any]) -> dict[str, Any]:
+    """One call of Phantom's API; logs in first if there is no cookie, and once more if the cookie is gone."""
+    import urllib3
+
+    pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(10))
+    cookie = order["cookie"] or _log_in(pool, order)
+    answer = _call(pool, order["url"] + order["path"], order["body"], cookie)
+    if answer.status == 401 and order["cookie"]:
+        cookie = _log_in(pool, order)
+        answer = _call(pool, order["url"] + order["path"], order["body"], cookie)
+    return {"ok": True, "error": "", "status": answer.status, "body": _json(answer.data), "cookie": cookie}
+
+
+def _log_in(pool: Any, order: Mapping[str, Any]) -> str:
+    if not order["token"]:
+        return ""
+    answer = _call(pool, order["url"] + "/ui/login", {"token": order["token"]}, "")
+    cookie = str(answer.headers.get("Set-Cookie", "")).partition(";")[0]
+    if answer.status != 200 or not cookie:
+        raise ValueError(f"the login was answered with {answer.status}: is the token right?")
+    return cookie
+
+
+def _call(pool: Any, url: str, body: Mapping[str, Any], cookie: str) -> Any:
+    headers = {"Content-Type": "application/json"} | ({"Cookie": cookie} if cookie else {})
+    return pool.request("POST", url, body=json.dumps(body).encode(), headers=headers, redirect=False)
+
+
+def _json(data: bytes) -> object:
+    try:
+        return json.loads(data[:200_000])
+    except ValueError:
+        return {"error": f"no JSON: {_text(data)}"}
+
+
+def get(order: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask an address; whether it answers with 2xx."""
+    import urllib3
+
+    pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(10))
+    answer = pool.request(order.get("method", "GET"), order["url"], redirect=False)
+    is_well = 200 <= answer.status < 300
+    return {"ok": is_well, "error": "" if is_well else f"{urlsplit(order['url']).netloc} answered {answer.status}"}
+
+
+_ORDERS = {"send": send, "check": check, "post": post, "phantom": phantom, "get": get}
 
 
 class _Reasons(logging.Handler):
@@ -92,19 +145,22 @@ def _listen() -> _Reasons:
     return reasons
 
 
-def _reason(reasons: _Reasons) -> str:
-    return fit_to_leave("; ".join(reasons.lines), _REASON_LENGTH)
+def _reason(reasons: _Reasons, address: str) -> str:
+    return fit_to_leave(_without(address, "; ".join(reasons.lines)), _REASON_LENGTH)
+
+
+def _without(address: str, text: str) -> str:
+    """The text with no part of the address in it but a host's name: any other part may be its secret."""
+    text = _ADDRESS.sub(rf"\1{HIDDEN}", text)
+    host = urlsplit(address.replace("#", "/")).hostname or ""
+    for part in sorted(set(_PARTS.split(unquote(address.partition("://")[2]))), key=len, reverse=True):
+        if len(part) >= _SHORTEST_SECRET and not (part.lower() == host and "." in host):
+            text = re.sub(re.escape(part), HIDDEN, text, flags=re.IGNORECASE)
+    return text
 
 
 def _text(data: bytes) -> str:
     return fit_to_leave(data[:1000].decode("utf-8", "replace"), _REASON_LENGTH)
-
-
-def without_redirects(address: str) -> str:
-    """The address with apprise told to follow no redirect, which it would call a success."""
-    if "redirect=" in address or not address.startswith(("http", "json", "xml", "form", "apprise")):
-        return address
-    return f"{address}{'&' if '?' in address else '?'}redirect=no"
 
 
 def main(arguments: Sequence[str] = ()) -> int:

@@ -7,9 +7,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import IO, Any
+
+from watchdog import faults
 
 _LOOPBACK = "127.0.0.1,localhost,::1"
 _MOST = 65_536
@@ -17,11 +19,12 @@ _MOST = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an order. `never`: trying again cannot help."""
+    """What became of an order. `never`: trying again cannot help; `said`: all that the process answered."""
 
     ok: bool
     error: str = ""
     never: bool = False
+    said: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Child:
@@ -39,6 +42,7 @@ class Child:
             start_new_session=True,
         )
         self._ends = time.monotonic() + deadline.total_seconds()
+        faults.point("child-started")
         self._hand_over(json.dumps(order).encode())
 
     def _hand_over(self, order: bytes) -> None:
@@ -64,7 +68,7 @@ class Child:
         self._output.close()
         try:
             said = json.loads(text)
-            return Outcome(bool(said["ok"]), str(said["error"]), bool(said.get("never")))
+            return Outcome(bool(said["ok"]), str(said["error"]), bool(said.get("never")), said)
         except (ValueError, KeyError, TypeError):
             return Outcome(False, f"the sending process ended with {self._process.returncode} and said nothing")
 
@@ -86,3 +90,9 @@ def finish(child: Child) -> Outcome:
     while (outcome := child.outcome()) is None:
         time.sleep(0.01)
     return outcome
+
+
+def call(order: Mapping[str, Any], deadline: timedelta) -> Mapping[str, Any]:
+    """Do one order and wait for its answer; never longer than the deadline."""
+    outcome = finish(Child(order, deadline))
+    return {**outcome.said, "ok": outcome.ok, "error": outcome.error}

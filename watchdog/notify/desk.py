@@ -1,5 +1,6 @@
 """What the service has to do with telling: the state file, the notifier that writes it, the sender that empties it."""
 
+import sqlite3
 from datetime import datetime
 
 from watchdog.clock import Clock
@@ -8,6 +9,7 @@ from watchdog.engine import Published
 from watchdog.incidents import Incident
 from watchdog.logs import log
 from watchdog.metrics import Metrics
+from watchdog.model import Finding
 from watchdog.notify.dispatch import AlertPoster, Sender, SenderThread, open_book
 from watchdog.notify.notifier import Notifier
 from watchdog.store import Store, StoreError
@@ -18,7 +20,7 @@ def open_store(config: Config) -> Store:
     try:
         return Store(config.state)
     except StoreError as error:
-        if config.channels:
+        if config.channels or config.people:
             raise
         log.warning(f"{error}; incidents are forgotten at the end", extra={"action": "state"})
         return Store(None)
@@ -27,15 +29,16 @@ def open_store(config: Config) -> Store:
 class Desk:
     """Opens with the service and closes with it."""
 
-    def __init__(self, config: Config, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, config: Config, store: Store, metrics: Metrics, clock: Clock) -> None:
         self._metrics = metrics
         self._clock = clock
-        self._store = open_store(config)
+        self._store = store
         self._notifier = Notifier(config, self._store)
         self._sender_store: Store | None = None
         self._sender: Sender | None = None
         self._thread: SenderThread | None = None
         self._config = config
+        self._problem = ""
 
     @property
     def incidents(self) -> tuple[Incident, ...]:
@@ -51,6 +54,9 @@ class Desk:
         """Begin to send, if there is anywhere to send to."""
         if not self._config.channels and not self._config.people:
             return
+        if self._store.path is None:
+            log.error("nobody is told without a state file: set `state` and restart", extra={"action": "state"})
+            return
         self._sender_store = Store(self._store.path, exclusive=False)
         self._sender = Sender(self._sender_store, open_book(self._config), self._metrics.notified)
         posters = {
@@ -64,7 +70,24 @@ class Desk:
         self._thread.start()
 
     def turn(self, published: Published, now: datetime) -> None:
-        """Take over what a tick published."""
+        """Take over what a tick published. A state file that cannot be written ends neither looking nor showing."""
+        try:
+            self._take_over(published, now)
+        except sqlite3.Error as error:
+            self._complain(str(error))
+        else:
+            self._complain("")
+
+    def _complain(self, problem: str) -> None:
+        """Say once that there is a problem, and once that there is none any more."""
+        if problem and problem != self._problem:
+            words = f"the state file {self._store.path} cannot be used: {problem}; it is tried again at each look"
+            log.error(words, extra={"action": "state"})
+        elif self._problem and not problem:
+            log.info("the state file can be used again", extra={"action": "state"})
+        self._problem = problem
+
+    def _take_over(self, published: Published, now: datetime) -> None:
         has_written = self._notifier.turn(published, now)
         waiting = self._store.waiting()
         self._metrics.counted(self.incidents, len(waiting), waiting[0].created_at if waiting else None)
@@ -83,9 +106,12 @@ class Desk:
         self.start()
 
     def stop(self) -> None:
-        """End sending, and give the state file back."""
+        """End sending."""
         self._end_sending()
-        self._store.close()
+
+    def announce(self, finding: Finding, title: str, lead: str, facts: tuple[tuple[str, str], ...]) -> None:
+        """Tell the owner of a finding something beside its incident; written down with what the caller writes."""
+        self._notifier.announce(finding, title, lead, facts, self._clock.now())
 
     def _end_sending(self) -> None:
         if self._thread is not None:

@@ -56,7 +56,6 @@ class Sender:
         self._book = book
         self._count = count
         self._busy: dict[str, tuple[Entry, Child]] = {}
-        self._recover = True
 
     def use(self, book: Book) -> None:
         """From now on these addresses hold."""
@@ -65,9 +64,7 @@ class Sender:
     def turn(self, now: datetime) -> bool:
         """Settle what has ended and start what is due; whether anything is under way."""
         self._settle(now)
-        if self._recover:
-            self._take_up(now)
-            self._recover = False
+        self._take_up(now)
         ahead: set[tuple[int | None, str]] = set()
         for entry in self._store.waiting():
             thread = (entry.incident_id, entry.target)
@@ -78,10 +75,13 @@ class Sender:
         return bool(self._busy)
 
     def _take_up(self, now: datetime) -> None:
-        """What the last run of the watchdog was sending when it ended."""
+        """What is written down as being sent and is not: the watchdog died over it, or could not settle it."""
+        under_way = {entry.id for entry, _ in self._busy.values()}
         for entry in self._store.waiting():
-            if entry.state is State.SENDING:
+            if entry.state is State.SENDING and entry.id not in under_way:
+                faults.point("taking-up")
                 self._store.save_entry(outbox.interrupted(entry, now))
+                faults.point("taken-up")
 
     def _is_due(self, entry: Entry, now: datetime) -> bool:
         is_free = entry.target not in self._busy and len(self._busy) < AT_ONCE
@@ -98,7 +98,11 @@ class Sender:
         self._store.save_entry(entry)
         faults.point("started")
         order = {"do": "send", "address": address, "message": dict(entry.message)}
-        self._busy[entry.target] = (entry, Child(order, self._book.retry.deadline))
+        try:
+            self._busy[entry.target] = (entry, Child(order, self._book.retry.deadline))
+        except OSError as error:
+            why = f"no process could be started for it: {error.strerror or error}"
+            self._over(outbox.failed(entry, now, why, self._book.retry, outbox.some_jitter()))
         faults.point("handed-over")
 
     def _settle(self, now: datetime) -> None:
@@ -164,6 +168,7 @@ class AlertPoster:
             self._alerts = alertmanager.posting(self._store.alerts(self.channel), firing, now)
             with self._store.transaction():  # written down before, so that an end is told even after a crash
                 self._store.save_alerts(self.channel, self._alerts)
+            faults.point("alerts-written")
             self._last = frozenset(firing)
             self._bodies = list(alertmanager.bodies(self._alerts))
             self._next = now + alertmanager.EVERY
@@ -188,9 +193,12 @@ class AlertPoster:
         if self._bodies:
             order = {"do": "post", "url": self._url, "body": self._bodies.pop(0)}
             self._child = Child(order, self._deadline)
+            faults.point("alerts-handed-over")
         elif self._alerts:
+            faults.point("alerts-before-settle")
             with self._store.transaction():
                 self._store.save_alerts(self.channel, alertmanager.kept(self._alerts))
+            faults.point("alerts-settled")
             self._count(self.channel, "sent")
             self._alerts = {}
 

@@ -7,13 +7,13 @@ from watchdog import faults
 from watchdog.config import Config
 from watchdog.engine import Published
 from watchdog.incidents import Incident, Ledger, Timing, update
-from watchdog.model import Job
+from watchdog.model import Finding, Job
 from watchdog.moment import Moment
 from watchdog.notify import alertmanager
 from watchdog.notify.outbox import Entry
-from watchdog.notify.plan import Dispatch, People, plan
+from watchdog.notify.plan import Dispatch, People, plan, targets_for
 from watchdog.notify.render import rendered
-from watchdog.notify.words import letter, severity_type
+from watchdog.notify.words import letter, plain_letter, severity_type
 from watchdog.store import Store
 
 
@@ -27,6 +27,7 @@ class Notifier:
         self._version = -1
         self._again_at: datetime | None = None
         self._judged_at: datetime | None = None
+        self._published: Published | None = None
         self.use(config)
 
     def use(self, config: Config) -> None:
@@ -48,9 +49,9 @@ class Notifier:
 
     def turn(self, published: Published, now: datetime) -> bool:
         """Take over what was published; whether anything was written down."""
+        self._published = published
         if not self._is_needed(published, now):
             return False
-        self._version, self._judged_at = published.version, now
         moment = Moment(now)
         blind = frozenset(state.snapshot.source for state in published.sources if state.snapshot.problem)
         ledger = update(self._ledger, published.findings, blind, moment, self._timing)
@@ -58,7 +59,9 @@ class Notifier:
         due = plan(self._told_of(ledger), self._told, people, moment)
         due = [dispatch for dispatch in due if dispatch.audience.target.name not in self._alert_channels]
         has_written = self._write(ledger, due, now)
-        self._again_at = moment.next_change
+        # only now: what could not be written is tried again at the next look. What was just told has deadlines of its
+        # own, such as its first reminder, which are found by looking once more
+        self._version, self._judged_at, self._again_at = published.version, now, now if due else moment.next_change
         return has_written
 
     def _is_needed(self, published: Published, now: datetime) -> bool:
@@ -82,7 +85,7 @@ class Notifier:
             jobs=jobs,
             labels={source.name: source.labels for source in self._config.sources},
             silences=self._store.silences(now),
-            acknowledged=frozenset(self._store.acknowledgements()),
+            acknowledged={number: at for number, (at, _) in self._store.acknowledgements().items()},
         )
 
     def _write(self, ledger: Ledger, due: list[Dispatch], now: datetime) -> bool:
@@ -106,6 +109,21 @@ class Notifier:
         self._told |= told
         self._told = {key: state for key, state in self._told.items() if key[0] in ledger.incidents}
         return bool(changed or told)
+
+    def announce(
+        self, finding: Finding, title: str, lead: str, facts: tuple[tuple[str, str], ...], now: datetime
+    ) -> None:
+        """Write a message to the owner of a finding down, in the caller's transaction."""
+        if self._published is None:
+            return
+        people = self._people(self._published, now)
+        message = rendered(plain_letter(title, lead, facts, f"{finding.source}"), "info")
+        entries = [
+            Entry(now, None, "recovery", target.key, message, now)
+            for target in targets_for(finding, people)
+            if target.name not in self._alert_channels
+        ]
+        self._store.add_entries(entries)
 
     def firing(self, published: Published, now: datetime) -> Mapping[str, Mapping[str, alertmanager.Alert]]:
         """What fires on each Alertmanager channel."""

@@ -2,7 +2,7 @@
 while nobody could be told (a silence, quiet hours, a crash) is ever lost."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -76,7 +76,7 @@ class People:
     jobs: Mapping[tuple[str, str], Job]
     labels: Mapping[str, Mapping[str, str]]
     silences: Sequence[Silence] = ()
-    acknowledged: Mapping[int, datetime] | frozenset[int] = frozenset()
+    acknowledged: Mapping[int, datetime] = field(default_factory=dict)
 
 
 def plan(incidents: Iterable[Incident], told: Mapping[ToldKey, Told], people: People, now: Moment) -> list[Dispatch]:
@@ -92,7 +92,9 @@ def plan(incidents: Iterable[Incident], told: Mapping[ToldKey, Told], people: Pe
 def audiences(incident: Incident, people: People) -> list[Audience]:
     """Everybody whom the incident concerns, each target once: the owners of what it is about, and of its symptoms."""
     found: dict[str, Audience] = {}
-    for member in [*incident.own, *incident.symptoms]:
+    # when it is over, nothing of it is true any more: then everybody who may have been told of any of it
+    concerned = [*incident.own, *incident.symptoms] if incident.is_open else incident.members.values()
+    for member in concerned:
         owner, targets = _whom(member.finding, people)
         if owner is None:
             continue
@@ -114,6 +116,11 @@ def _whom(finding: Finding, people: People) -> tuple[Owner | None, list[Target]]
         if targets:
             return owner, targets
     return None, []
+
+
+def targets_for(finding: Finding, people: People) -> list[Target]:
+    """Where the owner of a finding is told."""
+    return _whom(finding, people)[1]
 
 
 def _add(
@@ -154,7 +161,7 @@ def _event(
     now: Moment,
 ) -> Event | None:
     """What there is to say to this target, whatever the hour."""
-    if before is None:
+    if before is None or (audience.is_escalation and before.is_over and incident.is_open):
         return _first(incident, audience, told, people, now)
     if not incident.is_open:
         return Event.RESOLVED if _is_end_told(incident, before, people.rules) else None
@@ -165,7 +172,7 @@ def _event(
     if incident.severity is Severity.CRITICAL and before.severity is not Severity.CRITICAL:
         return Event.WORSE
     every = audience.owner.remind_every or people.rules.remind_every
-    is_reminded = incident.id not in people.acknowledged and every > timedelta()
+    is_reminded = not _is_acknowledged(incident, told, people) and every > timedelta()
     return Event.REMINDER if is_reminded and now.reached(before.last_at + every) else None
 
 
@@ -177,10 +184,23 @@ def _first(
     if not audience.is_escalation:
         return Event.OPENED if now.reached(incident.opened_at + people.rules.group_wait) else None
     after = audience.owner.escalate.after if audience.owner.escalate else timedelta()
-    firsts = [state.first_at for (number, _), state in told.items() if number == incident.id and not state.is_over]
-    if not firsts or incident.id in people.acknowledged:
+    firsts = _firsts(incident, told)
+    if not firsts or _is_acknowledged(incident, told, people):
         return None
     return Event.ESCALATED if now.reached(min(firsts) + after) else None
+
+
+def _firsts(incident: Incident, told: Mapping[ToldKey, Told]) -> list[datetime]:
+    """When each of those who know that it is so was first told."""
+    return [state.first_at for (number, _), state in told.items() if number == incident.id and not state.is_over]
+
+
+def _is_acknowledged(incident: Incident, told: Mapping[ToldKey, Told], people: People) -> bool:
+    """Whether somebody has taken it on. What has come back since then nobody has."""
+    at = people.acknowledged.get(incident.id)
+    if at is None or not incident.is_flapping:
+        return at is not None
+    return any(at >= first for first in _firsts(incident, told))
 
 
 def _is_end_told(incident: Incident, before: Told, rules: Notify) -> bool:

@@ -11,10 +11,15 @@ from typing import Protocol
 from watchdog.notify.words import Letter
 
 _BREAK = "\u200b"
-"""A space without width: shows nothing, and ends a mention before it begins."""
+"""A space without width: shows nothing, and ends a mention or a link before it begins."""
 
-_MENTION = re.compile(r"([@<])(?=[\w!@#&])")
-_PUNCTUATION = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&])")
+_CALLS = re.compile(r"([@<])(?=[\w!@#&])|(\])(?=[(\[:])")
+"""A mention, a tag, and a link or an image of Markdown: some chats read marks in what they are told is plain text."""
+
+_MARKS = re.compile(r"([\\`*\[\]<>~]|(?<!\w)_|_(?!\w))")
+_ENTITY = re.compile(r"&(?=#?\w+;)")
+_LEADING = re.compile(r"^(\d*)([#+\-=.)|])")
+"""What means something at the beginning of a line only. It is left alone elsewhere: Slack shows each backslash."""
 
 LONGEST = 3500
 """Characters of a whole message; several services refuse more than 4,000."""
@@ -52,8 +57,8 @@ def write(letter: Letter, ink: Ink) -> str:
 
 
 def defused(text: str) -> str:
-    """The text with nothing in it that calls anybody."""
-    return _MENTION.sub(rf"\1{_BREAK}", text)
+    """The text with nothing in it that calls anybody or leads anywhere."""
+    return _CALLS.sub(rf"\g<0>{_BREAK}", text)
 
 
 class Plain:
@@ -105,7 +110,8 @@ class Markdown:
 
 
 def _marked(text: str) -> str:
-    return _PUNCTUATION.sub(r"\\\1", defused(text))
+    marked = _MARKS.sub(r"\\\1", _ENTITY.sub(f"&{_BREAK}", defused(text)))
+    return _LEADING.sub(r"\1\\\2", marked)
 
 
 class Html:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from watchdog.durations import say_duration
-from watchdog.incidents import Incident, Member
+from watchdog.incidents import Incident, Member, most_specific
 from watchdog.instants import parse_instant, say
 from watchdog.model import Finding, Kind, Severity
 from watchdog.notify.plan import Dispatch, Event
-from watchdog.redaction import fit_to_leave, one_line
+from watchdog.redaction import fit_to_leave
 
 LISTED = 10
 """So many jobs are named; of the others only the number is."""
@@ -46,6 +46,7 @@ _SAYS: Mapping[Kind, str] = {
     Kind.UNRECORDED: "ran, and nobody wrote it down",
     Kind.DUPLICATE: "ran twice",
     Kind.UNREACHABLE: "cannot be read",
+    Kind.SWEPT: "was deleted by the scheduler's sweep",
 }
 
 _MANY: Mapping[Kind, str] = {
@@ -63,6 +64,7 @@ _MANY: Mapping[Kind, str] = {
     Kind.UNRECORDED: "ran, and nobody wrote it down",
     Kind.DUPLICATE: "ran twice",
     Kind.UNREACHABLE: "cannot be read",
+    Kind.SWEPT: "were deleted by the scheduler's sweep",
 }
 
 _RESTART = "restart the agent, for example: docker restart phantom"
@@ -82,10 +84,10 @@ def letter(dispatch: Dispatch, now: datetime) -> Letter:
     """The message for one target."""
     incident, members = dispatch.incident, dispatch.audience.members
     own = [member for member in members if not member.under] or list(members)
-    head = incident.headline
+    head = _head(incident, members)
     return Letter(
-        title=one_line(_title(dispatch, own, now), TITLE_LENGTH),
-        lead=fit_to_leave(f"{_OVER if dispatch.event is Event.RESOLVED else ''}{_lead(incident, own)}", TEXT_LENGTH),
+        title=fit_to_leave(_title(dispatch, head, own, now), TITLE_LENGTH),
+        lead=fit_to_leave(f"{_OVER if dispatch.event is Event.RESOLVED else ''}{_lead(incident, head, own)}", TEXT_LENGTH),
         facts=tuple((label, fit_to_leave(text, TEXT_LENGTH)) for label, text in _facts(dispatch, head, now)),
         jobs=_jobs(members if len(members) > 1 else ()),
         command=f"scheduler-watchdog ack {incident.id}" if incident.is_open else "",
@@ -93,9 +95,28 @@ def letter(dispatch: Dispatch, now: datetime) -> Letter:
     )
 
 
-def _title(dispatch: Dispatch, own: Sequence[Member], now: datetime) -> str:
+def plain_letter(title: str, lead: str, facts: Sequence[tuple[str, str]], foot: str) -> Letter:
+    """A message that is about no incident."""
+    return Letter(
+        title=fit_to_leave(title, TITLE_LENGTH),
+        lead=fit_to_leave(lead, TEXT_LENGTH),
+        facts=tuple((fit_to_leave(label, TITLE_LENGTH), fit_to_leave(text, TEXT_LENGTH)) for label, text in facts),
+        jobs=(),
+        command="",
+        foot=fit_to_leave(foot, TITLE_LENGTH),
+    )
+
+
+def _head(incident: Incident, members: Sequence[Member]) -> Finding:
+    """What it is to those who read: of their own jobs, or else the cause that their jobs wait for."""
+    mine = [member for member in members if not member.under]
+    now = [member for member in mine if member.active] or mine
+    return most_specific(member.finding for member in now) if now else incident.headline
+
+
+def _title(dispatch: Dispatch, head: Finding, own: Sequence[Member], now: datetime) -> str:
     incident = dispatch.incident
-    what = _what(incident, own)
+    what = _what(head, own)
     match dispatch.event:
         case Event.RESOLVED:
             return f"Over: {what} ({_length(incident, now)})"
@@ -116,8 +137,7 @@ def _length(incident: Incident, now: datetime) -> str:
     return f"for {say_duration(end - min(incident.since, end))}"
 
 
-def _what(incident: Incident, own: Sequence[Member]) -> str:
-    head = incident.headline
+def _what(head: Finding, own: Sequence[Member]) -> str:
     names = list(dict.fromkeys(member.finding.job_id for member in own))
     if head.job is None and head.job_id is None:
         return f"{'the scheduler ' if head.kind is Kind.STALLED else ''}{head.source} {_SAYS[head.kind]}"
@@ -130,13 +150,13 @@ def _what(incident: Incident, own: Sequence[Member]) -> str:
 
 
 def _named(job: str | None) -> str:
-    return one_line(job, NAME_LENGTH) if job else "a deleted job"
+    return fit_to_leave(job, NAME_LENGTH) if job else "a deleted job"
 
 
-def _lead(incident: Incident, own: Sequence[Member]) -> str:
-    mine = [member.finding for member in own]
-    head = min(mine, key=lambda finding: (finding.kind != incident.headline.kind, finding.since or incident.opened_at))
-    return head.summary
+def _lead(incident: Incident, head: Finding, own: Sequence[Member]) -> str:
+    """The sentence of the one that has been so the longest, of those that are like the headline."""
+    alike = [member.finding for member in own if member.finding.kind is head.kind] or [head]
+    return min(alike, key=lambda finding: finding.since or incident.opened_at).summary
 
 
 def _facts(dispatch: Dispatch, head: Finding, now: datetime) -> list[tuple[str, str]]:

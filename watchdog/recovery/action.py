@@ -1,0 +1,89 @@
+"""One recovery, from the intent to the proof. It is written down before anything is done, and after every step."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a recovery is on its way."""
+
+    PROPOSED = "proposed"
+    INTENDED = "intended"
+    BEGUN = "begun"
+    ACTED = "acted"
+    VERIFIED = "verified"
+    INEFFECTIVE = "ineffective"
+    REFUSED = "refused"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+UNDER_WAY = (State.INTENDED, State.BEGUN, State.ACTED)
+"""Not settled: nothing else of the same kind is begun meanwhile."""
+
+UNHELPFUL = (State.INEFFECTIVE, State.FAILED, State.UNKNOWN)
+"""Settled without having helped. `refused` is not among them: nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """An instant that a jump of the clock cannot fool: the wall's, and the machine's seconds since boot `boot`."""
+
+    at: datetime
+    uptime: float = 0.0
+    boot: str = ""
+
+    def elapsed(self, now: "Stamp") -> timedelta:
+        """How long ago that was: the lesser of what the two clocks say, and never below zero."""
+        wall = max(timedelta(), now.at - self.at)
+        if self.boot != now.boot or not self.boot:
+            return wall
+        return min(wall, timedelta(seconds=max(0.0, now.uptime - self.uptime)))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that was done or seen."""
+
+    at: datetime
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """`seen`: the row as it was looked at, which must still be so. `ways`: what is still to be tried, in order.
+
+    `heard_by`: until when a run must have begun. `circuit` names what it shares its luck with: jobs of one source
+    and policy that failed in the same way.
+    """
+
+    id: int
+    created: Stamp
+    policy: str
+    kind: str
+    source: str
+    job_id: str | None
+    job: str | None
+    circuit: str
+    state: State = State.INTENDED
+    by: str = "policy"
+    why: str = ""
+    seen: Mapping[str, object] = field(default_factory=dict)
+    ways: tuple[str, ...] = ()
+    way: str = ""
+    is_canary: bool = False
+    acted_at: datetime | None = None
+    heard_by: datetime | None = None
+    settled: Stamp | None = None
+    steps: tuple[Step, ...] = ()
+
+    def stepped(self, at: datetime, what: str, **changes: object) -> "Action":
+        """The action with one more step on record."""
+        return replace(self, steps=(*self.steps, Step(at, what)), **changes)  # type: ignore[arg-type]
+
+    @property
+    def is_under_way(self) -> bool:
+        """Neither settled nor waiting for a person."""
+        return self.state in UNDER_WAY

@@ -1,0 +1,219 @@
+"""What recovery keeps in the state file: actions with every step, definitions of failed jobs, what was told once."""
+
+import base64
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from watchdog.instants import iso, parse_instant
+from watchdog.recovery.action import UNDER_WAY, Action, Stamp, State, Step
+from watchdog.store import Store
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS actions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, state TEXT NOT NULL, created_at TEXT NOT NULL, document TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS actions_open ON actions (state) WHERE state IN ('intended', 'begun', 'acted', 'proposed');
+CREATE TABLE IF NOT EXISTS approvals (action_id INTEGER PRIMARY KEY, at TEXT NOT NULL, by TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS preserved (
+    source TEXT NOT NULL, job_id TEXT NOT NULL, name TEXT NOT NULL, row TEXT NOT NULL, preserved_at TEXT NOT NULL,
+    sweep_at TEXT, gone_at TEXT, restored_at TEXT, PRIMARY KEY (source, job_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS told_once (key TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+REMEMBERED = 2000
+"""Newest actions that are looked at; budgets count within them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preserved:
+    """A failed job's whole row, as it was last seen."""
+
+    source: str
+    job_id: str
+    name: str
+    row: Mapping[str, object]
+    preserved_at: datetime
+    sweep_at: datetime | None = None
+    gone_at: datetime | None = None
+    restored_at: datetime | None = None
+
+
+class Records:
+    """The tables of recovery in an open state file."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._db: sqlite3.Connection = store.database
+        self._db.executescript(_SCHEMA)
+
+    # actions
+
+    def add(self, action: Action) -> Action:
+        """Write an intent down; the action with its number."""
+        cursor = self._db.execute(
+            "INSERT INTO actions (state, created_at, document) VALUES (?, ?, ?)",
+            (action.state.value, iso(action.created.at), json.dumps(_encode(action))),
+        )
+        return replace(action, id=int(cursor.lastrowid or 0))
+
+    def save(self, action: Action) -> None:
+        """Write down what has become of an action."""
+        self._db.execute(
+            "UPDATE actions SET state = ?, document = ? WHERE id = ?",
+            (action.state.value, json.dumps(_encode(action)), action.id),
+        )
+
+    def actions(self) -> list[Action]:
+        """The newest ones, oldest first."""
+        rows = self._db.execute("SELECT id, document FROM actions ORDER BY id DESC LIMIT ?", (REMEMBERED,)).fetchall()
+        return [_decode(number, json.loads(document)) for number, document in reversed(rows)]
+
+    def under_way(self) -> list[Action]:
+        """What is not settled, oldest first."""
+        marks = ", ".join("?" for _ in UNDER_WAY)
+        rows = self._db.execute(
+            f"SELECT id, document FROM actions WHERE state IN ({marks}) ORDER BY id",  # noqa: S608
+            [state.value for state in UNDER_WAY],
+        ).fetchall()
+        return [_decode(number, json.loads(document)) for number, document in rows]
+
+    def approve(self, number: int, at: datetime, by: str) -> None:
+        """A person allows a proposed action."""
+        self._db.execute("INSERT OR REPLACE INTO approvals (action_id, at, by) VALUES (?, ?, ?)", (number, iso(at), by))
+
+    def approvals(self) -> dict[int, str]:
+        """Who approved which."""
+        return dict(self._db.execute("SELECT action_id, by FROM approvals").fetchall())
+
+    # definitions
+
+    def preserve(self, kept: Preserved) -> None:
+        """Keep a job's row; a newer copy takes the place of an older."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO preserved "
+            "(source, job_id, name, row, preserved_at, sweep_at, gone_at, restored_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                kept.source,
+                kept.job_id,
+                kept.name,
+                json.dumps(_pack(kept.row)),
+                iso(kept.preserved_at),
+                _text(kept.sweep_at),
+                _text(kept.gone_at),
+                _text(kept.restored_at),
+            ),
+        )
+
+    def preserved(self) -> list[Preserved]:
+        """All copies."""
+        rows = self._db.execute(
+            "SELECT source, job_id, name, row, preserved_at, sweep_at, gone_at, restored_at FROM preserved"
+        ).fetchall()
+        return [_preserved(row) for row in rows]
+
+    # told once
+
+    def tell_once(self, key: str, at: datetime) -> bool:
+        """Whether this has not been told before; from now on it has."""
+        cursor = self._db.execute("INSERT OR IGNORE INTO told_once (key, at) VALUES (?, ?)", (key, iso(at)))
+        return cursor.rowcount > 0
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """It may be told again."""
+        self._db.executemany("DELETE FROM told_once WHERE key = ?", [(key,) for key in keys])
+
+
+def _pack(row: Mapping[str, object]) -> dict[str, object]:
+    """A row as JSON; bytes survive it."""
+    return {
+        name: {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+        for name, value in row.items()
+    }
+
+
+def _unpack(row: Mapping[str, Any]) -> dict[str, object]:
+    return {
+        name: base64.b64decode(value["base64"]) if isinstance(value, dict) else value for name, value in row.items()
+    }
+
+
+def _preserved(row: tuple[Any, ...]) -> Preserved:
+    source, job_id, name, document, preserved_at, sweep_at, gone_at, restored_at = row
+    return Preserved(
+        source,
+        job_id,
+        name,
+        _unpack(json.loads(document)),
+        parse_instant(preserved_at),
+        _instant(sweep_at),
+        _instant(gone_at),
+        _instant(restored_at),
+    )
+
+
+def _encode(action: Action) -> dict[str, Any]:
+    return {
+        "created": _encode_stamp(action.created),
+        "policy": action.policy,
+        "kind": action.kind,
+        "source": action.source,
+        "job_id": action.job_id,
+        "job": action.job,
+        "circuit": action.circuit,
+        "state": action.state.value,
+        "by": action.by,
+        "why": action.why,
+        "seen": _pack(action.seen),
+        "ways": list(action.ways),
+        "way": action.way,
+        "is_canary": action.is_canary,
+        "acted_at": _text(action.acted_at),
+        "heard_by": _text(action.heard_by),
+        "settled": _encode_stamp(action.settled) if action.settled else None,
+        "steps": [[iso(step.at), step.what] for step in action.steps],
+    }
+
+
+def _decode(number: int, part: Mapping[str, Any]) -> Action:
+    return Action(
+        id=number,
+        created=_decode_stamp(part["created"]),
+        policy=part["policy"],
+        kind=part["kind"],
+        source=part["source"],
+        job_id=part["job_id"],
+        job=part["job"],
+        circuit=part["circuit"],
+        state=State(part["state"]),
+        by=part["by"],
+        why=part["why"],
+        seen=_unpack(part["seen"]),
+        ways=tuple(part["ways"]),
+        way=part["way"],
+        is_canary=part["is_canary"],
+        acted_at=_instant(part["acted_at"]),
+        heard_by=_instant(part["heard_by"]),
+        settled=_decode_stamp(part["settled"]) if part["settled"] else None,
+        steps=tuple(Step(parse_instant(at), what) for at, what in part["steps"]),
+    )
+
+
+def _encode_stamp(stamp: Stamp) -> list[object]:
+    return [iso(stamp.at), stamp.uptime, stamp.boot]
+
+
+def _decode_stamp(part: list[Any]) -> Stamp:
+    return Stamp(parse_instant(part[0]), float(part[1]), str(part[2]))
+
+
+def _text(instant: datetime | None) -> str | None:
+    return iso(instant) if instant else None
+
+
+def _instant(text: str | None) -> datetime | None:
+    return parse_instant(text) if text else None

@@ -1,0 +1,96 @@
+"""What the service has to do with recovery: the records, who decides, and the hand in a thread of its own."""
+
+import threading
+from datetime import datetime
+
+from watchdog.clock import Clock
+from watchdog.config import Config
+from watchdog.engine import Published
+from watchdog.logs import log
+from watchdog.model import Finding
+from watchdog.recovery.hand import Hand
+from watchdog.recovery.records import Records
+from watchdog.recovery.recoverer import Announce, Count, Recoverer
+from watchdog.store import Store
+
+_PAUSE = 1.0
+
+
+class Station:
+    """Opens with the service and closes with it."""
+
+    def __init__(self, config: Config, store: Store, announce: Announce, count: Count, clock: Clock) -> None:
+        self._config = config
+        self._store = store
+        self._clock = clock
+        self._recoverer = Recoverer(config, Records(store), announce, count)
+        self._look_again_at: datetime | None = None
+        self._thread: HandThread | None = None
+
+    @property
+    def look_again_at(self) -> datetime | None:
+        """When something may be allowed, or is to be verified."""
+        return self._look_again_at
+
+    def start(self) -> None:
+        """Begin to act, where that is wanted. Without a file nothing is written down, so nothing is done."""
+        if self._config.recovery.mode == "observe" or not self._config.recovery.policies:
+            return
+        if self._store.path is None:
+            log.error("recovery needs a state file; nothing is done", extra={"action": "recovery"})
+            return
+        self._thread = HandThread(self._config, Store(self._store.path, exclusive=False), self._clock)
+        self._thread.start()
+
+    def turn(self, published: Published) -> tuple[Finding, ...]:
+        """One step after a tick; what recovery itself has found."""
+        turn = self._recoverer.turn(published, self._clock.stamp())
+        self._look_again_at = turn.look_again_at
+        if self._thread is not None:
+            self._thread.wake()
+        return turn.findings
+
+    def use(self, config: Config) -> None:
+        """From now on this configuration holds."""
+        self.stop()
+        self._config = config
+        self._recoverer.use(config)
+        self.start()
+
+    def stop(self) -> None:
+        """End; an action under way is ended with its deadline, and made sure of at the next start."""
+        if self._thread is not None:
+            self._thread.stop()
+            self._thread = None
+
+
+class HandThread(threading.Thread):
+    """Turns the hand beside the loop."""
+
+    def __init__(self, config: Config, store: Store, clock: Clock) -> None:
+        super().__init__(name="hand", daemon=True)
+        self._store = store
+        self._hand = Hand(config, Records(store), clock.stamp)
+        self._wake = threading.Event()
+        self._ending = threading.Event()
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._wake.set()
+
+    def run(self) -> None:
+        """Until `stop`. Whatever goes wrong is told, and the next round tries again."""
+        while not self._ending.is_set():
+            try:
+                self._hand.turn()
+            except Exception:
+                log.exception("a recovery went wrong", extra={"action": "recovery"})
+            self._wake.wait(_PAUSE)
+            self._wake.clear()
+        self._store.close()
+
+    def stop(self) -> None:
+        """End as soon as what is under way has ended."""
+        self._ending.set()
+        self._wake.set()
+        self.join(1)

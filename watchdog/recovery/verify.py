@@ -1,0 +1,70 @@
+"""Did it help? Only a new recorded run that ended ok, with tokens, is proof. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from watchdog.model import Finding, Job, Kind, Snapshot
+from watchdog.moment import Moment
+from watchdog.recovery.action import Action, State
+
+RECORD_LAG = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`state` is None if the run was never heard of, and the next way is to be tried."""
+
+    state: State | None
+    what: str
+
+
+def verdict(
+    action: Action, job: Job | None, snapshot: Snapshot, findings: Sequence[Finding], now: Moment
+) -> Verdict | None:
+    """What has become of an action that was carried out; None while that is open."""
+    if snapshot.problem is not None or action.acted_at is None:
+        return None
+    if action.kind == "restart":
+        return _restarted(action, snapshot, findings, now)
+    return _revived(action, job, now)
+
+
+def _revived(action: Action, job: Job | None, now: Moment) -> Verdict | None:
+    if job is None:
+        return Verdict(State.INEFFECTIVE, "the job's row is gone")
+    run = job.last_run
+    if run is not None and action.acted_at is not None and run.started_at >= action.acted_at - RECORD_LAG:
+        return _by_run(job)
+    if job.status == "failed":
+        return Verdict(State.INEFFECTIVE, "it is failed again")
+    if job.in_flight_since is not None or not job.is_planned:
+        return None if job.in_flight_since else Verdict(State.REFUSED, f"somebody has made it {job.state}")
+    limit = max(filter(None, (action.heard_by, _due(job))))
+    return None if not now.reached(limit) else Verdict(None, "nothing has started: the scheduler has not heard of it")
+
+
+def _due(job: Job) -> datetime | None:
+    """The scheduler's own next run counts, where it has set a later one."""
+    return job.next_run_at + timedelta(minutes=5) if job.next_run_at else None
+
+
+def _by_run(job: Job) -> Verdict:
+    run = job.last_run
+    if run is None or run.status != "ok":
+        return Verdict(State.INEFFECTIVE, f"its next run ended in an error: {run.error if run else 'unknown'}")
+    ends = [end for end in job.recent if end.at >= run.started_at.replace(microsecond=0)]
+    if job.zero_streak is not None and not any((end.input_tokens or 0) + (end.output_tokens or 0) for end in ends):
+        return Verdict(State.INEFFECTIVE, "its next run was recorded as ok, and used no tokens")
+    return Verdict(State.VERIFIED, "its next run ended ok, with tokens")
+
+
+def _restarted(action: Action, snapshot: Snapshot, findings: Sequence[Finding], now: Moment) -> Verdict | None:
+    kinds = (Kind.WEDGED, Kind.STALLED, Kind.UNRECORDED)
+    still = [finding for finding in findings if finding.source == action.source and finding.kind in kinds]
+    starts = [job.last_started_at for job in snapshot.jobs if job.last_started_at]
+    if not still and action.acted_at and max(starts, default=action.acted_at) > action.acted_at:
+        return Verdict(State.VERIFIED, "a run has started since, and the cause is gone")
+    if action.heard_by and now.reached(action.heard_by):
+        return Verdict(State.INEFFECTIVE, "nothing has started since" if not still else "the cause is still there")
+    return None
