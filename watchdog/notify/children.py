@@ -33,14 +33,18 @@ class Child:
     def __init__(self, order: Mapping[str, Any], deadline: timedelta) -> None:
         self._deadline = deadline
         self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the outcome is read
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "watchdog.notify.child"],
-            stdin=subprocess.PIPE,
-            stdout=self._output,
-            stderr=subprocess.DEVNULL,
-            env=_environment(),
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "watchdog.notify.child"],
+                stdin=subprocess.PIPE,
+                stdout=self._output,
+                stderr=subprocess.DEVNULL,
+                env=_environment(),
+                start_new_session=True,
+            )
+        except OSError:
+            self._output.close()
+            raise
         self._ends = time.monotonic() + deadline.total_seconds()
         faults.point("child-started")
         self._hand_over(json.dumps(order).encode())

@@ -13,12 +13,12 @@ from watchdog.notify.words import Letter
 _BREAK = "\u200b"
 """A space without width: shows nothing, and ends a mention or a link before it begins."""
 
-_CALLS = re.compile(r"([@<])(?=[\w!@#&])|(\])(?=[(\[:])")
+_CALLS = re.compile(r"([@<])(?=[\w!?/@#&])|(\])(?=[(\[:])")
 """A mention, a tag, and a link or an image of Markdown: some chats read marks in what they are told is plain text."""
 
-_MARKS = re.compile(r"([\\`*\[\]<>~]|(?<!\w)_|_(?!\w))")
+_MARKS = re.compile(r"([\\`*\[\]<>~]|(?<![^\W_])_|_(?![^\W_]))")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
-_LEADING = re.compile(r"^(\d*)([#+\-=.)|])")
+_LEADING = re.compile(r"^(\d+(?=[.)])|(?=[#+\-=|]))")
 """What means something at the beginning of a line only. It is left alone elsewhere: Slack shows each backslash."""
 
 LONGEST = 3500
@@ -111,7 +111,7 @@ class Markdown:
 
 def _marked(text: str) -> str:
     marked = _MARKS.sub(r"\\\1", _ENTITY.sub(f"&{_BREAK}", defused(text)))
-    return _LEADING.sub(r"\1\\\2", marked)
+    return _LEADING.sub(r"\1\\", marked)
 
 
 class Html:

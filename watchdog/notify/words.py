@@ -85,9 +85,10 @@ def letter(dispatch: Dispatch, now: datetime) -> Letter:
     incident, members = dispatch.incident, dispatch.audience.members
     own = [member for member in members if not member.under] or list(members)
     head = _head(incident, members)
+    over = _OVER if dispatch.event is Event.RESOLVED else ""
     return Letter(
         title=fit_to_leave(_title(dispatch, head, own, now), TITLE_LENGTH),
-        lead=fit_to_leave(f"{_OVER if dispatch.event is Event.RESOLVED else ''}{_lead(incident, head, own)}", TEXT_LENGTH),
+        lead=fit_to_leave(over + _lead(incident, head, own), TEXT_LENGTH),
         facts=tuple((label, fit_to_leave(text, TEXT_LENGTH)) for label, text in _facts(dispatch, head, now)),
         jobs=_jobs(members if len(members) > 1 else ()),
         command=f"scheduler-watchdog ack {incident.id}" if incident.is_open else "",
@@ -141,6 +142,9 @@ def _what(head: Finding, own: Sequence[Member]) -> str:
     names = list(dict.fromkeys(member.finding.job_id for member in own))
     if head.job is None and head.job_id is None:
         return f"{'the scheduler ' if head.kind is Kind.STALLED else ''}{head.source} {_SAYS[head.kind]}"
+    if all(member.under for member in own):
+        late = f"{_named(own[0].finding.job)} waits" if len(names) == 1 else f"{len(names)} jobs wait"
+        return f"{late}: {_named(head.job)} {_SAYS[head.kind]}"
     if head.caused_by is not None and len(names) > 1:
         return f"{len(names)} jobs wait for {_named(head.caused_by.job)}"
     if len(names) > 1:
