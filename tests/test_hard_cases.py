@@ -182,3 +182,16 @@ def test_a_paused_job_whose_delivery_hangs_still_holds_the_slot(begin: Begin) ->
     cause = watch.get("overdue", "triage").caused_by
     assert cause
     assert cause.job == "digest"
+
+
+# The bill is written at the run's end, the row only after its delivery. A slow delivery leaves minutes between them in
+# which the slot is held; when the row is written the next run starts, and shows three seconds later.
+def test_after_a_slow_delivery_nothing_is_called_stalled_or_wedged(begin: Begin) -> None:
+    agent, sim, watch = begin()
+    agent.usual = {"long": Outcome(duration=25 * MINUTE, delivery_duration=4 * MINUTE)}
+    sim.add("long", ("cron", "0 * * * *", "UTC"))
+    for number in range(3):
+        sim.add(f"often-{number}", ("every", 5 * MINUTE))
+    watch.run_for(6 * HOUR)
+    assert {spell.kind for spell in watch.spells()} == {"overdue"}
+    assert all(None not in spell.causes for spell in watch.spells())

@@ -83,8 +83,11 @@ def _is_idle(job: Job, snapshot: Snapshot, now: Moment) -> bool:
 
 def _began_a_pass(job: Job, started: datetime, snapshot: Snapshot) -> bool:
     """Whether the slot was free for a while before the start, with the job due all that time."""
-    ends = (end.at for other in snapshot.jobs if other.id != job.id for end in other.recent if end.at < started)
-    return snapshot.sees_slot and started - max(ends, default=due_at(job)) > AFTER_A_RUN
+    others = [other for other in snapshot.jobs if other.id != job.id]
+    busy = [end.at for other in others for end in other.recent]
+    busy += [other.updated_at for other in others if other.updated_at]
+    busy += [due_at(job), *([snapshot.departed.last_ended_at] if snapshot.departed.last_ended_at else [])]
+    return snapshot.sees_slot and started - max(at for at in busy if at < started) > AFTER_A_RUN
 
 
 def _second_start(job: Job, snapshot: Snapshot, margin: timedelta) -> bool:

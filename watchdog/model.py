@@ -269,8 +269,9 @@ class Snapshot:
     @cached_property
     def _latest_ends(self) -> list[tuple[datetime, str | None]]:
         ends = [(job.last_end.at, job.id) for job in self.jobs if job.last_end]
-        recorded = [(job.last_run.ended_at, job.id) for job in self.jobs if job.last_run]
-        return _two_newest([*ends, *recorded, (self.departed.last_ended_at, None)])
+        # the slot is let go of only when the row is written, which a slow delivery puts off
+        written = [(job.updated_at, job.id) for job in self.jobs]
+        return _two_newest([*ends, *written, (self.departed.last_ended_at, None)])
 
 
 def _two_newest(marks: Iterable[tuple[datetime | None, str | None]]) -> list[tuple[datetime, str | None]]:
