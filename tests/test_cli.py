@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import venv
 from datetime import UTC, datetime, timedelta
@@ -212,3 +213,17 @@ def test_the_images_steps_work_in_a_plain_environment(tmp_path: Path) -> None:
         [home / "bin" / entry[0], "validate", "-c", example], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_the_example_shows_in_comments_is_good_too(tmp_path: Path) -> None:
+    secret = tmp_path / "address"
+    secret.write_text("mailtos://user:password@example.com\n")
+    text = (ROOT / "config" / "watchdog.yaml").read_text().replace("/run/secrets/mail_address", str(secret))
+    start = text.index("# channels:")
+    shown = re.sub(r"(?m)^# ?(?= {2}|channels:|owners:|notify:)", "", text[start:])
+    (tmp_path / "all.yaml").write_text(text[:start] + shown)
+    token = "xoxb-1234-1234-4ddbc191d40ee098cbaae6f3523ada2d"
+    done = command("validate", "-c", tmp_path / "all.yaml", SLACK_TOKEN=token)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "escalate" in shown
+    assert "policies" in shown

@@ -347,8 +347,6 @@ def validate(config: Path) -> None:
         raise CannotGoOn("\n".join(problems))
     named = ", ".join(source.name for source in settings.sources)
     click.echo(f"{config} is good: watches {named}")
-    for section in settings.not_in_effect:
-        click.echo(f"{config}: {section}: read, but not acted on by this version", err=True)
 
 
 @cli.command()

@@ -260,16 +260,6 @@ class Config(Frozen):
     notify: Notify = Notify()
     recovery: Recovery = Recovery()
 
-    @property
-    def not_in_effect(self) -> list[str]:
-        """Sections that are set and that this version reads but does not act on."""
-        sections = {
-            "channels": bool(self.channels),
-            "owners": bool(self.owners),
-            "recovery": bool(self.recovery.policies),
-        }
-        return [name for name, is_set in sections.items() if is_set]
-
     @field_validator("sources")
     @classmethod
     def _distinct(cls, sources: tuple[Phantom, ...]) -> tuple[Phantom, ...]:

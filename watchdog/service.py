@@ -151,8 +151,6 @@ class Service:
                 log.warning(warning, extra={"action": "harm", "source": source.name})
         if not self.config.http.address.is_loopback and self.config.http.token_file is None:
             log.info("reachable from other machines, to read only", extra={"action": "listen", "url": url})
-        for section in self.config.not_in_effect:
-            log.warning(f"`{section}` is read but not acted on by this version", extra={"action": "config"})
 
     def _loop(self, url: str) -> None:
         is_first = True
