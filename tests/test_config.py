@@ -104,8 +104,6 @@ class TestTheSample:
         assert is_on(sample.detect.of(named("heartbeat")), Kind.ZERO_TOKENS)
         assert is_on(sample.detect.of(named("quiet-night")), Kind.OVERDUE)
 
-    def test_what_it_sets_and_is_not_acted_on_yet_is_named(self, sample: Config) -> None:
-
 
 def test_one_line_is_enough(file: Path) -> None:
     config = loaded(file, "sources: [{database: /data/phantom.db}]")
