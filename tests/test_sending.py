@@ -294,7 +294,7 @@ def test_no_target_delays_another_or_a_tick_whatever_it_does(
     assert SECRET not in caplog.text
     made.store.close()
     made.office.store.close()
-    for file in made.path.parent.iterdir():
+    for file in filter(Path.is_file, made.path.parent.rglob("*")):
         assert SECRET.encode() not in file.read_bytes()
 
 

@@ -194,7 +194,7 @@ def incidents(config: Path | None, database: Path | None, state: Path | None, wi
 
 @cli.command()
 @whose_state
-@click.argument("number", type=int, metavar="ID")
+@click.argument("number", type=click.IntRange(1, 10**15), metavar="ID")
 def ack(config: Path | None, database: Path | None, state: Path | None, number: int) -> None:
     """Take an incident on: no more reminders of it, and nobody else is called."""
     from watchdog import incident_verbs
@@ -224,6 +224,8 @@ def silence(
     with _state(config, database, state) as store:
         try:
             if end:
+                if not match.isdecimal() or len(match) > 15:
+                    raise CannotGoOn(f"{match!r} is not the number of a silence; `incidents` lists them")
                 if not store.end_silence(int(match), now):
                     raise CannotGoOn(f"there is no silence {match} that has not ended")
                 click.echo(f"silence {match} has ended")
@@ -260,7 +262,7 @@ def restore(config: Path | None, database: Path | None, state: Path | None, job:
 
 @cli.command()
 @whose_state
-@click.argument("number", type=int, metavar="ID")
+@click.argument("number", type=click.IntRange(1, 10**15), metavar="ID")
 def approve(config: Path | None, database: Path | None, state: Path | None, number: int) -> None:
     """Allow a recovery that was proposed; the running service carries it out."""
     from watchdog.recovery import by_hand

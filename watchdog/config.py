@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from datetime import time, timedelta
 from pathlib import Path
@@ -202,7 +203,20 @@ class QuietHours(Frozen):
     except_: Literal["critical", "nothing"] = Field(default="critical", alias="except")
 
 
-Addresses = Annotated[tuple[str, ...], Field(min_length=1, repr=False)]
+FILLED_IN = ("delivery_target", "created_by", "job", "job_id", "source")
+"""What of a job can stand in an owner's address, in braces."""
+
+_PLACE = re.compile(r"\{([^{}]*)\}")
+
+
+def _fillable(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = sorted({name for text in addresses for name in _PLACE.findall(text)} - set(FILLED_IN))
+    if unknown:
+        raise ValueError(f"nothing fills {{{unknown[0]}}} in; known are {', '.join(FILLED_IN)}")
+    return addresses
+
+
+Addresses = Annotated[tuple[str, ...], Field(min_length=1, repr=False), AfterValidator(_fillable)]
 """Channel names, or addresses with `{delivery_target}` and the like, which are filled in for each job."""
 
 

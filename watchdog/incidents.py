@@ -275,8 +275,9 @@ def _settled(
     if any(member.active and not member.under for member in incident.members.values()):
         return incident if incident.clear_since is None else replace(incident, clear_since=None)
     if incident.clear_since is None:
-        elsewhere = [present[key] for key, m in incident.members.items() if not m.under and key in present]
-        merged = next((number for number in elsewhere if number != incident.id), None)
+        # only if all of it is found elsewhere: an end that is not told would be missed by the others
+        elsewhere = [present.get(key) for key, member in incident.members.items() if not member.under]
+        merged = elsewhere[0] if all(number not in (None, incident.id) for number in elsewhere) else None
         incident = replace(incident, clear_since=now.at, changed_at=now.at, merged_into=merged)
     hold = timing.calm if incident.is_flapping else timing.hold
     if now.reached((incident.clear_since or now.at) + hold):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +23,8 @@ BATCH = 500
 PATH = "/api/v2/alerts"
 _LABEL_LENGTH = 200
 
+_NO_LABEL = re.compile(r"[^A-Za-z0-9_]")
+
 Alert = Mapping[str, Any]
 
 
@@ -29,19 +32,21 @@ def wanted(incidents: Iterable[Incident], channel: str, people: People, now: dat
     """The alerts that fire now on this channel, by fingerprint."""
     found: dict[str, Alert] = {}
     for incident in incidents:
-        if not incident.is_active or now < incident.opened_at + people.rules.group_wait:
+        # one that was opened in the future was opened before the clock was put back
+        if not incident.is_active or incident.opened_at <= now < incident.opened_at + people.rules.group_wait:
             continue
         for audience in audiences(incident, people):
             if audience.target.name == channel:
                 for member in audience.members:
                     if not is_silenced(member.finding, people.silences, now):
-                        alert = _alert(incident, member, people)
+                        alert = _alert(incident, member, people, now)
                         found[_fingerprint(alert)] = alert
     return found
 
 
-def _alert(incident: Incident, member: Member, people: People) -> dict[str, Any]:
+def _alert(incident: Incident, member: Member, people: People, now: datetime) -> dict[str, Any]:
     finding = member.finding
+    own = {f"source_{_NO_LABEL.sub('_', name)}": text for name, text in people.labels.get(finding.source, {}).items()}
     labels = {
         "alertname": "Watchdog" + "".join(part.capitalize() for part in finding.kind.value.split("_")),
         "source": finding.source,
@@ -50,12 +55,12 @@ def _alert(incident: Incident, member: Member, people: People) -> dict[str, Any]
         "job_id": finding.job_id or "",
         "job": finding.job or "",
         "caused_by": finding.caused_by.kind if finding.caused_by else "",
-        **{f"source_{name}": value for name, value in people.labels.get(finding.source, {}).items()},
+        **own,
     }
     return {
         "labels": {name: one_line(value, _LABEL_LENGTH) for name, value in labels.items() if value},
         "annotations": {"summary": finding.summary, "incident": str(incident.id)},
-        "startsAt": iso(finding.since or member.first_seen),
+        "startsAt": iso(min(finding.since or member.first_seen, now)),
     }
 
 

@@ -8,6 +8,7 @@ process can be killed when a target hangs, which a thread cannot.
 import json
 import logging
 import re
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -72,8 +73,9 @@ def post(order: Mapping[str, Any]) -> dict[str, Any]:
     body = json.dumps(order["body"]).encode()
     answer = pool.request("POST", order["url"], body=body, headers={"Content-Type": "application/json"}, redirect=False)
     if 200 <= answer.status < 300:
-        return {"ok": True, "error": ""}
-    return {"ok": False, "error": f"{urlsplit(order['url']).netloc} answered {answer.status}: {_text(answer.data)}"}
+        return {"ok": True, "error": "", "status": answer.status}
+    error = f"{urlsplit(order['url']).netloc} answered {answer.status}: {_text(answer.data)}"
+    return {"ok": False, "error": error, "status": answer.status}
 
 
 def phantom(order: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,6 +168,7 @@ def _text(data: bytes) -> str:
 def main(arguments: Sequence[str] = ()) -> int:
     """Do what standard input says."""
     order = json.load(sys.stdin)
+    signal.alarm(int(order.get("limit", 120)))
     try:
         outcome = _ORDERS[order["do"]](order)
     except Exception as error:

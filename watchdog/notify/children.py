@@ -1,6 +1,8 @@
 """Short-lived processes with an end that holds: each is killed when its time is over, whatever it hangs in."""
 
+import fcntl
 import json
+import math
 import os
 import subprocess
 import sys
@@ -9,12 +11,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import IO, Any
 
 from watchdog import faults
 
 _LOOPBACK = "127.0.0.1,localhost,::1"
 _MOST = 65_536
+
+_SLOW = 1.0
+"""Seconds; where all is well a message takes half of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +34,17 @@ class Outcome:
 
 
 class Child:
-    """One process with one order. Its output goes to a file, so that nothing waits for a pipe."""
+    """One process with one order. Its output goes to a file, so that nothing waits for a pipe.
 
-    def __init__(self, order: Mapping[str, Any], deadline: timedelta) -> None:
+    With a `record` that file has a name, and is locked while the process lives: whoever takes over after a crash can
+    wait for the outcome instead of guessing it (`recorded`).
+    """
+
+    def __init__(self, order: Mapping[str, Any], deadline: timedelta, record: Path | None = None) -> None:
         self._deadline = deadline
-        self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the outcome is read
+        self._record = record
+        self._outcome: Outcome | None = None
+        self._output = _output(record)
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "watchdog.notify.child"],
@@ -47,7 +59,9 @@ class Child:
             raise
         self._ends = time.monotonic() + deadline.total_seconds()
         faults.point("child-started")
-        self._hand_over(json.dumps(order).encode())
+        self._began = time.monotonic()
+        limit = math.ceil(deadline.total_seconds()) + 2  # ends itself then, should nobody be left to end it
+        self._hand_over(json.dumps({**order, "limit": limit}).encode())
 
     def _hand_over(self, order: bytes) -> None:
         assert self._process.stdin is not None  # noqa: S101
@@ -58,29 +72,71 @@ class Child:
             return  # it has ended already; its exit tells
 
     def outcome(self) -> Outcome | None:
-        """What became of it; None while it may still end well."""
-        if self._process.poll() is None:
-            if time.monotonic() < self._ends:
-                return None
+        """What became of it; None while it may still end well. The answer stays the same."""
+        if self._outcome is None and self._process.poll() is not None:
+            self._outcome = self._read()
+        if self._outcome is None and time.monotonic() >= self._ends:
             self.kill()
-            return Outcome(False, f"it took longer than {self._deadline.total_seconds():.0f} s and was cut off")
-        return self._read()
+            said = f"it took longer than {self._deadline.total_seconds():.0f} s and was cut off"
+            self._outcome = Outcome(False, said)
+        return self._outcome
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it takes longer than sending does where all is well."""
+        return time.monotonic() - self._began > _SLOW
+
+    def forget(self) -> None:
+        """The outcome is written down elsewhere: the record is not needed any more."""
+        if self._record is not None:
+            self._record.unlink(missing_ok=True)
 
     def _read(self) -> Outcome:
         self._output.seek(0)
         text = self._output.read(_MOST)
         self._output.close()
-        try:
-            said = json.loads(text)
-            return Outcome(bool(said["ok"]), str(said["error"]), bool(said.get("never")), said)
-        except (ValueError, KeyError, TypeError):
-            return Outcome(False, f"the sending process ended with {self._process.returncode} and said nothing")
+        silent = Outcome(False, f"the sending process ended with {self._process.returncode} and said nothing")
+        return _said(text) or silent
 
     def kill(self) -> None:
         """End it now."""
         self._process.kill()
         self._process.wait()
         self._output.close()
+
+
+def _output(record: Path | None) -> IO[bytes]:
+    if record is None:
+        return tempfile.TemporaryFile()
+    record.parent.mkdir(mode=0o700, exist_ok=True)
+    output = record.open("w+b")
+    # inherited by the process, the lock lasts as long as either of us lives
+    fcntl.flock(output, fcntl.LOCK_EX)
+    return output
+
+
+def _said(text: bytes) -> Outcome | None:
+    try:
+        said = json.loads(text)
+        return Outcome(bool(said["ok"]), str(said["error"]), bool(said.get("never")), said)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+class StillSendingError(Exception):
+    """The process that a crashed watchdog had started is still at it."""
+
+
+def recorded(record: Path) -> Outcome | None:
+    """The outcome that stands in a record; None if none does. Raises StillSendingError while its process lives."""
+    try:
+        with record.open("rb") as output:
+            fcntl.flock(output, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return _said(output.read(_MOST))
+    except BlockingIOError:
+        raise StillSendingError from None
+    except OSError:
+        return None
 
 
 def _environment() -> dict[str, str]:

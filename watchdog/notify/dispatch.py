@@ -5,21 +5,29 @@ turn, so none delays another.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from watchdog import faults
 from watchdog.config import Channel, Config, Owner
 from watchdog.logs import log
 from watchdog.notify import alertmanager, outbox
-from watchdog.notify.children import Child, Outcome
+from watchdog.notify.children import Child, Outcome, StillSendingError, recorded
 from watchdog.notify.outbox import Entry, Retry, State
 from watchdog.notify.targets import NoAddressError, address_of, is_address, parse_key, template_name
 from watchdog.store import Store
 
 AT_ONCE = 8
-"""Processes at a time. Each target has one at most."""
+"""Processes at a time, each target one at most. Those that hang do not count, so that they delay no other target."""
+
+AT_MOST = 48
+"""Processes in all, hanging ones too."""
+
+_LAST_MOMENT = 0.8
+"""Seconds that messages under way have to end when the service does."""
 
 _PAUSE = 0.05
 
@@ -80,12 +88,34 @@ class Sender:
         for entry in self._store.waiting():
             if entry.state is State.SENDING and entry.id not in under_way:
                 faults.point("taking-up")
-                self._store.save_entry(outbox.interrupted(entry, now))
+                self._take_up_one(entry, now)
                 faults.point("taken-up")
 
+    def _take_up_one(self, entry: Entry, now: datetime) -> None:
+        """Its process may have ended well since, or be at it still; only where nothing is known it is sent again."""
+        record = self._record(entry)
+        try:
+            outcome = recorded(record) if record else None
+        except StillSendingError:
+            return
+        if outcome is not None:
+            self._over(_settled(entry, outcome, now, self._book.retry))
+        else:
+            self._store.save_entry(outbox.interrupted(entry, now))
+        if record is not None:
+            record.unlink(missing_ok=True)
+
+    def _record(self, entry: Entry) -> Path | None:
+        """Where the outcome of this attempt is written by its own process."""
+        path = self._store.path
+        return path.with_name(f"{path.name}.sending") / f"{entry.id}-{entry.attempts}.json" if path else None
+
     def _is_due(self, entry: Entry, now: datetime) -> bool:
-        is_free = entry.target not in self._busy and len(self._busy) < AT_ONCE
-        return entry.state is State.WAITING and is_free and entry.not_before <= now
+        quick = sum(not child.is_slow for _, child in self._busy.values())
+        is_free = entry.target not in self._busy and quick < AT_ONCE and len(self._busy) < AT_MOST
+        # a pause that is longer than any was set by a clock that has been put back since
+        is_time = not now < entry.not_before <= now + 2 * self._book.retry.longest
+        return entry.state is State.WAITING and is_free and is_time
 
     def _start(self, entry: Entry, now: datetime) -> None:
         try:
@@ -99,7 +129,7 @@ class Sender:
         faults.point("started")
         order = {"do": "send", "address": address, "message": dict(entry.message)}
         try:
-            self._busy[entry.target] = (entry, Child(order, self._book.retry.deadline))
+            self._busy[entry.target] = (entry, Child(order, self._book.retry.deadline, self._record(entry)))
         except OSError as error:
             why = f"no process could be started for it: {error.strerror or error}"
             self._over(outbox.failed(entry, now, why, self._book.retry, outbox.some_jitter()))
@@ -109,10 +139,11 @@ class Sender:
         for target, (entry, child) in list(self._busy.items()):
             outcome = child.outcome()
             if outcome is not None:
-                del self._busy[target]
                 faults.point("before-settle")
                 self._over(_settled(entry, outcome, now, self._book.retry))
+                del self._busy[target]  # only now: what could not be written down is written at the next turn
                 faults.point("settled")
+                child.forget()
 
     def _over(self, entry: Entry) -> None:
         self._store.save_entry(entry)
@@ -125,8 +156,12 @@ class Sender:
             level = log.error if entry.state is State.GIVEN_UP else log.warning
             level(f"not told: {entry.error}", extra=facts | {"attempts": entry.attempts})
 
-    def close(self) -> None:
-        """End what is under way; it is taken up again at the next start."""
+    def close(self, now: datetime | None = None) -> None:
+        """Let what is under way end within a moment; what does not is ended, and taken up at the next start."""
+        end = time.monotonic() + (_LAST_MOMENT if now else 0)
+        while now and self._busy and time.monotonic() < end:
+            self._settle(now)
+            time.sleep(0.01)
         for _, child in self._busy.values():
             child.kill()
         self._busy.clear()
@@ -155,7 +190,8 @@ class AlertPoster:
         self._deadline = deadline
         self._count = count
         self._child: Child | None = None
-        self._bodies: list[object] = []
+        self._bodies: list[Sequence[alertmanager.Alert]] = []
+        self._body: Sequence[alertmanager.Alert] = ()
         self._alerts: Mapping[str, alertmanager.Alert] = {}
         self._next: datetime | None = None
         self._last: frozenset[str] = frozenset()
@@ -178,7 +214,8 @@ class AlertPoster:
     def _is_time(self, firing: Mapping[str, alertmanager.Alert], now: datetime) -> bool:
         if self._next is None:
             return bool(firing) or bool(self._store.alerts(self.channel))
-        return now >= self._next or frozenset(firing) != self._last
+        is_put_back = self._next - now > alertmanager.EVERY
+        return now >= self._next or is_put_back or frozenset(firing) != self._last
 
     def _step(self, now: datetime) -> None:
         """Go on with the batches: the next one when the one before was taken."""
@@ -187,11 +224,12 @@ class AlertPoster:
             if outcome is None:
                 return
             self._child = None
-            if not outcome.ok:
+            if not outcome.ok and not self._is_split(outcome):
                 self._fail(outcome, now)
                 return
         if self._bodies:
-            order = {"do": "post", "url": self._url, "body": self._bodies.pop(0)}
+            self._body = self._bodies.pop(0)
+            order = {"do": "post", "url": self._url, "body": self._body}
             self._child = Child(order, self._deadline)
             faults.point("alerts-handed-over")
         elif self._alerts:
@@ -201,6 +239,19 @@ class AlertPoster:
             faults.point("alerts-settled")
             self._count(self.channel, "sent")
             self._alerts = {}
+
+    def _is_split(self, outcome: Outcome) -> bool:
+        """Whether the batch was refused for what stands in it. Then its halves are tried, so that one bad alert keeps
+        back itself alone."""
+        if not 400 <= int(outcome.said.get("status") or 0) < 500:
+            return False
+        half = len(self._body) // 2
+        if half:
+            self._bodies[:0] = [self._body[:half], self._body[half:]]
+        else:
+            facts = {"action": "notify_refused", "channel": self.channel}
+            log.error(f"an alert was refused: {outcome.error}", extra=facts)
+        return True
 
     def _fail(self, outcome: Outcome, now: datetime) -> None:
         self._next = now + timedelta(seconds=15)
@@ -223,7 +274,7 @@ class SenderThread(threading.Thread):
         self._sender = sender
         self._posters = dict(posters)
         self._clock = clock
-        self._firing: Mapping[str, Mapping[str, alertmanager.Alert]] = {}
+        self._firing: Mapping[str, Mapping[str, alertmanager.Alert]] | None = None
         self._wake = threading.Event()
         self._ending = threading.Event()
 
@@ -250,6 +301,8 @@ class SenderThread(threading.Thread):
     def _turn(self) -> bool:
         now = self._clock()
         is_busy = self._sender.turn(now)
+        if self._firing is None:
+            return is_busy  # before the first look nothing is known, and no alert is over
         for channel, poster in self._posters.items():
             is_busy = poster.turn(self._firing.get(channel, {}), now) or is_busy
         return is_busy
@@ -259,6 +312,6 @@ class SenderThread(threading.Thread):
         self._ending.set()
         self._wake.set()
         self.join(2)
-        self._sender.close()
+        self._sender.close(self._clock())
         for poster in self._posters.values():
             poster.close()

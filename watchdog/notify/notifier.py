@@ -57,7 +57,6 @@ class Notifier:
         ledger = update(self._ledger, published.findings, blind, moment, self._timing)
         people = self._people(published, now)
         due = plan(self._told_of(ledger), self._told, people, moment)
-        due = [dispatch for dispatch in due if dispatch.audience.target.name not in self._alert_channels]
         has_written = self._write(ledger, due, now)
         # only now: what could not be written is tried again at the next look. What was just told has deadlines of its
         # own, such as its first reminder, which are found by looking once more
@@ -102,7 +101,9 @@ class Notifier:
                 self._store.save_incidents(changed)
                 self._store.save_told(told)
                 faults.point("writing")
-                self._store.add_entries(_entry(dispatch, now) for dispatch in due)
+                # an Alertmanager is told what fires again and again, by its own poster
+                written = [one for one in due if one.audience.target.name not in self._alert_channels]
+                self._store.add_entries(_entry(dispatch, now) for dispatch in written)
                 self._store.tidy()
             faults.point("written")
         self._ledger = ledger

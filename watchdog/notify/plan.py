@@ -25,6 +25,7 @@ class Event(StrEnum):
     OPENED = "opened"
     WORSE = "worse"
     BACK = "back"
+    JOINED = "joined"
     REMINDER = "reminder"
     ESCALATED = "escalated"
     RESOLVED = "resolved"
@@ -171,9 +172,16 @@ def _event(
         return Event.BACK
     if incident.severity is Severity.CRITICAL and before.severity is not Severity.CRITICAL:
         return Event.WORSE
+    if _has_joined(audience, before) and now.reached(before.last_at + people.rules.gather):
+        return Event.JOINED
     every = audience.owner.remind_every or people.rules.remind_every
     is_reminded = not _is_acknowledged(incident, told, people) and every > timedelta()
     return Event.REMINDER if is_reminded and now.reached(before.last_at + every) else None
+
+
+def _has_joined(audience: Audience, before: Told) -> bool:
+    """Whether a job is among them that this target has not been told of."""
+    return any(member.first_seen > before.last_at and member.active for member in audience.members if not member.under)
 
 
 def _first(

@@ -13,7 +13,6 @@ from watchdog.config import Channel, read_secret
 from watchdog.model import Finding, Job
 
 _PLACE = re.compile(r"\{([a-z_]+)\}")
-FILLED_IN = ("delivery_target", "created_by", "job", "job_id", "source")
 
 
 class NoAddressError(Exception):

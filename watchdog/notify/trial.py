@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from watchdog.config import Config
+from watchdog.config import FILLED_IN, Config
 from watchdog.instants import iso
 from watchdog.notify import alertmanager
 from watchdog.notify.children import Child, Outcome, finish
+from watchdog.notify.dispatch import open_book
 from watchdog.notify.render import rendered
-from watchdog.notify.targets import NoAddressError, Target, address_of
+from watchdog.notify.targets import NoAddressError, Target, address_of, is_address, template_name
 from watchdog.notify.words import Letter
 
 
@@ -49,17 +50,26 @@ def _alert(now: datetime) -> dict[str, object]:
 
 
 def bad_addresses(config: Config) -> Iterator[str]:
-    """The channels whose addresses apprise does not know: it would drop them without an error."""
+    """The channels and owners whose addresses apprise does not know: it would drop them without an error."""
     for name, channel in config.channels.items():
         if channel.alertmanager is None:
-            outcome = _check(config, name)
-            if not outcome.ok:
-                yield f"channels.{name}: {outcome.error}"
+            yield from _bad(f"channels.{name}", Target(name), config)
+    for index, owner in enumerate(config.owners):
+        for address in [*owner.notify, *(owner.escalate.notify if owner.escalate else ())]:
+            if is_address(address):
+                yield from _bad(f"owners[{index}]", _sample(address), config)
 
 
-def _check(config: Config, name: str) -> Outcome:
+def _sample(address: str) -> Target:
+    """An owner's address with something filled in, as a job's facts would be."""
+    return Target(template_name(address), tuple((name, "U0SAMPLE") for name in FILLED_IN))
+
+
+def _bad(place: str, target: Target, config: Config) -> Iterator[str]:
     try:
-        address = address_of(Target(name), config.channels, {})
+        address = address_of(target, config.channels, open_book(config).templates)
+        outcome = finish(Child({"do": "check", "address": address}, config.notify.deadline))
     except NoAddressError as error:
-        return Outcome(False, str(error))
-    return finish(Child({"do": "check", "address": address}, config.notify.deadline))
+        outcome = Outcome(False, str(error))
+    if not outcome.ok:
+        yield f"{place}: {outcome.error}"

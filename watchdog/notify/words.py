@@ -125,6 +125,8 @@ def _title(dispatch: Dispatch, head: Finding, own: Sequence[Member], now: dateti
             return f"Still {incident.severity.value.upper()}: {what} ({_length(incident, now)})"
         case Event.WORSE:
             return f"Now {incident.severity.value.upper()}: {what}"
+        case Event.JOINED:
+            return f"More of it, {incident.severity.value.upper()}: {what}"
         case Event.BACK:
             return f"Back again, {incident.severity.value.upper()}: {what}"
         case Event.ESCALATED:

@@ -1,4 +1,4 @@
-"""What the tests of telling found wrong, and is not mended yet."""
+"""Cases in which telling once went wrong; each docstring says how."""
 
 import json
 import threading
