@@ -115,9 +115,8 @@ class Notifier:
         self, finding: Finding, title: str, lead: str, facts: tuple[tuple[str, str], ...], now: datetime
     ) -> None:
         """Write a message to the owner of a finding down, in the caller's transaction."""
-        if self._published is None:
-            return
-        people = self._people(self._published, now)
+        # at the first tick recovery may have something to tell before anything has been published here
+        people = self._people(self._published or Published(()), now)
         message = rendered(plain_letter(title, lead, facts, f"{finding.source}"), "info")
         entries = [
             Entry(now, None, "recovery", target.key, message, now)

@@ -36,11 +36,10 @@ class Stamp:
     boot: str = ""
 
     def elapsed(self, now: "Stamp") -> timedelta:
-        """How long ago that was: the lesser of what the two clocks say, and never below zero."""
-        wall = max(timedelta(), now.at - self.at)
+        """How long ago that was, never below zero: by the uptime within one boot, else by the wall's clock."""
         if self.boot != now.boot or not self.boot:
-            return wall
-        return min(wall, timedelta(seconds=max(0.0, now.uptime - self.uptime)))
+            return max(timedelta(), now.at - self.at)
+        return timedelta(seconds=max(0.0, now.uptime - self.uptime))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class Action:
     """`seen`: the row as it was looked at, which must still be so. `ways`: what is still to be tried, in order.
 
     `heard_by`: until when a run must have begun. `circuit` names what it shares its luck with: jobs of one source
-    and policy that failed in the same way.
+    and policy that failed in the same way. `begun`: when it was last begun, which is what budgets count from.
     """
 
     id: int
@@ -76,12 +75,23 @@ class Action:
     is_canary: bool = False
     acted_at: datetime | None = None
     heard_by: datetime | None = None
+    begun: Stamp | None = None
     settled: Stamp | None = None
     steps: tuple[Step, ...] = ()
 
     def stepped(self, at: datetime, what: str, **changes: object) -> "Action":
         """The action with one more step on record."""
         return replace(self, steps=(*self.steps, Step(at, what)), **changes)  # type: ignore[arg-type]
+
+    @property
+    def spent(self) -> Stamp:
+        """From when on it counts against a budget."""
+        return self.begun or self.created
+
+    @property
+    def is_restart(self) -> bool:
+        """Whether the agent was, or is to be, restarted; a revival may come to that too."""
+        return "restart" in (self.kind, self.way)
 
     @property
     def is_under_way(self) -> bool:

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from logging import NullHandler
 
 from watchdog.clock import WallClock
 from watchdog.config import Config, Phantom
 from watchdog.incident_verbs import whoami
 from watchdog.instants import iso, say
+from watchdog.logs import log
 from watchdog.model import At, Unreadable
 from watchdog.recovery import rows
 from watchdog.recovery.action import Action, State, Step
@@ -34,12 +36,28 @@ def revive(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[st
         return
     records = Records(store)
     action = records.add(_action(source, row, ways))
+    log.addHandler(NullHandler())  # each step is said below; without a handler it would stand on stderr as well
     Hand(config, records, WallClock().stamp).carry_out(action)
     done = next(one for one in records.actions() if one.id == action.id)
     yield from (f"{say(step.at)}  {step.what}" for step in done.steps)
     if done.state is not State.ACTED:
         raise RefusedError(f"{row['name']} was not revived: {done.steps[-1].what}")
     yield f"{row['name']} is active. It is proved only by its next run, {_next(source, row)}; a running watchdog tells."
+
+
+def intend(config: Config, records: Records, source_name: str, job_id: str, by: str) -> Action:
+    """Write a revival down for the hand of the running service, with the guards of `revive`. Raises RefusedError."""
+    named = [source for source in config.phantoms if source.name == source_name]
+    found = [(source, row) for source in named for row in _matching(source, job_id) if str(row["id"]) == job_id]
+    if not found:
+        raise RefusedError(f"there is no job with the id {job_id!r} in {source_name}")
+    source, row = found[0]
+    _must_be_revivable(source, row)
+    if any((one.source, one.job_id) == (source.name, job_id) for one in records.under_way()):
+        raise RefusedError(f"a recovery of {row['name']} is under way")
+    action = _action(source, row, ("api", "pause_resume", "sql") if source.api else ("sql",))
+    asked = Step(action.created.at, f"asked for by {by}; the row is {row['status']} since {row.get('updated_at')}")
+    return records.add(replace(action, state=State.INTENDED, by=by, steps=(asked,)))
 
 
 def _action(source: Phantom, row: rows.Row, ways: Sequence[str]) -> Action:
@@ -64,7 +82,7 @@ def _action(source: Phantom, row: rows.Row, ways: Sequence[str]) -> Action:
 
 def _find(config: Config, job: str) -> tuple[Phantom, rows.Row]:
     """The one job of this name or id."""
-    found = [(source, row) for source in config.sources for row in _matching(source, job)]
+    found = [(source, row) for source in config.phantoms for row in _matching(source, job)]
     if not found:
         raise RefusedError(f"there is no job {job!r} (name or id); `scheduler-watchdog jobs` lists them")
     if len(found) > 1:
@@ -85,6 +103,8 @@ def _matching(source: Phantom, job: str) -> list[rows.Row]:
 def _must_be_revivable(source: Phantom, row: rows.Row) -> None:
     if row["status"] != "failed":
         raise RefusedError(f"{row['name']} is {row['status']}; only a failed job can be revived")
+    if row.get("enabled", 1) == 0:
+        raise RefusedError(f"{row['name']} is switched off and would not run; switch it on first")
     schedule = read_schedule(row.get("schedule_kind"), row.get("schedule_value"), source.timezone)
     if isinstance(schedule, Unreadable):
         raise RefusedError(f"{row['name']}: its schedule cannot be read: {schedule.reason}")
@@ -102,7 +122,7 @@ def restore(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[s
     """Put a swept job back as it was."""
     records = Records(store)
     kept = _kept(config, records, job)
-    source = next(source for source in config.sources if source.name == kept.source)
+    source = next(source for source in config.phantoms if source.name == kept.source)
     if dry_run:
         yield f"would put {kept.name} back as it was on {say(kept.preserved_at)}: {', '.join(kept.row)}"
         return
@@ -116,7 +136,7 @@ def restore(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[s
 
 
 def _kept(config: Config, records: Records, job: str) -> Preserved:
-    names = {source.name for source in config.sources}
+    names = {source.name for source in config.phantoms}
     wanted = [kept for kept in records.preserved() if kept.source in names and job in (kept.job_id, kept.name)]
     if not wanted:
         raise RefusedError(f"no definition of {job!r} is kept; only failed jobs are, from when a watchdog saw them")

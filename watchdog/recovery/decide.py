@@ -40,13 +40,13 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`allowed`: act now. Otherwise `why` says what it waits for; `is_exhausted`: for a person."""
+    """`allowed`: act now. Otherwise `why` says what it waits for; `used_up` names a budget that needs a person now."""
 
     case: Case
     allowed: bool
     why: str
     is_canary: bool = False
-    is_exhausted: bool = False
+    used_up: str = ""
 
 
 def cases(
@@ -126,10 +126,21 @@ def _decide(case: Case, history: Sequence[Action], stamp: Stamp, now: Moment) ->
         return Decision(case, False, "a recovery of it is under way")
     if _was_just_refused(mine, stamp, now):
         return Decision(case, False, "it was refused just now: nothing had been done")
-    limit = _limited(mine, case.policy.attempts, stamp, now)
-    if limit is not None:
-        return Decision(case, False, limit[0], is_exhausted=limit[1])
-    return _by_circuit(case, history, stamp, now) if _is_shared(case) else Decision(case, True, "its policy allows it")
+    if _is_shared(case):
+        return _by_circuit(case, mine, history, stamp, now)
+    return _by_budget(case, mine, stamp, now) or Decision(case, True, "its policy allows it")
+
+
+def _by_budget(case: Case, mine: Sequence[Action], stamp: Stamp, now: Moment) -> Decision | None:
+    """What the job's own budget says against one more attempt; all restarts of a scheduler share one."""
+    # of jobs that share their luck a person hears once, and not twenty times
+    whose = case.circuit if _is_shared(case) else f"{case.circuit}|{case.finding.job_id}"
+    are_restarts = case.policy.action == "restart"
+    return _against(case, _limited(mine, case.policy.attempts, stamp, now, are_restarts=are_restarts), whose)
+
+
+def _against(case: Case, limit: tuple[str, bool] | None, budget: str) -> Decision | None:
+    return None if limit is None else Decision(case, False, limit[0], used_up=budget if limit[1] else "")
 
 
 def _was_just_refused(mine: Sequence[Action], stamp: Stamp, now: Moment) -> bool:
@@ -147,6 +158,8 @@ def _never(case: Case, at: datetime) -> str | None:
         return None
     if case.job is None or case.job.status != "failed":
         return "only a failed job can be revived"
+    if not case.job.enabled:
+        return "a job that is switched off would not run"
     if isinstance(case.job.schedule, At) and case.job.schedule.at <= at:
         return "a one-shot whose time has passed is never revived"
     if _error_class(case.finding) == ErrorClass.PERMANENT.value:
@@ -155,22 +168,43 @@ def _never(case: Case, at: datetime) -> str | None:
 
 
 def _concerns(action: Action, case: Case) -> bool:
-    same = (action.source, action.kind) == (case.finding.source, case.policy.action)
-    return same and (action.kind == "restart" or action.job_id == case.finding.job_id)
+    if action.source != case.finding.source:
+        return False
+    if case.policy.action == "restart":
+        return action.is_restart
+    return action.kind == case.policy.action and action.job_id == case.finding.job_id
 
 
-def _limited(mine: Sequence[Action], attempts: Attempts, stamp: Stamp, now: Moment) -> tuple[str, bool] | None:
+def _limited(
+    mine: Sequence[Action], attempts: Attempts, stamp: Stamp, now: Moment, *, are_restarts: bool = False
+) -> tuple[str, bool] | None:
     """What the budget says against one more: the reason, and whether a person is needed."""
     done = [action for action in mine if action.state not in (State.REFUSED, State.PROPOSED)]
-    limits = [(attempts.max, attempts.per)]
-    if any(action.kind == "restart" for action in done):
-        limits.append((attempts.per_day, DAY))
-    for most, window in limits:
-        recent = [action.created.elapsed(stamp) for action in done if action.created.elapsed(stamp) < window]
+    spent = _spent(done, attempts, stamp, now, are_restarts=are_restarts)
+    return spent or _pausing(done, attempts, stamp, now)
+
+
+def _spent(
+    done: Sequence[Action], attempts: Attempts, stamp: Stamp, now: Moment, *, are_restarts: bool = False
+) -> tuple[str, bool] | None:
+    """Whether as many were tried within a window as may be."""
+    for most, window in [(attempts.max, attempts.per), *([(attempts.per_day, DAY)] if are_restarts else [])]:
+        recent = spent_within(done, window, stamp)
         if len(recent) >= most:
-            _wake_when(window - max(recent), now)
-            return f"its {most} attempts in {say_duration(window)} are used up", True
-    return _pausing(done, attempts, stamp, now)
+            _wake_when(window - sorted(recent)[most - 1], now)
+            return used_up(most, "attempt", window), True
+    return None
+
+
+def spent_within(actions: Iterable[Action], window: timedelta, stamp: Stamp) -> list[timedelta]:
+    """How long ago each of the actions was that a budget of this window counts."""
+    return [ago for action in actions if (ago := action.spent.elapsed(stamp)) < window]
+
+
+def used_up(most: int, what: str, window: timedelta) -> str:
+    """`its 3 attempts in 1 d are used up`."""
+    number = f"only {what}" if most == 1 else f"{most} {what}s"
+    return f"its {number} in {say_duration(window)} {'is' if most == 1 else 'are'} used up"
 
 
 def _pausing(done: Sequence[Action], attempts: Attempts, stamp: Stamp, now: Moment) -> tuple[str, bool] | None:
@@ -195,34 +229,43 @@ def _wake_when(left: timedelta, now: Moment) -> None:
     now.reached(now.at + max(left, timedelta(seconds=1)))
 
 
-def _by_circuit(case: Case, history: Sequence[Action], stamp: Stamp, now: Moment) -> Decision:
+def _by_circuit(case: Case, mine: Sequence[Action], history: Sequence[Action], stamp: Stamp, now: Moment) -> Decision:
     """Half-open, as circuit breakers do: one first; the others when its next run has used real tokens."""
     shared = [action for action in history if action.circuit == case.circuit and action.kind == case.policy.action]
-    proof = _proof(shared, case)
-    if proof is not None:
-        return _spaced(case, shared, stamp, now)
-    if any(action.is_under_way or action.state is State.PROPOSED for action in shared):
-        return Decision(case, False, "a canary is out: it waits for its run")
-    # what helped does not count against the circuit: twenty jobs that came back are no reason to give up the next
-    in_vain = [action for action in shared if action.state in UNHELPFUL]
-    limit = _limited(in_vain, case.policy.attempts, stamp, now) or _pausing(shared, case.policy.attempts, stamp, now)
-    if limit is not None:
-        return Decision(case, False, limit[0], is_exhausted=limit[1])
+    # where nothing was done there is nothing to learn, and nothing that a pause could count from
+    done = [action for action in shared if action.state is not State.REFUSED]
+    is_proved = _is_proved(done, case, stamp)
+    against = None if is_proved else _while_open(case, done, stamp, now)
+    against = against or _by_budget(case, mine, stamp, now)
+    if against is not None:
+        return against
+    if is_proved:
+        return _spaced(case, done, stamp, now)
     return Decision(case, True, "it goes first, as the canary", is_canary=case.policy.action == "revive")
 
 
-def _proof(shared: Sequence[Action], case: Case) -> Action | None:
-    """The newest settled attempt, if it was verified after this job had failed."""
-    settled = [action for action in shared if action.settled and action.state not in (State.REFUSED,)]
-    newest = max(settled, key=lambda action: action.settled.at if action.settled else action.created.at, default=None)
-    if newest is None or newest.state is not State.VERIFIED or newest.settled is None:
-        return None
-    return newest if case.since is None or newest.settled.at > case.since else None
+def _while_open(case: Case, done: Sequence[Action], stamp: Stamp, now: Moment) -> Decision | None:
+    """What keeps the next canary back: the one that is out, or those before it that were in vain."""
+    if any(action.is_under_way or action.state is State.PROPOSED for action in done):
+        return Decision(case, False, "a canary is out: it waits for its run")
+    # what helped does not count against the circuit: twenty jobs that came back are no reason to give up the next
+    in_vain = [action for action in done if action.state in UNHELPFUL]
+    attempts = case.policy.attempts
+    limit = _spent(in_vain, attempts, stamp, now) or _pausing(done, attempts, stamp, now)
+    return _against(case, limit, case.circuit)
 
 
-def _spaced(case: Case, shared: Sequence[Action], stamp: Stamp, now: Moment) -> Decision:
-    last = max((action.created for action in shared), key=lambda created: created.at)
-    left = case.policy.spacing - last.elapsed(stamp)
+def _is_proved(done: Sequence[Action], case: Case, stamp: Stamp) -> bool:
+    """Whether the attempt that settled last was verified, and after this job had failed."""
+    settled = [(action.settled, action) for action in done if action.settled]
+    if not settled:
+        return False
+    at, newest = min(settled, key=lambda pair: (pair[0].elapsed(stamp), -pair[1].id))
+    return newest.state is State.VERIFIED and (case.since is None or at.at > case.since)
+
+
+def _spaced(case: Case, done: Sequence[Action], stamp: Stamp, now: Moment) -> Decision:
+    left = case.policy.spacing - min(action.created.elapsed(stamp) for action in done)
     if left > timedelta():
         _wake_when(left, now)
         return Decision(case, False, "it follows the one before at a distance")

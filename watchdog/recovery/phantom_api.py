@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
+from watchdog import faults
 from watchdog.config import Api, read_secret
 from watchdog.notify.children import call as run_child
 
@@ -43,7 +44,9 @@ class PhantomApi:
         if answer.status != 200:
             raise ApiError(f"the API answered {answer.status}: {answer.body.get('error', 'no reason given')}")
         job = answer.body.get("job")
-        return str(job.get("status")) if isinstance(job, dict) else "unknown"
+        if not isinstance(job, dict):
+            raise ApiError(f"the API answered 200 without a job: {answer.body.get('error', 'no reason given')}")
+        return str(job.get("status"))
 
     def _post(self, path: str, body: Mapping[str, object]) -> Answer:
         order = {
@@ -54,7 +57,12 @@ class PhantomApi:
             "cookie": self._cookie,
             "token": self._token(),
         }
-        said = run_child(order, self._deadline)
+        faults.point("asking-api")
+        try:
+            said = run_child(order, self._deadline)
+        except OSError as error:  # no process can be started now
+            raise ApiError(f"the API cannot be asked: {error}") from None
+        faults.point("api-answered")
         if not said.get("ok"):
             raise ApiError(f"the API cannot be used: {said.get('error') or 'no reason given'}")
         self._cookie = str(said.get("cookie") or "")

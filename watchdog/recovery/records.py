@@ -3,11 +3,12 @@
 import base64
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from watchdog import faults
 from watchdog.instants import iso, parse_instant
 from watchdog.recovery.action import UNDER_WAY, Action, Stamp, State, Step
 from watchdog.store import Store
@@ -25,8 +26,8 @@ CREATE TABLE IF NOT EXISTS preserved (
 CREATE TABLE IF NOT EXISTS told_once (key TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
 """
 
-REMEMBERED = 2000
-"""Newest actions that are looked at; budgets count within them."""
+REMEMBERED = 4000
+"""Newest actions that are looked at; budgets count within them. Room for three attempts at each of a thousand jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,9 @@ class Preserved:
     restored_at: datetime | None = None
 
 
+Version = tuple[int, int]
+
+
 class Records:
     """The tables of recovery in an open state file."""
 
@@ -50,6 +54,14 @@ class Records:
         self.store = store
         self._db: sqlite3.Connection = store.database
         self._db.executescript(_SCHEMA)
+        self._actions: tuple[Version, list[Action]] | None = None
+        self._preserved: tuple[Version, list[Preserved]] | None = None
+
+    @property
+    def version(self) -> Version:
+        """Changes whenever anything in the file does, by this connection or by another."""
+        (others,) = self._db.execute("PRAGMA data_version").fetchone()
+        return (others, self._db.total_changes)
 
     # actions
 
@@ -61,17 +73,24 @@ class Records:
         )
         return replace(action, id=int(cursor.lastrowid or 0))
 
-    def save(self, action: Action) -> None:
-        """Write down what has become of an action."""
-        self._db.execute(
-            "UPDATE actions SET state = ?, document = ? WHERE id = ?",
-            (action.state.value, json.dumps(_encode(action)), action.id),
+    def save(self, action: Action, was: State | None = None) -> bool:
+        """Write down what has become of an action; with `was` only if that is still its state. Whether it was done."""
+        faults.point("saving-action")
+        cursor = self._db.execute(
+            "UPDATE actions SET state = ?, document = ? WHERE id = ? AND state = coalesce(?, state)",
+            (action.state.value, json.dumps(_encode(action)), action.id, was.value if was else None),
         )
+        faults.point("action-saved")
+        return cursor.rowcount > 0
 
-    def actions(self) -> list[Action]:
-        """The newest ones, oldest first."""
-        rows = self._db.execute("SELECT id, document FROM actions ORDER BY id DESC LIMIT ?", (REMEMBERED,)).fetchall()
-        return [_decode(number, json.loads(document)) for number, document in reversed(rows)]
+    def actions(self) -> Sequence[Action]:
+        """The newest ones, oldest first. Those where nothing was done do not push out those that a budget counts."""
+        version = self.version
+        if self._actions is None or self._actions[0] != version:
+            newest = "SELECT id, document FROM actions WHERE state {} 'refused' ORDER BY id DESC LIMIT ?"
+            rows = [row for sign in ("=", "<>") for row in self._db.execute(newest.format(sign), (REMEMBERED,))]
+            self._actions = (version, [_decode(number, json.loads(document)) for number, document in sorted(rows)])
+        return self._actions[1]
 
     def under_way(self) -> list[Action]:
         """What is not settled, oldest first."""
@@ -109,12 +128,15 @@ class Records:
             ),
         )
 
-    def preserved(self) -> list[Preserved]:
+    def preserved(self) -> Sequence[Preserved]:
         """All copies."""
-        rows = self._db.execute(
-            "SELECT source, job_id, name, row, preserved_at, sweep_at, gone_at, restored_at FROM preserved"
-        ).fetchall()
-        return [_preserved(row) for row in rows]
+        version = self.version
+        if self._preserved is None or self._preserved[0] != version:
+            rows = self._db.execute(
+                "SELECT source, job_id, name, row, preserved_at, sweep_at, gone_at, restored_at FROM preserved"
+            ).fetchall()
+            self._preserved = (version, [_preserved(row) for row in rows])
+        return self._preserved[1]
 
     # told once
 
@@ -122,6 +144,11 @@ class Records:
         """Whether this has not been told before; from now on it has."""
         cursor = self._db.execute("INSERT OR IGNORE INTO told_once (key, at) VALUES (?, ?)", (key, iso(at)))
         return cursor.rowcount > 0
+
+    def told(self, prefix: str) -> set[str]:
+        """The keys with this beginning that have been told."""
+        keys = self._db.execute("SELECT key FROM told_once WHERE substr(key, 1, ?) = ?", (len(prefix), prefix))
+        return {key for (key,) in keys.fetchall()}
 
     def forget(self, keys: Iterable[str]) -> None:
         """It may be told again."""
@@ -174,6 +201,7 @@ def _encode(action: Action) -> dict[str, Any]:
         "is_canary": action.is_canary,
         "acted_at": _text(action.acted_at),
         "heard_by": _text(action.heard_by),
+        "begun": _encode_stamp(action.begun) if action.begun else None,
         "settled": _encode_stamp(action.settled) if action.settled else None,
         "steps": [[iso(step.at), step.what] for step in action.steps],
     }
@@ -198,6 +226,7 @@ def _decode(number: int, part: Mapping[str, Any]) -> Action:
         is_canary=part["is_canary"],
         acted_at=_instant(part["acted_at"]),
         heard_by=_instant(part["heard_by"]),
+        begun=_decode_stamp(part["begun"]) if part.get("begun") else None,
         settled=_decode_stamp(part["settled"]) if part["settled"] else None,
         steps=tuple(Step(parse_instant(at), what) for at, what in part["steps"]),
     )

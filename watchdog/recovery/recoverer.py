@@ -3,7 +3,7 @@
 Nothing here touches a watched system; the hand does. All that a step decides is written in one transaction.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,11 +16,25 @@ from watchdog.model import Finding, Job, Kind, Severity, Snapshot
 from watchdog.moment import Moment
 from watchdog.recovery import rows
 from watchdog.recovery.action import Action, Stamp, State, Step
+from watchdog.recovery.before_restart import consequences
 from watchdog.recovery.decide import Case, Decision, cases, decide
-from watchdog.recovery.hand import preserve_failed
-from watchdog.recovery.records import Preserved, Records
+from watchdog.recovery.hand import BY_HAND, preserve_failed
+from watchdog.recovery.records import Preserved, Records, Version
 from watchdog.recovery.verify import Verdict, verdict
 from watchdog.sources.sqlite_file import UnreadableError
+
+LOOK_AGAIN = timedelta(seconds=30)
+"""When a row that could not be looked at, or had just changed, is looked at again."""
+
+_SETTLED = "settled|"
+_WOULD = "would|"
+_TITLES = {
+    State.VERIFIED: "Verified",
+    State.INEFFECTIVE: "Did not help",
+    State.FAILED: "Did not work",
+    State.UNKNOWN: "Not certain",
+    State.REFUSED: "Not proved",
+}
 
 TOLD_FOR = timedelta(days=30)
 """How long a swept job is told of, unless it is restored."""
@@ -49,19 +63,32 @@ class Recoverer:
         self._count = count
         self._seen: dict[str, Snapshot] = {}
         self._failed: dict[str, frozenset[tuple[str, datetime | None]]] = {}
+        self._reported = records.told(_SETTLED)
         self.use(config)
 
     def use(self, config: Config) -> None:
         """From now on this configuration holds."""
         self._config = config
-        self._sources = {source.name: source for source in config.sources}
+        self._sources = {source.name: source for source in config.phantoms}
+        self._looked_at: tuple[int, Version] | None = None
+        self._last: tuple[datetime, Turn] | None = None
 
     def turn(self, published: Published, stamp: Stamp) -> Turn:
-        """One step after a tick."""
+        """One step after a tick; the same as before while nothing has changed and nothing is due."""
+        basis = (published.version, self._records.version)
+        if self._last is None or basis != self._looked_at or _is_outdated(self._last, stamp.at):
+            self._looked_at, self._last = None, None  # what goes wrong is tried again at the next tick
+            turn = self._turn(published, stamp)
+            # what was written in this step is looked at once more
+            self._looked_at, self._last = basis, (stamp.at, turn)
+        return self._last[1]
+
+    def _turn(self, published: Published, stamp: Stamp) -> Turn:
         now = Moment(stamp.at)
         for state in published.sources:
             self._preserve(state.snapshot, stamp.at)
         self._verify(published, stamp, now)
+        self._report(stamp)
         self._take_approvals(stamp)
         self._intend(published, stamp, now)
         return Turn(tuple(self._swept(published, stamp.at)), now.next_change)
@@ -87,15 +114,18 @@ class Recoverer:
     def _swept(self, published: Published, at: datetime) -> Iterable[Finding]:
         """The failed jobs whose rows have gone since, with the command that brings them back."""
         readable = [state.snapshot for state in published.sources if not state.snapshot.problem]
-        there = {snapshot.source: {job.id for job in snapshot.jobs} for snapshot in readable}
+        there = {snapshot.source: {job.id: job for job in snapshot.jobs} for snapshot in readable}
         for kept in self._records.preserved():
-            if kept.source not in there or kept.restored_at is not None:
+            if kept.source not in there or kept.source not in self._sources or kept.restored_at is not None:
                 continue
-            is_there = kept.job_id in there[kept.source]
-            if is_there and kept.gone_at is not None:
-                self._records.preserve(replace(kept, gone_at=None))
-            elif not is_there:
+            job = there[kept.source].get(kept.job_id)
+            if job is None:
                 yield from self._gone(kept, at)
+            elif job.status != "failed":
+                # it lives again: if its row goes now, that is no failed row that was swept
+                self._records.preserve(replace(kept, gone_at=None, restored_at=at))
+            elif kept.gone_at is not None:
+                self._records.preserve(replace(kept, gone_at=None))
 
     def _gone(self, kept: Preserved, at: datetime) -> Iterable[Finding]:
         if kept.gone_at is None:
@@ -122,23 +152,36 @@ class Recoverer:
                 self._conclude(action, found, stamp)
 
     def _conclude(self, action: Action, found: Verdict, stamp: Stamp) -> None:
-        if found.state is None and action.ways:
+        if found.state is None and action.ways and self._config.recovery.mode != "observe":
             again = action.stepped(stamp.at, f"{found.what}; the next way is tried", state=State.INTENDED)
-            self._records.save(replace(again, seen={"status": "active"}))
+            known = {name: action.seen[name] for name in ("last_run_at",) if name in action.seen}
+            self._records.save(replace(again, seen={"status": "active", **known}))
             return
         state = found.state or State.INEFFECTIVE
-        done = action.stepped(stamp.at, found.what, state=state, settled=stamp)
-        with self._records.store.transaction():
-            self._records.save(done)
-            self._announce_outcome(done, found.what)
-        self._count(action.kind, state.value)
+        self._records.save(action.stepped(stamp.at, found.what, state=state, settled=stamp))
         facts = {"action": "recovery", "source": action.source, "job_id": action.job_id, "outcome": state.value}
         level = log.info if state is State.VERIFIED else log.warning
         level(f"{action.kind} of {action.job or action.source}: {state.value}, {found.what}", extra=facts)
 
-    def _announce_outcome(self, action: Action, what: str) -> None:
-        name = action.job or action.source
-        title = f"{'Verified' if action.state is State.VERIFIED else 'Did not help'}: {action.kind} of {name}"
+    def _report(self, stamp: Stamp) -> None:
+        """Tell what has become of actions, each once; also of those that ended with the hand."""
+        settled = [action for action in self._records.actions() if action.settled is not None]
+        for action in settled:
+            key = f"{_SETTLED}{action.id}"
+            if key in self._reported:
+                continue
+            with self._records.store.transaction():
+                if self._records.tell_once(key, stamp.at):
+                    self._announce_outcome(action)
+                    self._count(action.kind, action.state.value)
+            self._reported.add(key)
+
+    def _announce_outcome(self, action: Action) -> None:
+        """Where nothing was done, the job's incident is all there is to tell; who acts by hand sees why it failed."""
+        if action.acted_at is None and (action.state is State.REFUSED or action.policy == BY_HAND):
+            return
+        name, what = action.job or action.source, action.steps[-1].what
+        title = f"{_TITLES[action.state]}: {action.kind} of {name}"
         self._announce(_stand_in(action), title, f"{name}: {what}.", timeline(action.steps))
 
     # intent
@@ -155,6 +198,7 @@ class Recoverer:
     def _intend(self, published: Published, stamp: Stamp, now: Moment) -> None:
         recovery = self._config.recovery
         if not recovery.policies:
+            self._withdraw((), published, stamp)
             return
         jobs: Mapping[tuple[str, str], Job] = {
             (state.snapshot.source, job.id): job for state in published.sources for job in state.snapshot.jobs
@@ -166,40 +210,51 @@ class Recoverer:
         }
         found = cases(published.findings, recovery.policies, jobs, owners)
         found = [case for case in found if case.policy.action != "preserve" or case.policy.postpone]
+        self._withdraw(found, published, stamp)
+        self._forget_would(found, published)
         for decision in decide(found, self._records.actions(), stamp, now):
-            self._follow(decision, published, stamp)
+            self._follow(decision, published, stamp, now)
 
-    def _follow(self, decision: Decision, published: Published, stamp: Stamp) -> None:
+    def _withdraw(self, found: Sequence[Case], published: Published, stamp: Stamp) -> None:
+        """A proposal whose cause is gone would keep the next one back for ever."""
+        readable = {state.snapshot.source for state in published.sources if not state.snapshot.problem}
+        wanted = {(case.finding.source, case.name, case.policy.action, case.finding.job_id) for case in found}
+        for action in self._records.actions():
+            key = (action.source, action.policy, action.kind, action.job_id)
+            if action.state is State.PROPOSED and action.source in readable and key not in wanted:
+                what = "withdrawn: what it was proposed for is no longer so"
+                self._records.save(action.stepped(stamp.at, what, state=State.REFUSED, settled=stamp))
+
+    def _follow(self, decision: Decision, published: Published, stamp: Stamp, now: Moment) -> None:
         case = decision.case
-        if decision.is_exhausted:
-            self._exhausted(decision, stamp)
-        if not decision.allowed:
-            return
         mode = self._config.recovery.mode
+        if decision.used_up and mode != "observe":
+            self._used_up(decision, stamp)
+        if not decision.allowed or (case.policy.check.other_succeeded and not _other_succeeded(case, published)):
+            return
         if mode == "observe":
             self._would(case, stamp)
             return
-        if case.policy.check.other_succeeded and not _other_succeeded(case, published):
-            return
         action = self._action(case, decision, stamp)
         if action is None:
+            now.reached(now.at + LOOK_AGAIN)
             return
         with self._records.store.transaction():
             action = self._records.add(replace(action, state=State.INTENDED if mode == "act" else State.PROPOSED))
             if mode == "propose":
-                self._propose(case, action)
+                self._propose(case, action, published)
         log.info(
             f"{action.state.value}: {action.kind} of {action.job or action.source} ({action.why})",
             extra={"action": "recovery", "source": action.source, "job_id": action.job_id, "policy": action.policy},
         )
 
     def _action(self, case: Case, decision: Decision, stamp: Stamp) -> Action | None:
-        """The intent, with the row as it is now; None if it cannot be looked at."""
+        """The intent, with the row as it is now; None if it cannot be looked at, or is no longer as it was found."""
         finding, source = case.finding, self._sources.get(case.finding.source)
         seen: Mapping[str, object] = {}
         if case.policy.action != "restart":
             row = _row(source.database, finding.job_id) if source and finding.job_id else None
-            if row is None:
+            if row is None or row.get("status") != "failed":
                 return None
             seen = rows.fingerprint(row)
         return Action(
@@ -221,35 +276,67 @@ class Recoverer:
     def _would(self, case: Case, stamp: Stamp) -> None:
         """Mode `observe`: say once what it would do."""
         finding = case.finding
-        key = f"would|{case.name}|{finding.source}|{finding.job_id}|{finding.since}"
-        if self._records.tell_once(key, stamp.at):
+        if self._records.tell_once(_would_key(case), stamp.at):
             log.info(
                 f"would {case.policy.action} {finding.job or finding.source} now (mode: observe)",
                 extra={"action": "recovery_observed", "source": finding.source, "job_id": finding.job_id},
             )
 
-    def _propose(self, case: Case, action: Action) -> None:
-        command = f"scheduler-watchdog approve {action.id}"
+    def _forget_would(self, found: Sequence[Case], published: Published) -> None:
+        """What is over may be said again when it comes back."""
+        told = self._records.told(_WOULD)
+        blind = [f"{_WOULD}{state.snapshot.source}|" for state in published.sources if state.snapshot.problem]
+        over = told - {_would_key(case) for case in found}
+        self._records.forget(key for key in over if not key.startswith(tuple(blind)))
+
+    def _propose(self, case: Case, action: Action, published: Published) -> None:
+        snapshot = next(state.snapshot for state in published.sources if state.snapshot.source == action.source)
+        mind = consequences(snapshot, action.created.at) if action.kind == "restart" else ()
         self._announce(
             case.finding,
             f"Proposed: {action.kind} {action.job or action.source}",
             case.finding.summary,
-            (("Why now", action.why), ("To approve", command)),
+            (
+                ("Why now", action.why),
+                *(("Mind", sentence) for sentence in mind),
+                ("To approve", f"scheduler-watchdog approve {action.id}"),
+            ),
         )
 
-    def _exhausted(self, decision: Decision, stamp: Stamp) -> None:
-        """The budget is used up: a person is told, once."""
-        finding = decision.case.finding
-        key = f"exhausted|{decision.case.circuit}|{finding.job_id}|{stamp.at:%Y-%m-%d}"
+    def _used_up(self, decision: Decision, stamp: Stamp) -> None:
+        """The budget is used up: a person is told, once until something has helped again."""
+        case, finding = decision.case, decision.case.finding
+        helped = [a.id for a in self._records.actions() if a.circuit == case.circuit and a.state is State.VERIFIED]
+        key = f"used_up|{decision.used_up}|{max(helped, default=0)}"
         with self._records.store.transaction():
             if self._records.tell_once(key, stamp.at):
                 self._announce(
                     finding,
                     f"Needs a person: {finding.job or finding.source}",
-                    f"{finding.summary}. It is not tried again by itself: {decision.why}.",
-                    (("To do", f"scheduler-watchdog revive {finding.job_id or ''}".strip()),),
+                    f"{finding.summary}. For now it is not tried again by itself: {decision.why}.",
+                    (("To do", _for_a_person(case)),),
                 )
-                self._count(decision.case.policy.action, "exhausted")
+                self._count(case.policy.action, "exhausted")
+
+
+def _is_outdated(last: tuple[datetime, Turn], at: datetime) -> bool:
+    """Whether something is due, or the clock was set back."""
+    judged_at, turn = last
+    return at < judged_at or (turn.look_again_at is not None and at >= turn.look_again_at)
+
+
+def _would_key(case: Case) -> str:
+    """Of a storm only the canary is spoken of, and which job that is changes with the hour."""
+    is_storm = case.policy.action == "revive" and case.policy.canary
+    return f"{_WOULD}{case.circuit}|{'' if is_storm else case.finding.job_id}"
+
+
+def _for_a_person(case: Case) -> str:
+    if case.policy.action == "restart":
+        return "restart the agent by hand; what was tried: scheduler-watchdog recoveries"
+    if case.policy.action == "preserve":
+        return "what was tried: scheduler-watchdog recoveries"
+    return f"scheduler-watchdog revive {case.finding.job_id}"
 
 
 def timeline(steps: Iterable[Step]) -> tuple[tuple[str, str], ...]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from watchdog import faults
 from watchdog.sources.sqlite_file import UnreadableError, explain, read
 
 BUSY_TIMEOUT = 5.0
@@ -73,10 +74,10 @@ def set_paused(path: Path, job_id: str, seen: Row, at: datetime) -> None:
 
 
 def set_failed_again(path: Path, job_id: str, paused_at: datetime, seen: Row) -> None:
-    """Takes `set_paused` back, if the row is still as that left it: as it was seen before, its sweep date too."""
-    now_there = {"status": "paused", "updated_at": sql_time(paused_at)}
+    """Takes a pause back, if the row is still as that left it: as it was seen before, its sweep date too."""
+    now_there = {**seen, "status": "paused", "updated_at": sql_time(paused_at)}
     before = {name: seen[name] for name in ("status", "updated_at") if name in seen}
-    _change(path, job_id, now_there, before, ("revive_undone", "failed"))
+    _change(path, job_id, now_there, before, ("revive_undone", str(seen.get("status"))))
 
 
 def set_active(path: Path, job_id: str, seen: Row, next_run_at: datetime, at: datetime) -> None:
@@ -156,9 +157,12 @@ def _writing(path: Path) -> Iterator[sqlite3.Connection]:
     except sqlite3.Error as error:
         raise CannotWriteError(explain(path, error)) from None
     try:
+        faults.point("changing-row")
         connection.execute("BEGIN IMMEDIATE")
         yield connection
+        faults.point("row-changed")
         connection.execute("COMMIT")
+        faults.point("row-committed")
     except sqlite3.Error as error:
         raise CannotWriteError(explain(path, error)) from None
     finally:

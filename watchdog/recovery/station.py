@@ -1,5 +1,6 @@
 """What the service has to do with recovery: the records, who decides, and the hand in a thread of its own."""
 
+import sqlite3
 import threading
 from datetime import datetime
 
@@ -25,6 +26,7 @@ class Station:
         self._clock = clock
         self._recoverer = Recoverer(config, Records(store), announce, count)
         self._look_again_at: datetime | None = None
+        self._problem = ""
         self._thread: HandThread | None = None
 
     @property
@@ -44,11 +46,23 @@ class Station:
 
     def turn(self, published: Published) -> tuple[Finding, ...]:
         """One step after a tick; what recovery itself has found."""
-        turn = self._recoverer.turn(published, self._clock.stamp())
+        try:
+            turn = self._recoverer.turn(published, self._clock.stamp())
+        except sqlite3.Error as error:
+            self._complain(str(error))
+            return published.own
+        self._complain("")
         self._look_again_at = turn.look_again_at
         if self._thread is not None:
             self._thread.wake()
         return turn.findings
+
+    def _complain(self, problem: str) -> None:
+        """Say once that nothing can be written down, so that nothing is done; looking goes on."""
+        if problem and problem != self._problem:
+            words = f"nothing is recovered while the state file {self._store.path} cannot be used: {problem}"
+            log.error(words, extra={"action": "recovery"})
+        self._problem = problem
 
     def use(self, config: Config) -> None:
         """From now on this configuration holds."""

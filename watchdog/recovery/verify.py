@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from watchdog.model import Finding, Job, Kind, Snapshot
+from watchdog.instants import parse_instant
+from watchdog.model import Finding, Job, Kind, RecordedRun, Snapshot
 from watchdog.moment import Moment
 from watchdog.recovery.action import Action, State
 
@@ -32,9 +33,9 @@ def verdict(
 
 def _revived(action: Action, job: Job | None, now: Moment) -> Verdict | None:
     if job is None:
-        return Verdict(State.INEFFECTIVE, "the job's row is gone")
-    run = job.last_run
-    if run is not None and action.acted_at is not None and run.started_at >= action.acted_at - RECORD_LAG:
+        what = "the job's row is gone: deleted by somebody, or by a one-shot that ran and deletes itself"
+        return Verdict(State.UNKNOWN, f"{what}; there is no proof")
+    if job.last_run is not None and _is_new(job.last_run, action):
         return _by_run(job)
     if job.status == "failed":
         return Verdict(State.INEFFECTIVE, "it is failed again")
@@ -42,6 +43,17 @@ def _revived(action: Action, job: Job | None, now: Moment) -> Verdict | None:
         return None if job.in_flight_since else Verdict(State.REFUSED, f"somebody has made it {job.state}")
     limit = max(filter(None, (action.heard_by, _due(job))))
     return None if not now.reached(limit) else Verdict(None, "nothing has started: the scheduler has not heard of it")
+
+
+def _is_new(run: RecordedRun, action: Action) -> bool:
+    """Whether the run was recorded since the action. A clock that was set back meanwhile must not hide it."""
+    if "last_run_at" not in action.seen:
+        return action.acted_at is not None and run.started_at >= action.acted_at - RECORD_LAG
+    before = action.seen["last_run_at"]
+    try:
+        return before is None or run.started_at != parse_instant(str(before))
+    except ValueError:
+        return True
 
 
 def _due(job: Job) -> datetime | None:
@@ -54,7 +66,9 @@ def _by_run(job: Job) -> Verdict:
     if run is None or run.status != "ok":
         return Verdict(State.INEFFECTIVE, f"its next run ended in an error: {run.error if run else 'unknown'}")
     ends = [end for end in job.recent if end.at >= run.started_at.replace(microsecond=0)]
-    if job.zero_streak is not None and not any((end.input_tokens or 0) + (end.output_tokens or 0) for end in ends):
+    if job.zero_streak is None:
+        return Verdict(State.VERIFIED, "its next run ended ok; its tokens are not written anywhere that can be read")
+    if not any((end.input_tokens or 0) + (end.output_tokens or 0) for end in ends):
         return Verdict(State.INEFFECTIVE, "its next run was recorded as ok, and used no tokens")
     return Verdict(State.VERIFIED, "its next run ended ok, with tokens")
 
