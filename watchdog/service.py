@@ -14,6 +14,7 @@ from types import FrameType
 from watchdog.clock import Clock, WallClock
 from watchdog.config import Config, ConfigError
 from watchdog.engine import Engine, Published, Tick
+from watchdog.history import History
 from watchdog.logs import log
 from watchdog.memory import settle_garbage
 from watchdog.metrics import Metrics
@@ -22,6 +23,7 @@ from watchdog.notify.desk import Desk, open_store
 from watchdog.recovery.station import Station
 from watchdog.sd_notify import Systemd
 from watchdog.web.app import build
+from watchdog.web.archive import Archive
 from watchdog.web.board import Board, Posting
 from watchdog.web.server import Server, bind
 
@@ -118,6 +120,7 @@ class Service:
         self._store = open_store(self.config)
         self._desk = Desk(self.config, self._store, self._metrics, self.clock)
         self._station = Station(self.config, self._store, self._desk.announce, self._metrics.recovered, self.clock)
+        self._history = History(self._store)
         self._board = Board(self.config.poll)
         self._systemd = Systemd()
         self._findings: dict[tuple[str, str, str | None], Finding] = {}
@@ -126,7 +129,9 @@ class Service:
     def run(self) -> None:
         """Bind, look, serve, and go on looking."""
         listener = bind(self.config.http.address)
-        server = Server(build(self._board, self._metrics.text, self.words), listener)
+        archive = Archive(self._store.path)
+        app = build(self._board, self._metrics.text, self.words, archive, lambda: self.config, self.clock.now)
+        server = Server(app, listener)
         self._greet(server.url)
         server.start()
         self._desk.start()
@@ -136,6 +141,7 @@ class Service:
         finally:
             self._systemd.stopping()
             server.stop()
+            archive.close()
             self._station.stop()
             self._desk.stop()
             self._store.close()
@@ -176,6 +182,7 @@ class Service:
         if tick.has_changed:
             self._tell(tick)
         self._desk.turn(tick.published, now)
+        self._history.turn(tick.published, now)
         self._board.post(tick.published, now, self._desk.incidents)
         return tick.published
 

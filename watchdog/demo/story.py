@@ -41,19 +41,20 @@ RATE_LIMITED = Outcome.failing("Error: 429 rate_limit_error: This request would 
 
 
 class World:
-    """The simulated agent: who errs, and who hangs."""
+    """The simulated agent: who errs, and who hangs. A run takes `takes`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, begin: datetime = BEGIN, takes: timedelta = timedelta(seconds=45)) -> None:
         self.path = path
         self.errs: set[str] = set()
         self.hangs: set[str] = set()
-        self.simulator = Simulator(path, BEGIN, behaviour=self._behave, durable=True)
+        self._takes = takes
+        self.simulator = Simulator(path, begin, behaviour=self._behave, durable=True)
         self.ids = {name: self.simulator.add(name, schedule) for name, schedule in JOBS}
 
     def _behave(self, name: str, now: datetime) -> Outcome:
         if name in self.hangs:
             return Outcome.hanging()
-        return RATE_LIMITED if name in self.errs else Outcome(duration=timedelta(seconds=45))
+        return RATE_LIMITED if name in self.errs else Outcome(duration=self._takes)
 
     def provider_refuses(self) -> None:
         """The heartbeat's model answers 429."""
@@ -236,7 +237,7 @@ def _limited(wake: Wake, seconds: int | None) -> Iterator[None]:
 def _introduce(console: Console, url: str, path: Path) -> None:
     console.print("[bold]A simulated agent, and the watchdog beside it. A second stands for an hour.[/bold]")
     for address, what in (
-        ("/", "the state in words"),
+        ("/", "the page"),
         ("/metrics", "for Prometheus"),
         ("/api/v1/findings", "for programs"),
     ):

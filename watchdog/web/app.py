@@ -1,47 +1,81 @@
-"""The addresses: `/metrics`, `/healthz`, `/readyz`, the JSON API, and the state in words at `/`."""
+"""The addresses: `/metrics`, `/healthz`, `/readyz`, the JSON API, and the page at `/`, which is text for programs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from watchdog import wire
+from watchdog.config import Config
+from watchdog.web.api import Api
+from watchdog.web.archive import Archive
 from watchdog.web.board import Board, Posting
+from watchdog.web.changes import Changes
+from watchdog.web.gate import Gate
+from watchdog.web.headers import API_HEADERS
+from watchdog.web.operations import problem
+from watchdog.web.page import Pages
 
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'",
-}
 
+def build(
+    board: Board,
+    metrics: Callable[[], bytes],
+    words: Callable[[Posting], str],
+    archive: Archive | None = None,
+    config: Callable[[], Config] | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Starlette:
+    """The application. `metrics` gives the exposition, `words` the state as text for people.
 
-def build(board: Board, metrics: Callable[[], bytes], words: Callable[[Posting], str]) -> Starlette:
-    """The application. `metrics` gives the exposition, `words` the state as text for people."""
+    `archive` is the state file, `config` what holds at present; a token in it makes changes possible.
+    """
+    archive = archive or Archive(None)
+    token_file = config().http.token_file if config else None
+    gate = Gate(token_file) if token_file else None
+    changes = Changes(archive, config, now) if config and gate else None
+    pages = Pages(board, archive, config, changes, gate)
 
     async def exposition(request: Request) -> Response:
-        return Response(metrics(), media_type=CONTENT_TYPE_LATEST, headers=_HEADERS)
+        return Response(metrics(), media_type=CONTENT_TYPE_LATEST, headers=API_HEADERS)
 
-    async def state(request: Request) -> Response:
+    def state(request: Request) -> Response:
+        if "text/html" in request.headers.get("accept", "").lower():
+            return pages.front(request)
         posting = board.posting
-        return _text(words(posting)) if posting else _not_yet()
+        return _text(words(posting), vary="Accept") if posting else _not_yet()
+
+    async def health(request: Request) -> Response:
+        return _health(board)
+
+    async def ready(request: Request) -> Response:
+        return _ready(board)
 
     routes = [
         Route("/", state),
         Route("/metrics", exposition),
-        Route("/healthz", lambda request: _health(board)),
-        Route("/readyz", lambda request: _ready(board)),
-        Route("/api/v1/jobs", lambda request: _document(board, _jobs)),
-        Route("/api/v1/findings", lambda request: _document(board, _findings)),
-        Route("/api/v1/incidents", lambda request: _document(board, _incidents)),
+        Route("/healthz", health),
+        Route("/readyz", ready),
+        *Api(board, archive, changes, gate).routes(),
+        *pages.routes(),
     ]
-    return Starlette(routes=routes)
+    return Starlette(routes=routes, exception_handlers={HTTPException: _not_so})
 
 
-def _text(text: str, status: int = 200) -> Response:
-    return PlainTextResponse(text + "\n", status, headers=_HEADERS)
+async def _not_so(request: Request, error: Exception) -> Response:
+    """An address or a method that is not there: JSON for programs, text otherwise."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it was registered for
+    if request.url.path.startswith("/api/"):
+        return problem(error.status_code, error.detail, error.headers)
+    return PlainTextResponse(error.detail + "\n", error.status_code, {**API_HEADERS, **(error.headers or {})})
+
+
+def _text(text: str, status: int = 200, vary: str = "") -> Response:
+    headers = {**API_HEADERS, **({"Vary": vary} if vary else {})}
+    return PlainTextResponse(text + "\n", status, headers=headers)
 
 
 def _not_yet() -> Response:
@@ -65,22 +99,3 @@ def _ready(board: Board) -> Response:
     if unread:
         return _text("\n".join(f"{source.source} could not be read yet: {source.problem}" for source in unread), 503)
     return _text("ok")
-
-
-def _jobs(posting: Posting) -> Mapping[str, wire.Json]:
-    return wire.jobs_document(posting.published, posting.at)
-
-
-def _findings(posting: Posting) -> Mapping[str, wire.Json]:
-    return wire.findings_document(posting.published, posting.at)
-
-
-def _incidents(posting: Posting) -> Mapping[str, wire.Json]:
-    return wire.incidents_document(posting.incidents, posting.at)
-
-
-def _document(board: Board, make: Callable[[Posting], Mapping[str, wire.Json]]) -> Response:
-    posting = board.posting
-    if posting is None:
-        return JSONResponse({"error": "the first look is still going on"}, 503, headers=_HEADERS)
-    return JSONResponse(make(posting), headers=_HEADERS)

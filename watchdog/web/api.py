@@ -1,0 +1,247 @@
+"""The operations of the JSON API. Without a token in the configuration those that change something are not there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from watchdog import wire
+from watchdog.durations import parse_duration
+from watchdog.history import Run, runs_of
+from watchdog.instants import iso, parse_instant
+from watchdog.model import Job
+from watchdog.recovery import by_hand
+from watchdog.recovery.action import Action
+from watchdog.silences import Silence
+from watchdog.web import openapi, shapes
+from watchdog.web.archive import Archive
+from watchdog.web.board import Board, Posting
+from watchdog.web.changes import Changes, UnknownError
+from watchdog.web.gate import Gate
+from watchdog.web.headers import API_HEADERS
+from watchdog.web.operations import Asked, Operation, RefusedError, route
+from watchdog.web.strip import missed
+
+
+@dataclass(frozen=True)
+class Api:
+    """What the operations are made over."""
+
+    board: Board
+    archive: Archive
+    changes: Changes | None = None
+    gate: Gate | None = None
+
+    def routes(self) -> list[BaseRoute]:
+        """All addresses."""
+        operations = self.operations()
+        document = openapi.describe(operations)
+
+        async def description(request: Request) -> Response:
+            return JSONResponse(document, headers=API_HEADERS)
+
+        return [
+            *(route(operation, self.gate) for operation in operations),
+            Route("/api/v1/openapi.json", description),
+        ]
+
+    def operations(self) -> list[Operation]:
+        """All of them, as data."""
+        return [*self._reading(), *(self._changing(self.changes) if self.changes and self.gate else ())]
+
+    def _reading(self) -> list[Operation]:
+        return [
+            _get("/jobs", "jobs", "Every job of every source", shapes.Jobs, self._jobs),
+            _get("/findings", "findings", "All that is true now", shapes.Findings, self._findings),
+            _get(
+                "/incidents",
+                "incidents",
+                "What is wrong since when, and who is on it",
+                shapes.Incidents,
+                self._incidents,
+                shapes.WhichIncidents,
+            ),
+            Operation(
+                "GET",
+                "/api/v1/history",
+                "history",
+                "A job's past runs",
+                shapes.Past,
+                self._history,
+                query=shapes.WhichRuns,
+                names_job=True,
+            ),
+            _get("/recoveries", "recoveries", "What was done, or is proposed", shapes.Recoveries, self._recoveries),
+        ]
+
+    def _changing(self, changes: Changes) -> list[Operation]:
+        def post(
+            path: str, name: str, summary: str, answer: type[BaseModel], do: Any, body: type[BaseModel]
+        ) -> Operation:
+            status = 202 if answer is shapes.Recovery else 200
+            is_new = name == "silence"
+            return Operation(
+                "POST",
+                f"/api/v1{path}",
+                name,
+                summary,
+                answer,
+                do,
+                body=body,
+                status=201 if is_new else status,
+                needs_token=True,
+                conflicts=not is_new,
+                names_job=name == "revive",
+            )
+
+        def acknowledge(asked: Asked) -> Mapping[str, Any]:
+            changes.acknowledge(asked.number, asked.who)
+            notes = self.archive.notes()
+            found = next(incident for incident in notes.incidents if incident.id == asked.number)
+            return wire.incident(found, str(asked.who))
+
+        def silence(asked: Asked) -> Mapping[str, Any]:
+            try:
+                made = changes.silence(asked.body.match, parse_duration(asked.body.length), asked.who)
+            except ValueError as error:
+                raise RefusedError(422, str(error)[:300]) from error
+            return _silence(made)
+
+        def approve(asked: Asked) -> Mapping[str, Any]:
+            return _recovery(changes.approve(asked.number, asked.who))
+
+        def revive(asked: Asked) -> Mapping[str, Any]:
+            source, job_id = asked.body.source, asked.body.job_id
+            self._job(source, job_id)
+            return _recovery(changes.revive(source, job_id, asked.who))
+
+        def audit(asked: Asked) -> Mapping[str, Any]:
+            return {
+                "entries": [
+                    {"id": one.id, "at": iso(one.at), "by": one.by, "address": one.address, "what": one.what}
+                    for one in changes.audit(asked.query.limit)
+                ]
+            }
+
+        return [
+            post(
+                "/incidents/{number}/acknowledge",
+                "acknowledge",
+                "Take an incident on",
+                shapes.Incident,
+                acknowledge,
+                shapes.Named,
+            ),
+            post("/silences", "silence", "Tell nobody of what matches", shapes.Silence, silence, shapes.NewSilence),
+            post(
+                "/recoveries/{number}/approve",
+                "approve",
+                "Allow a proposed recovery",
+                shapes.Recovery,
+                approve,
+                shapes.Named,
+            ),
+            post("/revive", "revive", "Have a failed job brought back", shapes.Recovery, revive, shapes.WhichJob),
+            Operation(
+                "GET",
+                "/api/v1/audit",
+                "audit",
+                "Who changed what over HTTP, when and from where",
+                shapes.Audit,
+                audit,
+                query=shapes.HowMany,
+                needs_token=True,
+            ),
+        ]
+
+    # what is read
+
+    def _posting(self) -> Posting:
+        posting = self.board.posting
+        if posting is None:
+            raise RefusedError(503, "the first look is still going on")
+        return posting
+
+    def _jobs(self, asked: Asked) -> Mapping[str, Any]:
+        posting = self._posting()
+        return wire.jobs_document(posting.published, posting.at)
+
+    def _findings(self, asked: Asked) -> Mapping[str, Any]:
+        posting = self._posting()
+        return wire.findings_document(posting.published, posting.at)
+
+    def _incidents(self, asked: Asked) -> Mapping[str, Any]:
+        posting, notes = self._posting(), self.archive.notes()
+        shown = {incident.id: incident for incident in (notes.incidents if asked.query.all else ())}
+        shown |= {incident.id: incident for incident in posting.incidents}
+        by = {number: who for number, (_, who) in notes.acknowledged.items()}
+        return {
+            "now": iso(posting.at),
+            "incidents": [wire.incident(shown[number], by.get(number)) for number in sorted(shown, reverse=True)],
+            "silences": [_silence(one) for one in notes.silences if one.ends_at > posting.at],
+        }
+
+    def _history(self, asked: Asked) -> Mapping[str, Any]:
+        posting, query = self._posting(), asked.query
+        before = None
+        if query.before is not None:
+            try:
+                before = parse_instant(query.before)
+            except ValueError as error:
+                raise RefusedError(422, f"before: {str(error)[:200]}") from error
+        job = self._job(query.source, query.job_id)
+        runs: list[Run] = list(runs_of(query.source, job))
+        if self.archive.path is not None:
+            runs = self.archive.page((query.source, query.job_id), query.limit, before)
+        runs = [run for run in runs if before is None or run.ended_at < before][-query.limit :]
+        states = self.archive.states([(query.source, query.job_id)]).get((query.source, query.job_id), [])
+        until = posting.at if before is None else min(before, posting.at)
+        gone = missed(job, runs, until, states, query.limit) if runs else []
+        return {
+            "source": query.source,
+            "job_id": query.job_id,
+            "runs": [_run(run) for run in runs],
+            "missed": [iso(at) for at in gone],
+        }
+
+    def _job(self, source: str, job_id: str) -> Job:
+        for state in self._posting().published.sources:
+            for job in state.snapshot.jobs if state.snapshot.source == source else ():
+                if job.id == job_id:
+                    return job
+        raise UnknownError("there is no such job now")
+
+    def _recoveries(self, asked: Asked) -> Mapping[str, Any]:
+        return by_hand.document(self.archive.notes().actions)
+
+
+def _get(
+    path: str, name: str, summary: str, answer: type[BaseModel], do: Any, query: type[BaseModel] | None = None
+) -> Operation:
+    return Operation("GET", f"/api/v1{path}", name, summary, answer, do, query=query)
+
+
+def _silence(silence: Silence) -> dict[str, Any]:
+    return {"id": silence.id, "match": silence.match, "ends_at": iso(silence.ends_at), "by": silence.by}
+
+
+def _recovery(action: Action) -> Mapping[str, Any]:
+    return cast(list[Mapping[str, Any]], by_hand.document([action])["recoveries"])[0]
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {
+        "ended_at": iso(run.ended_at),
+        "started_at": wire.value(run.started_at),
+        "outcome": run.outcome,
+        "status": run.status,
+        "duration_seconds": wire.value(run.duration),
+        "input_tokens": run.input_tokens,
+        "output_tokens": run.output_tokens,
+        "cost_usd": run.cost_usd,
+        "error": run.error,
+    }

@@ -1,0 +1,155 @@
+"""What may be changed over HTTP. Each change and its entry in the audit are one transaction."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from watchdog.config import Config
+from watchdog.instants import iso, parse_instant
+from watchdog.logs import log
+from watchdog.recovery import by_hand
+from watchdog.recovery.action import Action, State
+from watchdog.recovery.records import Records
+from watchdog.redaction import one_line
+from watchdog.silences import Silence, read_match
+from watchdog.store import Store
+from watchdog.web.archive import Archive
+
+KEPT_ENTRIES = 10_000
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS web_audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, address TEXT NOT NULL, what TEXT NOT NULL
+);
+"""
+
+NAME_LENGTH = 60
+LONGEST_SILENCE = timedelta(days=366)
+
+
+class UnknownError(Exception):
+    """There is no such thing; one line."""
+
+
+class ConflictError(Exception):
+    """It cannot or must not be done now; one line that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who asks: the name that was given, how it was proved, from where."""
+
+    name: str
+    way: str
+    address: str
+
+    def __str__(self) -> str:
+        return f"{one_line(self.name, NAME_LENGTH) or 'somebody'} ({self.way})"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One change that was made."""
+
+    id: int
+    at: datetime
+    by: str
+    address: str
+    what: str
+
+
+class Changes:
+    """Makes changes in the state file. `now` gives the service's own instant, `config` what holds at present."""
+
+    def __init__(self, archive: Archive, config: Callable[[], Config], now: Callable[[], datetime]) -> None:
+        self._archive = archive
+        self._config = config
+        self._now = now
+
+    @contextmanager
+    def _opened(self) -> Iterator[Store]:
+        with self._archive.opened() as store:
+            store.database.executescript(_SCHEMA)
+            yield store
+
+    @property
+    def can_revive(self) -> bool:
+        """Whether the running service carries out what is written down for it."""
+        recovery = self._config().recovery
+        return recovery.mode != "observe" and bool(recovery.policies)
+
+    def acknowledge(self, number: int, who: Who) -> None:
+        """Somebody takes an incident on. Raises UnknownError, ConflictError, NoArchiveError."""
+        with self._opened() as store:
+            incident = store.ledger().incidents.get(number)
+            if incident is None:
+                raise UnknownError(f"there is no incident {number}")
+            if not incident.is_open:
+                raise ConflictError(f"incident {number} is over already")
+            now = self._now()
+            with store.transaction():
+                store.acknowledge(number, now, str(who))
+                _note(store, now, who, f"acknowledged incident {number}: {incident.headline.summary}")
+
+    def silence(self, match: str, length: timedelta, who: Who) -> Silence:
+        """Keep quiet for a time. Raises ValueError with what is accepted, NoArchiveError."""
+        read_match(match)
+        if not timedelta() < length <= LONGEST_SILENCE:
+            raise ValueError("a silence lasts longer than nothing, and a year at most")
+        with self._opened() as store:
+            now = self._now()
+            wanted = Silence(0, match, now, now + length, str(who))
+            with store.transaction():
+                number = store.add_silence(wanted)
+                _note(store, now, who, f"silence {number}: {match} until {iso(wanted.ends_at)}")
+            return Silence(number, match, now, wanted.ends_at, wanted.by)
+
+    def approve(self, number: int, who: Who) -> Action:
+        """Allow a proposed recovery. Raises UnknownError, ConflictError, NoArchiveError."""
+        with self._opened() as store:
+            records = Records(store)
+            action = next((action for action in records.actions() if action.id == number), None)
+            if action is None:
+                raise UnknownError(f"there is no recovery {number}")
+            if action.state is not State.PROPOSED:
+                raise ConflictError(f"recovery {number} does not wait for approval: it is {action.state.value}")
+            now = self._now()
+            with store.transaction():
+                records.approve(number, now, str(who))
+                _note(store, now, who, f"approved recovery {number}: {action.kind} of {action.job or action.source}")
+            return action
+
+    def revive(self, source: str, job_id: str, who: Who) -> Action:
+        """Have the service bring a failed job back. Raises ConflictError with the reason, NoArchiveError."""
+        if not self.can_revive:
+            raise ConflictError(
+                "this watchdog carries nothing out (recovery.mode is observe, or there is no policy); "
+                f"type: scheduler-watchdog revive {job_id}"
+            )
+        with self._opened() as store:
+            records = Records(store)
+            with store.transaction():
+                try:
+                    action = by_hand.intend(self._config(), records, source, job_id, str(who))
+                except by_hand.RefusedError as error:
+                    raise ConflictError(str(error)) from error
+                _note(store, self._now(), who, f"asked to revive {action.job} ({job_id} of {source})")
+            return action
+
+    def audit(self, limit: int) -> list[AuditEntry]:
+        """The newest changes, newest first. Raises NoArchiveError."""
+        with self._opened() as store:
+            rows = store.database.execute(
+                "SELECT id, at, by, address, what FROM web_audit ORDER BY id DESC LIMIT ?", (limit,)
+            ).fetchall()
+        return [AuditEntry(number, parse_instant(at), by, address, what) for number, at, by, address, what in rows]
+
+
+def _note(store: Store, at: datetime, who: Who, what: str) -> None:
+    text = one_line(what, 500)
+    store.database.execute(
+        "INSERT INTO web_audit (at, by, address, what) VALUES (?, ?, ?, ?)", (iso(at), str(who), who.address, text)
+    )
+    store.database.execute("DELETE FROM web_audit WHERE id <= (SELECT max(id) FROM web_audit) - ?", (KEPT_ENTRIES,))
+    log.info(text, extra={"action": "changed", "by": str(who), "address": who.address})

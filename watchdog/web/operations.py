@@ -1,0 +1,157 @@
+"""An operation of the API as data: what serves it and what describes it are made from the same."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from watchdog.web.archive import NoArchiveError
+from watchdog.web.changes import ConflictError, UnknownError, Who
+from watchdog.web.gate import Gate, address_of
+from watchdog.web.headers import API_HEADERS
+from watchdog.web.shapes import BIGGEST_ID
+
+PATH_PARAMETER = re.compile(r"\{([a-z_]+)\}")
+BIGGEST_BODY = 16 * 1024
+
+
+class RefusedError(Exception):
+    """It is not done; the status that says so, and one line."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as its operation sees it. `body` and `query` are of the types that the operation names."""
+
+    who: Who
+    number: int = 0
+    body: Any = None
+    query: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One address and method. `do` gives what `answer` is made of; it runs in a thread."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    answer: type[BaseModel]
+    do: Callable[[Asked], Mapping[str, Any]]
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    status: int = 200
+    needs_token: bool = False
+    conflicts: bool = False
+    names_job: bool = False
+
+    @property
+    def refusals(self) -> tuple[int, ...]:
+        """The statuses that it can refuse with."""
+        found = [503]
+        found += [401] if self.needs_token else []
+        found += [404] if "{" in self.path or self.names_job else []
+        found += [409] if self.conflicts else []
+        found += [400, 413, 415, 422] if self.body else [422] if self.query else []
+        return tuple(sorted(set(found)))
+
+
+def route(operation: Operation, gate: Gate | None) -> Route:
+    """What serves the operation."""
+
+    async def serve(request: Request) -> Response:
+        try:
+            return await _served(operation, gate, request)
+        except RefusedError as error:
+            return problem(error.status, str(error))
+
+    path = PATH_PARAMETER.sub(r"{\1}", operation.path)
+    return Route(path, _named(serve, operation.name), methods=[operation.method])
+
+
+def _named(serve: Callable[[Request], Awaitable[Response]], name: str) -> Callable[[Request], Awaitable[Response]]:
+    serve.__name__ = name
+    return serve
+
+
+def problem(status: int, why: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The answer that says why not."""
+    return JSONResponse({"error": why}, status, headers={**API_HEADERS, **(headers or {})})
+
+
+async def _served(operation: Operation, gate: Gate | None, request: Request) -> Response:
+    if operation.needs_token and (gate is None or not await run_in_threadpool(gate.has_bearer, request)):
+        raise RefusedError(401, "give the token: Authorization: Bearer TOKEN")
+    number = _number(request.path_params.get("number"))
+    query = _understood(operation.query, dict(request.query_params)) if operation.query else None
+    body = _understood(operation.body, await read_json(request)) if operation.body else None
+    who = Who(getattr(body, "by", "") or "somebody", "API", address_of(request))
+    asked = Asked(who, number, body, query)
+    return Response(
+        await run_in_threadpool(_answer, operation, asked), operation.status, API_HEADERS, "application/json"
+    )
+
+
+def _answer(operation: Operation, asked: Asked) -> bytes:
+    try:
+        found = operation.do(asked)
+    except UnknownError as error:
+        raise RefusedError(404, str(error)) from error
+    except ConflictError as error:
+        raise RefusedError(409, str(error)) from error
+    except NoArchiveError as error:
+        raise RefusedError(503, str(error)) from error
+    return operation.answer.model_validate(found).model_dump_json().encode()
+
+
+def _number(text: str | None) -> int:
+    if text is None:
+        return 0
+    if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= 19 or not 1 <= int(text) <= BIGGEST_ID:
+        raise RefusedError(404, "there is nothing with this number")
+    return int(text)
+
+
+async def read_body(request: Request) -> bytes:
+    """The body, if it is not too big."""
+    body = bytearray()
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > BIGGEST_BODY:
+                raise RefusedError(413, f"more than {BIGGEST_BODY} bytes")
+    except ClientDisconnect:
+        raise RefusedError(400, "the request ended early") from None
+    return bytes(body)
+
+
+async def read_json(request: Request) -> object:
+    """The body as JSON."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise RefusedError(415, "send application/json")
+    try:
+        return from_json(await read_body(request), allow_inf_nan=False)
+    except ValueError:
+        raise RefusedError(400, "the body is not JSON") from None
+
+
+def _understood(model: type[BaseModel], found: object) -> BaseModel:
+    try:
+        return model.model_validate(found)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the body"
+        raise RefusedError(422, f"{place[:100]}: {first['msg'][:200]}") from None

@@ -1,0 +1,337 @@
+"""The page: what is wrong, each job, each job's own page, and the forms that change something.
+
+It is made from the posting and the state file's other connection, at most once a second, in a thread; so however many
+look at it, neither a tick nor a scrape waits.
+"""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from watchdog.config import Config
+from watchdog.durations import parse_duration
+from watchdog.history import KEPT_RUNS
+from watchdog.release import version
+from watchdog.web import view
+from watchdog.web.archive import Archive, NoArchiveError
+from watchdog.web.board import Board, Posting
+from watchdog.web.changes import Changes, ConflictError, UnknownError, Who
+from watchdog.web.gate import COOKIE, LASTS, Gate, Session, address_of, is_own_form, is_same_origin
+from watchdog.web.headers import FILE_HEADERS, PAGE_HEADERS
+from watchdog.web.operations import RefusedError, read_body
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FRESH = 1.0
+"""Seconds for which a page that was made is given again."""
+
+TIMELINE = 100
+"""Entries of a job's timeline, unless all are asked for."""
+
+_FILES = {"page.css": "text/css", "page.js": "text/javascript"}
+FRAGMENT = "x-fragment"
+"""The header with which the page's own script asks for what changes in it."""
+
+
+@cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("watchdog.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals.update(version=version(), asset=_asset)
+    return environment
+
+
+@cache
+def _file(name: str) -> bytes:
+    return (files("watchdog.web") / "static" / name).read_bytes()
+
+
+def _asset(name: str) -> str:
+    """The address of a file of ours; another one whenever the file is another."""
+    return f"/static/{name}?v={hashlib.sha256(_file(name)).hexdigest()[:12]}"
+
+
+@dataclass
+class Pages:
+    """Makes the pages, and remembers the ones just made."""
+
+    board: Board
+    archive: Archive
+    config: Callable[[], Config] | None = None
+    changes: Changes | None = None
+    gate: Gate | None = None
+    _made: dict[tuple[object, ...], tuple[float, object, bytes]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def routes(self) -> list[BaseRoute]:
+        """The addresses beside `/`."""
+        found: list[BaseRoute] = [
+            Route("/jobs/{source}/{job_id:path}", self.job),
+            Route("/static/{name}", _static),
+        ]
+        if self.gate is not None and self.changes is not None:
+            desk = Forms(self, self.gate, self.changes)
+            found += desk.routes()
+        return found
+
+    def front(self, request: Request) -> Response:
+        """The first page."""
+        posting = self.board.posting
+        if posting is None:
+            return self._page(request, "wait.html", None, status=503)
+        session = self.session(request)
+        return self._kept(request, ("front",), posting, session, lambda: self._front(posting))
+
+    def _front(self, posting: Posting) -> tuple[str, dict[str, Any]]:
+        keys = [(state.snapshot.source, job.id) for state in posting.published.sources for job in state.snapshot.jobs]
+        known = self._known(self.archive.runs(keys), self.archive.states(keys))
+        return "front.html", {"page": view.front(posting, known)}
+
+    def job(self, request: Request) -> Response:
+        """A job's own page."""
+        posting = self.board.posting
+        if posting is None:
+            return self._page(request, "wait.html", None, status=503)
+        source, job_id = request.path_params["source"], request.path_params["job_id"]
+        limit = KEPT_RUNS if request.query_params.get("all") else TIMELINE
+        session = self.session(request)
+        key = (source, job_id)
+        if not any(
+            s.snapshot.source == source and any(j.id == job_id for j in s.snapshot.jobs)
+            for s in posting.published.sources
+        ):
+            return self._page(request, "missing.html", session, {"job_id": job_id[:200]}, status=404)
+
+        def make() -> tuple[str, dict[str, Any]]:
+            known = self._known(self.archive.runs([key], limit), self.archive.states([key]))
+            return "job.html", {
+                "page": view.job_page(posting, source, job_id, known, limit),
+                "shows_all": limit > TIMELINE,
+            }
+
+        return self._kept(request, ("job", source, job_id, limit), posting, session, make)
+
+    def _known(self, runs: Any, states: Any) -> view.Known:
+        config = self.config() if self.config else None
+        return view.Known(self.archive.notes(), runs, states, config, bool(self.changes and self.changes.can_revive))
+
+    def session(self, request: Request) -> Session | None:
+        """The session of the request, where there can be any."""
+        return self.gate.session(request) if self.gate else None
+
+    def _kept(
+        self,
+        request: Request,
+        name: tuple[object, ...],
+        posting: Posting,
+        session: Session | None,
+        make: Callable[[], tuple[str, dict[str, Any]]],
+    ) -> Response:
+        """The page as it was just made, if nothing has changed since; only one is being made at a time."""
+        is_fragment = FRAGMENT in request.headers
+        said = session.said[:] if session else []
+        if session and said and not is_fragment:
+            session.said.clear()
+        with self._lock:
+            key = (*name, session.id if session else "", is_fragment)
+            state = (posting.published.version, self.archive.version)
+            made = self._made.get(key)
+            now = time.monotonic()
+            if made is None or now - made[0] > FRESH or made[1] != state or said:
+                template, values = make()
+                body = self._rendered(request, template, session, {**values, "said": said}, is_fragment=is_fragment)
+                made = (now, state, body)
+                self._made = {k: kept for k, kept in self._made.items() if now - kept[0] <= FRESH}
+                if not said:
+                    self._made[key] = made
+        return Response(made[2], headers=PAGE_HEADERS, media_type="text/html; charset=utf-8")
+
+    def _page(
+        self,
+        request: Request,
+        template: str,
+        session: Session | None,
+        values: Mapping[str, Any] | None = None,
+        status: int = 200,
+    ) -> Response:
+        body = self._rendered(request, template, session, {"said": [], **(values or {})})
+        return Response(body, status, PAGE_HEADERS, "text/html; charset=utf-8")
+
+    def _rendered(
+        self,
+        request: Request,
+        template: str,
+        session: Session | None,
+        values: Mapping[str, Any],
+        *,
+        is_fragment: bool = False,
+    ) -> bytes:
+        found = _environment().get_template(template)
+        own = {"session": session, "can_sign_in": self.gate is not None, "here": quote(request.url.path)}
+        return found.render(**own, **values, layout="fragment.html" if is_fragment else "layout.html").encode()
+
+    def login(self, request: Request, wrong: str, back: str, status: int = 200) -> Response:
+        """The form that asks for the token."""
+        return self._page(request, "login.html", None, {"wrong": wrong, "back": back}, status)
+
+    def refused(self, request: Request, status: int, why: str) -> Response:
+        """Says why a form was not taken."""
+        return self._page(request, "refused.html", self.session(request), {"why": why}, status)
+
+
+def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in _FILES:
+        return Response("there is no such file\n", 404, FILE_HEADERS, "text/plain")
+    return Response(_file(name), headers=FILE_HEADERS, media_type=_FILES[name])
+
+
+@dataclass(frozen=True)
+class Forms:
+    """What the page's buttons send: a session's cookie, the session's own mark in the form, and our own origin."""
+
+    pages: Pages
+    gate: Gate
+    changes: Changes
+
+    def routes(self) -> list[BaseRoute]:
+        """Their addresses."""
+        return [
+            Route("/login", self.ask),
+            Route("/login", self.enter, methods=["POST"]),
+            Route("/logout", self.leave, methods=["POST"]),
+            Route("/act/{what}", self.act, methods=["POST"]),
+        ]
+
+    def ask(self, request: Request) -> Response:
+        """Ask for the token."""
+        return self.pages.login(request, "", _own_path(request.query_params.get("back", "/")))
+
+    async def enter(self, request: Request) -> Response:
+        """Take the token, and give a cookie for it."""
+        try:
+            form = await _form(request)
+        except RefusedError as error:
+            return self.pages.refused(request, error.status, str(error))
+        back = _own_path(form.get("back", "/"))
+        if not is_same_origin(request):
+            self.gate.refused(request, "from another origin")
+            return self.pages.refused(request, 403, "The form did not come from this page.")
+        if not await run_in_threadpool(self.gate.is_right, form.get("token", "")):
+            self.gate.refused(request, "a wrong token")
+            return self.pages.login(request, "That is not the token.", back, 403)
+        session = self.gate.enter(form.get("name", "")[:60])
+        answer = RedirectResponse(back, 303, PAGE_HEADERS)
+        is_secure = request.url.scheme == "https"
+        answer.set_cookie(
+            COOKIE, session.id, max_age=int(LASTS), path="/", httponly=True, samesite="strict", secure=is_secure
+        )
+        return answer
+
+    async def leave(self, request: Request) -> Response:
+        """End the session."""
+        try:
+            session, _ = await self._trusted(request)
+        except RefusedError as error:
+            return self.pages.refused(request, error.status, str(error))
+        self.gate.leave(session)
+        answer = RedirectResponse("/", 303, PAGE_HEADERS)
+        answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+        return answer
+
+    async def act(self, request: Request) -> Response:
+        """Do what a button says, and show the page again with what came of it."""
+        try:
+            session, form = await self._trusted(request)
+            who = Who(session.name or "somebody", "page", address_of(request))
+            said = await run_in_threadpool(self._do, request.path_params["what"], form, who)
+        except RefusedError as error:
+            return self.pages.refused(request, error.status, str(error))
+        session.said.append(said)
+        return RedirectResponse(_own_path(form.get("back", "/")), 303, PAGE_HEADERS)
+
+    async def _trusted(self, request: Request) -> tuple[Session, Mapping[str, str]]:
+        """The session and the form, if the form is the session's own and came from our own page."""
+        session = await run_in_threadpool(self.gate.session, request)
+        if session is None:
+            self.gate.refused(request, "no session")
+            raise RefusedError(403, "Your session is over. Enter the token again.")
+        form = await _form(request)
+        if not is_same_origin(request) or not is_own_form(session, form.get("csrf", "")):
+            self.gate.refused(request, "not this session's own form")
+            raise RefusedError(403, "The form did not come from this page.")
+        return session, form
+
+    def _do(self, what: str, form: Mapping[str, str], who: Who) -> tuple[str, str]:
+        """What came of it: `ok` or `problem`, and a sentence."""
+        acts: Mapping[str, Callable[[Mapping[str, str], Who], str]] = {
+            "acknowledge": self._acknowledge,
+            "silence": self._silence,
+            "approve": self._approve,
+            "revive": self._revive,
+        }
+        if what not in acts:
+            raise RefusedError(404, "There is no such button.")
+        try:
+            return "ok", acts[what](form, who)
+        except (UnknownError, ConflictError, NoArchiveError, ValueError) as error:
+            return "problem", f"Not done: {error}"
+
+    def _acknowledge(self, form: Mapping[str, str], who: Who) -> str:
+        number = _number(form)
+        self.changes.acknowledge(number, who)
+        return f"Incident {number} is yours."
+
+    def _silence(self, form: Mapping[str, str], who: Who) -> str:
+        made = self.changes.silence(form.get("match", ""), parse_duration(form.get("length", "2h")), who)
+        return f"Nobody is told of {made.match} for {form.get('length', '2h')}."
+
+    def _approve(self, form: Mapping[str, str], who: Who) -> str:
+        self.changes.approve(_number(form), who)
+        return "Approved; it is done at once."
+
+    def _revive(self, form: Mapping[str, str], who: Who) -> str:
+        action = self.changes.revive(form.get("source", ""), form.get("job_id", ""), who)
+        return f"{action.job} is being brought back; its next run is the proof."
+
+
+async def _form(request: Request) -> dict[str, str]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise RefusedError(415, "Send the page's own form.")
+    text = (await read_body(request)).decode("utf-8", "replace")
+    return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=50))
+
+
+def _number(form: Mapping[str, str]) -> int:
+    text = form.get("number", "")
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise ValueError("there is nothing with this number")
+    return int(text)
+
+
+def _own_path(text: str) -> str:
+    """Where to go back to: a path of ours, never another address."""
+    parts = urlsplit(text[:2000])
+    is_own = not parts.scheme and not parts.netloc and text.startswith("/") and not text.startswith(("//", "/\\"))
+    return text if is_own and text.isascii() and text.isprintable() else "/"

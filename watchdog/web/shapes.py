@@ -1,0 +1,259 @@
+"""What the API takes and gives, as types. Answers are checked against them, and the description is made from them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from watchdog.model import STATES, Kind, Severity
+from watchdog.recovery.action import State
+
+Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+"""ISO 8601 with `Z`."""
+
+BIGGEST_ID = 2**63 - 1
+Number = Annotated[int, Field(ge=1, le=BIGGEST_ID)]
+
+
+class Shape(BaseModel):
+    """Nothing but what is named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(Shape):
+    """Why it was not done, in one line."""
+
+    error: str
+
+
+class Source(Shape):
+    """A watched scheduler."""
+
+    name: str
+    kind: str
+    ok: bool
+    jobs: int
+
+
+class Cause(Shape):
+    """What a symptom is filed under."""
+
+    kind: str
+    job_id: str | None
+    job: str | None
+
+
+class Finding(Shape):
+    """A condition that is true."""
+
+    source: str
+    kind: Kind
+    severity: Severity
+    job_id: str | None
+    job: str | None
+    since: Instant | None
+    summary: str
+    evidence: dict[str, Any]
+    caused_by: Cause | None
+
+
+class RecordedRun(Shape):
+    """The last run as the scheduler wrote it down."""
+
+    started_at: Instant
+    status: str | None
+    duration_seconds: float | None
+    error: str | None
+    error_class: str | None
+
+
+class Job(Shape):
+    """A job with all that is known of it."""
+
+    source: str
+    job_id: str
+    job: str
+    state: Literal[STATES]  # type: ignore[valid-type]
+    enabled: bool
+    status: str
+    schedule: str
+    next_run_at: Instant | None
+    deadline: Instant | None
+    in_flight_since: Instant | None
+    last_run_at: Instant | None
+    last_recorded_run: RecordedRun | None
+    consecutive_errors: int | None
+    zero_token_streak: int | None
+    delivery_status: str | None
+    sweep_at: Instant | None
+    owner: str
+    runs: int | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+    findings: list[Kind]
+
+
+class Jobs(Shape):
+    """Every job of every source."""
+
+    now: Instant
+    sources: list[Source]
+    jobs: list[Job]
+
+
+class Findings(Shape):
+    """All that is true now."""
+
+    now: Instant
+    sources: list[Source]
+    findings: list[Finding]
+
+
+class Incident(Shape):
+    """Something that is or was wrong."""
+
+    id: int
+    source: str
+    state: Literal["active", "clearing", "resolved"]
+    severity: Severity
+    kind: Kind
+    job_id: str | None
+    job: str | None
+    summary: str
+    since: Instant
+    opened_at: Instant
+    resolved_at: Instant | None
+    returns: int
+    acknowledged_by: str | None
+    findings: list[Finding]
+    symptoms: list[Finding]
+
+
+class Silence(Shape):
+    """Nobody is told of what matches until it ends."""
+
+    id: int
+    match: str
+    ends_at: Instant
+    by: str
+
+
+class Incidents(Shape):
+    """Incidents, newest first, and the silences that have not ended."""
+
+    now: Instant
+    incidents: list[Incident]
+    silences: list[Silence]
+
+
+class Run(Shape):
+    """A finished run."""
+
+    ended_at: Instant
+    started_at: Instant | None
+    outcome: Literal["worked", "no_tokens", "error"]
+    status: str | None
+    duration_seconds: float | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+    error: str | None
+
+
+class Past(Shape):
+    """A job's runs, oldest first, and the fires that did not come among them."""
+
+    source: str
+    job_id: str
+    runs: list[Run]
+    missed: list[Instant]
+
+
+class Step(Shape):
+    """Something that was done or seen."""
+
+    at: Instant
+    what: str
+
+
+class Recovery(Shape):
+    """What was done, or is proposed, to bring something back."""
+
+    id: int
+    action: str
+    source: str
+    job_id: str | None
+    job: str | None
+    state: State
+    policy: str
+    by: str
+    why: str
+    created_at: Instant
+    steps: list[Step]
+
+
+class Recoveries(Shape):
+    """Recoveries, newest first."""
+
+    recoveries: list[Recovery]
+
+
+class AuditEntry(Shape):
+    """A change that somebody made over HTTP."""
+
+    id: int
+    at: Instant
+    by: str
+    address: str
+    what: str
+
+
+class Audit(Shape):
+    """The changes, newest first."""
+
+    entries: list[AuditEntry]
+
+
+# what is asked
+
+
+class WhichIncidents(Shape):
+    """`all`: also those that are over."""
+
+    all: bool = False
+
+
+class WhichRuns(Shape):
+    """A job's newest runs, or those that ended before an instant."""
+
+    source: Annotated[str, Field(min_length=1, max_length=100)]
+    job_id: Annotated[str, Field(min_length=1, max_length=500)]
+    limit: Annotated[int, Field(ge=1, le=500)] = 100
+    before: Instant | None = None
+
+
+class HowMany(Shape):
+    """How many at most."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class Named(Shape):
+    """`by` is noted with what is changed."""
+
+    by: Annotated[str, Field(max_length=60)] = ""
+
+
+class NewSilence(Named):
+    """`match` is a job's name or pattern, or like `kind=overdue,job=heartbeat*`; `length` like `2h`."""
+
+    match: Annotated[str, Field(min_length=1, max_length=500)]
+    length: Annotated[str, Field(min_length=2, max_length=40, examples=["2h", "30m"])]
+
+
+class WhichJob(Named):
+    """A job by its source and id."""
+
+    source: Annotated[str, Field(min_length=1, max_length=100)]
+    job_id: Annotated[str, Field(min_length=1, max_length=500)]
