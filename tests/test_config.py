@@ -79,7 +79,7 @@ class TestTheSample:
         return loaded(file, SAMPLE.replace("FOLDER", str(tmp_path)), {"SLACK_TOKEN": SECRET})
 
     def test_it_loads_as_it_stands(self, sample: Config) -> None:
-        (source,) = sample.sources
+        (source,) = sample.phantoms
         assert (source.name, source.database, source.timezone) == ("phantom", Path("/data/phantom.db"), "UTC")
         assert source.api is not None
         assert read_secret(source.api.token_file or Path()) == "hunter2"

@@ -16,15 +16,18 @@ def trips_at(job: Job, start: datetime) -> datetime | None:
     duration = job.last_run.duration if job.last_run and job.last_run.duration else timedelta()
     fire = start
     for errors in range((job.consecutive_errors or 0) + 1, job.breaker.limit):
-        retry = _after_error(job, job.breaker, errors, fire + duration)
+        retry = _after_error(job, job.breaker, errors, fire, fire + duration)
         if retry is None:
             return None
         fire = retry
     return fire + duration
 
 
-def _after_error(job: Job, breaker: Breaker, errors: int, ended: datetime) -> datetime | None:
+def _after_error(job: Job, breaker: Breaker, errors: int, fire: datetime, ended: datetime) -> datetime | None:
     retry = ended + breaker.backoff[min(errors, len(breaker.backoff)) - 1]
+    if breaker.keeps_cadence:
+        natural = next_fire(job.schedule, fire)
+        return max(natural, retry) if natural else retry
     if breaker.cron_may_come_sooner and isinstance(job.schedule, CronSchedule):
         natural = next_fire(job.schedule, ended)
         return min(natural, retry) if natural else retry

@@ -342,11 +342,15 @@ def notify_test(config: Path) -> int:
 def validate(config: Path) -> None:
     """Check a configuration file; all its errors are told in one go."""
     from watchdog.notify import trial
+    from watchdog.sources import sql
 
     settings = _load(config)
-    problems = [f"{config}: {problem}" for problem in trial.bad_addresses(settings)]
+    wrong, unasked = sql.try_queries(settings, datetime.now(UTC))
+    problems = [f"{config}: {problem}" for problem in [*wrong, *trial.bad_addresses(settings)]]
     if problems:
         raise CannotGoOn("\n".join(problems))
+    for hint in unasked:
+        click.echo(f"{config}: {hint}", err=True)
     named = ", ".join(source.name for source in settings.sources)
     click.echo(f"{config} is good: watches {named}")
 

@@ -16,8 +16,10 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
+    Discriminator,
     Field,
     SecretStr,
+    Tag,
     ValidationError,
     field_validator,
     model_validator,
@@ -25,6 +27,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from watchdog import yaml_file
+from watchdog.durations import say_duration
+from watchdog.model import CronRules
 from watchdog.policies import Recovery
 from watchdog.settings import Detect, Duration, Frozen
 
@@ -106,6 +110,111 @@ class Phantom(Frozen):
     look_back: Duration = timedelta(days=7)
     labels: Mapping[str, str] = {}
     api: Api | None = None
+
+
+def _one_select(text: str) -> str:
+    query = text.strip().rstrip(";").rstrip()
+    if not _SELECT.match(query):
+        raise ValueError("must be one SELECT statement (or WITH ... SELECT)")
+    return query
+
+
+_SELECT = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:select|with)\b", re.IGNORECASE | re.DOTALL)
+
+Query = Annotated[str, AfterValidator(_one_select)]
+"""A query of the operator's own. It can only read: the database is opened for nothing else."""
+
+
+def _after_an_id(query: str) -> str:
+    if not re.search(r"(?<![:\w]):after\b", query):
+        raise ValueError("must ask for the runs after the last id seen: WHERE id > :after")
+    return query
+
+
+def _between(least: timedelta, most: timedelta) -> AfterValidator:
+    def check(length: timedelta) -> timedelta:
+        if not least <= length <= most:
+            raise ValueError(f"must lie between {say_duration(least)} and {say_duration(most)}")
+        return length
+
+    return AfterValidator(check)
+
+
+_SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
+
+
+class Sql(Frozen):
+    """Any scheduler with its jobs in SQLite or PostgreSQL, read by two queries of the operator's own (docs/sql.md).
+
+    `every`: how often a PostgreSQL server is asked. `deadline`: when a read is cut off, whatever it hangs in.
+    `look_back`: how many of the newest runs the first look reads.
+    """
+
+    kind: Literal["sql"]
+    name: Name = "sql"
+    database: FilePath | None = None
+    dsn: SecretStr | None = None
+    dsn_file: SecretFile | None = None
+    jobs: Query
+    runs: Annotated[Query, AfterValidator(_after_an_id)] | None = None
+    cron: CronRules = "classic"
+    timezone: Zone = "UTC"
+    every: Annotated[Duration, _between(_SECOND, _DAY)] = timedelta(seconds=15)
+    deadline: Annotated[Duration, _between(_SECOND, 60 * _SECOND)] = timedelta(seconds=5)
+    max_run: Annotated[Duration, _between(_SECOND, 365 * _DAY)] | None = None
+    look_back: Annotated[int, Field(ge=1000, le=1_000_000, strict=True)] = 10_000
+    labels: Mapping[str, str] = {}
+
+    @model_validator(mode="after")
+    def _one_database(self) -> Self:
+        if sum(way is not None for way in (self.database, self.dsn, self.dsn_file)) != 1:
+            raise ValueError("give one of database (an SQLite file), dsn and dsn_file (PostgreSQL)")
+        return self
+
+
+class OpenClaw(Frozen):
+    """An OpenClaw gateway's state folder, or the one file in it that holds the jobs (docs/openclaw.md).
+
+    `lock`: the gateway's lock file, or the folder that it lies in: it tells restarts. `grace`: how long after its due
+    time a job may start; the gateway never sleeps longer than a minute.
+    """
+
+    kind: Literal["openclaw"]
+    name: Name = "openclaw"
+    state_dir: FilePath | None = None
+    store: FilePath | None = None
+    lock: FilePath | None = None
+    timezone: Zone = "UTC"
+    grace: Annotated[Duration, _between(timedelta(), _DAY)] = timedelta(minutes=1)
+    labels: Mapping[str, str] = {}
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.state_dir is None) == (self.store is None):
+            raise ValueError(
+                "give one of state_dir (the folder, often ~/.openclaw) and store (its jobs.json or database)"
+            )
+        return self
+
+
+KINDS = ("phantom", "openclaw", "sql")
+
+
+def _kind(source: object) -> str | None:
+    """Which class a source is of; phantom where nothing is said."""
+    kind = source.get("kind", "phantom") if isinstance(source, Mapping) else getattr(source, "kind", "phantom")
+    return kind if isinstance(kind, str) else None
+
+
+AnySource = Annotated[
+    Annotated[Phantom, Tag("phantom")] | Annotated[OpenClaw, Tag("openclaw")] | Annotated[Sql, Tag("sql")],
+    Discriminator(
+        _kind,
+        custom_error_type="kind",
+        custom_error_message="should be " + ", ".join(map(repr, KINDS[:-1])) + f" or {KINDS[-1]!r}",
+    ),
+]
+"""One watched scheduler. `kind` says which class it is of."""
 
 
 class Address(Frozen):
@@ -264,7 +373,7 @@ def _sane_poll(poll: timedelta) -> timedelta:
 class Config(Frozen):
     """All that an operator can say."""
 
-    sources: tuple[Phantom, ...]
+    sources: tuple[AnySource, ...]
     state: FilePath = DEFAULT_STATE
     http: Http = Http()
     poll: Annotated[Duration, AfterValidator(_sane_poll)] = timedelta(seconds=2)
@@ -276,7 +385,7 @@ class Config(Frozen):
 
     @field_validator("sources")
     @classmethod
-    def _distinct(cls, sources: tuple[Phantom, ...]) -> tuple[Phantom, ...]:
+    def _distinct(cls, sources: tuple[AnySource, ...]) -> tuple[AnySource, ...]:
         if not sources:
             raise ValueError("name at least one source to watch")
         names = [source.name for source in sources]
@@ -295,6 +404,11 @@ class Config(Frozen):
                         f"owners[{index}] names the channel {target!r}, which is not there; known: {known}"
                     )
         return self
+
+    @property
+    def phantoms(self) -> tuple[Phantom, ...]:
+        """The sources whose jobs recovery knows how to bring back."""
+        return tuple(source for source in self.sources if isinstance(source, Phantom))
 
     @property
     def people(self) -> tuple[Owner, ...]:
@@ -340,14 +454,21 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
 
 def _problem(detail: ErrorDetails) -> tuple[str, str]:
     parts = [part for part in detail["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
-    return _place(parts), _what(detail, parts)
+    place = [*parts, "kind"] if detail["type"] == "kind" else parts
+    return _place(place), _what(detail, parts)
 
 
 def _place(parts: list[int | str]) -> str:
     text = ""
-    for part in parts:
+    for part in _without_tag(parts):
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text or "the file"
+
+
+def _without_tag(parts: list[int | str]) -> list[int | str]:
+    """Without the kind of the source, which pydantic puts in the path and which does not stand there in the file."""
+    has_tag = parts[:1] == ["sources"] and len(parts) > 2 and parts[2] in KINDS
+    return [*parts[:2], *parts[3:]] if has_tag else parts
 
 
 def _what(detail: ErrorDetails, place: list[int | str]) -> str:
@@ -379,8 +500,8 @@ def _fields_at(parents: list[int | str]) -> list[str]:
 def _inside(annotation: object, part: int | str) -> object:
     """What stands under a key of a model, or under any key or index of a collection."""
     origin = getattr(annotation, "__origin__", None)
-    if origin is Annotated:
-        return _inside(annotation.__args__[0], part)  # type: ignore[attr-defined]
+    if (tagged := _tagged(origin, part)) is not None:
+        return tagged
     if isinstance(origin, type) and issubclass(origin, Mapping | tuple):
         arguments = annotation.__args__  # type: ignore[attr-defined]
         return arguments[1] if issubclass(origin, Mapping) else arguments[0]
@@ -388,6 +509,12 @@ def _inside(annotation: object, part: int | str) -> object:
     fields = model.model_fields if model else {}
     named = next((field for name, field in fields.items() if part in (name, field.alias)), None)
     return named.annotation if named else None
+
+
+def _tagged(union: object, tag: int | str) -> object:
+    """The member of a union that has this tag."""
+    members = getattr(union, "__args__", ())
+    return next((one for one in members if Tag(str(tag)) in getattr(one, "__metadata__", ())), None)
 
 
 def _find_model(annotation: object) -> type[BaseModel] | None:

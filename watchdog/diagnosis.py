@@ -9,7 +9,15 @@ from watchdog.model import Cause, Finding, Kind, Severity, Snapshot
 from watchdog.moment import Moment
 from watchdog.settings import Detect, Rules, is_on
 
-TIMELINESS = (Kind.INVALID, Kind.UNRECORDED, Kind.WEDGED, Kind.LONG_RUN, Kind.STRANDED, Kind.OVERDUE)
+TIMELINESS = (
+    Kind.INVALID,
+    Kind.UNRECORDED,
+    Kind.WEDGED,
+    Kind.LONG_RUN,
+    Kind.INTERRUPTED,
+    Kind.STRANDED,
+    Kind.OVERDUE,
+)
 """Why a job does not run, the most specific first. Of these a job has one at most."""
 
 

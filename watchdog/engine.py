@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from watchdog.config import Config, Phantom
+from watchdog.config import AnySource, Config, OpenClaw, Sql
 from watchdog.diagnosis import Diagnosis, diagnose
 from watchdog.lateness import deadline_of
 from watchdog.model import Finding, Snapshot
@@ -66,7 +66,15 @@ def open_sources(config: Config) -> tuple[Source, ...]:
     return tuple(_open(source) for source in config.sources)
 
 
-def _open(source: Phantom) -> Source:
+def _open(source: AnySource) -> Source:
+    if isinstance(source, Sql):
+        from watchdog.sources.sql import open_sql
+
+        return open_sql(source)
+    if isinstance(source, OpenClaw):
+        from watchdog.sources.openclaw import OpenClawSource
+
+        return OpenClawSource(source)
     return PhantomSource(source.name, source.database, source.timezone, source.look_back)
 
 

@@ -13,7 +13,15 @@ from watchdog.moment import Moment
 Key = tuple[str, str, str | None]
 """Source, kind and job id: what makes findings of different ticks the same."""
 
-LATE = (Kind.INVALID, Kind.UNRECORDED, Kind.WEDGED, Kind.LONG_RUN, Kind.STRANDED, Kind.OVERDUE)
+LATE = (
+    Kind.INVALID,
+    Kind.UNRECORDED,
+    Kind.WEDGED,
+    Kind.LONG_RUN,
+    Kind.INTERRUPTED,
+    Kind.STRANDED,
+    Kind.OVERDUE,
+)
 ERRORS = (Kind.ZERO_TOKENS, Kind.FAILING, Kind.FAILED)
 
 _RANK = {Severity.WARNING: 1, Severity.CRITICAL: 2}
@@ -27,6 +35,7 @@ _SPECIFIC = (
     Kind.WEDGED,
     Kind.EXPIRING,
     Kind.LONG_RUN,
+    Kind.INTERRUPTED,
     Kind.STRANDED,
     Kind.FAILING,
     Kind.DUPLICATE,

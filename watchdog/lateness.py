@@ -4,12 +4,15 @@ from datetime import datetime, timedelta
 
 from watchdog.model import Hold, Job, Snapshot
 from watchdog.moment import Moment
-from watchdog.schedule import deadline, near_clock_change
+from watchdog.schedule import deadline, near_clock_change, plus
 from watchdog.settings import Rules
 
 AFTER_A_RUN = timedelta(seconds=60)
 """How long the scheduler gets from one run's end to the next run's first trace before its quiet means anything.
 A run shows in the database only some seconds after it started."""
+
+AFTER_A_MARKED_RUN = timedelta(seconds=5)
+"""The same where a start is written down at once: the scheduler's pause between two passes, and a write."""
 
 AFTER_AN_EDIT = timedelta(minutes=5)
 """How long a row that was changed while it was past due (enabled again, edited) gets to be picked up."""
@@ -17,9 +20,13 @@ AFTER_AN_EDIT = timedelta(minutes=5)
 
 def deadline_of(job: Job, rules: Rules) -> datetime | None:
     """When the job becomes overdue; None if it is not planned, has no next run, or cannot be read."""
-    if not job.is_planned or job.next_run_at is None:
+    if not job.is_planned or job.due is None:
         return None
-    limit = deadline(job.schedule, job.next_run_at, rules.overdue.cadences, rules.overdue.at_grace)
+    if job.late_after is not None:
+        return plus(job.due, job.late_after)
+    if job.next_run_at is None:
+        return None
+    limit = deadline(job.schedule, job.next_run_at, rules.overdue.cadences, rules.overdue.at_grace, job.grace)
     if limit is None or job.updated_at is None or job.updated_at <= job.next_run_at:
         return limit
     return max(limit, job.updated_at + AFTER_AN_EDIT)
@@ -35,6 +42,8 @@ def late_since(job: Job, now: Moment, rules: Rules) -> datetime | None:
 
 def due_at(job: Job) -> datetime:
     """When a late job should have started: its next run, or the later change of its row."""
+    if job.late_after is not None and job.due is not None:
+        return job.due
     known = [instant for instant in (job.next_run_at, job.updated_at) if instant]
     return max(known)
 
@@ -45,8 +54,11 @@ def is_passed_over(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta)
     A start of another job more than `margin` after the due time says so while nothing holds the slot. While
     something does, that run may have been chosen before this job was due. Then it takes more: that the slot had been
     free before that start, so that it began a pass; or a second start of the same other job, for a pass runs each job
-    once and takes the longest due first.
+    once and takes the longest due first. Where there is no slot, a job may simply have been left to another worker;
+    where every run is marked, a job without a mark has no busy flag.
     """
+    if not snapshot.runs_exclude or snapshot.marks_runs:
+        return False
     started = snapshot.last_other_start(job.id)
     if started is None or started <= due_at(job) + margin:
         return False
@@ -55,17 +67,17 @@ def is_passed_over(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta)
 
 def waits_for(job: Job, snapshot: Snapshot, now: Moment) -> Hold | None:
     """The run that keeps the late job waiting: the one that holds the slot, or that let go of it only just now."""
-    if snapshot.holder is not None:
+    if snapshot.holder is not None or not snapshot.runs_exclude:
         return snapshot.holder
-    ended = snapshot.last_ended_of_others(job.id)
-    if ended is None or ended.since <= due_at(job) or now.reached(ended.since + AFTER_A_RUN):
+    ended = None if _is_put_off(job, now) else snapshot.last_ended_of_others(job.id)
+    if ended is None or ended.since <= due_at(job) or now.reached(ended.since + _pause(snapshot)):
         return None
     return ended
 
 
 def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) -> bool:
     """Whether the scheduler has shown no sign of life since the late job was due, with the slot free."""
-    if not _is_idle(job, snapshot, now):
+    if not _is_idle(job, snapshot, now) or _is_put_off(job, now) or _catches_up(snapshot, now):
         return False
     started = snapshot.last_other_start(job.id)
     if started is None or started <= due_at(job):
@@ -73,12 +85,31 @@ def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) ->
     return started <= due_at(job) + margin and now.reached(started + margin)
 
 
+def _is_put_off(job: Job, now: Moment) -> bool:
+    """Whether the scheduler has seen that the job is late, and has set it down for later."""
+    if job.owed_at is None or job.next_run_at is None or job.next_run_at <= job.owed_at:
+        return False
+    return not now.reached(plus(job.next_run_at, job.late_after or AFTER_A_RUN))
+
+
+def _catches_up(snapshot: Snapshot, now: Moment) -> bool:
+    """Whether the scheduler has started so recently that what it missed may still be waiting."""
+    return snapshot.restarted_at is not None and not now.reached(plus(snapshot.restarted_at, snapshot.catch_up))
+
+
+def _pause(snapshot: Snapshot) -> timedelta:
+    return AFTER_A_MARKED_RUN if snapshot.marks_runs else AFTER_A_RUN
+
+
 def _is_idle(job: Job, snapshot: Snapshot, now: Moment) -> bool:
-    """Nothing holds the slot, and the last run that did is over for long enough."""
+    """Nothing holds the slot, and the last run that did is over for long enough. Without a slot: nothing is in flight,
+    for a run in flight may keep the only worker there is."""
     if not snapshot.sees_slot or snapshot.holder is not None:
         return False
+    if not snapshot.runs_exclude and any(other.in_flight_since for other in snapshot.jobs):
+        return False
     released = snapshot.last_other_end(job.id)
-    return released is None or now.reached(released + AFTER_A_RUN)
+    return released is None or now.reached(released + _pause(snapshot))
 
 
 def _began_a_pass(job: Job, started: datetime, snapshot: Snapshot) -> bool:

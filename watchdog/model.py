@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
+from typing import Literal
 
 
 class Kind(StrEnum):
@@ -22,6 +23,7 @@ class Kind(StrEnum):
     INVALID = "invalid"
     UNDELIVERED = "undelivered"
     UNRECORDED = "unrecorded"
+    INTERRUPTED = "interrupted"
     DUPLICATE = "duplicate"
     UNREACHABLE = "unreachable"
     SWEPT = "swept"
@@ -56,12 +58,27 @@ class Every:
     interval: timedelta
 
 
+CronRules = Literal["croner", "classic"]
+"""Whose reading of a cron expression holds: croner's, or that of cron itself and its kin (pg_cron)."""
+
+
 @dataclass(frozen=True, slots=True)
 class CronSchedule:
     """A cron expression in a time zone (an IANA name). It has been parsed once, so it is known to be readable."""
 
     expr: str
     zone: str
+    rules: CronRules = "croner"
+
+
+@dataclass(frozen=True, slots=True)
+class NoCadence:
+    """No cadence is known: the job runs at a boot, at a call, or by a schedule that stands where it cannot be read.
+
+    Late only if its next run is known and has passed; without one nothing is amiss. `text` says what is known.
+    """
+
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +89,7 @@ class Unreadable:
     text: str
 
 
-Schedule = At | Every | CronSchedule | Unreadable
+Schedule = At | Every | CronSchedule | NoCadence | Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,26 +147,51 @@ class Breaker:
     """When the scheduler gives a job up: after `limit` errors in a row, waiting `backoff` after each one.
 
     The last pause stands for all later ones. `cron_may_come_sooner`: a cron job takes its next fire if that is
-    before the pause is over.
+    before the pause is over. `keeps_cadence`: the other way round, a pause that is over waits for the next fire.
     """
 
     limit: int
     backoff: tuple[timedelta, ...]
     cron_may_come_sooner: bool = True
+    keeps_cadence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RepeatedRun:
-    """A run that had been done already for the same slot: the first one's end, and the start of the second."""
+    """A run that had been done already for the same slot: the first one's end, and the start of the second.
+
+    `first_end` is None where nobody saw it: then `first_start` is known. The records are what names the two runs.
+    """
 
     slot: datetime
-    first_end: RunEnd
+    first_end: RunEnd | None
     second_start: datetime
+    first_start: datetime | None = None
+    first_record: str | None = None
+    second_record: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """A run that began and whose outcome was never recorded, though it is not in flight any more.
+
+    `restarted_at`: when its scheduler started again, where that is known. `record`: what names the run.
+    """
+
+    started_at: datetime
+    restarted_at: datetime | None = None
+    record: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job as its row, its session and its run ends say it. None means that it is not written or not readable."""
+    """One job as its row, its session and its run ends say it. None means that it is not written or not readable.
+
+    `run_limit`: how long a run of it may take, where the scheduler or the operator says so. `grace`: how much later
+    than planned its start may show, for example because the source is read only so often. `owed_at`: the fire that is
+    still to be done, where that is not `next_run_at`. `late_after`: how long after it the scheduler itself would have
+    started it, whatever the cadence. `failing_from`: so many errors in a row its scheduler itself calls failing.
+    """
 
     id: str
     name: str
@@ -173,11 +215,22 @@ class Job:
     zero_streak: ZeroStreak | None = None
     totals: Totals = Totals()
     problems: tuple[str, ...] = ()
+    run_limit: timedelta | None = None
+    grace: timedelta = timedelta()
+    owed_at: datetime | None = None
+    late_after: timedelta | None = None
+    failing_from: int | None = None
+    interrupted: Interruption | None = None
 
     @property
     def is_planned(self) -> bool:
         """The scheduler means to run it: enabled and active. Anything else is never late."""
         return self.enabled and self.status == "active"
+
+    @property
+    def due(self) -> datetime | None:
+        """The fire that it has to do next."""
+        return self.owed_at or self.next_run_at
 
     @property
     def state(self) -> str:
@@ -218,7 +271,10 @@ class Snapshot:
     """What one look at one scheduler found.
 
     `problem`: why it could not be read (then there are no jobs). `sees_slot`: whether the source can tell who holds
-    the run slot; without that neither a stall nor a leaked flag can be told from a long run.
+    the run slot; without that neither a stall nor a leaked flag can be told from a long run. `runs_exclude`: whether
+    there is one slot, so that a run keeps all others waiting; without one no run explains another job's lateness.
+    `marks_runs`: whether each start is written down at once, so that no job can be busy without it. `restarted_at`:
+    when the scheduler last started, where that is known; `catch_up`: how long after that missed runs may wait.
     """
 
     source: str
@@ -228,11 +284,17 @@ class Snapshot:
     problem_since: datetime | None = None
     departed: Departed = Departed()
     sees_slot: bool = True
+    runs_exclude: bool = True
+    marks_runs: bool = False
+    restarted_at: datetime | None = None
+    catch_up: timedelta = timedelta()
     notes: tuple[str, ...] = ()
 
     @cached_property
     def holder(self) -> Hold | None:
         """The run that holds the one slot: in flight, or ended and not yet written down (it may be delivering)."""
+        if not self.runs_exclude:
+            return None
         holds = [Hold(job.id, job.name, job.in_flight_since) for job in self.jobs if job.in_flight_since]
         if not holds and self.departed.in_flight:
             return self.departed.in_flight

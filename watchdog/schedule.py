@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Protocol
 
-from watchdog import cron
+from watchdog import cron, cron_seconds
 from watchdog.durations import say_duration
 from watchdog.instants import from_ms, say, to_ms
-from watchdog.model import At, CronSchedule, Every, Schedule, Unreadable
+from watchdog.model import At, CronSchedule, Every, NoCadence, Schedule, Unreadable
 
 LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -22,30 +23,52 @@ def next_fire(schedule: Schedule, after: datetime) -> datetime | None:
         case At(at):
             return at if at > after else None
         case Every(interval):
-            return _plus(after, interval)
-        case CronSchedule(expr, zone):
-            answer = cron.parse(expr, zone).next(to_ms(after))
+            return plus(after, interval)
+        case CronSchedule():
+            answer = _arithmetic(schedule).next(to_ms(after))
             return None if answer is None else from_ms(answer)
-        case Unreadable():
+        case NoCadence() | Unreadable():
             return None
 
 
+class _Arithmetic(Protocol):
+    """When a cron expression fires, in milliseconds since 1970."""
+
+    def next(self, after_ms: int) -> int | None:
+        """The first fire strictly after."""
+
+    def at_or_before(self, ms: int) -> int | None:
+        """The latest fire that is not after."""
+
+
+def _arithmetic(schedule: CronSchedule) -> _Arithmetic:
+    if schedule.rules == "croner":
+        if cron_seconds.has_seconds(schedule.expr):
+            return cron_seconds.parse(schedule.expr, schedule.zone)
+        return cron.parse(schedule.expr, schedule.zone)
+    from watchdog.classic_cron import parse  # with croniter, which few need
+
+    return parse(schedule.expr, schedule.zone)
+
+
 @lru_cache(maxsize=2048)
-def deadline(schedule: Schedule, due: datetime, cadences: int, at_grace: timedelta) -> datetime | None:
-    """When a job that was due at `due` and has not run becomes overdue: the `cadences`-th fire after it.
+def deadline(
+    schedule: Schedule, due: datetime, cadences: int, at_grace: timedelta, grace: timedelta = timedelta()
+) -> datetime | None:
+    """When a job that was due at `due` and has not run becomes overdue: the `cadences`-th fire after it, and `grace`.
 
     A one-shot, and a schedule with no further fires, has `at_grace` instead. None if the schedule cannot be read.
     """
     if isinstance(schedule, Unreadable):
         return None
-    if isinstance(schedule, At):
-        return _plus(due, at_grace)
+    if isinstance(schedule, At | NoCadence):
+        return plus(due, max(at_grace, grace))
     limit: datetime | None = due
     for _ in range(cadences):
         limit = next_fire(schedule, limit) if limit else None
     if limit is None:
-        return _plus(due, at_grace)
-    return _clear_of_clock_changes(schedule, limit)
+        return plus(due, max(at_grace, grace))
+    return plus(_clear_of_clock_changes(schedule, limit), grace)
 
 
 def _clear_of_clock_changes(schedule: Schedule, limit: datetime) -> datetime:
@@ -66,7 +89,7 @@ def near_clock_change(schedule: Schedule, at: datetime) -> bool:
 
 def fire_at_or_before(schedule: CronSchedule, at: datetime) -> datetime | None:
     """The slot that a run which started at `at` belongs to: the latest fire that is not after it."""
-    answer = cron.parse(schedule.expr, schedule.zone).at_or_before(to_ms(at))
+    answer = _arithmetic(schedule).at_or_before(to_ms(at))
     return None if answer is None else from_ms(answer)
 
 
@@ -77,13 +100,16 @@ def words(schedule: Schedule) -> str:
             return f"once at {say(at)}"
         case Every(interval):
             return f"every {say_duration(interval)}"
-        case CronSchedule(expr, zone):
+        case CronSchedule(expr, zone, _):
             return f"cron {expr} ({zone})"
+        case NoCadence(text):
+            return text or "no cadence is known"
         case Unreadable(_, text):
             return f"unreadable: {text}"
 
 
-def _plus(instant: datetime, length: timedelta) -> datetime:
+def plus(instant: datetime, length: timedelta) -> datetime:
+    """The sum, within the calendar."""
     try:
         return instant + length
     except OverflowError:

@@ -110,6 +110,7 @@ class Rules(Frozen):
     invalid: Annotated[Rule, _Switch] = Rule()
     undelivered: Annotated[Rule, _Switch] = Rule()
     unrecorded: Annotated[Unrecorded, _Switch] = Unrecorded()
+    interrupted: Annotated[Rule, _Switch] = Rule()
     duplicate: Annotated[Rule, _Switch] = Rule()
     unreachable: Annotated[Rule, _Switch] = Rule()
     swept: Annotated[Rule, _Switch] = Rule()

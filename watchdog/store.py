@@ -166,6 +166,13 @@ class Store:
         ).fetchall()
         return [_entry(row) for row in rows]
 
+    def untold(self) -> list[Entry]:
+        """The newest messages that have not arrived: those on their way, and those that were given up."""
+        rows = self._db.execute(
+            f"SELECT {_ENTRY} FROM outbox WHERE state <> 'sent' ORDER BY id DESC LIMIT 500"  # noqa: S608
+        ).fetchall()
+        return [_entry(row) for row in reversed(rows)]
+
     def entries(self, incident_id: int) -> list[Entry]:
         """All messages of an incident, oldest first."""
         rows = self._db.execute(

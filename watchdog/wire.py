@@ -7,6 +7,8 @@ from watchdog.engine import Published, SourceState
 from watchdog.incidents import Incident
 from watchdog.instants import iso
 from watchdog.model import Cause, Finding, Job
+from watchdog.notify.outbox import Entry
+from watchdog.notify.targets import parse_key
 from watchdog.schedule import words
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -110,8 +112,19 @@ def jobs_document(published: Published, now: datetime) -> dict[str, Json]:
     }
 
 
-def incident(of: Incident, acknowledged: str | None = None) -> dict[str, Json]:
-    """An incident with what belongs to it."""
+def message(entry: Entry) -> dict[str, Json]:
+    """A message that has not arrived. Its channel is named; its address stands nowhere."""
+    return {
+        "channel": parse_key(entry.target).name,
+        "event": entry.event,
+        "state": entry.state.value,
+        "attempts": entry.attempts,
+        "error": entry.error,
+    }
+
+
+def incident(of: Incident, acknowledged: str | None = None, untold: Sequence[Entry] = ()) -> dict[str, Json]:
+    """An incident with what belongs to it, and the messages about it that have not arrived."""
     head = of.headline
     return {
         "id": of.id,
@@ -127,6 +140,7 @@ def incident(of: Incident, acknowledged: str | None = None) -> dict[str, Json]:
         "resolved_at": value(of.resolved_at),
         "returns": of.returns,
         "acknowledged_by": acknowledged,
+        "untold": [message(entry) for entry in untold],
         "findings": [finding(member.finding) for member in of.own],
         "symptoms": [finding(member.finding) for member in of.symptoms],
     }

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from watchdog.detectors.about import about
 from watchdog.instants import say
-from watchdog.model import Finding, Kind, Severity, Snapshot
+from watchdog.model import Finding, Kind, RepeatedRun, RunEnd, Severity, Snapshot
 from watchdog.moment import Moment
 from watchdog.settings import Detect
 
@@ -20,11 +20,25 @@ def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Findin
                 Kind.DUPLICATE,
                 Severity.WARNING,
                 twice.second_start,
-                f"{job.name} ran twice for {say(twice.slot)}: the first run ended at {say(twice.first_end.at)}, "
+                f"{job.name} ran twice for {say(twice.slot)}: the first run {_first(twice)}, "
                 f"the second started at {say(twice.second_start)}",
                 slot=twice.slot,
-                first_run_ended_at=twice.first_end.at,
-                first_run_event_id=twice.first_end.id,
-                first_run_tokens=(twice.first_end.input_tokens or 0) + (twice.first_end.output_tokens or 0),
+                first_run_started_at=twice.first_start,
+                first_run_ended_at=twice.first_end.at if twice.first_end else None,
+                first_run_event_id=twice.first_end.id if twice.first_end else None,
+                first_run_tokens=_tokens(twice.first_end),
                 second_run_started_at=twice.second_start,
+                first_run_record=twice.first_record,
+                second_run_record=twice.second_record,
             )
+
+
+def _first(twice: RepeatedRun) -> str:
+    if twice.first_end:
+        return f"ended at {say(twice.first_end.at)}"
+    started = f"started at {say(twice.first_start)} and " if twice.first_start else ""
+    return f"{started}was never recorded"
+
+
+def _tokens(end: RunEnd | None) -> int | None:
+    return (end.input_tokens or 0) + (end.output_tokens or 0) if end else None

@@ -37,7 +37,10 @@ def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Findin
 
 
 def _threshold(job: Job, rule: Failing) -> int:
-    return rule.errors_at if isinstance(job.schedule, At) else rule.errors
+    """What the operator says; else from when on the job's own scheduler calls it failing; else the default."""
+    name = "errors_at" if isinstance(job.schedule, At) else "errors"
+    usual: int = getattr(rule, name)
+    return usual if job.failing_from is None or name in rule.model_fields_set else job.failing_from
 
 
 def _since(job: Job, back: int) -> datetime | None:
@@ -47,7 +50,7 @@ def _since(job: Job, back: int) -> datetime | None:
 
 def _trip(job: Job, now: Moment) -> datetime | None:
     """When the breaker trips. A job that has been waiting for the slot for a while can start now at the earliest."""
-    due = job.next_run_at
+    due = job.due
     is_waiting = due is not None and job.in_flight_since is None and now.reached(due + AFTER_A_RUN)
     trip = trips_at(job, now.at if is_waiting else due) if due else None
     if trip is not None and is_waiting:

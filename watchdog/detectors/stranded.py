@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from watchdog.detectors.about import about
-from watchdog.model import Finding, Kind, Severity, Snapshot
+from watchdog.model import Finding, Kind, NoCadence, Severity, Snapshot
 from watchdog.moment import Moment
 from watchdog.schedule import words
 from watchdog.settings import Detect
@@ -12,7 +12,9 @@ from watchdog.settings import Detect
 def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
     """One finding for each job that is active and enabled and has no next run."""
     for job in snapshot.jobs:
-        if job.is_planned and job.next_run_at is None and not job.problems:
+        if isinstance(job.schedule, NoCadence) or job.next_run_at is not None:
+            continue
+        if job.is_planned and not job.problems:
             yield about(
                 snapshot,
                 job,

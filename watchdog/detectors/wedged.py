@@ -24,7 +24,8 @@ def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Findin
 
 def _held_slot(snapshot: Snapshot, job: Job, now: Moment, rules: Rules) -> Iterator[Finding]:
     started = job.in_flight_since
-    limit = rules.wedged.run_limit
+    limit = job.run_limit or rules.wedged.run_limit
+    what = "holds the only slot" if snapshot.runs_exclude else "has been in flight"
     if started and now.reached(started + limit):
         yield about(
             snapshot,
@@ -32,9 +33,10 @@ def _held_slot(snapshot: Snapshot, job: Job, now: Moment, rules: Rules) -> Itera
             Kind.WEDGED,
             Severity.CRITICAL,
             started + limit,
-            f"{job.name} is stuck in the run that started at {say(started)}: it holds the only slot for longer than "
-            f"{say_duration(limit)}, so nothing else can run",
-            how="held_slot",
+            f"{job.name} is stuck in the run that started at {say(started)}: it {what} for longer than "
+            + say_duration(limit)
+            + (", so nothing else can run" if snapshot.runs_exclude else ""),
+            how="held_slot" if snapshot.runs_exclude else "long_in_flight",
             in_flight_since=started,
             run_limit=limit,
             last_duration=job.last_run.duration if job.last_run else None,

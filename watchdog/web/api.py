@@ -102,7 +102,7 @@ class Api:
             changes.acknowledge(asked.number, asked.who)
             notes = self.archive.notes()
             found = next(incident for incident in notes.incidents if incident.id == asked.number)
-            return wire.incident(found, str(asked.who))
+            return wire.incident(found, str(asked.who), notes.untold_of(found.id))
 
         def silence(asked: Asked) -> Mapping[str, Any]:
             try:
@@ -181,7 +181,10 @@ class Api:
         by = {number: who for number, (_, who) in notes.acknowledged.items()}
         return {
             "now": iso(posting.at),
-            "incidents": [wire.incident(shown[number], by.get(number)) for number in sorted(shown, reverse=True)],
+            "incidents": [
+                wire.incident(shown[number], by.get(number), notes.untold_of(number))
+                for number in sorted(shown, reverse=True)
+            ],
             "silences": [_silence(one) for one in notes.silences if one.ends_at > posting.at],
         }
 

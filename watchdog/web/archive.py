@@ -11,6 +11,7 @@ from pathlib import Path
 from watchdog.history import JobKey, Run, StateChange, create_tables, load_runs, load_states
 from watchdog.incidents import Incident
 from watchdog.instants import EPOCH
+from watchdog.notify.outbox import Entry
 from watchdog.recovery.action import Action
 from watchdog.recovery.records import Records
 from watchdog.silences import Silence
@@ -30,6 +31,11 @@ class Notes:
     silences: tuple[Silence, ...] = ()
     actions: tuple[Action, ...] = ()
     incidents: tuple[Incident, ...] = ()
+    untold: tuple[Entry, ...] = ()
+
+    def untold_of(self, number: int) -> list[Entry]:
+        """The messages about an incident that have not arrived."""
+        return [entry for entry in self.untold if entry.incident_id == number]
 
 
 class Archive:
@@ -142,4 +148,5 @@ def _notes(store: Store) -> Notes:
         tuple(store.silences(EPOCH)),
         tuple(reversed(Records(store).actions())),
         tuple(incidents),
+        tuple(store.untold()),
     )

@@ -110,6 +110,16 @@ class Findings(Shape):
     findings: list[Finding]
 
 
+class Untold(Shape):
+    """A message that has not arrived: on its way, or given up."""
+
+    channel: str
+    event: str
+    state: Literal["waiting", "sending", "given_up"]
+    attempts: int
+    error: str | None
+
+
 class Incident(Shape):
     """Something that is or was wrong."""
 
@@ -126,6 +136,7 @@ class Incident(Shape):
     resolved_at: Instant | None
     returns: int
     acknowledged_by: str | None
+    untold: list[Untold]
     findings: list[Finding]
     symptoms: list[Finding]
 
