@@ -12,6 +12,7 @@ from bench import query_exporter
 from bench.history import JOBS
 from bench.observe import Seen
 from bench.program import POLL_SECONDS
+from bench.sources import BUSY_SECONDS, JOBS_EACH, QUIET_SECONDS, SOURCES, Crowd
 from bench.ticks import QUIET_TICKS, RUNS, Figures
 
 Row = tuple[str, ...]
@@ -55,6 +56,21 @@ def budget_table(ticks: dict[int, Figures], live: Seen, minutes: float) -> Table
     if live.missed_deadlines:
         rows.append((f"deadlines not told: {live.missed_deadlines}", "", "0", MISSED))
     return Table("This program and its budgets", ("what", "measured", "aim: under", "kept"), rows, _BUDGET_METHOD)
+
+
+def crowd_table(crowd: Crowd) -> Table:
+    """One process with many sources."""
+    rows = [
+        _row("from start to all jobs exposed", crowd.first if crowd.first is not None else float("nan"), None, "s"),
+        _row("CPU of a poll, nothing changed", crowd.quiet_cpu, None, "ms"),
+        _row("CPU of a poll, a run a second", crowd.busy_cpu, None, "ms"),
+        _row("scrape, p50", percentile(crowd.scrapes, 0.5), None, "ms"),
+        _row("scrape, p99", percentile(crowd.scrapes, 0.99), None, "ms"),
+        _row("the text of a scrape", crowd.text_mb, None, "MB"),
+        _row("resident memory", crowd.at_end.resident, None, "MB"),
+        _row("resident memory, the most ever", crowd.at_end.peak, None, "MB"),
+    ]
+    return Table(CROWD_TITLE, ("what", "measured"), [row[:2] for row in rows], _CROWD_METHOD)
 
 
 def _tick_rows(events: int, figures: Figures) -> list[Row]:
@@ -114,10 +130,24 @@ def document(tables: list[Table], facts: list[str], accounts: list[str], cron: l
     """The whole document, in Markdown."""
     parts = ["# Benchmark", "", "Made by `make bench`; do not edit.", "", *(f"- {fact}" for fact in facts), ""]
     for table in tables:
-        parts += [f"## {table.title}", "", *_markdown(table), "", *([table.method, ""] if table.method else [])]
+        parts += _section(table)
     parts += ["## How the comparison was made", "", _COMPARISON_METHOD, "", *_list(accounts)]
     parts += ["## Cron arithmetic, beside croniter", "", "```", *cron, "```", ""]
     return "\n".join(parts)
+
+
+def with_section(text: str, table: Table) -> str:
+    """The document with this table's section made anew: in its place, or at the end."""
+    section = "\n".join(_section(table))
+    before, heading, rest = text.partition(f"## {table.title}\n")
+    if not heading:
+        return f"{text.rstrip()}\n\n{section}"
+    _, following, after = rest.partition("\n## ")
+    return f"{before}{section}{following}{after}"
+
+
+def _section(table: Table) -> list[str]:
+    return [f"## {table.title}", "", *_markdown(table), "", *([table.method, ""] if table.method else [])]
 
 
 def _list(lines: list[str]) -> list[str]:
@@ -133,6 +163,14 @@ def account(seen: Seen) -> str:
     """What a program counted about itself, in a line."""
     return f"{seen.name} ({seen.words}), by its own count: {'; '.join(seen.notes) or 'nothing'}"
 
+
+CROWD_TITLE = f"One process, {SOURCES:,} sources"
+
+_CROWD_METHOD = f"""How: {SOURCES:,} databases with {JOBS_EACH} jobs each, the same week of a simulated agent's life in
+each; the service started with `run`, looking every {POLL_SECONDS} s. *Nothing changed*: CPU of the process and its
+threads by the kernel's count over {QUIET_SECONDS} s. *A run a second*: each in another database, with bill, session and
+row in one commit, over {BUSY_SECONDS} s. *Scrapes*: from another process over one connection, request to last byte.
+`python -m bench sources` measures this part alone, perhaps on another day than the rest."""
 
 _BUDGET_METHOD = f"""How: {JOBS:,} jobs with prompts of 10 KiB, WAL mode, a year of history in which a third of the cost
 events are scheduled runs, written to by a process of its own, each step of a run a commit. *Ticks*: the loop's own

@@ -1,0 +1,1 @@
+"""Rules, runbooks and dashboards for those who run Prometheus, Alertmanager and Grafana."""
