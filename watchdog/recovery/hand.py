@@ -44,6 +44,12 @@ PROBE_DEADLINE = timedelta(seconds=10)
 API_DEADLINE = timedelta(seconds=20)
 """When a call of the agent's API is cut off."""
 
+LINGERS = API_DEADLINE + timedelta(seconds=5)
+"""So long after a watchdog has ended the API may still do what that asked: it is asked by a process of its own."""
+
+ASKING = ("api", "pause_resume")
+"""The ways through the API. If such an action were taken up at once, it might be refused as somebody else's doing."""
+
 LONGEST = timedelta(minutes=10)
 """No revival by hand takes longer; what was begun before that was left by a command that died."""
 
@@ -72,7 +78,8 @@ class Hand:
     def __init__(self, config: Config, records: Records, clock: Clock) -> None:
         self._records = records
         self._clock = clock
-        self._has_recovered = False
+        self._born: Stamp | None = None
+        self._left: frozenset[int] = frozenset()
         self._known: dict[int, State] = {}
         self.use(config)
 
@@ -86,18 +93,23 @@ class Hand:
 
     def turn(self) -> bool:
         """Do what is intended; whether anything was done. After a restart first make sure of what was begun."""
-        for action in self._records.under_way():
-            if action.state is State.BEGUN and self._is_left_over(action):
+        begun = [action for action in self._records.under_way() if action.state is State.BEGUN]
+        if self._born is None:
+            self._born, self._left = self._clock(), frozenset(action.id for action in begun)
+        for action in begun:
+            if self._is_left_over(action, self._born):
                 self._unless_taken(self._take_up, action)
-        self._has_recovered = True
         todo = [action for action in self._records.under_way() if action.state is State.INTENDED]
         for action in todo:
             self._unless_taken(self.carry_out, action)
         return bool(todo)
 
-    def _is_left_over(self, action: Action) -> bool:
+    def _is_left_over(self, action: Action, born: Stamp) -> bool:
         """Whether nobody is at it any more: not the hand before this one, nor this one, nor a person's command."""
-        return not self._has_recovered or action.id in self._known or action.spent.elapsed(self._clock()) > LONGEST
+        now = self._clock()
+        if action.id in self._known or action.spent.elapsed(now) > LONGEST:
+            return True
+        return action.id in self._left and (action.way not in ASKING or born.elapsed(now) > LINGERS)
 
     def _unless_taken(self, do: Callable[[Action], None], action: Action) -> None:
         try:

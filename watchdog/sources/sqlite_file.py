@@ -11,6 +11,7 @@ import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -121,11 +122,13 @@ def _queried(uri: str, query: Callable[[sqlite3.Connection], T], text_factory: C
 def _address(path: Path, seen: Signature) -> tuple[str, bool]:
     """How to open the file. Without a log `mode=ro` would create one, and leave it; with one, `immutable` would miss
     what stands in it; and a rollback journal needs the locks that `immutable` leaves out."""
-    is_immutable = not seen.has_log and not seen.has_journal and _is_wal_file(path)
+    is_immutable = not seen.has_log and not seen.has_journal and _is_wal_file(path, seen.main[0])
     return f"file:{quote(str(path.absolute()))}?{'immutable=1' if is_immutable else 'mode=ro'}", is_immutable
 
 
-def _is_wal_file(path: Path) -> bool:
+@lru_cache(maxsize=2048)
+def _is_wal_file(path: Path, inode: int) -> bool:
+    """Asked once for each file: closing it lets go of every lock that this process has on it, a write's too."""
     try:
         with path.open("rb") as file:
             header = file.read(_WAL_VERSION_BYTE + 1)
