@@ -43,7 +43,7 @@ def late_since(job: Job, now: Moment, rules: Rules) -> datetime | None:
 def due_at(job: Job) -> datetime:
     """When a late job should have started: its next run, or the later change of its row."""
     if job.late_after is not None and job.due is not None:
-        return job.due
+        return max(job.due, job.next_run_at or job.due)
     known = [instant for instant in (job.next_run_at, job.updated_at) if instant]
     return max(known)
 
@@ -76,8 +76,16 @@ def waits_for(job: Job, snapshot: Snapshot, now: Moment) -> Hold | None:
 
 
 def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) -> bool:
-    """Whether the scheduler has shown no sign of life since the late job was due, with the slot free."""
-    if not _is_idle(job, snapshot, now) or _is_put_off(job, now) or _catches_up(snapshot, now):
+    """Whether the scheduler has shown no sign of life since the late job was due, with the slot free.
+
+    An interrupted run is a sign of life: somebody has found that it is over.
+    """
+    if (
+        job.interrupted is not None
+        or not _is_idle(job, snapshot, now)
+        or _is_put_off(job, now)
+        or _is_caught_up(job, snapshot, now)
+    ):
         return False
     started = snapshot.last_other_start(job.id)
     if started is None or started <= due_at(job):
@@ -89,12 +97,13 @@ def _is_put_off(job: Job, now: Moment) -> bool:
     """Whether the scheduler has seen that the job is late, and has set it down for later."""
     if job.owed_at is None or job.next_run_at is None or job.next_run_at <= job.owed_at:
         return False
-    return not now.reached(plus(job.next_run_at, job.late_after or AFTER_A_RUN))
+    return not now.reached(plus(job.next_run_at, AFTER_A_RUN))
 
 
-def _catches_up(snapshot: Snapshot, now: Moment) -> bool:
-    """Whether the scheduler has started so recently that what it missed may still be waiting."""
-    return snapshot.restarted_at is not None and not now.reached(plus(snapshot.restarted_at, snapshot.catch_up))
+def _is_caught_up(job: Job, snapshot: Snapshot, now: Moment) -> bool:
+    """Whether the scheduler has started since the job was due, so recently that the job may still wait for its turn."""
+    start = snapshot.restarted_at
+    return start is not None and due_at(job) < start and not now.reached(plus(start, snapshot.catch_up))
 
 
 def _pause(snapshot: Snapshot) -> timedelta:
