@@ -379,6 +379,49 @@ def test_an_old_release_that_moves_on_makes_no_duplicate_of_the_next_slot(tmp_pa
     assert kinds(findings(watched, at(8, 2, day=6))) == []
 
 
+def test_without_the_task_ledger_one_who_saw_the_marker_still_tells(tmp_path: Path) -> None:
+    gateway = report(tmp_path, "inline")
+    watched = source(tmp_path)
+
+    def seen(now: datetime) -> Found:
+        gateway.ledger.unlink()
+        return kinds(findings(watched, now))
+
+    gateway.begin("daily", at(8))
+    assert seen(at(8, 1)) == []
+    gateway.start_over("daily", at(12, 4), at(8, day=6))
+    gateway.connect(gateway.ledger).close()
+    assert seen(at(12, 4, 1)) == [("interrupted", "daily")]
+    gateway.begin("daily", at(12, 6))
+    gateway.end("daily", at(12, 6, 45), at(8, day=6), is_log_late=True)
+    assert seen(at(12, 6, 46)) == [("duplicate", "daily")]
+
+
+def test_a_log_line_that_trails_the_store_delays_the_duplicate_and_loses_nothing(tmp_path: Path) -> None:
+    gateway = report(tmp_path, "inline")
+    watched = source(tmp_path)
+    gateway.begin("daily", at(8))
+    findings(watched, at(8, 1))
+    gateway.start_over("daily", at(12, 4), at(8, day=6))
+    findings(watched, at(12, 5))
+    gateway.begin("daily", at(12, 6))
+    told: list[Found] = []
+    gateway.between = lambda: told.append(kinds(findings(watched, at(12, 6, 46))))
+    gateway.end("daily", at(12, 6, 45), at(8, day=6), is_log_late=True)
+    assert told[-2:] == [[], [("duplicate", "daily")]]
+
+
+def test_a_marker_that_somebody_cleared_by_hand_is_no_interruption_where_the_lock_tells(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    gateway = report(folder, "inline")
+    watched = source(folder, lock=gateway.lock(at(1, day=3)))
+    gateway.begin("daily", at(8))
+    assert kinds(findings(watched, at(8, 1))) == []
+    gateway.states["daily"]["nextRunAtMs"] = to_ms(at(8, day=6))
+    gateway.start_over("daily", at(8, 2), at(8, day=6))
+    assert "interrupted" not in [kind for kind, _ in kinds(findings(watched, at(8, 3)))]
+
+
 # single conditions
 
 EVERY = {"kind": "every", "everyMs": 1_800_000}

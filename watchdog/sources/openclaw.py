@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from watchdog.config import OpenClaw
-from watchdog.model import At, CronSchedule, Every, Job, NoCadence, Schedule, Snapshot, Unreadable
+from watchdog.model import At, CronSchedule, Every, Job, NoCadence, RecordedRun, Schedule, Snapshot, Unreadable
 from watchdog.redaction import one_line
 from watchdog.schedule import next_fire, plus
 from watchdog.sources import Look
@@ -59,7 +59,9 @@ class _Seen:
 
     row: Row
     schedule: Schedule
+    next_run: datetime | None
     marker: datetime | None
+    run: RecordedRun | None
     is_orphan: bool
 
 
@@ -152,11 +154,14 @@ class OpenClawSource:
         )
 
     def _facts(self, row: Row, reading: Reading) -> _Seen:
-        marker = instant(row.state.get("runningAtMs"))
+        state = row.state
+        marker = instant(state.get("runningAtMs"))
         return _Seen(
             row,
             schedule_of(row, self._settings.timezone),
+            instant(state.get("nextRunAtMs")),
             marker,
+            last_run_of(row, lambda: self._store.book.last_error(row.id)),
             marker is not None and _is_orphan(row, marker, reading),
         )
 
@@ -167,9 +172,9 @@ class OpenClawSource:
             seen.schedule,
             identity_of(row),
             row.enabled,
-            instant(row.state.get("nextRunAtMs")),
+            seen.next_run,
             seen.marker,
-            last_run_of(row, None),
+            seen.run,
         )
         return self._memory.see(
             sight,
@@ -184,10 +189,9 @@ class OpenClawSource:
 
     def _job(self, seen: _Seen, meaning: Meaning, rows: Sequence[_Seen], reading: Reading, start: _Start) -> Job:
         row, schedule, book = seen.row, seen.schedule, self._store.book
-        next_run = instant(row.state.get("nextRunAtMs"))
+        next_run, run = seen.next_run, seen.run
         runs = book.runs(row.id)
-        run = last_run_of(row, next((each.error for each in reversed(runs) if each.error), None))
-        missed = meaning.missed or _put_off(row, schedule, next_run)
+        missed = meaning.missed or _put_off(seen)
         due = _newest((missed or next_run, backoff_end(row.state))) if next_run else None
         status = status_of(row, schedule)
         delivery, target = delivery_of(row)
@@ -264,16 +268,16 @@ def _start_of(rows: Sequence[_Seen], meanings: Iterable[Meaning], reading: Readi
     lost = [meaning.interrupted.started_at for meaning in meanings if meaning.interrupted]
     if not lost:
         return _Start()
-    starts = [instant(each.row.state.get("lastRunAtMs")) for each in rows]
+    starts: list[datetime | None] = [each.run.started_at for each in rows if each.run]
     starts += [each.marker for each in rows] + [task.started_at for task in reading.open_tasks]
     later = [at for at in starts if at and at > max(lost) + START_LAG]
     return _Start(min(later)) if later else _Start(None, is_recent=True)
 
 
-def _put_off(row: Row, schedule: Schedule, next_run: datetime | None) -> datetime | None:
+def _put_off(seen: _Seen) -> datetime | None:
     """The fire that was due after the last run, if the next run lies beyond it without a reason: a start of the gateway
     moves what was missed into the future, and a second start moves it again."""
-    run = last_run_of(row, None)
+    row, schedule, next_run, run = seen.row, seen.schedule, seen.next_run, seen.run
     if run is None or next_run is None or not isinstance(schedule, Every | CronSchedule):
         return None
     ended = run.ended_at or run.started_at

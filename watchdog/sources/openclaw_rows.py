@@ -1,6 +1,6 @@
 """One OpenClaw job's definition and state as typed values; what cannot be read is a problem, never an error."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -50,7 +50,6 @@ def schedule_of(row: Row, zone: str) -> Schedule:
     if not isinstance(parts, Mapping):
         return Unreadable("it has no schedule", text(parts) or "")
     kind = parts.get("kind") or _kind_by_keys(parts)
-    shown = fit_to_leave(str(dict(parts)), 200)
     try:
         match kind:
             case "at":
@@ -60,10 +59,14 @@ def schedule_of(row: Row, zone: str) -> Schedule:
             case "cron":
                 return _cron(parts, zone)
     except ValueError as error:
-        return Unreadable(fit_to_leave(str(error), 200), shown)
+        return Unreadable(fit_to_leave(str(error), 200), _shown(parts))
     if instant(row.state.get("nextRunAtMs")):
-        return NoCadence(shown)  # a kind of a later release: the gateway knows when it is due
-    return Unreadable(f"its kind is {fit_to_leave(repr(kind), 60)}; at, every and cron are known", shown)
+        return NoCadence(_shown(parts))  # a kind of a later release: the gateway knows when it is due
+    return Unreadable(f"its kind is {fit_to_leave(repr(kind), 60)}; at, every and cron are known", _shown(parts))
+
+
+def _shown(parts: Object) -> str:
+    return fit_to_leave(str(dict(parts)), 200)
 
 
 def _kind_by_keys(parts: Object) -> str | None:
@@ -137,14 +140,14 @@ def last_status(state: Object) -> str | None:
     return text(state.get("lastRunStatus") or state.get("lastStatus"), 40)
 
 
-def last_run_of(row: Row, error: str | None) -> RecordedRun | None:
-    """The last recorded run. `error` is what the log says of it: the state's own text is cleared by the next start."""
+def last_run_of(row: Row, logged: Callable[[], str | None]) -> RecordedRun | None:
+    """The last recorded run. `logged` is what the log says of its error: the next start clears the state's own text."""
     state = row.state
     started = instant(state.get("lastRunAtMs"))
     if started is None:
         return None
     status = last_status(state)
-    said = text(state.get("lastError"), 500) or error if status == "error" else None
+    said = text(state.get("lastError"), 500) or logged() if status == "error" else None
     why = _class(state.get("lastErrorReason"), said) if status == "error" else None
     return RecordedRun(started, status, length(state.get("lastDurationMs")), said, why)
 

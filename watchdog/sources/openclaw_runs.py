@@ -115,6 +115,11 @@ class RunBook:
         """Whether the run that began then is among the finished ones."""
         return any(abs(run.started_at - started_at) <= SAME_RUN for run in self.runs(job_id))
 
+    def last_error(self, job_id: str) -> str | None:
+        """What the newest run that failed said."""
+        account = self._accounts.get(job_id)
+        return next((run.error for run in reversed(account.runs) if run.error), None) if account else None
+
     def forget(self, there: set[str]) -> None:
         """Drop what belongs to jobs that are gone."""
         if len(self._accounts) > 2 * len(there) + 100:

@@ -1,6 +1,7 @@
 """Single values as OpenClaw writes them: milliseconds since 1970, sometimes as text; durations; free text."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from watchdog.instants import FIRST_YEAR, LAST_YEAR, from_ms
 from watchdog.redaction import fit_to_leave
@@ -10,6 +11,8 @@ _LONGEST_MS = 10**11
 
 def number(value: object) -> float | None:
     """A finite number, also where an old release wrote it as text."""
+    if type(value) is int and -(10**17) < value < 10**17:
+        return value
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
@@ -48,4 +51,10 @@ def count(value: object) -> int:
 
 def text(value: object, limit: int = 200) -> str | None:
     """Bounded text without control characters or credentials; None if there is none."""
-    return fit_to_leave(value, limit) if isinstance(value, str) and value.strip() else None
+    return _fit(value, limit) if isinstance(value, str) and value.strip() else None
+
+
+@lru_cache(maxsize=4096)
+def _fit(value: str, limit: int) -> str:
+    """Most texts are the same at every look."""
+    return fit_to_leave(value, limit)
