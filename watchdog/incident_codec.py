@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from watchdog.incidents import Incident, Member
-from watchdog.instants import iso, parse_instant
+from watchdog.instants import iso, iso_or_none, parse_instant, parse_or_none
 from watchdog.model import Cause, Finding, Kind, Severity
 from watchdog.notify.plan import Told
 
@@ -20,10 +20,10 @@ def encode_incident(incident: Incident) -> dict[str, Any]:
         "opened_at": iso(incident.opened_at),
         "changed_at": iso(incident.changed_at),
         "severity": incident.severity.value,
-        "clear_since": _text(incident.clear_since),
-        "resolved_at": _text(incident.resolved_at),
+        "clear_since": iso_or_none(incident.clear_since),
+        "resolved_at": iso_or_none(incident.resolved_at),
         "returns": incident.returns,
-        "joined_at": _text(incident.joined_at),
+        "joined_at": iso_or_none(incident.joined_at),
         "merged_into": incident.merged_into,
         "members": [_encode_member(member) for member in incident.members.values()],
     }
@@ -41,10 +41,10 @@ def decode_incident(document: Mapping[str, Any]) -> Incident:
         changed_at=parse_instant(document["changed_at"]),
         members={member.finding.key: member for member in members},
         severity=Severity(document["severity"]),
-        clear_since=_instant(document["clear_since"]),
-        resolved_at=_instant(document["resolved_at"]),
+        clear_since=parse_or_none(document["clear_since"]),
+        resolved_at=parse_or_none(document["resolved_at"]),
         returns=document["returns"],
-        joined_at=_instant(document["joined_at"]),
+        joined_at=parse_or_none(document["joined_at"]),
         merged_into=document["merged_into"],
     )
 
@@ -54,14 +54,14 @@ def _encode_member(member: Member) -> dict[str, Any]:
     cause = finding.caused_by
     return {
         "first_seen": iso(member.first_seen),
-        "ended_at": _text(member.ended_at),
+        "ended_at": iso_or_none(member.ended_at),
         "under": member.under,
         "source": finding.source,
         "kind": finding.kind.value,
         "severity": finding.severity.value,
         "job_id": finding.job_id,
         "job": finding.job,
-        "since": _text(finding.since),
+        "since": iso_or_none(finding.since),
         "summary": finding.summary,
         "evidence": {name: _plain(value) for name, value in finding.evidence.items()},
         "caused_by": [cause.kind, cause.job_id, cause.job] if cause else None,
@@ -75,12 +75,12 @@ def _decode_member(part: Mapping[str, Any]) -> Member:
         Severity(part["severity"]),
         part["job_id"],
         part["job"],
-        _instant(part["since"]),
+        parse_or_none(part["since"]),
         part["summary"],
         part["evidence"],
         Cause(*part["caused_by"]) if part["caused_by"] else None,
     )
-    return Member(finding, parse_instant(part["first_seen"]), part["under"], _instant(part["ended_at"]))
+    return Member(finding, parse_instant(part["first_seen"]), part["under"], parse_or_none(part["ended_at"]))
 
 
 def encode_told(told: Told) -> dict[str, Any]:
@@ -115,11 +115,3 @@ def _plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     return value if value is None or isinstance(value, bool | int | float) else str(value)
-
-
-def _text(instant: datetime | None) -> str | None:
-    return iso(instant) if instant else None
-
-
-def _instant(text: str | None) -> datetime | None:
-    return parse_instant(text) if text else None

@@ -43,6 +43,24 @@ def iso(instant: datetime) -> str:
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
 
+def iso_or_none(instant: datetime | None) -> str | None:
+    """`iso`, where there is an instant."""
+    return iso(instant) if instant else None
+
+
+def parse_or_none(text: str | None) -> datetime | None:
+    """`parse_instant`, where there is text."""
+    return parse_instant(text) if text else None
+
+
+def readable_instant(value: object) -> datetime | None:
+    """The instant that a value from somebody else's file says; None if it says none."""
+    try:
+        return parse_instant(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
 def say(instant: datetime) -> str:
     """The instant for people: `2026-04-29 10:00 UTC`, with seconds where they are not zero."""
     return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC" if instant.second == 0 else "%Y-%m-%d %H:%M:%S UTC")

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from watchdog.incident_codec import decode_incident, decode_told, encode_incident, encode_told
 from watchdog.incidents import Incident, Ledger
-from watchdog.instants import iso, parse_instant
+from watchdog.instants import iso, iso_or_none, parse_instant
 from watchdog.notify.outbox import Entry, State
 from watchdog.notify.plan import Told, ToldKey
 from watchdog.silences import Silence
@@ -190,8 +190,8 @@ class Store:
                 entry.state.value,
                 entry.attempts,
                 iso(entry.not_before),
-                _text(entry.started_at),
-                _text(entry.settled_at),
+                iso_or_none(entry.started_at),
+                iso_or_none(entry.settled_at),
                 entry.error,
                 entry.crashes,
                 entry.id,
@@ -273,10 +273,6 @@ def _entry(row: tuple[Any, ...]) -> Entry:
         error=error,
         crashes=crashes,
     )
-
-
-def _text(instant: datetime | None) -> str | None:
-    return iso(instant) if instant else None
 
 
 def _locked(path: Path) -> IO[bytes]:

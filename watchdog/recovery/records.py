@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from watchdog import faults
-from watchdog.instants import iso, parse_instant
+from watchdog.instants import iso, iso_or_none, parse_instant, parse_or_none
 from watchdog.recovery.action import UNDER_WAY, Action, Stamp, State, Step
 from watchdog.store import Store
 
@@ -122,9 +122,9 @@ class Records:
                 kept.name,
                 json.dumps(_pack(kept.row)),
                 iso(kept.preserved_at),
-                _text(kept.sweep_at),
-                _text(kept.gone_at),
-                _text(kept.restored_at),
+                iso_or_none(kept.sweep_at),
+                iso_or_none(kept.gone_at),
+                iso_or_none(kept.restored_at),
             ),
         )
 
@@ -177,9 +177,9 @@ def _preserved(row: tuple[Any, ...]) -> Preserved:
         name,
         _unpack(json.loads(document)),
         parse_instant(preserved_at),
-        _instant(sweep_at),
-        _instant(gone_at),
-        _instant(restored_at),
+        parse_or_none(sweep_at),
+        parse_or_none(gone_at),
+        parse_or_none(restored_at),
     )
 
 
@@ -199,8 +199,8 @@ def _encode(action: Action) -> dict[str, Any]:
         "ways": list(action.ways),
         "way": action.way,
         "is_canary": action.is_canary,
-        "acted_at": _text(action.acted_at),
-        "heard_by": _text(action.heard_by),
+        "acted_at": iso_or_none(action.acted_at),
+        "heard_by": iso_or_none(action.heard_by),
         "begun": _encode_stamp(action.begun) if action.begun else None,
         "settled": _encode_stamp(action.settled) if action.settled else None,
         "steps": [[iso(step.at), step.what] for step in action.steps],
@@ -224,8 +224,8 @@ def _decode(number: int, part: Mapping[str, Any]) -> Action:
         ways=tuple(part["ways"]),
         way=part["way"],
         is_canary=part["is_canary"],
-        acted_at=_instant(part["acted_at"]),
-        heard_by=_instant(part["heard_by"]),
+        acted_at=parse_or_none(part["acted_at"]),
+        heard_by=parse_or_none(part["heard_by"]),
         begun=_decode_stamp(part["begun"]) if part.get("begun") else None,
         settled=_decode_stamp(part["settled"]) if part["settled"] else None,
         steps=tuple(Step(parse_instant(at), what) for at, what in part["steps"]),
@@ -238,11 +238,3 @@ def _encode_stamp(stamp: Stamp) -> list[object]:
 
 def _decode_stamp(part: list[Any]) -> Stamp:
     return Stamp(parse_instant(part[0]), float(part[1]), str(part[2]))
-
-
-def _text(instant: datetime | None) -> str | None:
-    return iso(instant) if instant else None
-
-
-def _instant(text: str | None) -> datetime | None:
-    return parse_instant(text) if text else None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from watchdog.instants import parse_instant
+from watchdog.instants import readable_instant
 from watchdog.model import RunEnd, ZeroStreak
 
 KEY_PREFIX = "scheduler:sched:"
@@ -86,7 +86,7 @@ class CostLedger:
 
     def _add(self, row: Row) -> None:
         id_, key, input_tokens, output_tokens, created_at = row
-        at = _instant(created_at)
+        at = readable_instant(created_at)
         if at is not None:
             account = self._accounts.setdefault(key[len(KEY_PREFIX) :], _Account())
             account.add(RunEnd(id_, at, _count(input_tokens), _count(output_tokens)))
@@ -184,17 +184,8 @@ def _created_from(connection: sqlite3.Connection, id_: int, since: datetime) -> 
     rows = connection.execute(
         "SELECT created_at FROM cost_events WHERE id >= ? ORDER BY id LIMIT 16", (id_,)
     ).fetchall()
-    at = next((at for row in rows if (at := _instant(row[0]))), None)
+    at = next((at for row in rows if (at := readable_instant(row[0]))), None)
     return at is None or at >= since
-
-
-def _instant(value: object) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        return parse_instant(value)
-    except ValueError:
-        return None
 
 
 def _count(value: object) -> int | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from watchdog.instants import parse_instant
+from watchdog.instants import readable_instant
 from watchdog.model import At, CronSchedule, Departed, Hold, Job, RecordedRun, RepeatedRun, RunEnd, Snapshot, Totals
 from watchdog.redaction import one_line
 from watchdog.schedule import fire_at_or_before, near_clock_change
@@ -340,7 +340,7 @@ def _sessions(connection: sqlite3.Connection) -> list[tuple[str, object, object,
 
 def _session(touched: object, turns: object, input_tokens: object, output_tokens: object, cost: object) -> Session:
     return Session(
-        _instant(touched),
+        readable_instant(touched),
         _whole(turns),
         _whole(input_tokens),
         _whole(output_tokens),
@@ -352,13 +352,6 @@ def _whole(value: object) -> int | None:
     return value if isinstance(value, int) and value >= 0 else None
 
 
-def _instant(value: object) -> datetime | None:
-    try:
-        return parse_instant(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
 def _manual_runs(connection: sqlite3.Connection) -> dict[str, datetime] | None:
     """When each job was last run by hand; None if there is no audit log to tell."""
     if not {"job_id", "action", "created_at"} <= set(_columns(connection, "scheduler_audit_log")):
@@ -366,7 +359,7 @@ def _manual_runs(connection: sqlite3.Connection) -> dict[str, datetime] | None:
     rows = connection.execute(
         "SELECT job_id, max(created_at) FROM scheduler_audit_log WHERE action = 'run' GROUP BY job_id"
     ).fetchall()
-    return {str(job_id): at for job_id, text in rows if (at := _instant(text))}
+    return {str(job_id): at for job_id, text in rows if (at := readable_instant(text))}
 
 
 def _with_unique_ids(rows: Iterable[dict[str, object]]) -> list[dict[str, object]]:
