@@ -22,7 +22,7 @@ from watchdog.engine import Engine, Published
 from watchdog.model import Finding
 from watchdog.notify import child
 from watchdog.notify.notifier import Notifier
-from watchdog.recovery import hand as hand_module
+from watchdog.recovery import command as command_module
 from watchdog.recovery import phantom_api
 from watchdog.recovery.action import Action, Stamp, State
 from watchdog.recovery.hand import Hand
@@ -50,7 +50,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
             return {"ok": False, "error": f"{type(error).__name__}: {error}"}
 
     monkeypatch.setattr(phantom_api, "run_child", call)
-    monkeypatch.setattr(hand_module, "run_child", call)
+    monkeypatch.setattr(command_module, "run_child", call)
 
 
 class Rig:

@@ -27,8 +27,7 @@ from watchdog.engine import Engine
 from watchdog.instants import parse_instant
 from watchdog.model import Every, Job, RecordedRun, Snapshot
 from watchdog.moment import Moment
-from watchdog.recovery import hand as hand_module
-from watchdog.recovery import phantom_api
+from watchdog.recovery import phantom_api, phantom_ways
 from watchdog.recovery import records as records_module
 from watchdog.recovery.action import Action, Stamp, State
 from watchdog.recovery.by_hand import RefusedError, restore, revive
@@ -271,7 +270,7 @@ def test_a_misbehaving_api_is_cut_off_and_told(
     behaviour: Any, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()  # the real short-lived process
-    monkeypatch.setattr(hand_module, "API_DEADLINE", 1.5 * SECOND)
+    monkeypatch.setattr(phantom_ways, "API_DEADLINE", 1.5 * SECOND)
     with rig(tmp_path, {**REVIVE, "via": ["api"]}, stock=False) as it:
         (job_id,) = it.fail("one")
         it.api.misbehave = behaviour
@@ -287,7 +286,7 @@ def test_an_api_that_drips_is_cut_off_and_the_next_way_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
-    monkeypatch.setattr(hand_module, "API_DEADLINE", 1.5 * SECOND)
+    monkeypatch.setattr(phantom_ways, "API_DEADLINE", 1.5 * SECOND)
     with rig(tmp_path, {**REVIVE, "via": ["api", "sql"]}, stock=False) as it:
         (job_id,) = it.fail("one")
         it.api.misbehave = "drip"

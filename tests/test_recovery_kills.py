@@ -34,7 +34,8 @@ from watchdog.model import Finding
 from watchdog.notify import child
 from watchdog.recovery import phantom_api
 from watchdog.recovery.action import Action, Stamp, State
-from watchdog.recovery.hand import LINGERS, Hand
+from watchdog.recovery.hand import Hand
+from watchdog.recovery.phantom_ways import LINGERS
 from watchdog.recovery.records import Records
 from watchdog.recovery.recoverer import Recoverer
 from watchdog.store import Store

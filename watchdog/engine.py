@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from watchdog.config import AnySource, Config, OpenClaw, Sql
+from watchdog.config import Config
 from watchdog.diagnosis import Diagnosis, diagnose
 from watchdog.lateness import deadline_of
 from watchdog.model import Finding, Snapshot
 from watchdog.owners import owner_name, owners_of, whose
 from watchdog.sources import Source
-from watchdog.sources.phantom import PhantomSource
+from watchdog.sources.opening import open_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +63,7 @@ class Tick:
 
 def open_sources(config: Config) -> tuple[Source, ...]:
     """The sources that the configuration names."""
-    return tuple(_open(source) for source in config.sources)
-
-
-def _open(source: AnySource) -> Source:
-    if isinstance(source, Sql):
-        from watchdog.sources.sql import open_sql
-
-        return open_sql(source)
-    if isinstance(source, OpenClaw):
-        from watchdog.sources.openclaw import OpenClawSource
-
-        return OpenClawSource(source)
-    return PhantomSource(source.name, source.database, source.timezone, source.look_back)
+    return tuple(open_source(source) for source in config.sources)
 
 
 class Engine:

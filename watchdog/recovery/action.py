@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+BY_HAND = "by hand"
+"""The policy of what a person asked for."""
+
 
 class State(StrEnum):
     """Where a recovery is on its way."""

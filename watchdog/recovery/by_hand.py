@@ -12,8 +12,8 @@ from watchdog.instants import iso, say
 from watchdog.logs import log
 from watchdog.model import At, Unreadable
 from watchdog.recovery import rows
-from watchdog.recovery.action import Action, State, Step
-from watchdog.recovery.hand import BY_HAND, Hand
+from watchdog.recovery.action import BY_HAND, Action, State, Step
+from watchdog.recovery.hand import Hand
 from watchdog.recovery.records import Preserved, Records
 from watchdog.schedule import next_fire
 from watchdog.sources.phantom_rows import read_schedule

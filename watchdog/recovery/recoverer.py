@@ -15,10 +15,10 @@ from watchdog.logs import log
 from watchdog.model import Finding, Job, Kind, Severity, Snapshot
 from watchdog.moment import Moment
 from watchdog.recovery import rows
-from watchdog.recovery.action import Action, Stamp, State, Step
+from watchdog.recovery.action import BY_HAND, Action, Stamp, State, Step
 from watchdog.recovery.before_restart import consequences
 from watchdog.recovery.decide import Case, Decision, cases, decide
-from watchdog.recovery.hand import BY_HAND, preserve_failed
+from watchdog.recovery.preserving import preserve_failed
 from watchdog.recovery.records import Preserved, Records, Version
 from watchdog.recovery.verify import Verdict, verdict
 from watchdog.sources.sqlite_file import UnreadableError

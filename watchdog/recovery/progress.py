@@ -1,0 +1,79 @@
+"""An action's way on record: begun before anything is done, acted after it, settled when its end is known."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from watchdog import faults
+from watchdog.logs import log
+from watchdog.recovery.action import Action, Stamp, State
+from watchdog.recovery.records import Records
+
+LATEST_TIMER = timedelta(hours=1)
+"""An armed timer looks again after an hour at most; with none armed it never does (docs/phantom.md, the timer)."""
+
+GRACE = timedelta(minutes=5)
+"""How much later than it should a run may begin."""
+
+REASON = 300
+"""So much of what another program said is kept."""
+
+
+class TakenError(Exception):
+    """Another hand has gone on with the action since this one looked: it is left to that one."""
+
+
+Clock = Callable[[], Stamp]
+
+
+class Progress:
+    """Writes down each step. An action is taken in the state in which it was found: who is second gets TakenError."""
+
+    def __init__(self, records: Records, clock: Clock) -> None:
+        self.records = records
+        self.now = clock
+        self._known: dict[int, State] = {}
+
+    def take(self, action: Action) -> None:
+        """From now on this hand is at it."""
+        self._known[action.id] = action.state
+
+    def is_at(self, action: Action) -> bool:
+        """Whether this hand has taken the action and not settled it."""
+        return action.id in self._known
+
+    def begin(self, action: Action) -> Action:
+        """Something is done next."""
+        faults.point("before-begun")
+        now = self.now()
+        begun = self.save(action.stepped(now.at, "begun", state=State.BEGUN, begun=now))
+        faults.point("begun")
+        return begun
+
+    def acted(self, action: Action, what: str, wait: timedelta | None) -> None:
+        """It was done; only the proof is missing. `wait`: until when a run should begin, None where nobody can say."""
+        now = self.now().at
+        heard_by = now + (wait or timedelta()) + GRACE if wait is not None else now + LATEST_TIMER + GRACE
+        self.save(action.stepped(now, what, state=State.ACTED, acted_at=now, heard_by=heard_by))
+        _tell(action, "acted", what)
+        faults.point("acted")
+
+    def settle(self, action: Action, state: State, what: str) -> None:
+        """It is over."""
+        now = self.now()
+        self.save(action.stepped(now.at, what, state=state, settled=now))
+        _tell(action, state.value, what)
+
+    def save(self, action: Action) -> Action:
+        """Write down what stands there now. Raises TakenError."""
+        if not self.records.save(action, self._known.get(action.id)):
+            raise TakenError(action.id)
+        self._known[action.id] = action.state
+        if action.state not in (State.INTENDED, State.BEGUN):
+            del self._known[action.id]
+        return action
+
+
+def _tell(action: Action, outcome: str, what: str) -> None:
+    level = log.warning if outcome in ("failed", "unknown", "refused") else log.info
+    facts = {"source": action.source, "job_id": action.job_id, "policy": action.policy, "outcome": outcome}
+    level(f"{action.kind} of {action.job or action.source}: {what}", extra={"action": "recovery", **facts})

@@ -1,0 +1,76 @@
+"""Restarting a scheduler by the command or the call that the operator configured, after what that destroys is kept."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from watchdog import faults
+from watchdog.config import AnySource, Phantom
+from watchdog.logs import log
+from watchdog.policies import Policy
+from watchdog.recovery.action import Action, State
+from watchdog.recovery.before_restart import consequences
+from watchdog.recovery.command import ask, facts_of, run
+from watchdog.recovery.decide import DAY, spent_within, used_up
+from watchdog.recovery.preserving import preserve_failed
+from watchdog.recovery.progress import REASON, Progress
+from watchdog.redaction import fit_to_leave
+from watchdog.sources.opening import open_source
+from watchdog.sources.sqlite_file import UnreadableError
+
+
+class NoRestartLeftError(Exception):
+    """As many restarts as are allowed have been tried."""
+
+
+class Restarter:
+    """Restarts one source's scheduler."""
+
+    def __init__(self, progress: Progress, source: AnySource) -> None:
+        self._on = progress
+        self._source = source
+
+    def must_have_left(self, action: Action, policy: Policy) -> None:
+        """A restart to have one job heard counts as much as any other of this scheduler: see `Attempts.per_day`."""
+        now, attempts = self._on.now(), policy.attempts
+        others = [other for other in self._on.records.actions() if other.is_restart]
+        others = [other for other in others if other.source == action.source]
+        done = [other for other in others if other.begun and other.id != action.id]
+        for most, window in ((attempts.max, attempts.per), (attempts.per_day, DAY)):
+            if len(spent_within(done, window, now)) >= most:
+                raise NoRestartLeftError(used_up(most, "restart", window))
+
+    def restart(self, action: Action, policy: Policy) -> None:
+        """By a command without a shell, or by a call. The job's facts are in environment variables, as data."""
+        try:
+            action = self._warned(action)
+        except UnreadableError as error:
+            self._on.settle(
+                action, State.FAILED, f"not restarted, for nobody can tell what that would destroy: {error}"
+            )
+            return
+        action = self._on.begin(replace(action, way="restart"))
+        if policy.run:
+            problem = run(policy.run, facts_of(action), policy.deadline)
+        elif policy.call:
+            order = {"do": "get", "url": policy.call.url, "method": policy.call.method}
+            problem = ask(order, policy.deadline)
+        else:
+            problem = "no `run` and no `call` is configured"
+        faults.point("restarted")
+        if problem:
+            self._on.settle(action, State.FAILED, f"the restart did not work: {fit_to_leave(problem, REASON)}")
+        else:
+            self._on.acted(action, "the agent was restarted", timedelta(minutes=15))
+
+    def _warned(self, action: Action) -> Action:
+        """What a restart destroys is kept before, and told."""
+        now = self._on.now().at
+        if isinstance(self._source, Phantom):
+            preserve_failed(self._on.records, self._source, now)
+        snapshot = open_source(self._source).look(now).snapshot
+        if snapshot.problem is not None:
+            raise UnreadableError(snapshot.problem)
+        for sentence in consequences(snapshot, now):
+            log.warning(sentence, extra={"action": "restart_ahead", "source": self._source.name})
+            action = action.stepped(now, sentence)
+        return action
