@@ -94,7 +94,7 @@ def test_it_says_what_since_when_why_what_comes_next_and_what_to_do() -> None:
         "Since: 2026-06-10 10:00 UTC",
         "Error: 529 overloaded (transient)",
         "If nobody acts: it never runs again, and its row is deleted at the first restart after 2026-06-17 12:00 UTC",
-        "To do: scheduler-watchdog jobs",
+        "To do: scheduler-watchdog revive id-heartbeat",
         "",
         "Acknowledge: scheduler-watchdog ack 1",
         "",

@@ -5,7 +5,7 @@ import hashlib
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -29,7 +29,7 @@ from pydantic_core import ErrorDetails
 from watchdog import yaml_file
 from watchdog.durations import say_duration
 from watchdog.model import CronRules
-from watchdog.policies import Recovery
+from watchdog.policies import MEANT_FOR, Recovery, is_like
 from watchdog.settings import Detect, Duration, Frozen
 
 DEFAULT_LISTEN = "127.0.0.1:9846"
@@ -176,7 +176,8 @@ class OpenClaw(Frozen):
     """An OpenClaw gateway's state folder, or the one file in it that holds the jobs (docs/openclaw.md).
 
     `lock`: the gateway's lock file, or the folder that it lies in: it tells restarts. `grace`: how long after its due
-    time a job may start; the gateway never sleeps longer than a minute.
+    time a job may start; the gateway never sleeps longer than a minute. `cli`: how its own command is called where
+    recovery may use it, for example `[docker, exec, gateway, openclaw]`.
     """
 
     kind: Literal["openclaw"]
@@ -186,6 +187,7 @@ class OpenClaw(Frozen):
     lock: FilePath | None = None
     timezone: Zone = "UTC"
     grace: Annotated[Duration, _between(timedelta(), _DAY)] = timedelta(minutes=1)
+    cli: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] = ("openclaw",)
     labels: Mapping[str, str] = {}
 
     @model_validator(mode="after")
@@ -405,6 +407,18 @@ class Config(Frozen):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _doable(self) -> Self:
+        for index, policy in enumerate(self.recovery.policies):
+            wanted, pattern = MEANT_FOR.get(policy.action), policy.match.source
+            meant = [source for source in self.sources if pattern is None or is_like(source.name, pattern)]
+            if wanted and meant and all(source.kind != wanted for source in meant):
+                raise ValueError(
+                    f"recovery.policies[{index}] is {policy.action}, an action for a source of kind {wanted}; "
+                    f"{meant[0].name} is of kind {meant[0].kind}, {_instead(meant[0].kind)}"
+                )
+        return self
+
     @property
     def phantoms(self) -> tuple[Phantom, ...]:
         """The sources whose jobs recovery knows how to bring back."""
@@ -416,6 +430,11 @@ class Config(Frozen):
         if self.owners or not self.channels:
             return self.owners
         return (Owner(notify=tuple(self.channels)),)
+
+
+def _instead(kind: str) -> str:
+    known = [action for action, meant in MEANT_FOR.items() if meant == kind]
+    return f"where it can be {', '.join([*known, 'command'])} or restart"
 
 
 def for_database(path: Path) -> Config:
@@ -435,18 +454,29 @@ def state_folder() -> Path:
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """The configuration in a file. Raises ConfigError with every problem in it."""
+    data, unset = read(path, environment)
+    return checked(data, str(path), unset)
+
+
+def read(path: Path, environment: Mapping[str, str] = os.environ) -> tuple[dict[str, object], list[yaml_file.Problem]]:
+    """What stands in a file, and the variables in it that are not set. Raises ConfigError."""
     try:
         data, unset = yaml_file.load(path, environment)
     except yaml_file.YamlError as error:
         raise ConfigError([f"{path}: {problem}" for problem in error.problems]) from None
     if not isinstance(data, dict):
         raise ConfigError([f"{path}: it must be a mapping that begins with `sources:`"])
-    problems = {place: f"{path}: {place}: {what}" for place, what in unset}
+    return data, unset
+
+
+def checked(data: Mapping[str, object], where: str, unset: Iterable[yaml_file.Problem] = ()) -> Config:
+    """What was read as typed values. Raises ConfigError with every problem, each of which begins with `where`."""
+    problems = {place: f"{where}: {place}: {what}" for place, what in unset}
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
         for place, what in map(_problem, error.errors(include_input=False, include_url=False)):
-            problems.setdefault(place, f"{path}: {place}: {what}")
+            problems.setdefault(place, f"{where}: {place}: {what}")
     if problems:
         raise ConfigError(list(problems.values()))
     return config

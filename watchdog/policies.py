@@ -1,6 +1,8 @@
 """The recovery section of the configuration: what may be done about which findings, and how often."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -11,6 +13,28 @@ from watchdog.settings import Count, Duration, Frozen
 Way = Literal["api", "pause_resume", "sql", "restart"]
 """How a failed job is brought back: the API's forced resume; SQL to `paused` and the API's resume; SQL alone, which
 must then be heard; or, where none of them was, a restart."""
+
+
+Deed = Literal["revive", "restart", "preserve", "run_due", "enable", "unstick", "command", "none"]
+"""What a policy does. `run_due`, `enable` and `unstick` (off and on again, which frees a stuck marker) ask an OpenClaw
+gateway through its own command; `command` runs one of the operator's."""
+
+MEANT_FOR: Mapping[str, str] = {
+    "revive": "phantom",
+    "preserve": "phantom",
+    "run_due": "openclaw",
+    "enable": "openclaw",
+    "unstick": "openclaw",
+}
+"""The kind of source that an action is for; the others are for any."""
+
+FOR_JOBS = ("revive", "run_due", "enable", "unstick", "command")
+"""The actions of which one job can go first, as the canary."""
+
+
+def is_like(value: str | None, pattern: str) -> bool:
+    """Whether a name fits a pattern like `heartbeat*`, whatever its case."""
+    return value is not None and fnmatchcase(value.casefold(), pattern.casefold())
 
 
 class PolicyMatch(Frozen):
@@ -63,12 +87,13 @@ class Policy(Frozen):
 
     `after`: how long the cause must have rested. `canary`: of several jobs that failed alike only one is revived
     first, and the others follow, `spacing` apart, when its run has used real tokens. `run` and `call` restart the
-    agent: an argument list without a shell, or an HTTP call. `postpone` moves the sweep off.
+    agent: an argument list without a shell, or an HTTP call; the action `command` runs `run` with the job's id in place
+    of `{job_id}`. `postpone` moves the sweep off.
     """
 
     name: str | None = None
     match: PolicyMatch = PolicyMatch()
-    action: Literal["revive", "restart", "preserve", "none"]
+    action: Deed
     via: Annotated[tuple[Way, ...], Field(min_length=1)] = ("api", "pause_resume", "sql")
     after: Duration = timedelta(minutes=15)
     canary: bool = True
@@ -85,6 +110,8 @@ class Policy(Frozen):
         wants = self.action == "restart" or (self.action == "revive" and "restart" in self.via)
         if wants and not self.run and self.call is None:
             raise ValueError('a restart needs `run: ["docker", "restart", "phantom"]` or `call: {url: ...}`')
+        if self.action == "command" and not self.run:
+            raise ValueError('a command needs `run: ["program", "an argument", "{job_id}"]`')
         return self
 
 

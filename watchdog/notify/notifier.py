@@ -28,6 +28,7 @@ class Notifier:
         self._again_at: datetime | None = None
         self._judged_at: datetime | None = None
         self._published: Published | None = None
+        self._dispatched: tuple[Dispatch, ...] = ()
         self.use(config)
 
     def use(self, config: Config) -> None:
@@ -47,9 +48,15 @@ class Notifier:
         """When somebody is to be told something, or an incident is over, without anything new being found."""
         return self._again_at
 
+    @property
+    def dispatched(self) -> tuple[Dispatch, ...]:
+        """What the last turn wrote down: who is told what."""
+        return self._dispatched
+
     def turn(self, published: Published, now: datetime) -> bool:
         """Take over what was published; whether anything was written down."""
         self._published = published
+        self._dispatched = ()
         if not self._is_needed(published, now):
             return False
         moment = Moment(now)
@@ -61,6 +68,7 @@ class Notifier:
         # only now: what could not be written is tried again at the next look. What was just told has deadlines of its
         # own, such as its first reminder, which are found by looking once more
         self._version, self._judged_at, self._again_at = published.version, now, now if due else moment.next_change
+        self._dispatched = tuple(due)
         return has_written
 
     def _is_needed(self, published: Published, now: datetime) -> bool:
@@ -85,6 +93,7 @@ class Notifier:
             labels={source.name: source.labels for source in self._config.sources},
             silences=self._store.silences(now),
             acknowledged={number: at for number, (at, _) in self._store.acknowledgements().items()},
+            systems={source.name: source.kind for source in self._config.sources},
         )
 
     def _write(self, ledger: Ledger, due: list[Dispatch], now: datetime) -> bool:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from watchdog.config import Notify, Owner, QuietHours
-from watchdog.incidents import Incident, Member
+from watchdog.incidents import Incident, Member, most_specific
 from watchdog.model import Finding, Job, Severity
 from watchdog.moment import Moment
 from watchdog.notify.targets import Target, targets_of
@@ -55,22 +55,30 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """One message to be written down."""
+    """One message to be written down. `system`: the kind of the source that it is about."""
 
     incident: Incident
     audience: Audience
     event: Event
     told: Told
+    system: str = ""
 
     @property
     def key(self) -> ToldKey:
         """Under which it is remembered."""
         return (self.incident.id, self.audience.target.key)
 
+    @property
+    def headline(self) -> Finding:
+        """What it is to those who are told: of their own jobs, or else the cause that their jobs wait for."""
+        mine = [member for member in self.audience.members if not member.under]
+        now = [member for member in mine if member.active] or mine
+        return most_specific(member.finding for member in now) if now else self.incident.headline
+
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """What people have said, and who they are."""
+    """What people have said, and who they are. `systems`: the kind of each source."""
 
     owners: Sequence[Owner]
     rules: Notify
@@ -78,6 +86,7 @@ class People:
     labels: Mapping[str, Mapping[str, str]]
     silences: Sequence[Silence] = ()
     acknowledged: Mapping[int, datetime] = field(default_factory=dict)
+    systems: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan(incidents: Iterable[Incident], told: Mapping[ToldKey, Told], people: People, now: Moment) -> list[Dispatch]:
@@ -150,7 +159,7 @@ def _due(
         before.count + 1 if before else 1,
         is_over=event is Event.RESOLVED,
     )
-    return Dispatch(incident, audience, event, state)
+    return Dispatch(incident, audience, event, state, people.systems.get(incident.source, ""))
 
 
 def _event(

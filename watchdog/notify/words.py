@@ -10,6 +10,7 @@ from watchdog.instants import parse_instant, say
 from watchdog.model import Finding, Kind, Severity
 from watchdog.notify.plan import Dispatch, Event
 from watchdog.redaction import fit_to_leave
+from watchdog.remedy import System, restart_words, revive_command, system_of
 
 LISTED = 10
 """So many jobs are named; of the others only the number is."""
@@ -69,16 +70,13 @@ _MANY: Mapping[Kind, str] = {
     Kind.SWEPT: "were deleted by the scheduler's sweep",
 }
 
-_RESTART = "restart the agent, for example: docker restart phantom"
 _LOOK = "scheduler-watchdog jobs"
 _OVER = "It is over. It was: "
 _DO: Mapping[Kind, str] = {
-    Kind.WEDGED: _RESTART,
-    Kind.STALLED: _RESTART,
     Kind.UNRECORDED: "before a restart, pause the job if it must not run again",
     Kind.STRANDED: "give the job a new time, or delete it",
-    Kind.INVALID: "mend the row's schedule through the agent, or delete the job",
-    Kind.UNREACHABLE: "make the database readable for the watchdog",
+    Kind.INVALID: "mend the job's schedule where it is made, or delete the job",
+    Kind.UNREACHABLE: "make what it is read from readable for the watchdog",
 }
 
 
@@ -178,12 +176,23 @@ def _facts(dispatch: Dispatch, head: Finding, now: datetime) -> list[tuple[str, 
         facts.append(
             ("Comes and goes", f"{times} times so far; you hear of it again when it has stayed away for a day")
         )
-    facts += [(label, text) for label, text in (("Error", _error(head)), ("If nobody acts", _next(head))) if text]
+    ahead = (("Error", _error(head)), ("If nobody acts", _next(head, dispatch.system)))
+    facts += [(label, text) for label, text in ahead if text]
     waiting = len(incident.symptoms)
     if waiting:
         facts.append(("Because of it", f"{waiting} {'job is' if waiting == 1 else 'jobs are'} late"))
-    facts.append(("To do", _DO.get(head.kind, _LOOK)))
+    facts.append(("To do", _to_do(head, dispatch.system)))
     return facts
+
+
+def _to_do(head: Finding, system: str) -> str:
+    if head.kind in (Kind.WEDGED, Kind.STALLED):
+        revive = revive_command(head, system)
+        return f"{revive}; or {restart_words(system)}" if revive else restart_words(system)
+    revive = revive_command(head, system)
+    if revive and head.evidence.get("error_class") == "permanent":
+        return f"mend what the error says, then: {revive}"
+    return _DO.get(head.kind) or revive or _LOOK
 
 
 def _error(head: Finding) -> str:
@@ -191,10 +200,10 @@ def _error(head: Finding) -> str:
     return f"{error}{f' ({class_})' if class_ and class_ != 'unknown' else ''}" if error else ""
 
 
-def _next(head: Finding) -> str:
+def _next(head: Finding, kind: str) -> str:
     """What happens if nobody acts."""
     says = _NEXT.get(head.kind)
-    return says(head) if says else ""
+    return says(head, system_of(kind)) if says else ""
 
 
 def _when(head: Finding, name: str) -> str:
@@ -205,37 +214,51 @@ def _when(head: Finding, name: str) -> str:
         return ""
 
 
-def _failed(head: Finding) -> str:
+def _failed(head: Finding, system: System) -> str:
     sweep = _when(head, "sweep_at")
     gone = f", and its row is deleted at the first restart after {sweep}" if sweep else ""
     return f"it never runs again{gone}"
 
 
-def _failing(head: Finding) -> str:
+def _failing(head: Finding, system: System) -> str:
+    if not head.evidence.get("breaker_limit"):
+        return "it goes on failing, less and less often"
     trip = _when(head, "breaker_trips_at")
     return f"the scheduler gives it up{f' at about {trip}' if trip else ''}, and never runs it again"
 
 
-_NEXT: Mapping[Kind, Callable[[Finding], str]] = {
+def _wedged(head: Finding, system: System) -> str:
+    match head.evidence.get("how"):
+        case "leaked_flag":
+            return f"it is skipped until the {system.process} is restarted"
+        case "long_in_flight":
+            return "it does not run again until that run ends"
+        case _:
+            return f"no job runs until the run ends or the {system.process} is restarted"
+
+
+def _long_run(head: Finding, system: System) -> str:
+    if not system.aborts:
+        return ""
+    return f"no other job runs until it ends; the {system.process} aborts it after {system.aborts}"
+
+
+_NEXT: Mapping[Kind, Callable[[Finding, System], str]] = {
     Kind.FAILED: _failed,
     Kind.FAILING: _failing,
-    Kind.EXPIRING: lambda head: (
+    Kind.EXPIRING: lambda head, _: (
         f"the row is deleted at the first restart after {_when(head, 'sweep_at')}, and the job's definition with it"
     ),
-    Kind.WEDGED: lambda head: (
-        "it is skipped until the agent is restarted"
-        if head.evidence.get("how") == "leaked_flag"
-        else "no job runs until the run ends or the agent is restarted"
-    ),
-    Kind.STALLED: lambda head: "no job runs until the agent is restarted",
-    Kind.LONG_RUN: lambda head: "no other job runs until it ends; the agent aborts it after 240 min",
-    Kind.UNRECORDED: lambda head: "the next restart runs it again, and its result is sent twice",
-    Kind.INTERRUPTED: lambda head: "it may run again, and its result may be sent twice",
-    Kind.STRANDED: lambda head: "it never fires",
-    Kind.INVALID: lambda head: "the scheduler skips it on every pass",
-    Kind.UNREACHABLE: lambda head: "nothing can be told about its jobs",
-    Kind.ZERO_TOKENS: lambda head: "it goes on doing nothing",
-    Kind.UNDELIVERED: lambda head: "its results go on reaching nobody",
+    Kind.WEDGED: _wedged,
+    Kind.STALLED: lambda head, system: f"no job runs until the {system.process} is restarted",
+    Kind.LONG_RUN: _long_run,
+    Kind.UNRECORDED: lambda head, _: "the next restart runs it again, and its result is sent twice",
+    Kind.INTERRUPTED: lambda head, _: "it may run again, and its result may be sent twice",
+    Kind.STRANDED: lambda head, _: "it never fires",
+    Kind.INVALID: lambda head, _: "the scheduler skips it on every pass",
+    Kind.UNREACHABLE: lambda head, _: "nothing can be told about its jobs",
+    Kind.ZERO_TOKENS: lambda head, _: "it goes on doing nothing",
+    Kind.UNDELIVERED: lambda head, _: "its results go on reaching nobody",
 }
 
 

@@ -20,14 +20,16 @@ class State(StrEnum):
     INEFFECTIVE = "ineffective"
     REFUSED = "refused"
     FAILED = "failed"
+    UNABLE = "unable"
     UNKNOWN = "unknown"
 
 
 UNDER_WAY = (State.INTENDED, State.BEGUN, State.ACTED)
 """Not settled: nothing else of the same kind is begun meanwhile."""
 
-UNHELPFUL = (State.INEFFECTIVE, State.FAILED, State.UNKNOWN)
-"""Settled without having helped. `refused` is not among them: nothing was done."""
+UNHELPFUL = (State.INEFFECTIVE, State.FAILED, State.UNABLE, State.UNKNOWN)
+"""Settled without having helped. `refused` is not among them: nothing was done. `unable` is: who cannot be asked is
+asked less and less often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Action:
     """`seen`: the row as it was looked at, which must still be so. `ways`: what is still to be tried, in order.
 
     `heard_by`: until when a run must have begun. `circuit` names what it shares its luck with: jobs of one source
-    and policy that failed in the same way. `begun`: when it was last begun, which is what budgets count from.
+    and policy that failed in the same way. `begun`: when it was last begun, which is what budgets count from. `about`:
+    the kind of the finding that it is for. `not_before`: when what is left of it is tried again.
     """
 
     id: int
@@ -80,6 +83,8 @@ class Action:
     heard_by: datetime | None = None
     begun: Stamp | None = None
     settled: Stamp | None = None
+    about: str = ""
+    not_before: datetime | None = None
     steps: tuple[Step, ...] = ()
 
     def stepped(self, at: datetime, what: str, **changes: object) -> "Action":

@@ -6,116 +6,87 @@ from datetime import UTC, datetime
 from logging import NullHandler
 
 from watchdog.clock import WallClock
-from watchdog.config import Config, Phantom
+from watchdog.config import Config
 from watchdog.incident_verbs import whoami
 from watchdog.instants import iso, say
 from watchdog.logs import log
-from watchdog.model import At, Unreadable
 from watchdog.recovery import rows
-from watchdog.recovery.action import BY_HAND, Action, State, Step
+from watchdog.recovery.action import BY_HAND, Action, Stamp, State, Step
 from watchdog.recovery.hand import Hand
+from watchdog.recovery.openclaw_ways import is_half_done
+from watchdog.recovery.patient import Patient, RefusedError, find
 from watchdog.recovery.records import Preserved, Records
-from watchdog.schedule import next_fire
-from watchdog.sources.phantom_rows import read_schedule
-from watchdog.sources.sqlite_file import UnreadableError, read
 from watchdog.store import Store
 from watchdog.wire import Json
 
-
-class RefusedError(Exception):
-    """It cannot or must not be done; one line that says why."""
+__all__ = ["RefusedError", "approve", "document", "intend", "listed", "restore", "revive"]
 
 
 def revive(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[str]:
-    """Bring a failed job back now; says each step."""
-    source, row = _find(config, job)
-    _must_be_revivable(source, row)
-    ways = ("api", "pause_resume", "sql") if source.api else ("sql",)
-    if dry_run:
-        yield f"would revive {row['name']}: {' then '.join(ways)}; its next run would be {_next(source, row)}"
-        return
+    """Bring a job back now; says each step."""
+    now = WallClock().stamp()
     records = Records(store)
-    action = records.add(_action(source, row, ways))
+    action, next_run = _unfinished(config, records, job), ""
+    if action is None:
+        patient = find(config, job, now.at)
+        next_run = patient.next_run(now.at)
+        if dry_run:
+            ways = " then ".join(patient.ways)
+            yield f"would {patient.kind} {patient.name}: {ways}; its next run would be {next_run}"
+            return
+        action = records.add(_action(patient, now))
+    elif dry_run:
+        yield f"would switch {action.job} on again, which recovery {action.id} has switched off"
+        return
     log.addHandler(NullHandler())  # each step is said below; without a handler it would stand on stderr as well
     Hand(config, records, WallClock().stamp).carry_out(action)
     done = next(one for one in records.actions() if one.id == action.id)
     yield from (f"{say(step.at)}  {step.what}" for step in done.steps)
     if done.state is not State.ACTED:
-        raise RefusedError(f"{row['name']} was not revived: {done.steps[-1].what}")
-    yield f"{row['name']} is active. It is proved only by its next run, {_next(source, row)}; a running watchdog tells."
+        raise RefusedError(f"{done.job} was not revived: {done.steps[-1].what}")
+    ahead = f", {next_run}" if next_run and done.kind != "run_due" else ""
+    yield f"{done.job} is active. It is proved only by its next run{ahead}; a running watchdog tells."
+
+
+def _unfinished(config: Config, records: Records, job: str) -> Action | None:
+    """What was switched off for this job and not yet on again: that comes first."""
+    sources = {source.name for source in config.sources}
+    mine = [action for action in records.under_way() if job in (action.job_id, action.job) and action.source in sources]
+    return next((action for action in mine if is_half_done(action)), None)
 
 
 def intend(config: Config, records: Records, source_name: str, job_id: str, by: str) -> Action:
     """Write a revival down for the hand of the running service, with the guards of `revive`. Raises RefusedError."""
-    named = [source for source in config.phantoms if source.name == source_name]
-    found = [(source, row) for source in named for row in _matching(source, job_id) if str(row["id"]) == job_id]
-    if not found:
+    now = WallClock().stamp()
+    if all(source.name != source_name for source in config.sources):
+        raise RefusedError(f"there is no source {source_name!r}")
+    patient = find(config, job_id, now.at, source_name)
+    if patient.id != job_id:
         raise RefusedError(f"there is no job with the id {job_id!r} in {source_name}")
-    source, row = found[0]
-    _must_be_revivable(source, row)
-    if any((one.source, one.job_id) == (source.name, job_id) for one in records.under_way()):
-        raise RefusedError(f"a recovery of {row['name']} is under way")
-    action = _action(source, row, ("api", "pause_resume", "sql") if source.api else ("sql",))
-    asked = Step(action.created.at, f"asked for by {by}; the row is {row['status']} since {row.get('updated_at')}")
+    if any((one.source, one.job_id) == (source_name, job_id) for one in records.under_way()):
+        raise RefusedError(f"a recovery of {patient.name} is under way")
+    action = _action(patient, now)
+    asked = Step(now.at, f"asked for by {by}; {patient.standing}")
     return records.add(replace(action, state=State.INTENDED, by=by, steps=(asked,)))
 
 
-def _action(source: Phantom, row: rows.Row, ways: Sequence[str]) -> Action:
-    now = WallClock().stamp()
+def _action(patient: Patient, now: Stamp) -> Action:
     return Action(
         id=0,
         created=now,
         policy=BY_HAND,
-        kind="revive",
-        source=source.name,
-        job_id=str(row["id"]),
-        job=str(row["name"]),
-        circuit=f"{source.name}|{BY_HAND}",
+        kind=patient.kind,
+        source=patient.source.name,
+        job_id=patient.id,
+        job=patient.name,
+        circuit=f"{patient.source.name}|{BY_HAND}",
         state=State.BEGUN,  # not `intended`: a running service must not take it up as well
         by=whoami(),
         why="asked for by hand",
-        seen=rows.fingerprint(row),
-        ways=tuple(ways),
-        steps=(Step(now.at, f"asked for by {whoami()}; the row is {row['status']} since {row.get('updated_at')}"),),
+        seen=patient.seen,
+        ways=patient.ways,
+        steps=(Step(now.at, f"asked for by {whoami()}; {patient.standing}"),),
     )
-
-
-def _find(config: Config, job: str) -> tuple[Phantom, rows.Row]:
-    """The one job of this name or id."""
-    found = [(source, row) for source in config.phantoms for row in _matching(source, job)]
-    if not found:
-        raise RefusedError(f"there is no job {job!r} (name or id); `scheduler-watchdog jobs` lists them")
-    if len(found) > 1:
-        raise RefusedError(f"there are {len(found)} jobs {job!r}; give the id")
-    return found[0]
-
-
-def _matching(source: Phantom, job: str) -> list[rows.Row]:
-    query = "SELECT id FROM scheduled_jobs WHERE id = ? OR lower(name) = lower(?)"
-    try:
-        ids = read(source.database, lambda connection: connection.execute(query, (job, job)).fetchall())[0]
-        found = [rows.look(source.database, str(id_)) for (id_,) in ids]
-    except UnreadableError as error:
-        raise RefusedError(str(error)) from error
-    return [row for row in found if row is not None]
-
-
-def _must_be_revivable(source: Phantom, row: rows.Row) -> None:
-    if row["status"] != "failed":
-        raise RefusedError(f"{row['name']} is {row['status']}; only a failed job can be revived")
-    if row.get("enabled", 1) == 0:
-        raise RefusedError(f"{row['name']} is switched off and would not run; switch it on first")
-    schedule = read_schedule(row.get("schedule_kind"), row.get("schedule_value"), source.timezone)
-    if isinstance(schedule, Unreadable):
-        raise RefusedError(f"{row['name']}: its schedule cannot be read: {schedule.reason}")
-    if isinstance(schedule, At) and schedule.at <= datetime.now(UTC):
-        raise RefusedError(f"{row['name']} was to run once at {say(schedule.at)}; that is over, so it is not revived")
-
-
-def _next(source: Phantom, row: rows.Row) -> str:
-    schedule = read_schedule(row.get("schedule_kind"), row.get("schedule_value"), source.timezone)
-    fire = next_fire(schedule, datetime.now(UTC))
-    return f"at {say(fire)}" if fire else "never"
 
 
 def restore(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[str]:

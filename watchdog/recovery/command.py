@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import IO
@@ -12,7 +13,7 @@ from typing import IO
 from watchdog.notify.children import call as run_child
 from watchdog.recovery.action import Action
 
-_MOST_SAID = 4096
+_MOST_SAID = 65_536
 
 
 def facts_of(action: Action) -> dict[str, str]:
@@ -35,31 +36,51 @@ def ask(order: Mapping[str, object], deadline: timedelta) -> str:
     return "" if said["ok"] else str(said["error"] or "no reason given")
 
 
-def run(arguments: tuple[str, ...], facts: Mapping[str, str], deadline: timedelta) -> str:
-    """Run a command to its end; why it did not work, or nothing. All of its processes end at the deadline."""
-    with tempfile.TemporaryFile() as said:  # not a pipe: what the command leaves running may hold that open
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A command that has ended. `problem`: why it did not work, in one line; empty if it did. `out`, `err`: what it
+    said. `was_cut_off`: it was ended at its deadline. `never_began`: it could not be started."""
+
+    problem: str = ""
+    out: str = ""
+    err: str = ""
+    was_cut_off: bool = False
+    never_began: bool = False
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str], deadline: timedelta) -> Ran:
+    """Run a command to its end. All of its processes end at the deadline."""
+    name = Path(arguments[0]).name
+    # not pipes: what the command leaves running may hold those open
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
-            process = subprocess.Popen(  # noqa: S603 - the operator's own argument list; facts only in its environment
+            process = subprocess.Popen(  # noqa: S603 - an argument list of the operator's own; a job's facts are data in it
                 arguments,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=said,
-                env=os.environ | facts,
+                stdout=out,
+                stderr=err,
+                env=os.environ | environment,
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
-            return f"{arguments[0]}: {error}"
+            return Ran(f"{arguments[0]}: {error}", never_began=True)
         try:
             code = process.wait(deadline.total_seconds())
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            return f"{arguments[0]} took longer than {deadline.total_seconds():.0f} s and was ended"
-        return "" if code == 0 else f"{Path(arguments[0]).name} ended with {code}: {_last_line(said)}"
+            problem = f"{name} took longer than {deadline.total_seconds():.0f} s and was ended"
+            return Ran(problem, _said(out), _said(err), was_cut_off=True)
+        said = Ran("", _said(out), _said(err))
+    return said if code == 0 else replace(said, problem=f"{name} ended with {code}: {_last_line(said.err)}")
 
 
-def _last_line(said: IO[bytes]) -> str:
-    size = said.seek(0, os.SEEK_END)
-    said.seek(max(0, size - _MOST_SAID))
-    lines = said.read().decode("utf-8", "replace").strip().splitlines()
+def _said(file: IO[bytes]) -> str:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _MOST_SAID))
+    return file.read().decode("utf-8", "replace")
+
+
+def _last_line(said: str) -> str:
+    lines = said.strip().splitlines()
     return lines[-1] if lines else "no reason given"

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
 
 from watchdog.durations import say_duration
 from watchdog.model import At, ErrorClass, Finding, Job, Kind
 from watchdog.moment import Moment
-from watchdog.policies import Attempts, Policy, PolicyMatch
+from watchdog.policies import FOR_JOBS, MEANT_FOR, Attempts, Policy, PolicyMatch, is_like
 from watchdog.recovery.action import UNHELPFUL, Action, Stamp, State
 from watchdog.schedule import LATEST, next_fire
 
@@ -54,13 +53,19 @@ def cases(
     policies: Sequence[Policy],
     jobs: Mapping[tuple[str, str], Job],
     owners: Mapping[tuple[str, str], str],
+    systems: Mapping[str, str],
 ) -> list[Case]:
-    """The findings that some policy is for; the first that fits decides."""
+    """The findings that some policy is for; the first that fits, and whose action is one for such a source, decides.
+
+    `systems`: the kind of each source.
+    """
     found = []
     for finding in findings:
         key = (finding.source, finding.job_id or "")
+        system = systems.get(finding.source, "")
         for index, policy in enumerate(policies):
-            if finding.caused_by is None and _fits(policy.match, finding, owners.get(key)):
+            is_meant = MEANT_FOR.get(policy.action, system) == system
+            if is_meant and finding.caused_by is None and _fits(policy.match, finding, owners.get(key)):
                 name = policy.name or f"policies[{index}]"
                 found.append(Case(finding, policy, name, jobs.get(key)))
                 break
@@ -73,12 +78,8 @@ def _fits(match: PolicyMatch, finding: Finding, owner: str | None) -> bool:
         match.kind in (None, finding.kind)
         and match.scope in (None, _scope(finding))
         and (match.error_class is None or match.error_class.value == _error_class(finding))
-        and all(pattern is None or _is_like(value, pattern) for pattern, value in asked)
+        and all(pattern is None or is_like(value, pattern) for pattern, value in asked)
     )
-
-
-def _is_like(value: str | None, pattern: str) -> bool:
-    return value is not None and fnmatchcase(value.casefold(), pattern.casefold())
 
 
 def _scope(finding: Finding) -> str:
@@ -112,7 +113,7 @@ def _next_run(case: Case, at: datetime) -> tuple[datetime, str]:
 
 
 def _is_shared(case: Case) -> bool:
-    return case.policy.action == "restart" or (case.policy.action == "revive" and case.policy.canary)
+    return case.policy.action == "restart" or (case.policy.action in FOR_JOBS and case.policy.canary)
 
 
 def _decide(case: Case, history: Sequence[Action], stamp: Stamp, now: Moment) -> Decision:
@@ -154,17 +155,37 @@ def _was_just_refused(mine: Sequence[Action], stamp: Stamp, now: Moment) -> bool
 
 def _never(case: Case, at: datetime) -> str | None:
     """What no policy can allow."""
-    if case.policy.action != "revive":
+    action = case.policy.action
+    if action not in FOR_JOBS or action == "command":
         return None
-    if case.job is None or case.job.status != "failed":
+    refusal = "it is about no job" if case.job is None else unfit(action, case.job, at)
+    if refusal is None and action == "unstick" and case.finding.kind is not Kind.WEDGED:
+        refusal = "only a run that is stuck is freed"
+    if refusal is None and _error_class(case.finding) == ErrorClass.PERMANENT.value:
+        refusal = "a permanent error (auth, billing) is never retried by itself: it needs a person"
+    return refusal
+
+
+def unfit(action: str, job: Job, at: datetime) -> str | None:
+    """Why a job is in no state for this action, whoever asks for it; None if it is."""
+    if action in ("revive", "enable"):
+        return _unfit_for_revival(job, at, is_switched_on=action == "revive")
+    if not job.is_planned:
+        return f"it is {job.state}"
+    if action == "unstick":
+        return None if job.in_flight_since else "no run of it is in flight"
+    if job.in_flight_since:
+        return "a run of it is in flight"
+    return "its last run was broken off, and may have been delivered: it needs a person" if job.interrupted else None
+
+
+def _unfit_for_revival(job: Job, at: datetime, *, is_switched_on: bool) -> str | None:
+    if job.status != "failed":
         return "only a failed job can be revived"
-    if not case.job.enabled:
+    if is_switched_on and not job.enabled:
         return "a job that is switched off would not run"
-    if isinstance(case.job.schedule, At) and case.job.schedule.at <= at:
-        return "a one-shot whose time has passed is never revived"
-    if _error_class(case.finding) == ErrorClass.PERMANENT.value:
-        return "a permanent error (auth, billing) is never retried by itself: it needs a person"
-    return None
+    is_past = isinstance(job.schedule, At) and job.schedule.at <= at
+    return "a one-shot whose time has passed is never revived" if is_past else None
 
 
 def _concerns(action: Action, case: Case) -> bool:
@@ -180,7 +201,8 @@ def _limited(
 ) -> tuple[str, bool] | None:
     """What the budget says against one more: the reason, and whether a person is needed."""
     done = [action for action in mine if action.state not in (State.REFUSED, State.PROPOSED)]
-    spent = _spent(done, attempts, stamp, now, are_restarts=are_restarts)
+    tried = [action for action in done if action.state is not State.UNABLE]  # who could not be asked was not tried
+    spent = _spent(tried, attempts, stamp, now, are_restarts=are_restarts)
     return spent or _pausing(done, attempts, stamp, now)
 
 
@@ -241,7 +263,7 @@ def _by_circuit(case: Case, mine: Sequence[Action], history: Sequence[Action], s
         return against
     if is_proved:
         return _spaced(case, done, stamp, now)
-    return Decision(case, True, "it goes first, as the canary", is_canary=case.policy.action == "revive")
+    return Decision(case, True, "it goes first, as the canary", is_canary=case.policy.action in FOR_JOBS)
 
 
 def _while_open(case: Case, done: Sequence[Action], stamp: Stamp, now: Moment) -> Decision | None:
@@ -249,7 +271,7 @@ def _while_open(case: Case, done: Sequence[Action], stamp: Stamp, now: Moment) -
     if any(action.is_under_way or action.state is State.PROPOSED for action in done):
         return Decision(case, False, "a canary is out: it waits for its run")
     # what helped does not count against the circuit: twenty jobs that came back are no reason to give up the next
-    in_vain = [action for action in done if action.state in UNHELPFUL]
+    in_vain = [action for action in done if action.state in UNHELPFUL and action.state is not State.UNABLE]
     attempts = case.policy.attempts
     limit = _spent(in_vain, attempts, stamp, now) or _pausing(done, attempts, stamp, now)
     return _against(case, limit, case.circuit)

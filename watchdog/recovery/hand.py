@@ -7,17 +7,22 @@ from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from watchdog.config import AnySource, Config, Phantom
+from watchdog.config import AnySource, Config, OpenClaw, Phantom
 from watchdog.logs import log
 from watchdog.policies import Policy
 from watchdog.recovery.action import BY_HAND, Action, Stamp, State
 from watchdog.recovery.command import ask
+from watchdog.recovery.openclaw_ways import OpenClawWays, is_half_done
+from watchdog.recovery.operator_command import OperatorCommand
 from watchdog.recovery.phantom_ways import ASKING, LINGERS, PhantomWays
 from watchdog.recovery.progress import Clock, Progress, TakenError
 from watchdog.recovery.records import Records
 from watchdog.recovery.restart import Restarter
 
 PROBE_DEADLINE = timedelta(seconds=10)
+
+CLI_ACTIONS = ("run_due", "enable", "unstick")
+"""What an OpenClaw gateway is asked for through its own command."""
 
 LONGEST = timedelta(minutes=10)
 """No revival by hand takes longer; what was begun before that was left by a command that died."""
@@ -50,17 +55,27 @@ class Hand:
         for action in begun:
             if self._is_left_over(action, self._born):
                 self._unless_taken(self._take_up, action)
-        todo = [action for action in self._records.under_way() if action.state is State.INTENDED]
+        todo = [action for action in self._records.under_way() if self._is_to_do(action)]
         for action in todo:
             self._unless_taken(self.carry_out, action)
         return bool(todo)
+
+    def _is_to_do(self, action: Action) -> bool:
+        is_early = action.not_before is not None and self._clock().at < action.not_before
+        return action.state is State.INTENDED and not is_early
 
     def _is_left_over(self, action: Action, born: Stamp) -> bool:
         """Whether nobody is at it any more: not the hand before this one, nor this one, nor a person's command."""
         now = self._clock()
         if self._progress.is_at(action) or action.spent.elapsed(now) > LONGEST:
             return True
-        return action.id in self._left and (action.way not in ASKING or born.elapsed(now) > LINGERS)
+        if action.id not in self._left:
+            return False
+        if action.way in ASKING:
+            return born.elapsed(now) > LINGERS
+        policy = self._policy(action)
+        # the command may still be running: it is ended by nobody but itself
+        return action.kind not in CLI_ACTIONS or policy is None or born.elapsed(now) > policy.deadline
 
     def _unless_taken(self, do: Callable[[Action], None], action: Action) -> None:
         try:
@@ -75,22 +90,33 @@ class Hand:
         if source is None or policy is None:
             self._progress.settle(action, State.FAILED, "its source or policy is not in the configuration any more")
             return
-        probe = policy.check.http
+        probe = "" if is_half_done(action) else policy.check.http
         if probe and ask({"do": "get", "url": probe}, PROBE_DEADLINE):
             what = f"{urlsplit(probe).netloc} is not well yet, so nothing was done"
             self._progress.settle(action, State.REFUSED, what)
-        elif action.kind == "restart":
-            Restarter(self._progress, source).restart(action, policy)
-        elif isinstance(source, Phantom) and action.kind == "preserve":
-            self._phantom(source).postpone(action)
-        elif isinstance(source, Phantom):
-            self._phantom(source).revive(action, policy)
         else:
-            self._progress.settle(action, State.FAILED, f"{action.kind} is nothing that can be done on {source.name}")
+            self._do(action, source, policy)
+
+    def _do(self, action: Action, source: AnySource, policy: Policy) -> None:
+        match action.kind, source:
+            case "restart", _:
+                Restarter(self._progress, source).restart(action, policy)
+            case "command", _:
+                OperatorCommand(self._progress, source).carry_out(action, policy)
+            case "preserve", Phantom():
+                self._phantom(source).postpone(action)
+            case "revive", Phantom():
+                self._phantom(source).revive(action, policy)
+            case kind, OpenClaw() if kind in CLI_ACTIONS:
+                OpenClawWays(self._progress, source).carry_out(action, policy.deadline)
+            case kind, _:
+                what = f"{kind} is nothing that can be done about a source of kind {source.kind}"
+                self._progress.settle(action, State.FAILED, what)
 
     def _policy(self, action: Action) -> Policy | None:
-        if action.policy == BY_HAND:
-            return Policy(action="revive", canary=False)
+        """The policy that it is done by; what was begun is ended whatever the configuration says now."""
+        if action.policy == BY_HAND or is_half_done(action):
+            return self._policies.get(action.policy, Policy(action="revive", canary=False))
         return self._policies.get(action.policy)
 
     def _phantom(self, source: Phantom) -> PhantomWays:
@@ -100,9 +126,11 @@ class Hand:
         """The watchdog died in the middle of it. It is done again only if it is known not to have happened."""
         self._progress.take(action)
         source = self._sources.get(action.source)
-        if action.way == "restart" and source is not None:
-            what = "the watchdog ended in the middle of a restart; it is not done twice"
+        if action.way in ("restart", "command") and source is not None:
+            what = f"the watchdog ended in the middle of a {action.way}; it is not done twice"
             self._progress.acted(action, what, None)
+        elif isinstance(source, OpenClaw) and action.kind in CLI_ACTIONS:
+            OpenClawWays(self._progress, source).take_up(action)
         elif isinstance(source, Phantom) and action.kind != "restart" and action.job_id is not None:
             self._phantom(source).take_up(action)
         else:

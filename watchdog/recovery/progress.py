@@ -1,6 +1,7 @@
 """An action's way on record: begun before anything is done, acted after it, settled when its end is known."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from watchdog import faults
@@ -48,6 +49,10 @@ class Progress:
         begun = self.save(action.stepped(now.at, "begun", state=State.BEGUN, begun=now))
         faults.point("begun")
         return begun
+
+    def begin_again(self, action: Action) -> Action:
+        """The same once more, as often as it takes: neither a step of its own nor another attempt."""
+        return self.save(replace(action, state=State.BEGUN))
 
     def acted(self, action: Action, what: str, wait: timedelta | None) -> None:
         """It was done; only the proof is missing. `wait`: until when a run should begin, None where nobody can say."""

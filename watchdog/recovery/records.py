@@ -203,6 +203,8 @@ def _encode(action: Action) -> dict[str, Any]:
         "heard_by": iso_or_none(action.heard_by),
         "begun": _encode_stamp(action.begun) if action.begun else None,
         "settled": _encode_stamp(action.settled) if action.settled else None,
+        "about": action.about,
+        "not_before": iso_or_none(action.not_before),
         "steps": [[iso(step.at), step.what] for step in action.steps],
     }
 
@@ -228,6 +230,8 @@ def _decode(number: int, part: Mapping[str, Any]) -> Action:
         heard_by=parse_or_none(part["heard_by"]),
         begun=_decode_stamp(part["begun"]) if part.get("begun") else None,
         settled=_decode_stamp(part["settled"]) if part["settled"] else None,
+        about=part.get("about", ""),
+        not_before=parse_or_none(part.get("not_before")),
         steps=tuple(Step(parse_instant(at), what) for at, what in part["steps"]),
     )
 

@@ -14,10 +14,13 @@ from watchdog.instants import say
 from watchdog.logs import log
 from watchdog.model import Finding, Job, Kind, Severity, Snapshot
 from watchdog.moment import Moment
+from watchdog.policies import FOR_JOBS
 from watchdog.recovery import rows
 from watchdog.recovery.action import BY_HAND, Action, Stamp, State, Step
 from watchdog.recovery.before_restart import consequences
 from watchdog.recovery.decide import Case, Decision, cases, decide
+from watchdog.recovery.looking import fingerprint
+from watchdog.recovery.openclaw_ways import STEPS, is_half_done
 from watchdog.recovery.preserving import preserve_failed
 from watchdog.recovery.records import Preserved, Records, Version
 from watchdog.recovery.verify import Verdict, verdict
@@ -26,12 +29,16 @@ from watchdog.sources.sqlite_file import UnreadableError
 LOOK_AGAIN = timedelta(seconds=30)
 """When a row that could not be looked at, or had just changed, is looked at again."""
 
+SETTLES = timedelta(seconds=5)
+"""Until then what is published may have been read before the action, or before the scheduler wrote down what it did."""
+
 _SETTLED = "settled|"
 _WOULD = "would|"
 _TITLES = {
     State.VERIFIED: "Verified",
     State.INEFFECTIVE: "Did not help",
     State.FAILED: "Did not work",
+    State.UNABLE: "Cannot act",
     State.UNKNOWN: "Not certain",
     State.REFUSED: "Not proved",
 }
@@ -91,7 +98,7 @@ class Recoverer:
         self._report(stamp)
         self._take_approvals(stamp)
         self._intend(published, stamp, now)
-        return Turn(tuple(self._swept(published, stamp.at)), now.next_change)
+        return Turn((*self._swept(published, stamp.at), *self._left_off(published)), now.next_change)
 
     # definitions
 
@@ -138,13 +145,21 @@ class Recoverer:
         if kept.gone_at and at - kept.gone_at < TOLD_FOR:
             yield _swept_finding(kept, kept.gone_at)
 
+    def _left_off(self, published: Published) -> Iterable[Finding]:
+        """The jobs that recovery has switched off and could not yet switch on again."""
+        jobs = _jobs(published)
+        for action in self._records.under_way():
+            job = jobs.get((action.source, action.job_id or ""))
+            if is_half_done(action) and (job is None or not job.enabled):
+                yield _off_finding(action)
+
     # proof
 
     def _verify(self, published: Published, stamp: Stamp, now: Moment) -> None:
         snapshots = {state.snapshot.source: state.snapshot for state in published.sources}
         for action in self._records.under_way():
             snapshot = snapshots.get(action.source)
-            if action.state is not State.ACTED or snapshot is None:
+            if action.state is not State.ACTED or snapshot is None or not _is_settled(action, now):
                 continue
             job = next((job for job in snapshot.jobs if job.id == action.job_id), None)
             found = verdict(action, job, snapshot, published.findings, now)
@@ -200,15 +215,14 @@ class Recoverer:
         if not recovery.policies:
             self._withdraw((), published, stamp)
             return
-        jobs: Mapping[tuple[str, str], Job] = {
-            (state.snapshot.source, job.id): job for state in published.sources for job in state.snapshot.jobs
-        }
+        jobs = _jobs(published)
+        systems = {state.snapshot.source: state.snapshot.kind for state in published.sources}
         owners = {
             (state.snapshot.source, job_id): owner
             for state in published.sources
             for job_id, owner in state.owners.items()
         }
-        found = cases(published.findings, recovery.policies, jobs, owners)
+        found = cases(published.findings, recovery.policies, jobs, owners, systems)
         found = [case for case in found if case.policy.action != "preserve" or case.policy.postpone]
         self._withdraw(found, published, stamp)
         self._forget_would(found, published)
@@ -249,14 +263,10 @@ class Recoverer:
         )
 
     def _action(self, case: Case, decision: Decision, stamp: Stamp) -> Action | None:
-        """The intent, with the row as it is now; None if it cannot be looked at, or is no longer as it was found."""
-        finding, source = case.finding, self._sources.get(case.finding.source)
-        seen: Mapping[str, object] = {}
-        if case.policy.action != "restart":
-            row = _row(source.database, finding.job_id) if source and finding.job_id else None
-            if row is None or row.get("status") != "failed":
-                return None
-            seen = rows.fingerprint(row)
+        """The intent, with the job as it is now; None if it cannot be looked at, or is no longer as it was found."""
+        finding, seen = case.finding, self._seen_now(case)
+        if seen is None:
+            return None
         return Action(
             id=0,
             created=stamp,
@@ -268,10 +278,21 @@ class Recoverer:
             circuit=case.circuit,
             why=f"{finding.kind.value}: {decision.why}",
             seen=seen,
-            ways=tuple(case.policy.via) if case.policy.action == "revive" else (),
+            ways=tuple(case.policy.via) if case.policy.action == "revive" else STEPS.get(case.policy.action, ()),
             is_canary=decision.is_canary,
+            about=finding.kind.value,
             steps=(Step(stamp.at, f"{finding.kind.value} since {say(finding.since) if finding.since else 'unknown'}"),),
         )
+
+    def _seen_now(self, case: Case) -> Mapping[str, object] | None:
+        """What must still be so when it is done: Phantom's row, or what the snapshot says of any other job."""
+        if case.policy.action == "restart":
+            return {}
+        source = self._sources.get(case.finding.source)
+        if source is None or case.policy.action == "command":
+            return fingerprint(case.job) if case.job else {}
+        row = _row(source.database, case.finding.job_id or "")
+        return rows.fingerprint(row) if row and row.get("status") == "failed" else None
 
     def _would(self, case: Case, stamp: Stamp) -> None:
         """Mode `observe`: say once what it would do."""
@@ -327,14 +348,14 @@ def _is_outdated(last: tuple[datetime, Turn], at: datetime) -> bool:
 
 def _would_key(case: Case) -> str:
     """Of a storm only the canary is spoken of, and which job that is changes with the hour."""
-    is_storm = case.policy.action == "revive" and case.policy.canary
+    is_storm = case.policy.action in FOR_JOBS and case.policy.canary
     return f"{_WOULD}{case.circuit}|{'' if is_storm else case.finding.job_id}"
 
 
 def _for_a_person(case: Case) -> str:
     if case.policy.action == "restart":
         return "restart the agent by hand; what was tried: scheduler-watchdog recoveries"
-    if case.policy.action == "preserve":
+    if case.policy.action in ("preserve", "command"):
         return "what was tried: scheduler-watchdog recoveries"
     return f"scheduler-watchdog revive {case.finding.job_id}"
 
@@ -346,7 +367,31 @@ def timeline(steps: Iterable[Step]) -> tuple[tuple[str, str], ...]:
 
 def _stand_in(action: Action) -> Finding:
     """The finding that an action was about, for finding its owner."""
-    return Finding(action.source, Kind.FAILED, Severity.WARNING, action.job_id, action.job, None, action.why)
+    kind = Kind(action.about) if action.about else Kind.FAILED
+    return Finding(action.source, kind, Severity.WARNING, action.job_id, action.job, None, action.why)
+
+
+def _off_finding(action: Action) -> Finding:
+    since = action.begun.at if action.begun else action.created.at
+    why = action.steps[-1].what
+    return Finding(
+        action.source,
+        Kind.FAILED,
+        Severity.CRITICAL,
+        action.job_id,
+        action.job,
+        since,
+        f"{action.job} was switched off at {say(since)} to free it, and is {why}; it is tried every minute",
+        {"recovery": action.id},
+    )
+
+
+def _jobs(published: Published) -> Mapping[tuple[str, str], Job]:
+    return {(state.snapshot.source, job.id): job for state in published.sources for job in state.snapshot.jobs}
+
+
+def _is_settled(action: Action, now: Moment) -> bool:
+    return action.acted_at is None or now.reached(action.acted_at + SETTLES)
 
 
 def _swept_finding(kept: Preserved, gone_at: datetime) -> Finding:

@@ -50,7 +50,7 @@ class Restarter:
             return
         action = self._on.begin(replace(action, way="restart"))
         if policy.run:
-            problem = run(policy.run, facts_of(action), policy.deadline)
+            problem = run(policy.run, facts_of(action), policy.deadline).problem
         elif policy.call:
             order = {"do": "get", "url": policy.call.url, "method": policy.call.method}
             problem = ask(order, policy.deadline)

@@ -28,6 +28,8 @@ def verdict(
         return None
     if action.kind == "restart":
         return _restarted(action, snapshot, findings, now)
+    if action.kind == "command":
+        return _commanded(action, job, snapshot, findings, now)
     return _revived(action, job, now)
 
 
@@ -65,12 +67,47 @@ def _by_run(job: Job) -> Verdict:
     run = job.last_run
     if run is None or run.status != "ok":
         return Verdict(State.INEFFECTIVE, f"its next run ended in an error: {run.error if run else 'unknown'}")
-    ends = [end for end in job.recent if end.at >= run.started_at.replace(microsecond=0)]
-    if job.zero_streak is None:
+    used = _used_tokens(job, run)
+    if used is None:
         return Verdict(State.VERIFIED, "its next run ended ok; its tokens are not written anywhere that can be read")
-    if not any((end.input_tokens or 0) + (end.output_tokens or 0) for end in ends):
+    if not used:
         return Verdict(State.INEFFECTIVE, "its next run was recorded as ok, and used no tokens")
     return Verdict(State.VERIFIED, "its next run ended ok, with tokens")
+
+
+def _used_tokens(job: Job, run: RecordedRun) -> bool | None:
+    """Whether the run used tokens; None where nothing tells: no count, or a job that was never seen to use any."""
+    if job.zero_streak is None or not job.recent:
+        return None
+    ends = [end for end in job.recent if end.at >= run.started_at.replace(microsecond=0)]
+    if any((end.input_tokens or 0) + (end.output_tokens or 0) for end in ends):
+        return True
+    is_unknown = any(end.input_tokens is None and end.output_tokens is None for end in ends)
+    return None if is_unknown or (ends and not job.zero_streak.count) else False
+
+
+def _commanded(
+    action: Action, job: Job | None, snapshot: Snapshot, findings: Sequence[Finding], now: Moment
+) -> Verdict | None:
+    """A command is proved by what it was for: that is over, and a run since then ended ok."""
+    is_so = any((f.source, f.kind, f.job_id) == (action.source, action.about, action.job_id) for f in findings)
+    limit = max(filter(None, (action.heard_by, _due(job) if job and job.is_planned else None)), default=now.at)
+    is_late = now.reached(limit)
+    if is_so:
+        return Verdict(State.INEFFECTIVE, f"it is still {action.about}") if is_late else None
+    run = job.last_run if job else _newest_run(snapshot)
+    if run is not None and _is_new(run, action):
+        return _by_run(job) if job else Verdict(State.VERIFIED, "it is over, and a run has started since")
+    if not is_late:
+        return None
+    if run is None and not any(other.last_run for other in snapshot.jobs):
+        return Verdict(State.VERIFIED, "it is over; runs are not written anywhere that can be read")
+    return Verdict(State.UNKNOWN, "it is over, and no run has been recorded since; there is no proof")
+
+
+def _newest_run(snapshot: Snapshot) -> RecordedRun | None:
+    runs = [job.last_run for job in snapshot.jobs if job.last_run]
+    return max(runs, key=lambda run: run.started_at, default=None)
 
 
 def _restarted(action: Action, snapshot: Snapshot, findings: Sequence[Finding], now: Moment) -> Verdict | None:

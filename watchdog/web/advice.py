@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from watchdog.config import Config
 from watchdog.incidents import Incident
 from watchdog.model import Finding, Kind
+from watchdog.policies import is_like
+from watchdog.remedy import restart_words, revive_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,38 +19,46 @@ class Advice:
 
 
 _WORDS = {
-    Kind.OVERDUE: "See whether the agent runs, and what it is busy with.",
-    Kind.LONG_RUN: "Wait for its end; until then no other job runs.",
+    Kind.OVERDUE: "See whether its scheduler runs, and what it is busy with.",
+    Kind.LONG_RUN: "Wait for its end, or see what it hangs in.",
     Kind.ZERO_TOKENS: "See why no model answers: the key, the quota, the provider.",
     Kind.FAILING: "Mend what the error says before the scheduler gives the job up.",
-    Kind.STRANDED: "Give the job a new time through the agent, or delete it.",
-    Kind.INVALID: "Mend the job's schedule through the agent, or delete the job.",
+    Kind.STRANDED: "Give the job a new time where it is made, or delete it.",
+    Kind.INVALID: "Mend the job's schedule where it is made, or delete the job.",
     Kind.UNDELIVERED: "Mend the job's delivery target or the channel.",
     Kind.UNRECORDED: "Before a restart, pause the job if it must not run again.",
     Kind.INTERRUPTED: "See what the interrupted run had done already; it may run again.",
     Kind.DUPLICATE: "See whether the work that was done twice must be undone.",
-    Kind.UNREACHABLE: "Make the database readable for the watchdog.",
+    Kind.FAILED: "See what its last error says; its scheduler will not run it again by itself.",
+    Kind.UNREACHABLE: "Make what it is read from readable for the watchdog.",
 }
-_REVIVE = (Kind.FAILED, Kind.EXPIRING)
+_REVIVED = {
+    Kind.FAILED: "Bring it back once its cause is gone.",
+    Kind.EXPIRING: "Bring it back once its cause is gone.",
+    Kind.WEDGED: "Free it: it is switched off and on again. A run that still lives is not ended by that.",
+    Kind.OVERDUE: "Have it run now, if its scheduler still holds it due.",
+}
 _RESTART = (Kind.WEDGED, Kind.STALLED)
 
 
-def advise(finding: Finding, config: Config | None) -> Advice:
-    """What helps against it."""
-    if finding.kind in _REVIVE and finding.job_id:
-        words = "Bring it back once its cause is gone."
-        return Advice(words, f"scheduler-watchdog revive {shlex.quote(finding.job_id)}")
+def advise(finding: Finding, config: Config | None, system: str) -> Advice:
+    """What helps against it; `system` is the kind of its source."""
+    revive = revive_command(finding, system)
+    if revive and finding.caused_by is None:
+        return Advice(_REVIVED[finding.kind], revive)
     if finding.kind is Kind.SWEPT and finding.job_id:
         return Advice("Put the job back as it was.", f"scheduler-watchdog restore {shlex.quote(finding.job_id)}")
     if finding.kind in _RESTART:
-        return Advice("Restart the agent; nothing else frees it.", _restart(config))
+        words = restart_words(system).partition(",")[0]
+        return Advice(f"{words[0].upper()}{words[1:]}; nothing else frees it.", _restart(config, finding.source))
     return Advice(_WORDS.get(finding.kind, ""))
 
 
-def _restart(config: Config | None) -> str:
-    """The restart that the configuration names."""
-    policies = config.recovery.policies if config else ()
-    return next((shlex.join(policy.run) for policy in policies if policy.action == "restart" and policy.run), "")
+def _restart(config: Config | None, source: str) -> str:
+    """The restart that the configuration names for this source."""
+    policies = [policy for policy in config.recovery.policies if policy.action == "restart"] if config else []
+    fitting = [policy for policy in policies if is_like(source, policy.match.source or "*")]
+    return next((shlex.join(policy.run) for policy in fitting if policy.run), "")
 
 
 def acknowledge(incident: Incident) -> str:

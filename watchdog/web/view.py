@@ -12,9 +12,10 @@ from watchdog.engine import Published
 from watchdog.history import JobKey, Run, StateChange, runs_of
 from watchdog.incidents import Incident
 from watchdog.instants import iso, say
-from watchdog.model import STATES, Finding, Job, Kind, Severity
+from watchdog.model import STATES, Finding, Job, Severity
 from watchdog.plain_words import ago, plainly, rough
 from watchdog.recovery.action import Action, State
+from watchdog.remedy import revive_command
 from watchdog.report import ordered, verdict
 from watchdog.web import advice
 from watchdog.web.archive import Notes
@@ -285,7 +286,9 @@ def _of_incident(incident: Incident, posting: Posting, known: Known) -> Problem:
 
 
 def _of_finding(finding: Finding, posting: Posting, known: Known) -> Problem:
-    is_failed = finding.kind in (Kind.FAILED, Kind.EXPIRING) and finding.job_id is not None
+    systems = {state.snapshot.source: state.snapshot.kind for state in posting.published.sources}
+    system = systems.get(finding.source, "")
+    is_revivable = known.can_revive and bool(revive_command(finding, system))
     return Problem(
         f"finding-{finding.kind.value}-{quote(finding.source, safe='')}-{quote(finding.job_id or '', safe='')}",
         finding.severity.value,
@@ -296,11 +299,11 @@ def _of_finding(finding: Finding, posting: Posting, known: Known) -> Problem:
         None,
         "active",
         "",
-        advice.advise(finding, known.config),
+        advice.advise(finding, known.config, system),
         "",
         advice.silence(finding),
         advice.match_of(finding),
-        revivable=(finding.source, finding.job_id or "") if is_failed and known.can_revive else None,
+        revivable=(finding.source, finding.job_id or "") if is_revivable else None,
     )
 
 

@@ -1,0 +1,124 @@
+"""OpenClaw's own command line: how it is asked, and what its answers mean (docs/openclaw.md, acting).
+
+Every `cron` command is a call of the running gateway. Its files are never written.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from watchdog.config import OpenClaw
+from watchdog.recovery.command import Ran, run
+from watchdog.redaction import fit_to_leave
+
+_ORDERS: Mapping[str, Sequence[str]] = {
+    "run_due": ("run", "--due"),
+    "enable": ("enable",),
+    "disable": ("disable",),
+}
+
+_LONGEST = 200
+
+
+class Outcome(StrEnum):
+    """What became of an order. `unsure`: no answer came, and it may have been done."""
+
+    DONE = "done"
+    RUNNING = "running"
+    REFUSED = "refused"
+    UNABLE = "unable"
+    UNSURE = "unsure"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the gateway said, in one line."""
+
+    outcome: Outcome
+    what: str
+
+
+def ask(source: OpenClaw, order: str, job_id: str, facts: Mapping[str, str], deadline: timedelta) -> Answer:
+    """Have the gateway do something with a job: `run_due`, `enable` or `disable`."""
+    arguments = (*source.cli, "cron", *_ORDERS[order], "--", job_id)
+    return answer_of(order, run(arguments, {**facts, **_environment(source)}, deadline))
+
+
+def _environment(source: OpenClaw) -> Mapping[str, str]:
+    """Which gateway is meant, for a command that runs beside the files; no colours in what it says."""
+    where = {"OPENCLAW_STATE_DIR": str(source.state_dir)} if source.state_dir else {}
+    return {**where, "NO_COLOR": "1"}
+
+
+def answer_of(order: str, ran: Ran) -> Answer:
+    """What the end of the command means."""
+    if ran.never_began:
+        return Answer(Outcome.UNABLE, f"cannot act: {_fit(ran.problem)} (`cli` of the source says how it is called)")
+    said = _json_in(ran.out)
+    if not ran.problem:
+        return _done(order, said)
+    if said.get("ran") is False:
+        reason = _fit(str(said.get("reason") or "no reason given"))
+        is_running = reason == "already-running"
+        return Answer(Outcome.RUNNING if is_running else Outcome.REFUSED, f"the gateway would not: {reason}")
+    return _refused(_complaint(ran, said), ran)
+
+
+def _done(order: str, said: Mapping[str, object]) -> Answer:
+    """Believed only if the answer says so itself."""
+    if order == "run_due":
+        run_id = said.get("runId")
+        named = f" as {_fit(str(run_id))}" if run_id else ""
+        return Answer(Outcome.DONE, f"the gateway has taken the run on{named}")
+    is_on = order == "enable"
+    if said.get("enabled") is not is_on:
+        return Answer(Outcome.REFUSED, f"the gateway answered, and does not say that the job is {order}d")
+    return Answer(Outcome.DONE, f"the gateway says that the job is switched {'on' if is_on else 'off'}")
+
+
+def _refused(complaint: str, ran: Ran) -> Answer:
+    for pattern, meaning in _MEANINGS:
+        if pattern.search(complaint):
+            return Answer(Outcome.UNABLE, f"cannot act: {meaning}: {_fit(complaint)}")
+    if ran.was_cut_off or _TIMED_OUT.search(complaint):
+        return Answer(Outcome.UNSURE, f"no answer came ({_fit(complaint or ran.problem)}); it may have been done")
+    return Answer(Outcome.REFUSED, f"the gateway would not: {_fit(complaint or ran.problem)}")
+
+
+_TIMED_OUT = re.compile(r"time[d ]?.?out", re.IGNORECASE)
+_MEANINGS = (
+    (
+        re.compile(r"pairing required|device identity|not paired|approval required", re.IGNORECASE),
+        "the gateway does not know this user's device; run the watchdog as the gateway's user, or pair it once",
+    ),
+    (
+        re.compile(r"unauthori[sz]ed|forbidden|missing scope|token m|(?:explicit|requires) credentials", re.IGNORECASE),
+        "the gateway does not accept who asks; run the watchdog as the gateway's user",
+    ),
+    (re.compile(r"not reachable|gateway closed|ECONN|ENOTFOUND|EHOSTUNREACH", re.IGNORECASE), "the gateway is down"),
+)
+
+
+def _complaint(ran: Ran, said: Mapping[str, object]) -> str:
+    """What went wrong, in the first of the command's own lines: those that follow say where it looked."""
+    error = said.get("error")
+    message = str(error["message"]) if isinstance(error, Mapping) and error.get("message") else ran.err
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return lines[0].removeprefix("Error: ") if lines else ""
+
+
+def _json_in(text: str) -> Mapping[str, object]:
+    """The object that the answer ends with; a line may stand before it."""
+    begin = text.find("{")
+    try:
+        found = json.loads(text[begin:]) if begin >= 0 else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _fit(text: str) -> str:
+    return fit_to_leave(text, _LONGEST)

@@ -1,0 +1,75 @@
+"""The action `command`: the operator's own command for a job, whatever scheduler it belongs to."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from watchdog import faults
+from watchdog.config import AnySource
+from watchdog.policies import Policy
+from watchdog.recovery.action import Action, State
+from watchdog.recovery.command import facts_of, run
+from watchdog.recovery.looking import is_as_seen, look_at
+from watchdog.recovery.progress import REASON, Progress
+from watchdog.redaction import fit_to_leave
+from watchdog.sources.sqlite_file import UnreadableError
+
+PLACE = "{job_id}"
+"""Where the job's id goes. It is data: never a word of a shell, and never an option of the command."""
+
+SOURCE_GRACE = timedelta(minutes=15)
+"""How long a command that is about the whole scheduler has until something must have started."""
+
+
+class OperatorCommand:
+    """Runs commands about the jobs of one source."""
+
+    def __init__(self, progress: Progress, source: AnySource) -> None:
+        self._on = progress
+        self._source = source
+
+    def carry_out(self, action: Action, policy: Policy) -> None:
+        """Run it, if the job is still as it was seen."""
+        for state, problem in (
+            (State.FAILED, _unsafe(policy.run, action.job_id)),
+            (State.REFUSED, self._unlike(action)),
+        ):
+            if problem:
+                self._on.settle(action, state, f"{problem}, so nothing was done")
+                return
+        action = self._on.begin(replace(action, way="command"))
+        ran = run(filled_in(policy.run, action.job_id or ""), facts_of(action), policy.deadline)
+        faults.point("command-ended")
+        if ran.never_began:
+            self._on.settle(action, State.UNABLE, f"cannot act: {fit_to_leave(ran.problem, REASON)}")
+        elif ran.problem:
+            self._on.settle(action, State.FAILED, f"the command did not work: {fit_to_leave(ran.problem, REASON)}")
+        else:
+            wait = timedelta() if action.job_id else SOURCE_GRACE
+            self._on.acted(action, "the command was run, and ended well", wait)
+
+    def _unlike(self, action: Action) -> str:
+        """What has changed since the job was seen; nothing for a command that is about no job."""
+        if action.job_id is None:
+            return ""
+        try:
+            job = look_at(self._source, action.job_id, self._on.now().at)
+        except UnreadableError as error:
+            return str(error)
+        if job is None:
+            return "the job is gone"
+        return "" if is_as_seen(job, action.seen) else "the job is no longer as it was seen"
+
+
+def filled_in(arguments: Sequence[str], job_id: str) -> tuple[str, ...]:
+    """The arguments with the job's id in its places."""
+    return tuple(argument.replace(PLACE, job_id) for argument in arguments)
+
+
+def _unsafe(arguments: Sequence[str], job_id: str | None) -> str:
+    begins = any(argument.startswith(PLACE) for argument in arguments)
+    if begins and (job_id or "").startswith("-"):
+        return "the job's id begins with a dash and would be taken for an option"
+    if job_id is None and any(PLACE in argument for argument in arguments):
+        return "it is about no job, and the command asks for a job's id"
+    return ""
