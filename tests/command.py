@@ -53,15 +53,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(is_so: Callable[[], Any], what: str) -> Any:
+def until(is_so: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
     """Wait until it is so; the answer."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while time.monotonic() < end:
         answer = is_so()
         if answer:
             return answer
         time.sleep(0.02)
-    pytest.fail(f"waited {PATIENCE:.0f} s in vain until {what}")
+    pytest.fail(f"waited {patience:.0f} s in vain until {what}")
 
 
 class Running:

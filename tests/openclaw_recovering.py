@@ -62,7 +62,8 @@ class Played:
         assert arguments[1] == "cron"
         assert deadline > timedelta()
         order, id_ = arguments[2], arguments[-1]
-        self.asked.append(tuple(arguments[2:]))
+        assert arguments[-4:-1] == ("--timeout", str(int(deadline.total_seconds() * 500)), "--")
+        self.asked.append((*arguments[2:-4], id_))
         self.environments.append(environment)
         self._die_at(f"before {order}")
         if self.complaint:

@@ -61,7 +61,7 @@ def test_an_overdue_job_is_run_and_proved_by_its_run(
         it.gateway.end("other", START + SECOND, START + 20 * HOUR)
         it.begin()
         it.run(8 * MINUTE)
-        assert it.played.asked == [("run", "--due", "--", "digest")]
+        assert it.played.asked == [("run", "--due", "digest")]
         assert it.only.state is State.VERIFIED
         assert "the gateway has taken the run on as manual:digest:" in said(it.only)
         assert it.counts == [("run_due", "verified")]
@@ -72,7 +72,7 @@ def test_a_disabled_job_is_enabled_and_proved_by_its_next_run(tmp_path: Path, mo
         given_up(it, "digest")
         it.begin()
         it.run(10 * MINUTE)
-        assert it.played.asked == [("enable", "--", "digest")]
+        assert it.played.asked == [("enable", "digest")]
         assert it.states() == [State.ACTED]
         it.run(30 * MINUTE)
         assert it.states() == [State.VERIFIED]
@@ -97,11 +97,31 @@ def test_a_stuck_marker_is_freed_by_switching_the_job_off_and_on(
         stuck(it)
         it.begin()
         it.run(2 * MINUTE)
-        assert it.played.asked == [("disable", "--", "digest"), ("enable", "--", "digest")]
+        assert it.played.asked == [("disable", "digest"), ("enable", "digest")]
         assert it.gateway.jobs["digest"]["enabled"] is True
         assert "runningAtMs" not in it.gateway.states["digest"]
         it.run(40 * MINUTE)
         assert it.only.state is State.VERIFIED
+
+
+@pytest.mark.parametrize("when", [timedelta(), 5 * MINUTE])
+def test_the_end_of_the_run_that_was_stuck_proves_nothing(
+    when: timedelta, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Newer releases break it off when the job is switched off; older ones record it whenever it ends."""
+    with rig(tmp_path, monkeypatch, UNSTICK) as it:
+        it.add("digest", due=-3 * HOUR)
+        stuck(it)
+        it.begin()
+        it.run(2 * MINUTE)
+        it.run(when)
+        it.gateway.states["digest"]["runningAtMs"] = to_ms(START - 3 * HOUR)
+        due = it.now + 20 * MINUTE
+        it.gateway.end("digest", it.now, due, "error", lastError="interrupted")
+        it.run(10 * MINUTE)
+        assert it.states() == [State.ACTED]
+        it.run(30 * MINUTE)
+        assert it.states() == [State.VERIFIED]
 
 
 def test_a_run_that_never_comes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,6 +145,8 @@ def test_a_run_that_never_comes_is_told(tmp_path: Path, monkeypatch: pytest.Monk
         (DOWN, "the gateway is down: gateway closed (1006"),
         ("Gateway not reachable at ws://127.0.0.1:21900 (ETIMEDOUT).\nStart it\n", "the gateway is down: Gateway not"),
         (PAIRING, "does not know this user's device"),
+        (f"gateway connect failed: scope upgrade pending approval\nError: {PAIRING}", "does not know this user's device"),
+        ("missing scope: operator.admin\n", "does not accept who asks"),
         (MISMATCH, "does not accept who asks"),
         ("gateway cron.run requires credentials before opening a websocket\nFix: x\n", "does not accept who asks"),
     ],
@@ -252,7 +274,7 @@ def test_a_hostile_name_is_data_in_the_environment_alone(tmp_path: Path, monkeyp
         it.gateway.persist()
         it.begin()
         it.run(2 * MINUTE)
-        assert it.played.asked == [("enable", "--", "digest")]
+        assert it.played.asked == [("enable", "digest")]
         (environment,) = it.played.environments
         assert environment["WATCHDOG_JOB"] == "$(touch /tmp/x); `reboot` --now"
         assert environment["OPENCLAW_STATE_DIR"] == str(tmp_path / "openclaw")
@@ -380,9 +402,9 @@ def test_a_crash_neither_repeats_a_run_nor_leaves_a_job_switched_off(
         with pytest.raises(KilledError):
             it.run(10 * MINUTE)
         it.begin()  # the watchdog is started again
-        it.run(50 * MINUTE)
+        it.run(20 * MINUTE if kind == "run_due" else 50 * MINUTE)
         assert it.gateway.jobs["digest"]["enabled"] is True
-        runs = [asked for asked in it.played.asked if asked == ("run", "--due", "--", "digest")]
+        runs = [asked for asked in it.played.asked if asked == ("run", "--due", "digest")]
         assert len(runs) <= 1 or point == "before run"  # again only after nothing had come of it
         assert it.actions[0].state in (State.VERIFIED, State.INEFFECTIVE)
         if point != "before run":
@@ -474,4 +496,4 @@ def test_the_page_can_ask_for_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyP
             action = intend(it.config, it.records, "claw", "digest", "ann (token)")
         assert (action.kind, action.state, action.by) == ("enable", State.INTENDED, "ann (token)")
         it.run(2 * MINUTE)
-        assert it.played.asked == [("enable", "--", "digest")]
+        assert it.played.asked == [("enable", "digest")]

@@ -65,11 +65,17 @@ def cases(
         system = systems.get(finding.source, "")
         for index, policy in enumerate(policies):
             is_meant = MEANT_FOR.get(policy.action, system) == system
-            if is_meant and finding.caused_by is None and _fits(policy.match, finding, owners.get(key)):
+            if is_meant and _is_own(finding, policy) and _fits(policy.match, finding, owners.get(key)):
                 name = policy.name or f"policies[{index}]"
                 found.append(Case(finding, policy, name, jobs.get(key)))
                 break
     return [case for case in found if case.policy.action != "none"]
+
+
+def _is_own(finding: Finding, policy: Policy) -> bool:
+    """Not a symptom of something else. Of a timer that is dead each late job can be relieved alone: it is run."""
+    cause = finding.caused_by
+    return cause is None or (policy.action == "run_due" and cause.kind == Kind.STALLED)
 
 
 def _fits(match: PolicyMatch, finding: Finding, owner: str | None) -> bool:

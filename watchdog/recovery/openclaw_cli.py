@@ -43,14 +43,17 @@ class Answer:
 
 def ask(source: OpenClaw, order: str, job_id: str, facts: Mapping[str, str], deadline: timedelta) -> Answer:
     """Have the gateway do something with a job: `run_due`, `enable` or `disable`."""
-    arguments = (*source.cli, "cron", *_ORDERS[order], "--", job_id)
+    # left to itself one release waits for ten minutes
+    patience = ("--timeout", str(int(max(deadline / 2, timedelta(seconds=1)) / timedelta(milliseconds=1))))
+    arguments = (*source.cli, "cron", *_ORDERS[order], *patience, "--", job_id)
     return answer_of(order, run(arguments, {**facts, **_environment(source)}, deadline))
 
 
 def _environment(source: OpenClaw) -> Mapping[str, str]:
-    """Which gateway is meant, for a command that runs beside the files; no colours in what it says."""
+    """Which gateway is meant, for a command that runs beside the files; no colours in what it says; and no process of
+    its own that could outlive the deadline, and still do it when the gateway comes back."""
     where = {"OPENCLAW_STATE_DIR": str(source.state_dir)} if source.state_dir else {}
-    return {**where, "NO_COLOR": "1"}
+    return {**where, "OPENCLAW_NO_RESPAWN": "1", "NO_COLOR": "1"}
 
 
 def answer_of(order: str, ran: Ran) -> Answer:
@@ -64,7 +67,9 @@ def answer_of(order: str, ran: Ran) -> Answer:
         reason = _fit(str(said.get("reason") or "no reason given"))
         is_running = reason == "already-running"
         return Answer(Outcome.RUNNING if is_running else Outcome.REFUSED, f"the gateway would not: {reason}")
-    return _refused(_complaint(ran, said), ran)
+    error = said.get("error")
+    message = str(error["message"]) if isinstance(error, Mapping) and error.get("message") else ran.err
+    return _refused(message, ran)
 
 
 def _done(order: str, said: Mapping[str, object]) -> Answer:
@@ -79,9 +84,10 @@ def _done(order: str, said: Mapping[str, object]) -> Answer:
     return Answer(Outcome.DONE, f"the gateway says that the job is switched {'on' if is_on else 'off'}")
 
 
-def _refused(complaint: str, ran: Ran) -> Answer:
+def _refused(message: str, ran: Ran) -> Answer:
+    complaint = _first_line(message)
     for pattern, meaning in _MEANINGS:
-        if pattern.search(complaint):
+        if pattern.search(message):
             return Answer(Outcome.UNABLE, f"cannot act: {meaning}: {_fit(complaint)}")
     if ran.was_cut_off or _TIMED_OUT.search(complaint):
         return Answer(Outcome.UNSURE, f"no answer came ({_fit(complaint or ran.problem)}); it may have been done")
@@ -91,7 +97,7 @@ def _refused(complaint: str, ran: Ran) -> Answer:
 _TIMED_OUT = re.compile(r"time[d ]?.?out", re.IGNORECASE)
 _MEANINGS = (
     (
-        re.compile(r"pairing required|device identity|not paired|approval required", re.IGNORECASE),
+        re.compile(r"pairing required|scope upgrade pending|device identity", re.IGNORECASE),
         "the gateway does not know this user's device; run the watchdog as the gateway's user, or pair it once",
     ),
     (
@@ -102,10 +108,8 @@ _MEANINGS = (
 )
 
 
-def _complaint(ran: Ran, said: Mapping[str, object]) -> str:
-    """What went wrong, in the first of the command's own lines: those that follow say where it looked."""
-    error = said.get("error")
-    message = str(error["message"]) if isinstance(error, Mapping) and error.get("message") else ran.err
+def _first_line(message: str) -> str:
+    """What went wrong; the lines that follow say where it looked."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     return lines[0].removeprefix("Error: ") if lines else ""
 

@@ -1,4 +1,7 @@
-"""Bringing an OpenClaw job back through the gateway's own command; its files are never written."""
+"""Bringing an OpenClaw job back through the gateway's own command; its files are never written.
+
+Only `run --due` is used, never a forced run: the gateway itself then refuses what is not due, or is running.
+"""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -48,14 +48,23 @@ def _revived(action: Action, job: Job | None, now: Moment) -> Verdict | None:
 
 
 def _is_new(run: RecordedRun, action: Action) -> bool:
-    """Whether the run was recorded since the action. A clock that was set back meanwhile must not hide it."""
+    """Whether the run was recorded since the action. A clock that was set back meanwhile must not hide it.
+
+    The run that was in flight before, and was broken off by the action or ended at last, is none.
+    """
+    stuck = _known(action.seen.get("in_flight_since"))
+    if stuck is not None and abs(run.started_at - stuck) <= RECORD_LAG:
+        return False
     if "last_run_at" not in action.seen:
         return action.acted_at is not None and run.started_at >= action.acted_at - RECORD_LAG
-    before = action.seen["last_run_at"]
+    return run.started_at != _known(action.seen["last_run_at"])
+
+
+def _known(written: object) -> datetime | None:
     try:
-        return before is None or run.started_at != parse_instant(str(before))
+        return parse_instant(str(written)) if written else None
     except ValueError:
-        return True
+        return None
 
 
 def _due(job: Job) -> datetime | None:
