@@ -145,7 +145,7 @@ def test_a_run_that_never_comes_is_told(tmp_path: Path, monkeypatch: pytest.Monk
         (DOWN, "the gateway is down: gateway closed (1006"),
         ("Gateway not reachable at ws://127.0.0.1:21900 (ETIMEDOUT).\nStart it\n", "the gateway is down: Gateway not"),
         (PAIRING, "does not know this user's device"),
-        (f"gateway connect failed: scope upgrade pending approval\nError: {PAIRING}", "does not know this user's device"),
+        (f"gateway connect failed: scope upgrade pending\nError: {PAIRING}", "does not know this user's device"),
         ("missing scope: operator.admin\n", "does not accept who asks"),
         (MISMATCH, "does not accept who asks"),
         ("gateway cron.run requires credentials before opening a websocket\nFix: x\n", "does not accept who asks"),
@@ -497,3 +497,19 @@ def test_the_page_can_ask_for_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert (action.kind, action.state, action.by) == ("enable", State.INTENDED, "ann (token)")
         it.run(2 * MINUTE)
         assert it.played.asked == [("enable", "digest")]
+
+
+@pytest.mark.parametrize(("layout", "again"), [("inline", ", and may run it again from its start"), ("canonical", "")])
+def test_a_restart_of_the_gateway_says_what_it_costs(
+    layout: str, again: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = {"match": {"kind": "wedged"}, "action": "restart", "run": ["true"], "after": "1m"}
+    with rig(tmp_path, monkeypatch, policy, layout=layout) as it:
+        it.add("digest", due=-3 * HOUR)
+        stuck(it)
+        it.begin()
+        it.run(2 * MINUTE)
+        assert it.states() == [State.ACTED]
+        assert f"the restart ends the run of digest that is in flight since 2026-06-10 05:00 UTC{again}" in said(
+            it.only
+        )

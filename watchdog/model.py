@@ -275,6 +275,7 @@ class Snapshot:
     there is one slot, so that a run keeps all others waiting; without one no run explains another job's lateness.
     `marks_runs`: whether each start is written down at once, so that no job can be busy without it. `restarted_at`:
     when the scheduler last started, where that is known; `catch_up`: how long after that missed runs may wait.
+    `replays`: whether a start of the scheduler may run again what it interrupted.
     """
 
     source: str
@@ -288,6 +289,7 @@ class Snapshot:
     marks_runs: bool = False
     restarted_at: datetime | None = None
     catch_up: timedelta = timedelta()
+    replays: bool = False
     notes: tuple[str, ...] = ()
 
     @cached_property

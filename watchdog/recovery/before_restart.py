@@ -1,4 +1,4 @@
-"""What a restart of the agent costs: a run that is killed, rows that are swept, runs that are done twice. Pure."""
+"""What a restart of a scheduler costs: a run that is killed, rows that are swept, runs that are done twice. Pure."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,7 +11,8 @@ def consequences(snapshot: Snapshot, at: datetime) -> Iterator[str]:
     """One sentence for each thing that a restart at `at` would do beside its purpose (docs/phantom.md, a restart)."""
     for job in snapshot.jobs:
         if job.in_flight_since is not None:
-            yield f"the restart ends the run of {job.name} that is in flight since {say(job.in_flight_since)}"
+            again = ", and may run it again from its start" if snapshot.replays else ""
+            yield f"the restart ends the run of {job.name} that is in flight since {say(job.in_flight_since)}{again}"
         if job.unrecorded_end is not None:
             ended = say(job.unrecorded_end.at)
             yield f"the restart runs {job.name} again: its run that ended at {ended} was never written down"

@@ -49,6 +49,9 @@ CATCH_UP = timedelta(seconds=150)
 STARTING = timedelta(seconds=60)
 """How long the gateway itself may take to start."""
 
+REPLAYED = ("inline", "split")
+"""The layouts whose releases may run an interrupted slot again."""
+
 SAME_BATCH = timedelta(seconds=1)
 """Where a pass marks all its jobs at once, their markers lie no further apart."""
 
@@ -150,6 +153,7 @@ class OpenClawSource:
             marks_runs=True,
             restarted_at=restarted,
             catch_up=CATCH_UP + STARTING,
+            replays=reading.layout in REPLAYED,
             notes=reading.notes,
         )
 
@@ -182,7 +186,7 @@ class OpenClawSource:
             self._store.book,
             reading.gateway,
             now,
-            replays=reading.layout in ("inline", "split"),
+            replays=reading.layout in REPLAYED,
             is_orphan=seen.is_orphan,
             has_runs=reading.has_runs,
         )
