@@ -969,3 +969,58 @@ def test_whatever_stands_there_never_crashes(layout: str, tmp_path_factory: pyte
             diagnose(found, NOW, Detect())
 
     holds()
+
+
+class _Anew:
+    """Keeps nothing from look to look."""
+
+    def get(self, key: str, basis: object, make: Callable[[], Any]) -> Any:
+        return make()
+
+    def forget(self, there: object) -> None:
+        return
+
+
+OPERATIONS = ("begin", "end", "fail", "boot", "edit", "disable", "enable", "lose", "nothing")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_is_kept_from_look_to_look_is_what_would_be_worked_out_anew(
+    layout: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    operation = st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 2), st.integers(1, 400))
+
+    @settings(max_examples=60, deadline=None, derandomize=True, database=None)
+    @given(st.lists(operation, min_size=1, max_size=14))
+    def holds(operations: list[tuple[str, int, int]]) -> None:
+        folder = tmp_path_factory.mktemp("twice")
+        keeps, works_out = source(folder), source(folder)
+        works_out._facts_of = works_out._jobs = works_out._store._rows = _Anew()  # type: ignore[assignment]
+        gateway = Gateway(folder, layout)
+        gateway.boot(NOW - HOUR)
+        for number in range(3):
+            gateway.add(job(f"job-{number}", {"kind": "every", "everyMs": 60_000}), NOW, NOW - HOUR)
+        now = NOW
+        for what, number, seconds in operations:
+            _operate(gateway, what, f"job-{number}", now)
+            assert keeps.look(now).snapshot == works_out.look(now).snapshot
+            now += seconds * SECOND
+
+    holds()
+
+
+def _operate(gateway: Gateway, what: str, id_: str, now: datetime) -> None:
+    state = gateway.states[id_]
+    if what == "begin" and "runningAtMs" not in state:
+        gateway.begin(id_, now)
+    elif what in ("end", "fail") and "runningAtMs" in state:
+        gateway.end(id_, now, now + MINUTE, "ok" if what == "end" else "error")
+    elif what == "boot":
+        gateway.boot(now)
+    elif what == "lose":
+        state.pop("runningAtMs", None)
+    elif what == "edit":
+        gateway.jobs[id_]["schedule"] = {"kind": "every", "everyMs": 60_000 + to_ms(now) % 7 * 1000}
+    elif what in ("disable", "enable"):
+        gateway.jobs[id_]["enabled"] = what == "enable"
+    gateway.persist()

@@ -33,6 +33,7 @@ from watchdog.sources.openclaw_rows import (
 from watchdog.sources.openclaw_store import Reading, Row, StoreReader, place_of
 from watchdog.sources.openclaw_values import count, instant, text
 from watchdog.sources.sqlite_file import UnreadableError, harm
+from watchdog.sources.unchanged import Unchanged
 
 SETTLES_AFTER = 3.0
 """Seconds after the last change during which all is read again: a run's log line comes a moment beside the store's."""
@@ -88,6 +89,8 @@ class OpenClawSource:
         self._place = place_of(settings.state_dir, settings.store, settings.lock)
         self._store = StoreReader(self._place)
         self._memory = Memory()
+        self._facts_of: Unchanged[_Seen] = Unchanged()
+        self._jobs: Unchanged[Job] = Unchanged()
         self._seen: tuple[Marks | None, ...] | None = None
         self._snapshot: Snapshot | None = None
 
@@ -135,15 +138,17 @@ class OpenClawSource:
     # one snapshot
 
     def _assemble(self, reading: Reading, now: datetime) -> Snapshot:
-        rows = [self._facts(row, reading) for row in _with_unique_ids(reading.rows)]
+        rows = [self._seen_row(row, reading) for row in _with_unique_ids(reading.rows)]
         meanings = [self._meaning(each, reading, now) for each in rows]
         there = {each.row.id for each in rows}
         self._memory.forget(there)
         self._store.book.forget(there)
+        self._facts_of.forget(there)
+        self._jobs.forget(there)
         restarted = _newest((reading.gateway.started_at, self._memory.restarted_by))
         start = _start_of(rows, meanings, reading, restarted)
         jobs = tuple(
-            self._job(each, meaning, rows, reading, start) for each, meaning in zip(rows, meanings, strict=True)
+            self._same_job(each, meaning, rows, reading, start) for each, meaning in zip(rows, meanings, strict=True)
         )
         return Snapshot(
             self.name,
@@ -156,6 +161,21 @@ class OpenClawSource:
             replays=reading.layout in REPLAYED,
             notes=reading.notes,
         )
+
+    def _seen_row(self, row: Row, reading: Reading) -> _Seen:
+        """The facts of a row. Whether a marker is an orphan depends on more than the row: it is worked out anew."""
+        if row.state.get("runningAtMs") is not None:
+            return self._facts(row, reading)
+        basis = (row, self._store.book.version(row.id))
+        return self._facts_of.get(row.id, basis, lambda: self._facts(row, reading))
+
+    def _same_job(self, seen: _Seen, meaning: Meaning, rows: Sequence[_Seen], reading: Reading, start: _Start) -> Job:
+        """The job of the last look if all that it rests on is the same. One with a marker is in a batch of others."""
+        if seen.marker is not None:
+            return self._job(seen, meaning, rows, reading, start)
+        id_ = seen.row.id
+        basis = (seen, self._store.book.version(id_), meaning, start, reading.layout, reading.tasks_of(id_))
+        return self._jobs.get(id_, basis, lambda: self._job(seen, meaning, rows, reading, start))
 
     def _facts(self, row: Row, reading: Reading) -> _Seen:
         state = row.state

@@ -66,11 +66,13 @@ class _Account:
     zeros: int = 0
     first_zeros: list[datetime] = field(default_factory=list)
     newest_zero: datetime | None = None
+    version: int = 0
 
     def add(self, run: FinishedRun) -> None:
         if any(run.started_at == known.started_at for known in self.runs):
             return
         self.runs.append(run)
+        self.version += 1
         if run.tokens is None:
             return
         if any(run.tokens):
@@ -99,6 +101,11 @@ class RunBook:
         """The newest finished runs of the job, newest last."""
         account = self._accounts.get(job_id)
         return tuple(account.runs) if account else ()
+
+    def version(self, job_id: str) -> int:
+        """A number that changes whenever the job has a new finished run."""
+        account = self._accounts.get(job_id)
+        return account.version if account else 0
 
     def ends(self, job_id: str) -> tuple[RunEnd, ...]:
         """The same as the detectors see them."""

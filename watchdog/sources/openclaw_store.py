@@ -18,6 +18,7 @@ from watchdog.sources.openclaw_runs import RunBook
 from watchdog.sources.openclaw_values import instant, text
 from watchdog.sources.sqlite_file import UnreadableError
 from watchdog.sources.sqlite_file import read as read_sqlite
+from watchdog.sources.unchanged import Unchanged
 
 Layout = Literal["inline", "split", "wide", "canonical"]
 
@@ -124,6 +125,7 @@ class StoreReader:
         self.place = place
         self.book = RunBook()
         self._tail = LogTail()
+        self._rows: Unchanged[Row] = Unchanged()
         self._read_until: dict[str, int] = {}
 
     def read(self) -> Reading:
@@ -142,6 +144,7 @@ class StoreReader:
         known = reading.gateway.started_at
         if newest and (known is None or newest.created_at > known + timedelta(seconds=10)):
             reading = replace(reading, gateway=Gateway(newest.created_at, None, newest.pid))
+        self._rows.forget({row.id for row in reading.rows})
         return reading
 
     def _nothing(self) -> str:
@@ -162,9 +165,15 @@ class StoreReader:
         tasks, notes = self._ledger()
         is_split = is_there(states)
         kept = _states(read_json(states), states) if is_split else {}
-        rows = tuple(_file_row(each, number, kept) for number, each in enumerate(_list(read_json(jobs), jobs)))
+        listed = _list(read_json(jobs), jobs)
+        rows = tuple(self._file_row(each, number, kept) for number, each in enumerate(listed))
         has_runs = self._logs(rows) if is_live else False
         return Reading("split" if is_split else "inline", rows, tasks, Gateway(), None, has_runs, notes)
+
+    def _file_row(self, value: object, number: int, states: Object) -> Row:
+        """The same object as at the last look if nothing in it has changed, so that what follows is the same too."""
+        row = _file_row(value, number, states)
+        return self._rows.get(row.id, row, lambda: row)
 
     def _ledger(self) -> tuple[tuple[OpenTask, ...], tuple[str, ...]]:
         path = self.place.ledger
@@ -202,7 +211,7 @@ class StoreReader:
             raise UnreadableError(
                 f"the table cron_jobs has no column {', '.join(missing)}: is this OpenClaw's database?"
             )
-        rows = tuple(_table_row(row) for row in _select(connection, "cron_jobs", columns, _JOB_COLUMNS))
+        rows = tuple(self._table_row(row) for row in _select(connection, "cron_jobs", columns, _JOB_COLUMNS))
         if _columns(connection, "cron_run_logs"):
             self._run_logs(connection)
             layout: Layout = "wide"
@@ -211,6 +220,9 @@ class StoreReader:
             layout = "canonical"
         gateway, owners = _gateway(connection), _owners(connection)
         return Reading(layout, rows, _open_tasks(connection), gateway, owners)
+
+    def _table_row(self, row: dict[str, object]) -> Row:
+        return self._rows.get(str(row.get("job_id")), row, lambda: _table_row(row))
 
     def _run_logs(self, connection: sqlite3.Connection) -> None:
         for job_id, entry_json, ts in self._new(connection, "cron_run_logs", "job_id, entry_json, ts", "ts", "1"):

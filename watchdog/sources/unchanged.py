@@ -1,0 +1,27 @@
+"""What was worked out at an earlier look, for as long as all that it rests on is the same."""
+
+from collections.abc import Callable, Collection
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Unchanged(Generic[T]):
+    """One result a key. `basis` must hold everything that the result depends on."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[object, T]] = {}
+
+    def get(self, key: str, basis: object, make: Callable[[], T]) -> T:
+        """The result of the last look if its basis is equal, else a new one."""
+        known = self._known.get(key)
+        if known is not None and known[0] == basis:
+            return known[1]
+        made = make()
+        self._known[key] = (basis, made)
+        return made
+
+    def forget(self, there: Collection[str]) -> None:
+        """Drop what belongs to keys that are gone."""
+        if len(self._known) > len(there):
+            self._known = {key: kept for key, kept in self._known.items() if key in there}
