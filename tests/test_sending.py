@@ -485,6 +485,16 @@ def test_where_somebody_is_to_be_told_a_state_file_is_needed(tmp_path: Path) -> 
         assert desk.incidents == ()
 
 
+@pytest.mark.parametrize("lock", ["IMMEDIATE", "EXCLUSIVE"])
+def test_a_reload_while_somebody_writes_to_the_state_file_ends_nothing(tmp_path: Path, lock: str) -> None:
+    with desk_in(tmp_path) as desk, closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
+        desk.start()
+        other.execute(f"BEGIN {lock}")
+        desk.use(configured(state=tmp_path / "state.db"))
+        other.execute("ROLLBACK")
+        desk.turn(Published(()), NOW)
+
+
 def test_two_watchdogs_do_not_share_a_state_file_and_the_command_line_does(tmp_path: Path) -> None:
     with desk_in(tmp_path):
         with pytest.raises(StoreError, match="in use by another watchdog"), desk_in(tmp_path):

@@ -302,7 +302,8 @@ def _opened(path: Path | None) -> sqlite3.Connection:
         if version > VERSION:
             raise sqlite3.DatabaseError(f"it was written by a newer version of the watchdog (format {version})")
         db.executescript(_SCHEMA)
-        db.execute(f"PRAGMA user_version = {VERSION}")
+        if version != VERSION:  # written only once: a file that somebody else is writing to can be opened all the same
+            db.execute(f"PRAGMA user_version = {VERSION}")
     except sqlite3.Error:
         db.close()
         raise
