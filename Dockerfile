@@ -4,7 +4,7 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY watchdog ./watchdog
 RUN python -m venv /opt/watchdog \
-    && /opt/watchdog/bin/pip install --no-cache-dir --no-compile -c constraints.txt . \
+    && /opt/watchdog/bin/pip install --no-cache-dir --no-compile -c constraints.txt ".[postgres]" \
     # compiled once here: a read-only container could not keep what it compiles at each start
     && /opt/watchdog/bin/python -m compileall -q -j 0 /opt/watchdog/lib
 

@@ -195,7 +195,7 @@ def test_the_images_steps_work_in_a_plain_environment(tmp_path: Path) -> None:
     home = tmp_path / "opt"
     venv.create(home, with_pip=True)
     installed = subprocess.run(
-        [home / "bin" / "pip", "install", "--quiet", "--no-compile", "-c", "constraints.txt", "."],
+        [home / "bin" / "pip", "install", "--quiet", "--no-compile", "-c", "constraints.txt", ".[postgres]"],
         cwd=source,
         capture_output=True,
         text=True,
@@ -203,6 +203,8 @@ def test_the_images_steps_work_in_a_plain_environment(tmp_path: Path) -> None:
         env=os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
     )
     assert installed.returncode == 0, installed.stderr
+    assert '-c constraints.txt ".[postgres]"' in "\n".join(lines)
+    assert subprocess.run([home / "bin" / "python", "-c", "import psycopg"], check=False).returncode == 0
     assert (
         subprocess.run([home / "bin" / "python", "-m", "compileall", "-q", home / "lib"], check=False).returncode == 0
     )
