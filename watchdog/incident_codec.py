@@ -1,13 +1,13 @@
 """Incidents as JSON documents, and back."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from typing import Any
 
 from watchdog.incidents import Incident, Member
 from watchdog.instants import iso, iso_or_none, parse_instant, parse_or_none
 from watchdog.model import Cause, Finding, Kind, Severity
 from watchdog.notify.plan import Told
+from watchdog.plain_json import value
 
 
 def encode_incident(incident: Incident) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def _encode_member(member: Member) -> dict[str, Any]:
         "job": finding.job,
         "since": iso_or_none(finding.since),
         "summary": finding.summary,
-        "evidence": {name: _plain(value) for name, value in finding.evidence.items()},
+        "evidence": value(finding.evidence),
         "caused_by": [cause.kind, cause.job_id, cause.job] if cause else None,
     }
 
@@ -105,13 +105,3 @@ def decode_told(document: Mapping[str, Any]) -> Told:
         document["count"],
         document["is_over"],
     )
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return iso(value)
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return value if value is None or isinstance(value, bool | int | float) else str(value)

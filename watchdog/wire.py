@@ -1,7 +1,7 @@
 """What programs get: findings, jobs and sources as plain JSON values. Times are ISO 8601 with `Z`."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 
 from watchdog.engine import Published, SourceState
 from watchdog.incidents import Incident
@@ -9,22 +9,9 @@ from watchdog.instants import iso
 from watchdog.model import Cause, Finding, Job
 from watchdog.notify.outbox import Entry
 from watchdog.notify.targets import parse_key
+from watchdog.plain_json import Json as Json
+from watchdog.plain_json import value as value
 from watchdog.schedule import words
-
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
-
-
-def value(thing: object) -> Json:
-    """Any value of the model: instants as ISO text, durations as seconds."""
-    if isinstance(thing, datetime):
-        return iso(thing)
-    if isinstance(thing, timedelta):
-        return thing.total_seconds()
-    if isinstance(thing, Mapping):
-        return {str(key): value(part) for key, part in thing.items()}
-    if isinstance(thing, Sequence) and not isinstance(thing, str):
-        return [value(part) for part in thing]
-    return thing if thing is None or isinstance(thing, bool | int | float) else str(thing)
 
 
 def finding(found: Finding) -> dict[str, Json]:
