@@ -14,7 +14,7 @@ from pytest_httpserver import HTTPServer
 
 from tests.conftest import NOW
 from tests.post_office import SLACK, hand_over, mail_server, part
-from tests.telling import DAY, HOUR, MINUTE, Letter, Office, failing, finding
+from tests.telling import DAY, HOUR, MINUTE, Letter, Office, configured, failing, finding
 from watchdog.model import Finding
 from watchdog.redaction import HIDDEN
 
@@ -100,6 +100,48 @@ def test_it_says_what_since_when_why_what_comes_next_and_what_to_do() -> None:
         "",
         "incident 1 of agent",
     ]
+
+
+SOURCES: dict[str, dict[str, object]] = {
+    "phantom": {"name": "agent", "database": "/d/phantom.db"},
+    "openclaw": {"kind": "openclaw", "name": "agent", "state_dir": "/d"},
+    "sql": {"kind": "sql", "name": "agent", "database": "/d/jobs.db", "jobs": "SELECT 1 AS id"},
+}
+REVIVE = "scheduler-watchdog revive id-heartbeat"
+
+
+@pytest.mark.parametrize(
+    ("system", "kind", "evidence", "to_do", "otherwise"),
+    [
+        ("phantom", "failed", {}, REVIVE, "it never runs again"),
+        (
+            "phantom",
+            "wedged",
+            {"how": "held_slot"},
+            "restart the agent, for example: docker restart phantom",
+            "no job runs",
+        ),
+        ("phantom", "long_run", {}, "scheduler-watchdog jobs", "the agent aborts it after 240 min"),
+        ("openclaw", "failed", {"error_class": "permanent"}, f"mend what the error says, then: {REVIVE}", "it never"),
+        ("openclaw", "wedged", {"how": "long_in_flight"}, f"{REVIVE}; or restart the gateway", "it does not run again"),
+        ("openclaw", "overdue", {}, REVIVE, ""),
+        ("sql", "failed", {}, "scheduler-watchdog jobs", "it never runs again"),
+        ("sql", "failing", {"consecutive_errors": 5}, "scheduler-watchdog jobs", "it goes on failing"),
+        ("sql", "wedged", {"how": "long_in_flight"}, "restart the scheduler", "it does not run again until"),
+        ("sql", "long_run", {}, "scheduler-watchdog jobs", ""),
+    ],
+)
+def test_what_to_do_is_what_helps_with_the_system_that_it_is_about(
+    system: str, kind: str, evidence: dict[str, object], to_do: str, otherwise: str
+) -> None:
+    office = Office(configured(sources=[SOURCES[system]]))
+    office.find(finding(kind, **evidence))  # type: ignore[arg-type]
+    office.wait(MINUTE)
+    (entry,) = office.store.waiting()
+    lines = dict(line.split(": ", 1) for line in entry.message["text"].splitlines() if ": " in line)
+    assert lines["To do"].startswith(to_do)
+    assert otherwise in lines.get("If nobody acts", "")
+    assert bool(otherwise) == ("If nobody acts" in lines)
 
 
 def test_slack_shows_plain_words_without_backslashes() -> None:

@@ -222,7 +222,7 @@ def _failed(head: Finding, system: System) -> str:
 
 def _failing(head: Finding, system: System) -> str:
     if not head.evidence.get("breaker_limit"):
-        return "it goes on failing, less and less often"
+        return "it goes on failing"
     trip = _when(head, "breaker_trips_at")
     return f"the scheduler gives it up{f' at about {trip}' if trip else ''}, and never runs it again"
 
