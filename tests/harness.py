@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from watchdog.clock import SHORTEST_WAIT
 from watchdog.config import Config, Phantom
 from watchdog.demo.simulator import Outcome, Simulator
 from watchdog.diagnosis import diagnose
 from watchdog.engine import Engine
 from watchdog.model import Finding
-from watchdog.service import SHORTEST_WAIT
 from watchdog.settings import Detect
 from watchdog.sources.phantom import PhantomSource
 

@@ -240,3 +240,22 @@ def test_a_long_outage_does_not_push_out_what_led_to_it() -> None:
     cells = strip(failed, [replace(run, status="error") for run in ran(102, 101, 100)], NOW)
     assert [cell.what for cell in cells] == ["error"] * 3 + ["missed"] * 8
     assert in_words(cells) == "3 error, then 24 or more missed"
+
+
+def test_a_run_that_began_in_the_second_in_which_the_last_one_ended_is_joined_to_its_own_end() -> None:
+    start = NOW + timedelta(milliseconds=6)
+    ends = (end(1, NOW), end(2, NOW + timedelta(seconds=8)))
+    recorded = RecordedRun(start, "error", timedelta(seconds=8), "429")
+    first, second = runs_of("s", job(recent=ends, last_run=recorded))
+    assert (first.status, second.status, second.started_at) == (None, "error", start)
+
+
+def test_a_change_of_state_that_leaves_the_rows_time_stamp_is_noted_when_it_is_seen(store: Store) -> None:
+    failed = job(status="failed", updated_at=NOW - HOUR)
+    history = History(store)
+    history.turn(published(failed), NOW)
+    history.turn(published(replace(failed, status="active")), NOW + MINUTE)
+    assert load_states(store.database, "s", "a") == [
+        StateChange(NOW - HOUR, "failed"),
+        StateChange(NOW + MINUTE, "active"),
+    ]

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from watchdog.model import Breaker, CronSchedule, Job
+from watchdog.model import Breaker, CronSchedule, Job, Schedule
 from watchdog.schedule import next_fire
 
 
@@ -16,19 +16,17 @@ def trips_at(job: Job, start: datetime) -> datetime | None:
     duration = job.last_run.duration if job.last_run and job.last_run.duration else timedelta()
     fire = start
     for errors in range((job.consecutive_errors or 0) + 1, job.breaker.limit):
-        retry = _after_error(job, job.breaker, errors, fire, fire + duration)
-        if retry is None:
-            return None
-        fire = retry
+        fire = after_error(job.schedule, job.breaker, errors, fire, fire + duration)
     return fire + duration
 
 
-def _after_error(job: Job, breaker: Breaker, errors: int, fire: datetime, ended: datetime) -> datetime | None:
+def after_error(schedule: Schedule, breaker: Breaker, errors: int, fire: datetime, ended: datetime) -> datetime:
+    """When the scheduler tries again after so many errors in a row, the last of a run from `fire` to `ended`."""
     retry = ended + breaker.backoff[min(errors, len(breaker.backoff)) - 1]
     if breaker.keeps_cadence:
-        natural = next_fire(job.schedule, fire)
+        natural = next_fire(schedule, fire)
         return max(natural, retry) if natural else retry
-    if breaker.cron_may_come_sooner and isinstance(job.schedule, CronSchedule):
-        natural = next_fire(job.schedule, ended)
+    if breaker.cron_may_come_sooner and isinstance(schedule, CronSchedule):
+        natural = next_fire(schedule, ended)
         return min(natural, retry) if natural else retry
     return retry

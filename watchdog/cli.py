@@ -55,6 +55,12 @@ def what_to_watch(function: F) -> F:
     return config(database(function))
 
 
+def whose_state(function: F) -> F:
+    """The ways to say which watchdog is meant."""
+    state = click.option("--state", type=click.Path(path_type=Path), help="The watchdog's own state file.")
+    return what_to_watch(state(function))
+
+
 as_format = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people, or for programs."
 )
@@ -137,6 +143,53 @@ def jobs(config: Path | None, database: Path | None, now: str | None, form: str)
 
 
 @cli.command()
+@whose_state
+@click.option("--since", default="30d", show_default=True, metavar="30d|ISO", help="From when on.")
+@click.option("--until", metavar="ISO", help="Up to this instant instead of the present one.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Try a change, like detect.failing.errors=3."
+)
+@as_format
+def backtest(
+    config: Path | None,
+    database: Path | None,
+    state: Path | None,
+    since: str,
+    until: str | None,
+    settings: tuple[str, ...],
+    form: str,
+) -> None:
+    """Replay the history that is there: say what would have been told, when, and to whom. Changes nothing.
+
+    With --set it is replayed twice, as configured and with the change, to see what that would change.
+    """
+    from watchdog.backtest import command
+    from watchdog.backtest.settings_change import SettingError
+    from watchdog.config import ConfigError
+
+    config = _usual(config, database)
+    if (config is None) == (database is None):
+        raise CannotGoOn("say what to replay: either --database PATH or -c FILE")
+    try:
+        begin, end = command.span(since, until, datetime.now(UTC))
+        done = command.backtest(command.scenarios(config, database, state, settings), begin, end)
+    except ConfigError as error:
+        raise CannotGoOn("\n".join(error.problems)) from error
+    except (command.PastError, SettingError, ValueError) as error:
+        raise CannotGoOn(str(error)) from error
+    if form == "json":
+        click.echo(done.as_json())
+    elif sys.stdout.isatty():
+        from watchdog import tables
+        from watchdog.backtest.view import view
+
+        tables.show(view(done.lines()))
+    else:
+        for line in done.lines():
+            click.echo(str(line))
+
+
+@cli.command()
 @click.argument("expression")
 @click.option("--timezone", "zone", default="UTC", show_default=True, help="An IANA name such as Europe/Berlin.")
 @click.option("--from", "start", metavar="ISO", help="Fires after this instant instead of the present one.")
@@ -167,12 +220,6 @@ def fires(expression: str, zone: str, start: str | None, count: int, form: str) 
         from watchdog import tables
 
         tables.show(tables.fires_view(found, instant))
-
-
-def whose_state(function: F) -> F:
-    """The ways to say which watchdog is meant."""
-    state = click.option("--state", type=click.Path(path_type=Path), help="The watchdog's own state file.")
-    return what_to_watch(state(function))
 
 
 @cli.command()

@@ -9,6 +9,9 @@ from typing import Protocol
 
 from watchdog.recovery.action import Stamp
 
+SHORTEST_WAIT = timedelta(milliseconds=20)
+"""So that a deadline which is asked for again and again cannot make the loop spin."""
+
 
 class Clock(Protocol):
     """What the loop asks; nothing below the loop does."""

@@ -35,7 +35,7 @@ def diagnose(snapshot: Snapshot, at: datetime, settings: Detect) -> Diagnosis:
     found = [finding for detect in DETECTORS for finding in detect(snapshot, now, settings)]
     wanted = _switched_on(found, snapshot, settings)
     findings = _under_their_cause(_most_specific(wanted))
-    return Diagnosis(tuple(sorted(findings, key=_gravity)), now.next_change)
+    return Diagnosis(tuple(sorted(findings, key=gravity)), now.next_change)
 
 
 def _switched_on(found: list[Finding], snapshot: Snapshot, settings: Detect) -> list[Finding]:
@@ -73,8 +73,9 @@ def _late_jobs(stall: Finding) -> list[object]:
     return listed if isinstance(listed, list) else []
 
 
-_GRAVITY = {Severity.CRITICAL: 0, Severity.WARNING: 1}
+_RANK = {Severity.CRITICAL: 0, Severity.WARNING: 1}
 
 
-def _gravity(finding: Finding) -> tuple[int, bool, str, str]:
-    return (_GRAVITY[finding.severity], finding.job is not None, finding.job or "", finding.kind.value)
+def gravity(finding: Finding) -> tuple[int, bool, str, str]:
+    """By what findings are put in order: the gravest first, then by name."""
+    return (_RANK[finding.severity], finding.job is not None, finding.job or "", finding.kind.value)

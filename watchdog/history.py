@@ -99,7 +99,7 @@ def runs_of(source: str, job: Job) -> tuple[Run, ...]:
     ]
     if job.last_run is None:
         return tuple(runs)
-    index = _end_of(job.last_run, runs)
+    index = end_of(job.last_run, [run.ended_at for run in runs])
     if index is None:
         ended = (job.last_run.ended_at or job.last_run.started_at).replace(microsecond=0)
         return tuple(sorted([*runs, _recorded(Run(source, job.id, ended), job.last_run)], key=lambda run: run.ended_at))
@@ -119,13 +119,18 @@ def _in_error(runs: Sequence[Run], count: int) -> list[Run]:
     ]
 
 
-def _end_of(recorded: RecordedRun, runs: Sequence[Run]) -> int | None:
-    """The first run end after its start, if it is not later than its end."""
-    start = recorded.started_at.replace(microsecond=0)
-    index = next((index for index, run in enumerate(runs) if run.ended_at >= start), None)
-    if index is None or recorded.ended_at is None:
-        return index
-    return index if runs[index].ended_at <= recorded.ended_at + _ROW_LAG else None
+def end_of(recorded: RecordedRun, ends: Sequence[datetime]) -> int | None:
+    """Which of a job's run ends is the recorded run's: the first after its start, if its own end is not known.
+
+    Else the one nearest to that: where a run begins in the second in which the one before ended, both lie after its
+    start as far as whole seconds tell.
+    """
+    start, ended = recorded.started_at.replace(microsecond=0), recorded.ended_at
+    after = (index for index, end in enumerate(ends) if end >= start)
+    if ended is None:
+        return next(after, None)
+    own = [index for index in after if ends[index] <= ended + _ROW_LAG]
+    return min(own, key=lambda index: abs(ends[index] - ended), default=None)
 
 
 def _recorded(run: Run, recorded: RecordedRun) -> Run:
@@ -215,7 +220,7 @@ class History:
                     seen[key], new = news(before, snapshot.source, job)
                     runs += new
                     if job.state != self._states.get(key, "active"):
-                        states[key] = StateChange(_since(job, now), job.state)
+                        states[key] = StateChange(_since(job, before, now), job.state)
         has_news = bool(runs or states)
         if has_news:
             self._write(runs, states, now)
@@ -238,9 +243,11 @@ class History:
             self._seen = {key: seen for key, seen in self._seen.items() if key in there}
 
 
-def _since(job: Job, now: datetime) -> datetime:
-    """A row's time stamp tells when its state changed, unless it lies in the future."""
-    return job.updated_at if job.updated_at and job.updated_at <= now else now
+def _since(job: Job, before: Seen | None, now: datetime) -> datetime:
+    """A row's time stamp tells when its state changed, unless it lies in the future, or a hand that changed the state
+    left the stamp as it was: then it is that of an earlier change, which must not be written over."""
+    is_old = before is not None and before.job.updated_at == job.updated_at
+    return job.updated_at if job.updated_at and job.updated_at <= now and not is_old else now
 
 
 # the tables

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import FrameType
 
-from watchdog.clock import Clock, WallClock
+from watchdog.clock import SHORTEST_WAIT, Clock, WallClock
 from watchdog.config import Config, ConfigError
 from watchdog.engine import Engine, Published, Tick
 from watchdog.history import History
@@ -26,9 +26,6 @@ from watchdog.web.app import build
 from watchdog.web.archive import Archive
 from watchdog.web.board import Board, Posting
 from watchdog.web.server import Server, bind
-
-SHORTEST_WAIT = timedelta(milliseconds=20)
-"""So that a deadline which is asked for again and again cannot make the loop spin."""
 
 
 class Wake:

@@ -61,10 +61,11 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> tuple[objec
         raise YamlError("not UTF-8 text") from None
     except OSError as error:
         raise YamlError(f"cannot be read: {error.strerror}") from None
-    return _filled_in(_parsed(text), environment)
+    return _filled_in(parsed(text), environment)
 
 
-def _parsed(text: str) -> object:
+def parsed(text: str) -> object:
+    """What a YAML text says. Raises YamlError."""
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:

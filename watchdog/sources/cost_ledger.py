@@ -5,7 +5,7 @@
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -29,7 +29,7 @@ Row = tuple[int, str, object, object, object]
 
 
 @dataclass(slots=True)
-class _Account:
+class Account:
     """One job's run ends."""
 
     recent: deque[RunEnd] = field(default_factory=lambda: deque(maxlen=REMEMBERED_ENDS))
@@ -38,6 +38,7 @@ class _Account:
     version: int = 0
 
     def add(self, end: RunEnd) -> None:
+        """One more."""
         self.recent.append(end)
         self.version += 1
         if not end.is_zero:
@@ -49,6 +50,7 @@ class _Account:
             self.first_zeros.append(end.at)
 
     def streak(self) -> ZeroStreak:
+        """The newest ones that had no tokens."""
         return ZeroStreak(self.zeros, tuple(self.first_zeros), self.recent[-1].at if self.zeros else None)
 
 
@@ -56,7 +58,7 @@ class CostLedger:
     """The run ends of every scheduled job, as far back as the first look went. Carried from look to look."""
 
     def __init__(self) -> None:
-        self._accounts: dict[str, _Account] = {}
+        self._accounts: dict[str, Account] = {}
         self._anchor: tuple[int, object, object] | None = None
         self.begins_at: datetime | None = None
 
@@ -85,11 +87,10 @@ class CostLedger:
         return self._anchor[0] if found == [self._anchor] else None
 
     def _add(self, row: Row) -> None:
-        id_, key, input_tokens, output_tokens, created_at = row
-        at = readable_instant(created_at)
-        if at is not None:
-            account = self._accounts.setdefault(key[len(KEY_PREFIX) :], _Account())
-            account.add(RunEnd(id_, at, _count(input_tokens), _count(output_tokens)))
+        found = _job_event(row)
+        if found is not None:
+            job_id, end = found
+            self._accounts.setdefault(job_id, Account()).add(end)
 
     def job_ids(self) -> Iterable[str]:
         """Every job of which a run end is remembered."""
@@ -114,6 +115,21 @@ class CostLedger:
         """The job's newest run end."""
         account = self._accounts.get(job_id)
         return account.recent[-1] if account else None
+
+
+def job_events(connection: sqlite3.Connection, since: datetime) -> Iterator[tuple[str, RunEnd]]:
+    """The run ends since an instant with the ids of their jobs, found by bisection; none without such a table."""
+    if not has_run_ends(connection):
+        return
+    after = last_id_before(connection, since)
+    rows = connection.execute(_events(_columns(connection)), (after, KEY_PREFIX, _AFTER_PREFIX))
+    yield from (found for row in rows if (found := _job_event(row)))
+
+
+def _job_event(row: Row) -> tuple[str, RunEnd] | None:
+    id_, key, input_tokens, output_tokens, created_at = row
+    at = readable_instant(created_at)
+    return (key[len(KEY_PREFIX) :], RunEnd(id_, at, _count(input_tokens), _count(output_tokens))) if at else None
 
 
 NEEDED = {"id", "session_key", "created_at"}

@@ -118,10 +118,14 @@ class RowReader:
             return None
         try:
             updated = parse_instant(text)
-            day = datetime(updated.year, updated.month, updated.day, tzinfo=UTC)
-            return (updated if text[10:11] == "T" else day) + SWEPT_AFTER
+            return updated + SWEPT_AFTER if text[10:11] == "T" else swept_from(updated)
         except (ValueError, OverflowError):
             return None
+
+
+def swept_from(updated: datetime) -> datetime:
+    """From when on the sweep takes a row that was written with SQLite's own time stamp; see `RowReader.sweep_at`."""
+    return datetime(updated.year, updated.month, updated.day, tzinfo=UTC) + SWEPT_AFTER
 
 
 _LONGEST_MS = 10**11

@@ -1,0 +1,103 @@
+"""What the watchdog's own state file remembers of a source: runs, changes of state, and what was silenced.
+
+The file is read as somebody else's would be, so that a service which runs on it is not disturbed.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from watchdog.backtest.past import ERROR, OK, UNKNOWN, Change, PastError, PastRun, seconds_of
+from watchdog.instants import iso, parse_instant
+from watchdog.model import RunEnd
+from watchdog.silences import Silence
+from watchdog.sources.sqlite_file import UnreadableError, read
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRecord:
+    """Of each job: its runs by the second in which they ended, its last run before those, its changes of state."""
+
+    runs: dict[str, dict[int, PastRun]] = field(default_factory=dict)
+    before: dict[str, PastRun] = field(default_factory=dict)
+    changes: dict[str, list[Change]] = field(default_factory=dict)
+
+    @property
+    def begins_at(self) -> datetime | None:
+        """When the first of the runs ended."""
+        return min((next(iter(runs.values())).end.at for runs in self.runs.values()), default=None)
+
+
+def own_record(path: Path | None, source: str, since: datetime) -> OwnRecord | None:
+    """What is on record of a source, its runs since an instant; None if there is no state file."""
+    if path is None or not path.exists():
+        return None
+    return _read(path, lambda db: _record(db, source, since))
+
+
+def silences(path: Path | None) -> list[Silence]:
+    """All that were ever made."""
+    if path is None or not path.exists():
+        return []
+    return _read(path, _silences)
+
+
+def _read(path: Path, query: Callable[[sqlite3.Connection], T]) -> T:
+    try:
+        return read(path, query)[0]
+    except UnreadableError as error:
+        raise PastError(f"the state file {error}") from error
+
+
+def _tables(db: sqlite3.Connection) -> set[str]:
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()}
+    if "incidents" not in tables:
+        raise PastError("the state file is a database of another program; say which with -c or --state")
+    return tables
+
+
+def _silences(db: sqlite3.Connection) -> list[Silence]:
+    _tables(db)
+    rows = db.execute("SELECT id, match, starts_at, ends_at, by FROM silences ORDER BY id").fetchall()
+    return [Silence(number, match, parse_instant(s), parse_instant(e), by) for number, match, s, e, by in rows]
+
+
+def _record(db: sqlite3.Connection, source: str, since: datetime) -> OwnRecord:
+    if not {"runs", "job_states"} <= _tables(db):
+        return OwnRecord()
+    runs: dict[str, dict[int, PastRun]] = {}
+    for job_id, run in _runs(db.execute(f"{_RUNS} AND ended_at >= ? ORDER BY job_id, ended_at", (source, iso(since)))):
+        runs.setdefault(job_id, {})[seconds_of(run.end.at)] = run
+    before = dict(_runs(db.execute(_BEFORE, (source, iso(since)))))
+    changes: dict[str, list[Change]] = {}
+    for job_id, at, state in db.execute(_STATES, (source,)):
+        changes.setdefault(job_id, []).append(Change(parse_instant(at), state))
+    return OwnRecord(runs, before, changes)
+
+
+_FACTS = "ended_at, started_at, status, duration_seconds, input_tokens, output_tokens, error"
+_RUNS = f"SELECT job_id, {_FACTS} FROM runs WHERE source = ?"  # noqa: S608
+_BEFORE = (
+    "SELECT job_id, max(ended_at), started_at, status, duration_seconds, input_tokens, output_tokens, error "
+    "FROM runs WHERE source = ? AND ended_at < ? GROUP BY job_id"
+)
+_STATES = "SELECT job_id, at, state FROM job_states WHERE source = ? ORDER BY job_id, at"
+
+
+def _runs(rows: sqlite3.Cursor) -> Iterator[tuple[str, PastRun]]:
+    for job_id, ended, started, status, seconds, input_tokens, output_tokens, error in rows:
+        yield (
+            job_id,
+            PastRun(
+                RunEnd(0, parse_instant(ended), input_tokens, output_tokens),
+                parse_instant(started) if started else None,
+                timedelta(seconds=seconds) if seconds is not None else None,
+                UNKNOWN if status is None else ERROR if status == "error" else OK,
+                error=error,
+            ),
+        )

@@ -1,0 +1,115 @@
+"""A backtest for people: what was replayed, each message that would have been told, each condition, and the counts."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from watchdog.backtest.past import SourcePast
+from watchdog.backtest.verdict import NOBODY, Condition, Message, Verdict
+from watchdog.durations import say_duration
+from watchdog.model import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line. `style` is a colour of the terminal; `more` stands on a line of its own there, indented."""
+
+    text: str
+    style: str = ""
+    more: str = ""
+
+    def __str__(self) -> str:
+        """All of it in one line, as for a file or a pipe."""
+        return f"{self.text}: {self.more}" if self.more else self.text
+
+
+def lines(pasts: Sequence[SourcePast], verdicts: Sequence[Verdict], since: datetime, until: datetime) -> Iterator[Line]:
+    """All of it. With `--set` the second replay is told by what is different in it."""
+    first = verdicts[0]
+    length = say_duration(until - since)
+    yield Line(f"Replayed {_at(since)} to {_at(until)} UTC ({length}), {_count(first.runs, 'run')}", "bold")
+    for past in pasts:
+        yield from _source(past)
+    if NOBODY in first.by_target:
+        yield Line(f"No channel is configured, so nobody is told; {NOBODY!r} stands for one that would be.", "yellow")
+    yield from _told("What would have been told", first.messages)
+    yield from _conditions(first.conditions)
+    if len(verdicts) > 1:
+        yield from _differences(first, verdicts[1])
+    yield Line("")
+    for verdict in verdicts:
+        yield Line(_summary(verdict), "bold")
+
+
+def _source(past: SourcePast) -> Iterator[Line]:
+    yield Line(f"{past.name}: {_count(len(past.jobs), 'job')}; {'; '.join(past.records)}")
+    if past.gone:
+        is_one = len(past.gone) == 1
+        gone = "1 job that is gone is" if is_one else f"{len(past.gone):,} jobs that are gone are"
+        yield Line(f"- {gone} left out, but for {'its' if is_one else 'their'} hold on the slot")
+    yield from (Line(f"- {gap}", "dim") for gap in past.gaps)
+
+
+def _told(title: str, messages: Sequence[Message]) -> Iterator[Line]:
+    yield Line("")
+    yield Line(f"{title}: {_count(len(messages), 'message')}", "bold")
+    for message in messages:
+        about = message.about
+        more = f" and {len(message.jobs) - 1} more" if len(message.jobs) > 1 else ""
+        what = f"{about.kind.value} {about.job or about.source}{more}"
+        style = "green" if message.event == "resolved" else _colour(about.severity)
+        yield Line(
+            f"{_at(message.at)}  {message.target}  {message.event}  {what}",
+            style,
+            f"since {_at(about.since or message.at)}, {about.summary}",
+        )
+
+
+def _conditions(conditions: Sequence[Condition]) -> Iterator[Line]:
+    yield Line("")
+    yield Line(f"What was so: {_count(len(conditions), 'condition')}", "bold")
+    yield from _lines_of(conditions)
+
+
+def _lines_of(conditions: Sequence[Condition]) -> Iterator[Line]:
+    for condition in conditions:
+        found = condition.finding
+        until = f"until {_at(condition.over_at)}" if condition.over_at else "to the end"
+        cause = found.caused_by
+        under = f", under {cause.kind} {cause.job or found.source}" if cause else ""
+        yield Line(
+            f"{_at(found.since or condition.found_at)}  {found.kind.value} {found.job or found.source}, {until}{under}",
+            "dim" if cause else _colour(found.severity),
+            found.summary,
+        )
+
+
+def _differences(first: Verdict, second: Verdict) -> Iterator[Line]:
+    for one, other in ((first, second), (second, first)):
+        yield from _told(f"Only {one.name}", one.without(other))
+        yield from _lines_of(one.unlike(other))
+
+
+def _summary(verdict: Verdict) -> str:
+    kinds = Counter(condition.finding.kind.value for condition in verdict.conditions)
+    told = f"{_count(len(verdict.messages), 'message')}{_shares(verdict.by_target, verdict.by_kind)}"
+    return f"{verdict.name}: {told}, {_count(len(verdict.conditions), 'condition')}{_shares(kinds)}"
+
+
+def _shares(*counts: Counter[str]) -> str:
+    """` (ops 5, boss 2; failed 4, failing 3)`, the most first."""
+    said = [", ".join(f"{name} {count}" for name, count in one.most_common()) for one in counts if one]
+    return f" ({'; '.join(said)})" if said else ""
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _colour(severity: Severity) -> str:
+    return "bold red" if severity is Severity.CRITICAL else "yellow"
+
+
+def _at(instant: datetime) -> str:
+    return instant.strftime("%Y-%m-%d %H:%M:%S")
