@@ -1,7 +1,9 @@
 """Acting on OpenClaw: through its own command, with the policies, budgets and proofs of every other recovery."""
 
 import hashlib
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -9,12 +11,19 @@ from typing import Any
 
 import pytest
 
+from tests.command import until
 from tests.harness import DAY, HOUR, MINUTE, SECOND, START
 from tests.openclaw_recovering import DOWN, MISMATCH, PAIRING, TIMEOUT, KilledError, Rig, rig
 from tests.openclaw_stores import LAYOUTS
+from watchdog.clock import FollowedClock
+from watchdog.config import Config
 from watchdog.instants import to_ms
+from watchdog.recovery import openclaw_cli
 from watchdog.recovery.action import Action, State
 from watchdog.recovery.by_hand import RefusedError, approve, intend, revive
+from watchdog.recovery.command import Ran
+from watchdog.recovery.openclaw_cli import Outcome, answer_of
+from watchdog.recovery.station import Station
 
 RUN_DUE = {"match": {"kind": "overdue"}, "action": "run_due", "after": "1m"}
 ENABLE = {"match": {"kind": "failed"}, "action": "enable", "after": "1m"}
@@ -136,6 +145,56 @@ def test_a_run_that_never_comes_is_told(tmp_path: Path, monkeypatch: pytest.Monk
         assert any(letter.startswith("Did not help: unstick of digest") for letter in it.letters())
 
 
+def test_a_run_whose_tokens_are_logged_a_moment_later_is_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with rig(tmp_path, monkeypatch, ENABLE, layout="inline") as it:
+        given_up(it, "digest")
+        it.begin()
+        it.run(30 * MINUTE)
+
+        def look() -> None:
+            it.played.now += timedelta(milliseconds=1)
+            it.step()
+
+        it.gateway.between = look  # after every single write
+        end = it.gateway.end
+        monkeypatch.setattr(it.gateway, "end", lambda *what, **more: end(*what, **more, is_log_late=True))
+        it.run(5 * MINUTE)
+        assert it.states() == [State.VERIFIED]
+        assert said(it.only).splitlines()[-1] == "its next run ended ok, with tokens"
+
+
+def test_a_canary_that_hangs_does_not_keep_the_others_back_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rig(tmp_path, monkeypatch, RUN_DUE) as it:
+        it.add("one", due=-10 * MINUTE)
+        it.add("two", due=-9 * MINUTE)
+        it.played.works = False
+        it.begin()
+        it.played.lasts = 100 * DAY
+        it.run(10 * MINUTE)
+        it.played.lasts = 30 * SECOND
+        it.run(2 * HOUR, by=MINUTE)
+        assert [asked[-1] for asked in it.played.asked][:2] == ["one", "two"]
+        assert it.states()[:2] == [State.INEFFECTIVE, State.VERIFIED]
+        assert said(it.actions[0]).splitlines()[-1] == "a run of it is stuck"
+
+
+def test_a_marker_that_is_still_there_is_freed_by_another_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rig(tmp_path, monkeypatch, UNSTICK) as it:
+        it.add("digest", due=-3 * HOUR)
+        stuck(it)
+        it.begin()
+        it.played.complaint = TIMEOUT  # it may have been switched off, and was not
+        it.run(MINUTE)
+        it.played.complaint = ""
+        it.run(2 * HOUR, by=MINUTE)
+        assert it.states() == [State.INEFFECTIVE, State.VERIFIED]
+        assert "runningAtMs" not in it.gateway.states["digest"]
+
+
 # it cannot act
 
 
@@ -195,6 +254,32 @@ def test_a_command_that_is_not_there_is_told_with_the_setting_that_names_it(
         assert "`cli` of the source says how it is called" in said(it.only)
 
 
+@pytest.mark.parametrize(
+    ("order", "said_", "outcome"),
+    [
+        ("run_due", "", Outcome.UNSURE),
+        ("run_due", '{"ok": true, "ran": false, "reason": "not-due"}', Outcome.REFUSED),
+        ("run_due", '{"ok": true, "enqueued": true, "runId": "manual:x:1:1"}', Outcome.DONE),
+        ("enable", json.dumps({"enabled": True, "message": "x" * 90_000})[-65_536:], Outcome.UNSURE),  # cut off
+        ("enable", '{"id": "x", "enabled": false}', Outcome.REFUSED),
+        ("disable", '{"id": "x", "enabled": false}', Outcome.DONE),
+    ],
+)
+def test_a_command_that_ends_well_is_believed_only_what_it_says(order: str, said_: str, outcome: Outcome) -> None:
+    assert answer_of(order, Ran("", said_, "")).outcome is outcome
+
+
+def test_the_gateway_of_a_store_is_asked_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with rig(tmp_path, monkeypatch, ENABLE) as it:
+        by_store = {"state_dir": None, "store": it.gateway.store}
+        it.config = it.config.model_copy(update={"sources": (it.config.sources[0].model_copy(update=by_store),)})
+        given_up(it, "digest")
+        it.begin()
+        it.run(2 * MINUTE)
+        (environment,) = it.played.environments
+        assert environment["OPENCLAW_STATE_DIR"] == str(it.gateway.folder)
+
+
 def test_a_job_that_is_not_due_any_more_is_not_run_and_that_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +329,36 @@ def test_a_one_shot_whose_time_has_passed_is_never_enabled(tmp_path: Path, monke
         assert it.played.asked == []
 
 
+def test_a_one_shot_that_is_stuck_is_not_freed_for_it_would_run_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rig(tmp_path, monkeypatch, UNSTICK) as it:
+        it.add("once", due=-3 * HOUR)
+        it.gateway.jobs["once"]["schedule"] = {"kind": "at", "at": "2026-06-10T05:00:00Z"}
+        stuck(it, "once")
+        it.begin()
+        it.run(HOUR)
+        assert it.found()["once"] == "wedged"
+        assert it.played.asked == []
+
+
+def test_a_run_that_was_put_off_is_not_asked_for_until_it_is_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rig(tmp_path, monkeypatch, RUN_DUE) as it:
+        it.add("digest", due=10 * MINUTE)
+        it.begin()
+        it.played.works = False
+        it.run(11 * MINUTE)
+        it.gateway.states["digest"]["nextRunAtMs"] = to_ms(START + 3 * HOUR)
+        it.gateway.persist()
+        it.run(2 * HOUR, by=MINUTE)
+        assert it.found()["digest"] == "overdue"
+        assert (it.played.asked, it.letters()) == ([], [])
+        it.run(65 * MINUTE)
+        assert it.states() == [State.VERIFIED]
+
+
 def test_a_run_that_may_have_been_delivered_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = {**RUN_DUE, "match": {"kind": "interrupted"}}
     with rig(tmp_path, monkeypatch, policy, layout="inline") as it:
@@ -262,9 +377,11 @@ def test_an_id_that_begins_with_a_dash_is_never_an_option(tmp_path: Path, monkey
     with rig(tmp_path, monkeypatch, ENABLE) as it:
         given_up(it, "--token")
         it.begin()
-        it.run(2 * MINUTE)
-        assert it.played.asked == []
-        assert it.only.state is State.REFUSED
+        it.run(HOUR)
+        assert (it.played.asked, it.actions) == ([], [])  # nor is it tried every five minutes for ever
+        it.played.now = START + 400 * DAY
+        with pytest.raises(RefusedError, match="its id begins with a dash"):
+            list(revive(it.config, it.store, "--token", False))
 
 
 def test_a_hostile_name_is_data_in_the_environment_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,6 +427,38 @@ def test_a_proposal_is_carried_out_when_a_person_approves(tmp_path: Path, monkey
         approve(it.store, 1, it.now)
         it.run(40 * MINUTE)
         assert it.only.state is State.VERIFIED
+
+
+def test_a_proposal_does_not_keep_back_what_may_be_done_without_asking_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rig(tmp_path, monkeypatch, ENABLE, mode="propose") as it:
+        given_up(it, "digest")
+        it.begin()
+        it.run(2 * MINUTE)
+        assert it.states() == [State.PROPOSED]
+        it.config = in_mode(it.config, "act")
+        it.begin()
+        it.run(10 * MINUTE)
+        assert it.played.asked == [("enable", "digest")]
+        assert it.states() == [State.REFUSED, State.ACTED]
+        assert said(it.actions[0]).splitlines()[-1] == "withdrawn: nobody is asked any more"
+
+
+def test_a_hand_that_is_replaced_begins_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with rig(tmp_path, monkeypatch, {**ENABLE, "canary": False}) as it:
+        given_up(it, "one", "two")
+        it.begin()
+        run = it.played.run
+
+        def asked(*what: Any) -> Any:
+            it.hand.rest()  # the configuration is read again while the first is asked for
+            return run(*what)
+
+        monkeypatch.setattr(openclaw_cli, "run", asked)
+        it.run(5 * MINUTE)
+        assert len(it.played.asked) == 1
+        assert it.states() == [State.ACTED, State.INTENDED]
 
 
 def test_a_job_that_somebody_changed_meanwhile_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,6 +519,144 @@ def test_a_job_that_cannot_be_switched_on_again_is_told_and_tried_until_it_is(
         assert it.found() == {}
         it.run(40 * MINUTE)
         assert it.only.state is State.VERIFIED
+
+
+def half_done(it: Rig, point: str = "after disable") -> None:
+    """The watchdog dies when it has switched the job off, and is started again."""
+    it.add("digest", due=-3 * HOUR)
+    stuck(it)
+    it.begin()
+    it.played.killed_at = point
+    with pytest.raises(KilledError):
+        it.run(10 * MINUTE)
+    it.begin()
+
+
+def in_mode(config: Config, mode: str) -> Config:
+    return config.model_copy(update={"recovery": config.recovery.model_copy(update={"mode": mode})})
+
+
+def test_a_job_that_is_on_again_and_does_not_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with rig(tmp_path, monkeypatch, UNSTICK) as it:
+        half_done(it, "after enable")
+        it.played.works = False
+        it.run(HOUR)
+        assert it.states() == [State.INEFFECTIVE]
+        assert "nothing has started" in said(it.only)
+        assert len(it.only.steps) < 8
+
+
+def test_a_job_that_recovery_switched_off_is_no_failed_job_for_another_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = {"match": {"kind": "failed"}, "action": "command", "run": ["true"], "after": "0s"}
+    with rig(tmp_path, monkeypatch, UNSTICK, command) as it:
+        half_done(it)
+        it.played.complaint = DOWN
+        it.run(10 * MINUTE)
+        assert it.found() == {"digest": "failed"}
+        assert it.only.kind == "unstick"
+
+
+def test_a_job_that_was_deleted_while_it_was_off_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with rig(tmp_path, monkeypatch, UNSTICK) as it:
+        half_done(it)
+        it.played.complaint = DOWN
+        it.run(2 * MINUTE)
+        del it.gateway.jobs["digest"], it.gateway.states["digest"]
+        it.gateway.persist()
+        it.run(5 * MINUTE)
+        assert it.states() == [State.INTENDED]  # a store that is being mended looks the same: the gateway must say so
+        it.played.complaint = ""
+        it.run(5 * MINUTE)
+        assert it.states() == [State.UNKNOWN]
+        assert "the job is gone" in said(it.only)
+        assert it.found() == {}
+
+
+def test_a_store_that_cannot_be_read_when_the_gateway_goes_away_does_not_hide_that_the_job_is_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rig(tmp_path, monkeypatch, UNSTICK, layout="inline") as it:
+        it.add("digest", due=-3 * HOUR)
+        stuck(it)
+        it.begin()
+        run = it.played.run
+
+        def crashing(arguments: Any, environment: Any, deadline: timedelta) -> Ran:
+            answer = run(arguments, environment, deadline)
+            if arguments[2] != "disable":
+                return answer
+            it.gateway.store.write_text("{")
+            return Ran("openclaw ended with 1: x", "", DOWN)
+
+        monkeypatch.setattr(openclaw_cli, "run", crashing)
+        it.run(MINUTE)
+        it.gateway.persist()
+        it.run(5 * MINUTE)
+        assert it.gateway.jobs["digest"]["enabled"] is True
+
+
+def test_a_clock_that_is_set_back_does_not_keep_a_job_switched_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rig(tmp_path, monkeypatch, UNSTICK) as it:
+        half_done(it)
+        it.played.complaint = DOWN
+        it.run(2 * MINUTE)
+        it.played.complaint = ""
+        it.played.now -= DAY
+        it.run(MINUTE)
+        assert it.gateway.jobs["digest"]["enabled"] is True
+
+
+def test_of_reasons_that_always_differ_only_the_newest_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with rig(tmp_path, monkeypatch, UNSTICK) as it:
+        half_done(it)
+        for number in range(20):
+            it.played.complaint = f"Error: pairing required: device is not approved yet (requestId: {number})"
+            it.run(2 * MINUTE)
+        assert len(it.only.steps) < 6
+        assert said(it.only).splitlines()[-1].endswith("(requestId: 19)")
+
+
+@pytest.mark.parametrize("point", ["after disable", "before enable"])
+@pytest.mark.parametrize("recovery", [{"mode": "observe"}, {"policies": ()}])
+def test_what_was_switched_off_is_switched_on_even_where_nothing_may_be_done_any_more(
+    recovery: dict[str, Any], point: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rig(tmp_path, monkeypatch, UNSTICK, ENABLE) as it:
+        half_done(it, point)
+        given_up(it, "other")
+        config = it.config.model_copy(update={"recovery": it.config.recovery.model_copy(update=recovery)})
+        clock = FollowedClock(lambda: it.now, 1)
+        station = Station(config, it.store, it._announce, lambda *_: None, clock)
+        station.start()
+        try:
+            it.played.now += 11 * MINUTE  # nobody is at it any more
+            station.turn(it.engine.tick(it.now).published)
+            until(lambda: it.states() == [State.INTENDED], "it is taken up")
+            it.played.now += 2 * MINUTE
+            station.turn(it.engine.tick(it.now).published)
+            until(lambda: it.gateway.jobs["digest"]["enabled"], "the job is switched on again")
+        finally:
+            station.stop()
+        assert {asked[-1] for asked in it.played.asked} == {"digest"}
+
+
+def test_a_source_that_is_gone_is_told_with_the_job_that_was_left_switched_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rig(tmp_path, monkeypatch, UNSTICK) as it:
+        half_done(it)
+        it.played.complaint = DOWN
+        it.run(2 * MINUTE)
+        renamed = it.config.sources[0].model_copy(update={"name": "another"})
+        it.config = it.config.model_copy(update={"sources": (renamed,)})
+        it.begin()
+        it.run(3 * MINUTE)
+        (letter,) = it.letters()
+        assert "the job may be switched off still: openclaw cron enable -- digest" in letter
 
 
 POINTS = {
@@ -485,6 +772,51 @@ def test_a_person_can_finish_what_was_left_half_done(tmp_path: Path, monkeypatch
         assert next(revive(it.config, it.store, "digest", True)).startswith("would switch digest on again")
         list(revive(it.config, it.store, "digest", False))
         assert it.gateway.jobs["digest"]["enabled"] is True
+
+
+def test_a_person_and_the_running_watchdog_do_not_get_in_each_others_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rig(tmp_path, monkeypatch, UNSTICK) as it:
+        half_done(it)
+        it.played.complaint = DOWN
+        it.run(2 * MINUTE)
+        it.played.complaint = ""
+        switch = it.played._switch
+
+        def beside(id_: str, *, is_on: bool) -> Any:
+            it.hand.turn()
+            return switch(id_, is_on=is_on)
+
+        monkeypatch.setattr(it.played, "_switch", beside)
+        assert list(revive(it.config, it.store, "digest", False))[-1].startswith("digest is active")
+        assert it.only.state is State.ACTED
+
+
+def test_who_comes_second_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with rig(tmp_path, monkeypatch, UNSTICK) as it:
+        half_done(it)
+        it.played.complaint = DOWN
+        it.run(2 * MINUTE)
+        it.played.complaint = ""
+        switch = it.played._switch
+
+        def late(id_: str, *, is_on: bool) -> Any:
+            it.records.save(replace(it.only, state=State.INTENDED))  # after ten minutes it counts as left behind
+            return switch(id_, is_on=is_on)
+
+        monkeypatch.setattr(it.played, "_switch", late)
+        with pytest.raises(RefusedError, match="a running watchdog has gone on with digest"):
+            list(revive(it.config, it.store, "digest", False))
+
+
+def test_an_id_means_its_job_whatever_another_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with rig(tmp_path, monkeypatch, ENABLE) as it:
+        given_up(it, "digest")
+        it.add("other", name="digest")
+        it.played.now = START + 400 * DAY
+        it.begin()
+        assert next(revive(it.config, it.store, "digest", True)).startswith("would enable digest")
 
 
 def test_the_page_can_ask_for_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

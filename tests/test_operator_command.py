@@ -15,6 +15,7 @@ from watchdog.config import Config, ConfigError, load
 from watchdog.engine import Engine
 from watchdog.instants import iso
 from watchdog.model import Finding
+from watchdog.recovery import command, operator_command
 from watchdog.recovery.action import Action, Stamp, State
 from watchdog.recovery.hand import Hand
 from watchdog.recovery.records import Records
@@ -59,10 +60,14 @@ class Rig:
         )
         self.store = Store(folder / "s.db")
         self.records = Records(self.store)
-        self.engine = Engine(self.config)
         self.told: list[str] = []
-        self.recoverer = Recoverer(self.config, self.records, self._tell, lambda *_: None)
-        self.hand = Hand(self.config, Records(self.store), self.stamp)
+        self.use(self.config)
+
+    def use(self, config: Config) -> None:
+        self.config = config
+        self.engine = Engine(config)
+        self.recoverer = Recoverer(config, self.records, self._tell, lambda *_: None)
+        self.hand = Hand(config, Records(self.store), self.stamp)
 
     def _tell(self, finding: Finding, title: str, lead: str, facts: object) -> None:
         self.told.append(title)
@@ -204,7 +209,56 @@ def test_a_crash_in_the_middle_does_not_repeat_it(rigs: Any) -> None:
     rig.recoverer.turn(rig.engine.tick(rig.now).published, rig.stamp())
     rig.records.save(rig.only.stepped(rig.now, "begun", state=State.BEGUN, begun=rig.stamp(), way="command"))
     rig.step()
+    assert rig.state == "begun"  # it may still be running
+    rig.step(2 * MINUTE)
     assert (rig.only.state, rig.calls) == (State.ACTED, [])
+
+
+def test_a_run_that_is_still_going_on_is_waited_for(rigs: Any) -> None:
+    rig = rigs("nothing")
+    rig.job("7")
+    rig.step()
+    rig.step(2 * MINUTE)
+    rig.do("INSERT INTO runs (job_id, started_at) VALUES ('7', ?)", iso(rig.now))
+    for _ in range(4):
+        rig.step(20 * MINUTE)
+        assert rig.state == "acted"
+    rig.do("UPDATE runs SET ended_at = ?, status = 'ok'", iso(rig.now))
+    rig.do("UPDATE jobs SET status = 'active'")
+    rig.step()
+    assert rig.state == "verified"
+
+
+def test_a_next_run_that_is_worked_out_is_no_change_of_the_job(rigs: Any) -> None:
+    """The first look counts from when it was; a look of its own counts from another instant."""
+    rig = rigs("nothing", match={"kind": "overdue"})
+    (source,) = rig.config.sources
+    jobs = source.model_copy(update={"jobs": "SELECT id, name, status, every FROM jobs"})
+    rig.use(rig.config.model_copy(update={"sources": (jobs,)}))
+    rig.job("7", status="active")
+    rig.job("8", "other", "active")
+    for _ in range(40):
+        rig.ran("8")
+        rig.step(10 * MINUTE)
+    assert len(rig.calls) >= 1
+    assert State.REFUSED not in {action.state for action in rig.records.actions()}
+
+
+def test_a_configuration_that_is_read_again_meanwhile_does_not_hide_how_it_ended(
+    rigs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = rigs("fail")
+    rig.job("7")
+    run = command.run
+
+    def beside(*what: Any) -> Any:
+        Hand(rig.config, Records(rig.store), rig.stamp).turn()
+        return run(*what)
+
+    monkeypatch.setattr(operator_command, "run", beside)
+    rig.step()
+    assert rig.state == "failed"
+    assert last(rig.only).endswith("the server said no")
 
 
 def test_of_several_jobs_one_goes_first(rigs: Any) -> None:

@@ -15,6 +15,7 @@ from watchdog.recovery.action import BY_HAND, Action, Stamp, State, Step
 from watchdog.recovery.hand import Hand
 from watchdog.recovery.openclaw_ways import is_half_done
 from watchdog.recovery.patient import Patient, RefusedError, find
+from watchdog.recovery.progress import TakenError
 from watchdog.recovery.records import Preserved, Records
 from watchdog.store import Store
 from watchdog.wire import Json
@@ -39,7 +40,11 @@ def revive(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[st
         yield f"would switch {action.job} on again, which recovery {action.id} has switched off"
         return
     log.addHandler(NullHandler())  # each step is said below; without a handler it would stand on stderr as well
-    Hand(config, records, WallClock().stamp).carry_out(action)
+    try:
+        Hand(config, records, WallClock().stamp).carry_out(action)
+    except TakenError:
+        told = "`scheduler-watchdog recoveries` tells what became of it"
+        raise RefusedError(f"a running watchdog has gone on with {action.job}; {told}") from None
     done = next(one for one in records.actions() if one.id == action.id)
     yield from (f"{say(step.at)}  {step.what}" for step in done.steps)
     if done.state is not State.ACTED:

@@ -17,6 +17,9 @@ AFTER_A_REFUSAL = timedelta(minutes=5)
 """How long nothing is intended again where the row had changed, or the probe was not well."""
 
 
+NOT_DUE = "its scheduler has put it off, and runs nothing before it is due"
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A finding that a policy is for."""
@@ -123,6 +126,8 @@ def _is_shared(case: Case) -> bool:
 
 
 def _decide(case: Case, history: Sequence[Action], stamp: Stamp, now: Moment) -> Decision:
+    if _is_put_off(case, now):
+        return Decision(case, False, NOT_DUE)
     refusal = _never(case, now.at)
     if refusal:
         return Decision(case, False, refusal)
@@ -159,6 +164,12 @@ def _was_just_refused(mine: Sequence[Action], stamp: Stamp, now: Moment) -> bool
     return True
 
 
+def _is_put_off(case: Case, now: Moment) -> bool:
+    """Whether the job is late, and its scheduler has set it down for later: then it would not run it now."""
+    due = case.job.next_run_at if case.job else None
+    return case.policy.action == "run_due" and due is not None and not now.reached(due)
+
+
 def _never(case: Case, at: datetime) -> str | None:
     """What no policy can allow."""
     action = case.policy.action
@@ -174,15 +185,27 @@ def _never(case: Case, at: datetime) -> str | None:
 
 def unfit(action: str, job: Job, at: datetime) -> str | None:
     """Why a job is in no state for this action, whoever asks for it; None if it is."""
+    if MEANT_FOR.get(action) == "openclaw" and job.id.startswith("-"):
+        return "its id begins with a dash and would be taken for an option"
     if action in ("revive", "enable"):
         return _unfit_for_revival(job, at, is_switched_on=action == "revive")
     if not job.is_planned:
         return f"it is {job.state}"
     if action == "unstick":
-        return None if job.in_flight_since else "no run of it is in flight"
+        return _unfit_for_freeing(job, at)
     if job.in_flight_since:
         return "a run of it is in flight"
+    if job.next_run_at is not None and job.next_run_at > at:
+        return NOT_DUE
     return "its last run was broken off, and may have been delivered: it needs a person" if job.interrupted else None
+
+
+def _unfit_for_freeing(job: Job, at: datetime) -> str | None:
+    if not job.in_flight_since:
+        return "no run of it is in flight"
+    # switched on again it would be due at once, while the run that is stuck may have been delivered
+    is_past = isinstance(job.schedule, At) and job.schedule.at <= at
+    return "a one-shot whose time has passed would run again at once: it needs a person" if is_past else None
 
 
 def _unfit_for_revival(job: Job, at: datetime, *, is_switched_on: bool) -> str | None:

@@ -12,7 +12,7 @@ from watchdog.logs import log
 from watchdog.policies import Policy
 from watchdog.recovery.action import BY_HAND, Action, Stamp, State
 from watchdog.recovery.command import ask
-from watchdog.recovery.openclaw_ways import OpenClawWays, is_half_done
+from watchdog.recovery.openclaw_ways import RETRY, OpenClawWays, is_half_done
 from watchdog.recovery.operator_command import OperatorCommand
 from watchdog.recovery.phantom_ways import ASKING, LINGERS, PhantomWays
 from watchdog.recovery.progress import Clock, Progress, TakenError
@@ -37,6 +37,7 @@ class Hand:
         self._progress = Progress(records, clock)
         self._born: Stamp | None = None
         self._left: frozenset[int] = frozenset()
+        self._rests = False
         self.use(config)
 
     def use(self, config: Config) -> None:
@@ -46,23 +47,36 @@ class Hand:
             policy.name or f"policies[{index}]": policy for index, policy in enumerate(config.recovery.policies)
         }
         self._phantoms: dict[str, PhantomWays] = {}
+        # where nothing may be done, a job that was switched off is switched on again all the same
+        self._only_ends = config.recovery.mode == "observe" or not config.recovery.policies
+
+    def rest(self) -> None:
+        """Begin nothing more: what is under way is ended, and the rest is another hand's."""
+        self._rests = True
 
     def turn(self) -> bool:
         """Do what is intended; whether anything was done. After a restart first make sure of what was begun."""
-        begun = [action for action in self._records.under_way() if action.state is State.BEGUN]
+        begun = [action for action in self._records.under_way() if self._is_to_be_ended(action)]
         if self._born is None:
             self._born, self._left = self._clock(), frozenset(action.id for action in begun)
         for action in begun:
             if self._is_left_over(action, self._born):
+                self._left -= {action.id}
                 self._unless_taken(self._take_up, action)
         todo = [action for action in self._records.under_way() if self._is_to_do(action)]
         for action in todo:
-            self._unless_taken(self.carry_out, action)
+            if not self._rests:
+                self._unless_taken(self.carry_out, action)
         return bool(todo)
 
+    def _is_to_be_ended(self, action: Action) -> bool:
+        return action.state is State.BEGUN and (action.kind == "unstick" or not self._only_ends)
+
     def _is_to_do(self, action: Action) -> bool:
-        is_early = action.not_before is not None and self._clock().at < action.not_before
-        return action.state is State.INTENDED and not is_early
+        if action.state is not State.INTENDED or (self._only_ends and not is_half_done(action)):
+            return False
+        left = action.not_before - self._clock().at if action.not_before else timedelta()
+        return not timedelta() < left <= RETRY  # further ahead it is only since the clock was set back
 
     def _is_left_over(self, action: Action, born: Stamp) -> bool:
         """Whether nobody is at it any more: not the hand before this one, nor this one, nor a person's command."""
@@ -74,8 +88,9 @@ class Hand:
         if action.way in ASKING:
             return born.elapsed(now) > LINGERS
         policy = self._policy(action)
-        # the command may still be running: it is ended by nobody but itself
-        return action.kind not in CLI_ACTIONS or policy is None or born.elapsed(now) > policy.deadline
+        # the command may still be running, or the hand before this one be at it yet
+        is_run = action.kind in CLI_ACTIONS or action.way == "command"
+        return not is_run or policy is None or born.elapsed(now) > policy.deadline
 
     def _unless_taken(self, do: Callable[[Action], None], action: Action) -> None:
         try:
@@ -88,7 +103,8 @@ class Hand:
         self._progress.take(action)
         source, policy = self._sources.get(action.source), self._policy(action)
         if source is None or policy is None:
-            self._progress.settle(action, State.FAILED, "its source or policy is not in the configuration any more")
+            what = f"its source or policy is not in the configuration any more{_may_be_off(action)}"
+            self._progress.settle(action, State.FAILED, what)
             return
         probe = "" if is_half_done(action) else policy.check.http
         if probe and ask({"do": "get", "url": probe}, PROBE_DEADLINE):
@@ -134,5 +150,17 @@ class Hand:
         elif isinstance(source, Phantom) and action.kind != "restart" and action.job_id is not None:
             self._phantom(source).take_up(action)
         else:
-            what = "the watchdog ended in the middle of it; it is not done twice"
+            what = f"the watchdog ended in the middle of it; it is not done twice{_may_be_off(action)}"
             self._progress.settle(action, State.UNKNOWN, what)
+
+
+def is_left_off(action: Action, now: Stamp) -> bool:
+    """Whether a job was switched off to free it, and whoever did so is not at it any more."""
+    is_abandoned = action.state is State.BEGUN and action.spent.elapsed(now) > LONGEST
+    return is_half_done(action) or (action.kind == "unstick" and is_abandoned)
+
+
+def _may_be_off(action: Action) -> str:
+    """Nobody else finds a job that was switched off and not on again."""
+    is_begun = action.kind == "unstick" and action.begun is not None
+    return f", and the job may be switched off still: openclaw cron enable -- {action.job_id}" if is_begun else ""

@@ -13,6 +13,7 @@ from enum import StrEnum
 from watchdog.config import OpenClaw
 from watchdog.recovery.command import Ran, run
 from watchdog.redaction import fit_to_leave
+from watchdog.sources.openclaw_store import place_of
 
 _ORDERS: Mapping[str, Sequence[str]] = {
     "run_due": ("run", "--due"),
@@ -52,7 +53,8 @@ def ask(source: OpenClaw, order: str, job_id: str, facts: Mapping[str, str], dea
 def _environment(source: OpenClaw) -> Mapping[str, str]:
     """Which gateway is meant, for a command that runs beside the files; no colours in what it says; and no process of
     its own that could outlive the deadline, and still do it when the gateway comes back."""
-    where = {"OPENCLAW_STATE_DIR": str(source.state_dir)} if source.state_dir else {}
+    folder = place_of(source.state_dir, source.store, source.lock).state_dir
+    where = {"OPENCLAW_STATE_DIR": str(folder)} if folder else {}
     return {**where, "OPENCLAW_NO_RESPAWN": "1", "NO_COLOR": "1"}
 
 
@@ -61,26 +63,28 @@ def answer_of(order: str, ran: Ran) -> Answer:
     if ran.never_began:
         return Answer(Outcome.UNABLE, f"cannot act: {_fit(ran.problem)} (`cli` of the source says how it is called)")
     said = _json_in(ran.out)
-    if not ran.problem:
-        return _done(order, said)
     if said.get("ran") is False:
         reason = _fit(str(said.get("reason") or "no reason given"))
         is_running = reason == "already-running"
         return Answer(Outcome.RUNNING if is_running else Outcome.REFUSED, f"the gateway would not: {reason}")
+    if not ran.problem:
+        return _done(order, said)
     error = said.get("error")
     message = str(error["message"]) if isinstance(error, Mapping) and error.get("message") else ran.err
     return _refused(message, ran)
 
 
 def _done(order: str, said: Mapping[str, object]) -> Answer:
-    """Believed only if the answer says so itself."""
+    """Believed only if the answer says so itself. Of one that cannot be read, a long job's, the store tells more."""
     if order == "run_due":
         run_id = said.get("runId")
-        named = f" as {_fit(str(run_id))}" if run_id else ""
-        return Answer(Outcome.DONE, f"the gateway has taken the run on{named}")
+        if not run_id:
+            return Answer(Outcome.UNSURE, "the command ended well, and does not say that the run was taken on")
+        return Answer(Outcome.DONE, f"the gateway has taken the run on as {_fit(str(run_id))}")
     is_on = order == "enable"
     if said.get("enabled") is not is_on:
-        return Answer(Outcome.REFUSED, f"the gateway answered, and does not say that the job is {order}d")
+        what = f"the gateway answered, and does not say that the job is {order}d"
+        return Answer(Outcome.REFUSED if "enabled" in said else Outcome.UNSURE, what)
     return Answer(Outcome.DONE, f"the gateway says that the job is switched {'on' if is_on else 'off'}")
 
 

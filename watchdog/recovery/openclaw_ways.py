@@ -23,6 +23,8 @@ STEPS = {"run_due": ("run_due",), "enable": ("enable",), "unstick": ("disable", 
 RETRY = timedelta(minutes=1)
 """How soon that is tried again."""
 
+_NOT_ON = "not switched on again"
+
 
 class OpenClawWays:
     """Acts on the jobs of one gateway."""
@@ -67,13 +69,19 @@ class OpenClawWays:
                 self._not_done(action, way, answer)
                 return
             action = action.stepped(self._on.now().at, answer.what)
-        self._on.acted(action, action.steps[-1].what, timedelta())
+        self._acted(action, action.steps[-1].what)
+
+    def _acted(self, action: Action, what: str) -> None:
+        """Only the proof is missing: if none comes there is no other way to try."""
+        self._on.acted(replace(action, ways=()), what, timedelta())
 
     def _not_done(self, action: Action, way: str, answer: Answer) -> None:
-        if action.kind == "unstick" and (way == "enable" or self._may_be_off(action, answer)):
+        if way == "enable" and answer.outcome is Outcome.REFUSED and self._is_gone(action):
+            self._on.settle(action, State.UNKNOWN, "the job is gone, so there is nothing to switch on")
+        elif action.kind == "unstick" and (way == "enable" or self._may_be_off(action, answer)):
             self._try_again(action, answer.what)
         elif answer.outcome is Outcome.UNSURE:
-            self._on.acted(action, answer.what, timedelta())
+            self._acted(action, answer.what)
         else:
             states = {Outcome.RUNNING: State.REFUSED, Outcome.UNABLE: State.UNABLE}
             self._on.settle(action, states.get(answer.outcome, State.FAILED), answer.what)
@@ -85,8 +93,14 @@ class OpenClawWays:
         try:
             job = self._look(action)
         except UnreadableError:
-            return answer.outcome is Outcome.UNSURE
+            return answer.outcome in (Outcome.UNSURE, Outcome.UNABLE)
         return answer.outcome is Outcome.UNSURE or (job is not None and not job.enabled)
+
+    def _is_gone(self, action: Action) -> bool:
+        try:
+            return self._look(action) is None
+        except UnreadableError:
+            return False
 
     def _switch_on(self, action: Action, deadline: timedelta) -> None:
         """The second half of freeing a marker. Whatever else happens, the job must not stay switched off."""
@@ -95,17 +109,18 @@ class OpenClawWays:
         except UnreadableError:
             job = None  # asking does no harm, and a job that is gone is told of by the gateway
         if job is not None and job.enabled:
-            self._on.acted(action, "the job is switched on again", timedelta())
+            self._acted(action, "the job is switched on again")
         else:
             self._go_on(action, deadline)
 
     def _try_again(self, action: Action, why: str) -> None:
-        """Until it works; what is said only once is why it did not."""
-        now = self._on.now().at
-        what = f"not switched on again: {why}"
-        if all(step.what != what for step in action.steps):
-            action = action.stepped(now, what)
-        self._on.save(replace(action, state=State.INTENDED, ways=("enable",), way="", not_before=now + RETRY))
+        """Until it works; of the reasons why it did not only the newest stands there."""
+        now, what = self._on.now().at, f"{_NOT_ON}: {why}"
+        if not action.steps or action.steps[-1].what != what:
+            is_newer = bool(action.steps) and action.steps[-1].what.startswith(_NOT_ON)
+            kept = action.steps[:-1] if is_newer else action.steps
+            action = replace(action, steps=kept).stepped(now, what)
+        self._on.leave(replace(action, state=State.INTENDED, ways=("enable",), way="", not_before=now + RETRY))
 
     # after a crash
 
@@ -122,10 +137,10 @@ class OpenClawWays:
         elif action.kind != "run_due" and job is not None and is_as_seen(job, action.seen):
             what = "the job is as it was: nothing had been done"
             again = action.stepped(self._on.now().at, what, state=State.INTENDED, way="")
-            self._on.save(replace(again, ways=STEPS[action.kind]))
+            self._on.leave(replace(again, ways=STEPS[action.kind]))
         else:
             what = "the watchdog ended in the middle of it; whether it was done will show"
-            self._on.acted(action, what, timedelta())
+            self._acted(action, what)
 
     def _take_up_unseen(self, action: Action, problem: str) -> None:
         if action.kind == "unstick":

@@ -5,11 +5,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from watchdog import faults
-from watchdog.config import AnySource
+from watchdog.config import AnySource, Sql
+from watchdog.model import Job
 from watchdog.policies import Policy
 from watchdog.recovery.action import Action, State
 from watchdog.recovery.command import facts_of, run
-from watchdog.recovery.looking import is_as_seen, look_at
+from watchdog.recovery.looking import Facts, fingerprint, is_as_seen, look_at
 from watchdog.recovery.progress import REASON, Progress
 from watchdog.redaction import fit_to_leave
 from watchdog.sources.sqlite_file import UnreadableError
@@ -58,7 +59,16 @@ class OperatorCommand:
             return str(error)
         if job is None:
             return "the job is gone"
-        return "" if is_as_seen(job, action.seen) else "the job is no longer as it was seen"
+        seen = _told_at_once(action.seen, job) if isinstance(self._source, Sql) else action.seen
+        return "" if is_as_seen(job, seen) else "the job is no longer as it was seen"
+
+
+def _told_at_once(seen: Facts, job: Job) -> Facts:
+    """Of what was seen that which a first look at the database tells as well: where a next run is worked out, and runs
+    further back than it reads, are known only to who has looked before."""
+    there = fingerprint(job)
+    kept = {"enabled", "status", *(name for name in ("in_flight_since", "last_run_at") if there[name] is not None)}
+    return {name: value for name, value in seen.items() if name in kept}
 
 
 def filled_in(arguments: Sequence[str], job_id: str) -> tuple[str, ...]:

@@ -67,8 +67,10 @@ def _named(source: AnySource, wanted: str, now: datetime, detect: Detect) -> lis
         return [partial(_of_row, source, row, now) for row in _rows(source, wanted)]
     if isinstance(source, OpenClaw):
         snapshot = _snapshot(source, now)
-        named = [job for job in snapshot.jobs if job.id == wanted or job.name.casefold() == wanted.casefold()]
-        return [partial(_of_job, source, snapshot, job, now, detect) for job in named]
+        named = [job for job in snapshot.jobs if job.name.casefold() == wanted.casefold()]
+        # whoever gives an id means that job, whatever the others are called
+        meant = [job for job in snapshot.jobs if job.id == wanted] or named
+        return [partial(_of_job, source, snapshot, job, now, detect) for job in meant]
     return []
 
 
@@ -77,8 +79,8 @@ def _named(source: AnySource, wanted: str, now: datetime, detect: Detect) -> lis
 
 def _rows(source: Phantom, wanted: str) -> list[rows.Row]:
     query = "SELECT id FROM scheduled_jobs WHERE id = ? OR lower(name) = lower(?)"
-    ids = read(source.database, lambda connection: connection.execute(query, (wanted, wanted)).fetchall())[0]
-    found = [rows.look(source.database, str(id_)) for (id_,) in ids]
+    ids = [id_ for (id_,) in read(source.database, lambda db: db.execute(query, (wanted, wanted)).fetchall())[0]]
+    found = [rows.look(source.database, str(id_)) for id_ in ([wanted] if wanted in ids else ids)]
     return [row for row in found if row is not None]
 
 

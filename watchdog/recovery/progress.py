@@ -54,6 +54,11 @@ class Progress:
         """The same once more, as often as it takes: neither a step of its own nor another attempt."""
         return self.save(replace(action, state=State.BEGUN))
 
+    def leave(self, action: Action) -> None:
+        """It is left to whichever hand comes next, this one or another."""
+        self.save(action)
+        self._known.pop(action.id, None)
+
     def acted(self, action: Action, what: str, wait: timedelta | None) -> None:
         """It was done; only the proof is missing. `wait`: until when a run should begin, None where nobody can say."""
         now = self.now().at

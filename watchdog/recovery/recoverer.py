@@ -34,6 +34,8 @@ SETTLES = timedelta(seconds=5)
 
 _SETTLED = "settled|"
 _WOULD = "would|"
+_OFF = "recovery"
+"""The evidence of a finding that recovery itself is at: no policy is for it."""
 _TITLES = {
     State.VERIFIED: "Verified",
     State.INEFFECTIVE: "Did not help",
@@ -222,7 +224,8 @@ class Recoverer:
             for state in published.sources
             for job_id, owner in state.owners.items()
         }
-        found = cases(published.findings, recovery.policies, jobs, owners, systems)
+        findings = [finding for finding in published.findings if _OFF not in finding.evidence]
+        found = cases(findings, recovery.policies, jobs, owners, systems)
         found = [case for case in found if case.policy.action != "preserve" or case.policy.postpone]
         self._withdraw(found, published, stamp)
         self._forget_would(found, published)
@@ -230,14 +233,15 @@ class Recoverer:
             self._follow(decision, published, stamp, now)
 
     def _withdraw(self, found: Sequence[Case], published: Published, stamp: Stamp) -> None:
-        """A proposal whose cause is gone would keep the next one back for ever."""
+        """A proposal whose cause is gone, or that nobody is asked for now, would keep the next one back for ever."""
         readable = {state.snapshot.source for state in published.sources if not state.snapshot.problem}
         wanted = {(case.finding.source, case.name, case.policy.action, case.finding.job_id) for case in found}
+        is_asked = self._config.recovery.mode != "act"
         for action in self._records.actions():
             key = (action.source, action.policy, action.kind, action.job_id)
-            if action.state is State.PROPOSED and action.source in readable and key not in wanted:
-                what = "withdrawn: what it was proposed for is no longer so"
-                self._records.save(action.stepped(stamp.at, what, state=State.REFUSED, settled=stamp))
+            if action.state is State.PROPOSED and action.source in readable and not (key in wanted and is_asked):
+                why = "nobody is asked any more" if key in wanted else "what it was proposed for is no longer so"
+                self._records.save(action.stepped(stamp.at, f"withdrawn: {why}", state=State.REFUSED, settled=stamp))
 
     def _follow(self, decision: Decision, published: Published, stamp: Stamp, now: Moment) -> None:
         case = decision.case
@@ -382,7 +386,7 @@ def _off_finding(action: Action) -> Finding:
         action.job,
         since,
         f"{action.job} was switched off at {say(since)} to free it, and is {why}; it is tried every minute",
-        {"recovery": action.id},
+        {_OFF: action.id},
     )
 
 

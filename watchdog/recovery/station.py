@@ -9,7 +9,7 @@ from watchdog.config import Config
 from watchdog.engine import Published
 from watchdog.logs import log
 from watchdog.model import Finding
-from watchdog.recovery.hand import Hand
+from watchdog.recovery.hand import Hand, is_left_off
 from watchdog.recovery.records import Records
 from watchdog.recovery.recoverer import Announce, Count, Recoverer
 from watchdog.store import Store
@@ -24,7 +24,8 @@ class Station:
         self._config = config
         self._store = store
         self._clock = clock
-        self._recoverer = Recoverer(config, Records(store), announce, count)
+        self._records = Records(store)
+        self._recoverer = Recoverer(config, self._records, announce, count)
         self._look_again_at: datetime | None = None
         self._problem = ""
         self._thread: HandThread | None = None
@@ -36,8 +37,10 @@ class Station:
 
     def start(self) -> None:
         """Begin to act, where that is wanted. Without a file nothing is written down, so nothing is done."""
-        if self._config.recovery.mode == "observe" or not self._config.recovery.policies:
-            return
+        if self._config.recovery.mode != "observe" and self._config.recovery.policies:
+            self._start()
+
+    def _start(self) -> None:
         if self._store.path is None:
             log.error("recovery needs a state file; nothing is done", extra={"action": "recovery"})
             return
@@ -48,14 +51,22 @@ class Station:
         """One step after a tick; what recovery itself has found."""
         try:
             turn = self._recoverer.turn(published, self._clock.stamp())
+            is_wanted = self._thread is None and self._store.path is not None and self._is_anything_left()
         except sqlite3.Error as error:
             self._complain(str(error))
             return published.own
         self._complain("")
         self._look_again_at = turn.look_again_at
+        if is_wanted:
+            self._start()
         if self._thread is not None:
             self._thread.wake()
         return turn.findings
+
+    def _is_anything_left(self) -> bool:
+        """Whether a job was switched off and is not on again. That is ended whatever the configuration says now."""
+        now = self._clock.stamp()
+        return any(is_left_off(action, now) for action in self._records.under_way())
 
     def _complain(self, problem: str) -> None:
         """Say once that nothing can be written down, so that nothing is done; looking goes on."""
@@ -105,6 +116,7 @@ class HandThread(threading.Thread):
 
     def stop(self) -> None:
         """End as soon as what is under way has ended."""
+        self._hand.rest()
         self._ending.set()
         self._wake.set()
         self.join(1)

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from watchdog.instants import parse_instant
-from watchdog.model import Finding, Job, Kind, RecordedRun, Snapshot
+from watchdog.model import Finding, Job, Kind, RecordedRun, RunEnd, Snapshot
 from watchdog.moment import Moment
 from watchdog.recovery.action import Action, State
 
 RECORD_LAG = timedelta(seconds=2)
+
+TOKENS_LAG = timedelta(seconds=10)
+"""So much later than its outcome a run's tokens may be written, where they stand in another file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +33,33 @@ def verdict(
         return _restarted(action, snapshot, findings, now)
     if action.kind == "command":
         return _commanded(action, job, snapshot, findings, now)
-    return _revived(action, job, now)
+    return _revived(action, job, findings, now)
 
 
-def _revived(action: Action, job: Job | None, now: Moment) -> Verdict | None:
+def _revived(action: Action, job: Job | None, findings: Sequence[Finding], now: Moment) -> Verdict | None:
     if job is None:
         what = "the job's row is gone: deleted by somebody, or by a one-shot that ran and deletes itself"
         return Verdict(State.UNKNOWN, f"{what}; there is no proof")
     if job.last_run is not None and _is_new(job.last_run, action):
-        return _by_run(job)
+        return _by_run(job, now)
     if job.status == "failed":
         return Verdict(State.INEFFECTIVE, "it is failed again")
-    if job.in_flight_since is not None or not job.is_planned:
-        return None if job.in_flight_since else Verdict(State.REFUSED, f"somebody has made it {job.state}")
+    if job.in_flight_since is not None:
+        return _in_flight(action, findings, now)
+    if not job.is_planned:
+        return Verdict(State.REFUSED, f"somebody has made it {job.state}")
     limit = max(filter(None, (action.heard_by, _due(job))))
     return None if not now.reached(limit) else Verdict(None, "nothing has started: the scheduler has not heard of it")
+
+
+def _in_flight(action: Action, findings: Sequence[Finding], now: Moment) -> Verdict | None:
+    """Its run is waited for; one that hangs proves nothing, and must not keep the next attempt back for ever."""
+    is_late = action.heard_by is None or now.reached(action.heard_by)
+    return Verdict(State.INEFFECTIVE, "a run of it is stuck") if is_late and _is_stuck(action, findings) else None
+
+
+def _is_stuck(action: Action, findings: Sequence[Finding]) -> bool:
+    return any((f.source, f.kind, f.job_id) == (action.source, Kind.WEDGED, action.job_id) for f in findings)
 
 
 def _is_new(run: RecordedRun, action: Action) -> bool:
@@ -72,13 +87,15 @@ def _due(job: Job) -> datetime | None:
     return job.next_run_at + timedelta(minutes=5) if job.next_run_at else None
 
 
-def _by_run(job: Job) -> Verdict:
+def _by_run(job: Job, now: Moment) -> Verdict | None:
     run = job.last_run
     if run is None or run.status != "ok":
         return Verdict(State.INEFFECTIVE, f"its next run ended in an error: {run.error if run else 'unknown'}")
     used = _used_tokens(job, run)
     if used is None:
         return Verdict(State.VERIFIED, "its next run ended ok; its tokens are not written anywhere that can be read")
+    if not used and not _ends_of(job, run) and not now.reached((run.ended_at or run.started_at) + TOKENS_LAG):
+        return None
     if not used:
         return Verdict(State.INEFFECTIVE, "its next run was recorded as ok, and used no tokens")
     return Verdict(State.VERIFIED, "its next run ended ok, with tokens")
@@ -88,11 +105,15 @@ def _used_tokens(job: Job, run: RecordedRun) -> bool | None:
     """Whether the run used tokens; None where nothing tells: no count, or a job that was never seen to use any."""
     if job.zero_streak is None or not job.recent:
         return None
-    ends = [end for end in job.recent if end.at >= run.started_at.replace(microsecond=0)]
+    ends = _ends_of(job, run)
     if any((end.input_tokens or 0) + (end.output_tokens or 0) for end in ends):
         return True
     is_unknown = any(end.input_tokens is None and end.output_tokens is None for end in ends)
     return None if is_unknown or (ends and not job.zero_streak.count) else False
+
+
+def _ends_of(job: Job, run: RecordedRun) -> Sequence[RunEnd]:
+    return [end for end in job.recent if end.at >= run.started_at.replace(microsecond=0)]
 
 
 def _commanded(
@@ -101,12 +122,13 @@ def _commanded(
     """A command is proved by what it was for: that is over, and a run since then ended ok."""
     is_so = any((f.source, f.kind, f.job_id) == (action.source, action.about, action.job_id) for f in findings)
     limit = max(filter(None, (action.heard_by, _due(job) if job and job.is_planned else None)), default=now.at)
-    is_late = now.reached(limit)
+    is_running = job is not None and job.in_flight_since is not None and not _is_stuck(action, findings)
+    is_late = now.reached(limit) and not is_running
     if is_so:
         return Verdict(State.INEFFECTIVE, f"it is still {action.about}") if is_late else None
     run = job.last_run if job else _newest_run(snapshot)
     if run is not None and _is_new(run, action):
-        return _by_run(job) if job else Verdict(State.VERIFIED, "it is over, and a run has started since")
+        return _by_run(job, now) if job else Verdict(State.VERIFIED, "it is over, and a run has started since")
     if not is_late:
         return None
     if run is None and not any(other.last_run for other in snapshot.jobs):
