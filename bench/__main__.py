@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table as RichTable
 
-from bench import query_exporter, report, sources
+from bench import openclaw, query_exporter, report, sources
 from bench.database import WORK, Database, fresh, remove
 from bench.observe import Lengths, Seen, Turns, observe
 from bench.program import Subject, exporter, watchdog
@@ -98,6 +98,15 @@ def measure_sources() -> int:
     return 0
 
 
+def measure_openclaw() -> int:
+    """A gateway's state folder alone; only its part of the document changes."""
+    table = report.openclaw_table(openclaw.measure(say))
+    DOCUMENT.write_text(report.with_section(DOCUMENT.read_text(), table))
+    say(f"written: {DOCUMENT.relative_to(ROOT)}")
+    show(table)
+    return 0
+
+
 def tidy() -> None:
     """Drop the copies; the histories that were expensive to make are kept."""
     for path in WORK.glob("live-*.db"):
@@ -107,12 +116,16 @@ def tidy() -> None:
 def main() -> int:
     """Everything."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=["all", "sources"], default="all", help="what to measure")
+    parser.add_argument(
+        "part", nargs="?", choices=["all", "sources", "openclaw"], default="all", help="what to measure"
+    )
     parser.add_argument("--minutes", type=float, default=2.0, help="of changes while the service's memory is watched")
     parser.add_argument("--alone", action="store_true", help="without query-exporter (then nothing is written)")
     options = parser.parse_args()
     if options.part == "sources":
         return measure_sources()
+    if options.part == "openclaw":
+        return measure_openclaw()
     load = os.getloadavg()
     ticks = {events: measure_ticks(events) for events in (SMALL, LARGE)}
     large, small = measure_live(options.minutes, is_alone=options.alone)
@@ -121,6 +134,7 @@ def main() -> int:
         tables.append(report.comparison_table(large[0], large[1:], "ten million cost events"))
         tables.append(report.comparison_table(small[0], small[1:], "one million cost events"))
         tables.append(report.crowd_table(sources.measure(say)))
+        tables.append(report.openclaw_table(openclaw.measure(say)))
         accounts = [report.account(seen) for seen in (*large, *small)]
         DOCUMENT.write_text(report.document(tables, report.machine(load), accounts, cron_speed()))
         say(f"written: {DOCUMENT.relative_to(ROOT)}")

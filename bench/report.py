@@ -11,6 +11,9 @@ from importlib.metadata import version
 from bench import query_exporter
 from bench.history import JOBS
 from bench.observe import Seen
+from bench.openclaw import CHANGES, Layout
+from bench.openclaw import JOBS as OPENCLAW_JOBS
+from bench.openclaw import QUIET_TICKS as OPENCLAW_QUIET_TICKS
 from bench.program import POLL_SECONDS
 from bench.sources import BUSY_SECONDS, JOBS_EACH, QUIET_SECONDS, SOURCES, Crowd
 from bench.ticks import QUIET_TICKS, RUNS, Figures
@@ -71,6 +74,16 @@ def crowd_table(crowd: Crowd) -> Table:
         _row("resident memory, the most ever", crowd.at_end.peak, None, "MB"),
     ]
     return Table(CROWD_TITLE, ("what", "measured"), [row[:2] for row in rows], _CROWD_METHOD)
+
+
+def openclaw_table(layouts: Sequence[Layout]) -> Table:
+    """A gateway's state folder, by layout."""
+    rows = []
+    for one in layouts:
+        rows.append(_row(f"{one.name}: tick, nothing changed (CPU)", one.quiet, 1, "ms"))
+        rows.append(_row(f"{one.name}: tick after a change (CPU, p50)", percentile(one.changed, 0.5), 20, "ms"))
+        rows.append(_row(f"{one.name}: first read (CPU)", one.first, 1000, "ms"))
+    return Table(OPENCLAW_TITLE, ("what", "measured", "aim: under", "kept"), rows, _OPENCLAW_METHOD)
 
 
 def _tick_rows(events: int, figures: Figures) -> list[Row]:
@@ -171,6 +184,13 @@ each; the service started with `run`, looking every {POLL_SECONDS} s. *Nothing c
 threads by the kernel's count over {QUIET_SECONDS} s. *A run a second*: each in another database, with bill, session and
 row in one commit, over {BUSY_SECONDS} s. *Scrapes*: from another process over one connection, request to last byte.
 `python -m bench sources` measures this part alone, perhaps on another day than the rest."""
+
+OPENCLAW_TITLE = f"An OpenClaw gateway, {OPENCLAW_JOBS:,} jobs"
+
+_OPENCLAW_METHOD = f"""How: a state folder as its releases write it, from a gateway that is played. *Changed*:
+{CHANGES} times a job's marker and its row in the task ledger, then `Engine.tick`, by the process's CPU clock; *nothing
+changed*: the mean of {OPENCLAW_QUIET_TICKS} ticks. `python -m bench openclaw` measures this part alone, perhaps on
+another day than the rest."""
 
 _BUDGET_METHOD = f"""How: {JOBS:,} jobs with prompts of 10 KiB, WAL mode, a year of history in which a third of the cost
 events are scheduled runs, written to by a process of its own, each step of a run a commit. *Ticks*: the loop's own
