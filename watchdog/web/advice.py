@@ -35,7 +35,7 @@ _WORDS = {
 _REVIVED = {
     Kind.FAILED: "Bring it back once its cause is gone.",
     Kind.EXPIRING: "Bring it back once its cause is gone.",
-    Kind.WEDGED: "Free it: it is switched off and on again. A run that still lives is not ended by that.",
+    Kind.WEDGED: "Free it: it is switched off and on again. A run that still lives may go on beside the next.",
     Kind.OVERDUE: "Have it run now, if its scheduler still holds it due.",
 }
 _RESTART = (Kind.WEDGED, Kind.STALLED)
