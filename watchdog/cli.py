@@ -290,7 +290,11 @@ def silence(
 @click.argument("job")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 def revive(config: Path | None, database: Path | None, state: Path | None, job: str, dry_run: bool) -> int:
-    """Bring a failed JOB back, by the API where one is configured, else by SQL; with the same guards as a policy."""
+    """Bring a failed JOB back, with the same guards as a policy.
+
+    Phantom's by its API where one is configured, else by SQL. OpenClaw's by its own command, which also frees a JOB
+    that is stuck and runs one that is due.
+    """
     from watchdog.recovery import by_hand
 
     return _by_hand(by_hand.revive, config, database, state, job, dry_run=dry_run)
