@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -123,6 +124,8 @@ def _live(order: Mapping[str, Any]) -> None:
         with patch.object(phantom_api, "run_child", _in_a_process_of_its_own):
             _turns(Path(order["folder"]), datetime.fromisoformat(order["now"]), order["turns"])
         code = 0
+    except Exception:
+        traceback.print_exc()
     finally:
         sys.stderr.flush()
         os._exit(code)

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import sqlite3
+import subprocess
 import sys
 import threading
 from collections import Counter
@@ -483,6 +484,16 @@ def test_where_somebody_is_to_be_told_a_state_file_is_needed(tmp_path: Path) -> 
     with desk_in(nowhere, channels={}, owners=[]) as desk:
         desk.turn(Published(()), NOW)
         assert desk.incidents == ()
+
+
+def test_a_start_waits_for_what_the_one_before_left_holding_the_lock(tmp_path: Path) -> None:
+    program = "import fcntl, sys; f = open(sys.argv[1], 'ab'); fcntl.flock(f, 2); print(flush=True); sys.stdin.read(1)"
+    held = [sys.executable, "-c", program, str(tmp_path / "state.db.lock")]
+    with subprocess.Popen(held, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin and other.stdout
+        other.stdout.readline()
+        threading.Timer(0.2, other.stdin.close).start()
+        Store(tmp_path / "state.db").close()
 
 
 @pytest.mark.parametrize("lock", ["IMMEDIATE", "EXCLUSIVE"])

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -48,6 +49,9 @@ CREATE TABLE IF NOT EXISTS alerts (
     channel TEXT NOT NULL, fingerprint TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (channel, fingerprint)
 ) WITHOUT ROWID;
 """
+
+LOCK_PATIENCE = 1.0
+"""Seconds for which a start waits for the lock of the watchdog before it."""
 
 KEPT_INCIDENTS = 1000
 """Resolved incidents, and settled messages of them, that are kept for looking back."""
@@ -282,12 +286,24 @@ def _locked(path: Path) -> IO[bytes]:
         lock = path.with_name(path.name + ".lock").open("ab")
     except OSError as error:
         raise StoreError(f"the state file {path} cannot be used: {_reason(error)}; set `state:`") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    if not _has(lock):
         lock.close()
-        raise StoreError(f"the state file {path} is in use by another watchdog; give each its own `state:`") from None
+        raise StoreError(f"the state file {path} is in use by another watchdog; give each its own `state:`")
     return lock
+
+
+def _has(lock: IO[bytes]) -> bool:
+    """Whether the lock can be had. One that was killed a moment ago may leave it to a process that it was starting,
+    until that has become what it was started for."""
+    end = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.02)
 
 
 def _opened(path: Path | None) -> sqlite3.Connection:
