@@ -490,7 +490,8 @@ def test_a_start_waits_for_what_the_one_before_left_holding_the_lock(tmp_path: P
     program = "import fcntl, sys; f = open(sys.argv[1], 'ab'); fcntl.flock(f, 2); print(flush=True); sys.stdin.read(1)"
     held = [sys.executable, "-c", program, str(tmp_path / "state.db.lock")]
     with subprocess.Popen(held, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdin and other.stdout
+        assert other.stdin
+        assert other.stdout
         other.stdout.readline()
         threading.Timer(0.2, other.stdin.close).start()
         Store(tmp_path / "state.db").close()
