@@ -62,7 +62,8 @@ def job(id_: str, schedule: Json, **changes: Any) -> Json:
 class Gateway:
     """One gateway's state in memory, written out step by step as the gateway would.
 
-    `between` is called after each single write: whoever looks then sees a store in between.
+    `between` is called after each single write: whoever looks then sees a store in between. `names_schedules`: whether
+    the split layout has a `scheduleIdentity` with each state, as from the release on that records interruptions.
     """
 
     folder: Path
@@ -72,6 +73,8 @@ class Gateway:
     states: dict[str, Json] = field(default_factory=dict)
     updated: dict[str, int] = field(default_factory=dict)
     pid: int = 100
+    started: dict[str, int] = field(default_factory=dict)
+    names_schedules: bool = False
 
     def add(self, definition: Json, next_run: datetime | None, at: datetime) -> None:
         id_ = definition["id"]
@@ -121,7 +124,8 @@ class Gateway:
             rows = [{**d, "updatedAtMs": self.updated[i], "state": self.states[i]} for i, d in self.jobs.items()]
             self.replace("jobs.json", {"version": 1, "jobs": rows})
         elif self.layout == "split":
-            kept = {i: {"updatedAtMs": self.updated[i], "state": s} for i, s in self.states.items() if i in self.jobs}
+            more = {"scheduleIdentity": "v1"} if self.names_schedules else {}
+            kept = {i: {"updatedAtMs": self.updated[i], **more, "state": self.states[i]} for i in self.jobs}
             self.replace("jobs-state.json", {"version": 1, "jobs": kept})
             self.replace("jobs.json", {"version": 1, "jobs": [{**d, "state": {}} for d in self.jobs.values()]})
         else:
@@ -168,10 +172,20 @@ class Gateway:
 
     def begin(self, id_: str, at: datetime) -> None:
         """The marker, then the ledger's row."""
-        self.states[id_]["runningAtMs"] = to_ms(at)
-        self.states[id_].pop("lastError", None)
+        self.mark(at, id_)
+        self.run(id_, at)
+
+    def mark(self, at: datetime, *ids: str) -> None:
+        """The markers of a batch: all at once, before its first run."""
+        for id_ in ids:
+            self.states[id_]["runningAtMs"] = to_ms(at)
+            self.states[id_].pop("lastError", None)
         self.persist()
+
+    def run(self, id_: str, at: datetime) -> None:
+        """A marked job's turn: the ledger's row. The store keeps the marker as it is."""
         started = to_ms(at) + 9
+        self.started[id_] = to_ms(at)
         row = (f"task-{id_}-{started}", "cron", id_, f"cron:{id_}:{started}", "running", started)
         self.execute("INSERT OR REPLACE INTO task_runs VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)", *row)
         if self.layout == "canonical":
@@ -187,11 +201,13 @@ class Gateway:
         usage: Json | None = USAGE,
         *,
         is_log_late: bool = False,
+        is_logged: bool = True,
         **state: Any,
     ) -> None:
         """The outcome: the ledger, the log and the store, the log before or after the store."""
         kept = self.states[id_]
-        started = kept.pop("runningAtMs")
+        marker = kept.pop("runningAtMs", 0)
+        started = self.started.pop(id_, marker)
         errors = kept.get("consecutiveErrors", 0) + 1 if status == "error" else 0
         took = to_ms(at) - started
         entry = {"ts": to_ms(at), "jobId": id_, "action": "finished", "status": status, "runAtMs": started}
@@ -203,10 +219,10 @@ class Gateway:
         kept |= {"nextRunAtMs": to_ms(next_run)} if next_run else {}
         self.updated[id_] = to_ms(at)
         self._close(id_, entry, "succeeded" if status == "ok" else "failed", status, to_ms(at))
-        if not is_log_late:
+        if is_logged and not is_log_late:
             self.log(id_, entry)
         self.persist()
-        if is_log_late:
+        if is_logged and is_log_late:
             self.log(id_, entry)
 
     def _close(self, id_: str, entry: Json, task: str, receipt: str, at: int) -> None:
@@ -231,11 +247,15 @@ class Gateway:
             row = (KEY, id_, 1, entry["ts"], json.dumps(entry))
             self.execute("INSERT INTO cron_run_logs VALUES (?, ?, ?, ?, ?)", *row)
 
-    def start_over(self, id_: str, at: datetime, next_run: datetime) -> None:
-        """What a start does with a marker that was left behind: drop it, or record an interrupted run."""
+    def start_over(self, id_: str, at: datetime, next_run: datetime, *, is_logged: bool = True) -> None:
+        """What a start does with a marker that was left behind: drop it, or record an interrupted run from it on (a
+        start that is killed in its turn has not logged that yet)."""
+        self.started.pop(id_, None)
         if self.layout == "inline":
             del self.states[id_]["runningAtMs"]
             self.persist()
             return
         interrupted = "cron: job interrupted by gateway restart"
-        self.end(id_, at, next_run, "error", None, lastError=interrupted, lastDeliveryStatus="unknown")
+        self.end(
+            id_, at, next_run, "error", None, lastError=interrupted, lastDeliveryStatus="unknown", is_logged=is_logged
+        )

@@ -411,6 +411,215 @@ def test_a_log_line_that_trails_the_store_delays_the_duplicate_and_loses_nothing
     assert told[-2:] == [[], [("duplicate", "daily")]]
 
 
+# batches: all markers are set at once, and the runs begin one after another
+
+
+def batch(folder: Path, layout: str) -> Gateway:
+    """Two jobs whose markers are set at NOW; the second one's turn comes twenty seconds later."""
+    gateway = healthy(folder, layout)
+    gateway.add(job("next", EVERY), NOW - 30 * MINUTE, NOW - HOUR)
+    gateway.begin("next", NOW - 29 * MINUTE)
+    gateway.end("next", NOW - 28 * MINUTE, NOW)
+    gateway.mark(NOW, "poll", "next")
+    gateway.run("poll", NOW)
+    return gateway
+
+
+@pytest.mark.parametrize("has_ledger", [True, False], ids=["ledger", "no ledger"])
+@pytest.mark.parametrize("layout", ["inline", "split", "wide"])
+def test_a_run_that_began_long_after_its_marker_is_one_run(layout: str, has_ledger: bool, tmp_path: Path) -> None:
+    gateway = batch(tmp_path, layout)
+    watched = source(tmp_path)
+    told: list[Found] = []
+
+    def look(now: datetime) -> None:
+        if not has_ledger:
+            gateway.execute("DELETE FROM task_runs")
+        told.append(kinds(findings(watched, now)))
+
+    look(NOW + SECOND)
+    gateway.run("next", NOW + 20 * SECOND)
+    look(NOW + 21 * SECOND)
+    for id_, seconds in (("poll", 20), ("next", 25)):
+        gateway.end(id_, NOW + seconds * SECOND, NOW + 30 * MINUTE)
+    look(NOW + 26 * SECOND)
+    look(NOW + MINUTE)
+    assert told == [[]] * 4
+
+
+@pytest.mark.parametrize("layout", ["inline", "split", "wide"])
+def test_a_marker_that_moves_to_the_runs_own_start_is_no_interruption(layout: str, tmp_path: Path) -> None:
+    gateway = batch(tmp_path, layout)
+    watched = source(tmp_path)
+    assert kinds(findings(watched, NOW + SECOND)) == []
+    gateway.run("next", NOW + 20 * SECOND)
+    gateway.states["next"]["runningAtMs"] = to_ms(NOW + 20 * SECOND)  # some other job's change wrote it out
+    gateway.persist()
+    assert kinds(findings(watched, NOW + 21 * SECOND)) == []
+    assert kinds(findings(source(tmp_path), NOW + 21 * SECOND)) == []
+
+
+def test_a_run_that_was_killed_late_in_its_batch_is_told_and_one_that_never_began_is_not(tmp_path: Path) -> None:
+    gateway = batch(tmp_path, "inline")
+    watched = source(tmp_path)
+    assert kinds(findings(watched, NOW + SECOND)) == []
+    for id_ in ("poll", "next"):
+        gateway.start_over(id_, NOW + 40 * SECOND, NOW)
+    assert kinds(findings(watched, NOW + 40 * SECOND)) == [("interrupted", "poll")]
+    gateway.mark(NOW + 41 * SECOND, "poll", "next")
+    gateway.run("poll", NOW + 41 * SECOND)
+    gateway.run("next", NOW + 50 * SECOND)
+    for id_, seconds in (("poll", 50), ("next", 59)):
+        gateway.end(id_, NOW + seconds * SECOND, NOW + 30 * MINUTE)
+    assert kinds(findings(watched, NOW + MINUTE)) == [("duplicate", "poll")]
+    assert kinds(findings(source(tmp_path), NOW + MINUTE)) == [("duplicate", "poll")]
+
+
+def test_a_replay_of_a_run_that_began_late_in_its_batch_is_of_the_slot_that_it_waited_for(tmp_path: Path) -> None:
+    gateway = batch(tmp_path, "inline")
+    watched = source(tmp_path)
+    gateway.run("next", NOW + 20 * SECOND)
+    assert kinds(findings(watched, NOW + 21 * SECOND)) == []
+    gateway.end("poll", NOW + 20 * SECOND, NOW + 30 * MINUTE)
+    gateway.start_over("next", NOW + 40 * SECOND, NOW)
+    assert kinds(findings(watched, NOW + 40 * SECOND)) == [("interrupted", "next")]
+    gateway.begin("next", NOW + 41 * SECOND)
+    gateway.end("next", NOW + 50 * SECOND, NOW + 30 * MINUTE)
+    found = one(watched, NOW + MINUTE, "duplicate")
+    assert (found.job, found.evidence["slot"]) == ("next", NOW)
+
+
+@pytest.mark.parametrize("has_lock", [True, False], ids=["lock", "no lock"])
+@pytest.mark.parametrize("layout", ["split", "wide"])
+def test_an_interruption_that_is_recorded_from_the_marker_on_covers_a_run_that_began_late_in_its_batch(
+    layout: str, has_lock: bool, tmp_path: Path
+) -> None:
+    folder = tmp_path / "state"
+    gateway = batch(folder, layout)
+    lock = gateway.lock(NOW - HOUR) if has_lock else None
+    watched = source(folder, lock=lock)
+    gateway.end("poll", NOW + 20 * SECOND, NOW + 30 * MINUTE)
+    gateway.run("next", NOW + 20 * SECOND)
+    assert kinds(findings(watched, NOW + 21 * SECOND)) == []
+    if has_lock:
+        gateway.lock(NOW + 40 * SECOND)
+    early = [("interrupted", "next")] if has_lock else []
+    assert kinds(findings(watched, NOW + 41 * SECOND)) == early
+    gateway.start_over("next", NOW + 50 * SECOND, NOW + 30 * MINUTE)  # the ledger's row stays as it is
+    for each in (watched, source(folder, lock=lock)):
+        assert kinds(findings(each, NOW + 51 * SECOND)) == []
+
+
+@pytest.mark.parametrize("is_watched", [True, False], ids=["watched", "single looks"])
+@pytest.mark.parametrize("layout", ["split", "wide"])
+def test_two_interruptions_in_a_row_that_are_recorded_are_no_duplicate(
+    layout: str, is_watched: bool, tmp_path: Path
+) -> None:
+    gateway = batch(tmp_path, layout)
+    gateway.names_schedules = True
+    gateway.run("next", NOW + 20 * SECOND)
+    watched = source(tmp_path)
+
+    def seen(now: datetime) -> Found:
+        return kinds(findings(watched if is_watched else source(tmp_path), now))
+
+    assert seen(NOW + 21 * SECOND) == []
+    for minutes in (1, 4):
+        now = NOW + minutes * MINUTE
+        for id_ in ("poll", "next"):
+            gateway.start_over(id_, now, now + 2 * MINUTE, is_logged=False)
+        assert seen(now + SECOND) == []
+        gateway.begin("next", now + 2 * MINUTE)
+        gateway.mark(now + 2 * MINUTE, "poll")
+        assert seen(now + 2 * MINUTE + SECOND) == []
+    gateway.end("next", NOW + 7 * MINUTE, NOW + 37 * MINUTE)
+    assert seen(NOW + 7 * MINUTE) == []
+
+
+def test_a_marked_run_that_never_began_is_not_overdue_until_the_start_has_had_its_time(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    gateway = healthy(folder, "split")
+    lock = gateway.lock(NOW - HOUR)
+    gateway.mark(NOW + 10 * MINUTE, "poll")  # late already: it waited for another job's run
+    watched = source(folder, lock=lock)
+    assert kinds(findings(watched, NOW + 11 * MINUTE)) == []
+    gateway.lock(NOW + 12 * MINUTE)
+    for each in (watched, source(folder, lock=lock)):
+        assert kinds(findings(each, NOW + 12 * MINUTE + SECOND)) == []
+        assert ("overdue", "poll") in kinds(findings(each, NOW + 16 * MINUTE))
+
+
+@pytest.mark.parametrize("layout", ["inline", "split", "wide"])
+def test_a_job_that_was_switched_off_and_on_in_mid_run_is_not_interrupted(layout: str, tmp_path: Path) -> None:
+    gateway = healthy(tmp_path, layout)
+    watched = source(tmp_path)
+    gateway.begin("poll", NOW)
+    assert kinds(findings(watched, NOW + SECOND)) == []
+    marker = gateway.states["poll"].pop("runningAtMs")
+    for seconds, enabled, next_run in ((5, False, None), (9, True, NOW + 30 * MINUTE)):
+        gateway.jobs["poll"]["enabled"] = enabled
+        gateway.states["poll"]["nextRunAtMs"] = to_ms(next_run) if next_run else None
+        gateway.updated["poll"] = to_ms(NOW + seconds * SECOND)
+        gateway.persist()
+        for each in (watched, source(tmp_path)):
+            assert kinds(findings(each, NOW + (seconds + 1) * SECOND)) == []
+    gateway.states["poll"]["runningAtMs"] = marker  # the run goes on, and its outcome is written
+    gateway.end("poll", NOW + 40 * SECOND, NOW + 30 * MINUTE)
+    assert kinds(findings(watched, NOW + 41 * SECOND)) == []
+
+
+def test_a_missed_fire_is_that_of_the_last_runs_cadence_whoever_looks(tmp_path: Path) -> None:
+    gateway = healthy(tmp_path, "canonical")
+    put_off = {"startupCatchupAtMs": to_ms(NOW + 3 * MINUTE), "nextRunAtMs": to_ms(NOW + 3 * MINUTE)}
+    gateway.states["poll"] |= put_off
+    gateway.persist()
+    watched = source(tmp_path)  # it sees the job only after the first start
+    found = findings(watched, NOW + 4 * MINUTE + 3 * SECOND)
+    assert ("overdue", "poll") in kinds(found)
+    gateway.boot(NOW + 4 * MINUTE + 5 * SECOND)
+    gateway.states["poll"] |= {name: at + 210_000 for name, at in put_off.items()}
+    gateway.persist()
+    for each in (watched, source(tmp_path)):
+        late = one(each, NOW + 4 * MINUTE + 10 * SECOND, "overdue")
+        assert late.evidence["due_at"] == NOW
+
+
+def test_a_one_shot_that_was_put_off_twice_is_late_for_its_own_time(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, "canonical")
+    gateway.boot(NOW + 5 * MINUTE)
+    gateway.add(job("once", {"kind": "at", "at": iso(NOW)}), NOW + 2 * MINUTE, NOW - HOUR)
+    gateway.persist()
+    assert kinds(findings(source(tmp_path), NOW + 150 * SECOND)) == []
+    gateway.states["once"]["nextRunAtMs"] = to_ms(NOW + 7 * MINUTE)
+    gateway.persist()
+    late = one(source(tmp_path), NOW + 6 * MINUTE, "overdue")
+    assert (late.evidence["due_at"], late.since) == (NOW, NOW + 212 * SECOND)
+
+
+def test_a_lock_that_is_let_go_again_has_ended_the_gateway_before_it_all_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    gateway = healthy(folder, "canonical")
+    gateway.begin("poll", NOW)
+    watched = source(folder, lock=gateway.lock(NOW - HOUR))
+    assert kinds(findings(watched, NOW + SECOND)) == []
+    gateway.pid += 1
+    lock = gateway.lock(NOW + MINUTE)  # a repair of the stopped gateway takes it for a moment
+    assert kinds(findings(watched, NOW + MINUTE)) == [("interrupted", "poll")]
+    lock.unlink()
+    assert kinds(findings(watched, NOW + MINUTE + SECOND)) == [("interrupted", "poll")]
+
+
+def test_the_lock_is_found_wherever_a_newer_gateway_keeps_it(tmp_path: Path) -> None:
+    for where in ("run", "tmp"):
+        folder = tmp_path / where
+        gateway = healthy(folder, "wide")
+        gateway.begin("poll", NOW)
+        lock = folder / where / "openclaw-0" / "gateway.0c293b69.lock"
+        lock.parent.mkdir(parents=True)
+        lock.write_text(json.dumps({"pid": 9, "createdAt": iso(NOW + MINUTE), "configPath": "/x"}))
+        assert kinds(findings(source(folder), NOW + MINUTE + SECOND)) == [("interrupted", "poll")]
+
+
 def test_a_marker_that_somebody_cleared_by_hand_is_no_interruption_where_the_lock_tells(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     gateway = report(folder, "inline")
@@ -647,6 +856,32 @@ def test_a_job_that_the_new_store_does_not_have_is_told(tmp_path: Path) -> None:
     assert kinds(found) == [("invalid", "forgotten")]
     assert "stands only in the old store" in found[0].summary
     assert "no longer read" in snapshot(watched, NOW).notes[-1]
+
+
+@pytest.mark.parametrize("layout", ["wide", "canonical"])
+def test_jobs_that_an_upgrade_left_behind_are_told_to_one_who_saw_them_run(layout: str, tmp_path: Path) -> None:
+    healthy(tmp_path, "inline")
+    watched = source(tmp_path)
+    assert kinds(findings(watched, NOW)) == []
+    newer = Gateway(tmp_path, layout)
+    newer.boot(NOW + SECOND)
+    newer.persist()
+    for each in (watched, source(tmp_path)):
+        assert kinds(findings(each, NOW + 2 * SECOND)) == [("invalid", "poll")]
+
+
+@pytest.mark.parametrize("layout", ["wide", "canonical"])
+def test_a_job_that_ran_in_the_new_store_and_was_removed_there_is_not_left_behind(layout: str, tmp_path: Path) -> None:
+    healthy(tmp_path, "inline")
+    watched = source(tmp_path)
+    assert kinds(findings(watched, NOW)) == []
+    newer = healthy(tmp_path, layout)
+    newer.begin("poll", NOW)
+    newer.end("poll", NOW + SECOND, NOW + 30 * MINUTE)
+    del newer.jobs["poll"]
+    newer.persist()
+    for each in (watched, source(tmp_path)):
+        assert kinds(findings(each, NOW + 2 * SECOND)) == []
 
 
 def test_files_that_are_written_after_the_database_are_in_use_again(tmp_path: Path) -> None:

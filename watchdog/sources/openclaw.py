@@ -50,9 +50,6 @@ CATCH_UP = timedelta(seconds=150)
 STARTING = timedelta(seconds=60)
 """How long the gateway itself may take to start."""
 
-REPLAYED = ("inline", "split")
-"""The layouts whose releases may run an interrupted slot again."""
-
 SAME_BATCH = timedelta(seconds=1)
 """Where a pass marks all its jobs at once, their markers lie no further apart."""
 
@@ -158,7 +155,7 @@ class OpenClawSource:
             marks_runs=True,
             restarted_at=restarted,
             catch_up=CATCH_UP + STARTING,
-            replays=reading.layout in REPLAYED,
+            replays=reading.replays,
             notes=reading.notes,
         )
 
@@ -199,6 +196,7 @@ class OpenClawSource:
             seen.next_run,
             seen.marker,
             seen.run,
+            row.updated_at,
         )
         return self._memory.see(
             sight,
@@ -206,16 +204,17 @@ class OpenClawSource:
             self._store.book,
             reading.gateway,
             now,
-            replays=reading.layout in REPLAYED,
+            replays=reading.replays,
             is_orphan=seen.is_orphan,
             has_runs=reading.has_runs,
+            has_ledger=reading.has_ledger and reading.layout != "canonical",
         )
 
     def _job(self, seen: _Seen, meaning: Meaning, rows: Sequence[_Seen], reading: Reading, start: _Start) -> Job:
         row, schedule, book = seen.row, seen.schedule, self._store.book
         next_run, run = seen.next_run, seen.run
         runs = book.runs(row.id)
-        missed = meaning.missed or _put_off(seen)
+        missed = min((at for at in (meaning.missed, _put_off(seen)) if at), default=None)
         due = _newest((missed or next_run, backoff_end(row.state))) if next_run else None
         status = status_of(row, schedule)
         delivery, target = delivery_of(row)
@@ -243,14 +242,15 @@ class OpenClawSource:
             problems=_problems(row, schedule),
             run_limit=_run_limit(seen, rows, reading, run.duration if run else None),
             owed_at=due if due != next_run else None,
-            late_after=self._late_after(schedule, due, next_run, start) if due and next_run else None,
+            late_after=self._late_after(seen, due, next_run, start) if due and next_run else None,
             failing_from=FAILING_FROM_AT if isinstance(schedule, At) else FAILING_FROM,
             interrupted=meaning.interrupted,
         )
 
-    def _late_after(self, schedule: Schedule, due: datetime, next_run: datetime, start: _Start) -> timedelta | None:
+    def _late_after(self, seen: _Seen, due: datetime, next_run: datetime, start: _Start) -> timedelta | None:
         """How long after it was due a job is late: the gateway's longest sleep, or the job's own cadence if that is
-        shorter; and what a start of the gateway puts it off by, once."""
+        shorter; and what a start of the gateway puts it off by, once. A run that had begun was not late before that."""
+        schedule = seen.schedule
         if isinstance(schedule, Unreadable):
             return None
         following = None if isinstance(schedule, At | NoCadence) else next_fire(schedule, due)
@@ -258,7 +258,7 @@ class OpenClawSource:
         caught_up = plus(due, lag + CATCH_UP)
         if next_run > due:  # put off; by a second start if that lies further away than one puts it
             return lag + CATCH_UP if next_run > plus(caught_up, CATCH_UP) else max(caught_up, plus(next_run, lag)) - due
-        if start.at is not None and due < start.at < caught_up:
+        if start.at is not None and (seen.is_orphan or due < start.at < caught_up):
             return max(caught_up, plus(start.at, CATCH_UP + STARTING)) - due
         return lag + CATCH_UP if start.at is None and start.is_recent else lag
 
@@ -302,6 +302,8 @@ def _put_off(seen: _Seen) -> datetime | None:
     """The fire that was due after the last run, if the next run lies beyond it without a reason: a start of the gateway
     moves what was missed into the future, and a second start moves it again."""
     row, schedule, next_run, run = seen.row, seen.schedule, seen.next_run, seen.run
+    if isinstance(schedule, At) and run is None and next_run is not None:
+        return schedule.at if next_run > schedule.at else None
     if run is None or next_run is None or not isinstance(schedule, Every | CronSchedule):
         return None
     ended = run.ended_at or run.started_at

@@ -123,6 +123,10 @@ def _objects(lines: Iterable[bytes]) -> Iterable[Mapping[str, object]]:
             yield value
 
 
+OWN_LOCKS = ("run/openclaw-*/gateway*.lock", "tmp/openclaw-*/gateway*.lock")
+"""Where in its state folder a newer gateway keeps its lock: the second where its folder for temporary files is set."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lock:
     """The gateway's lock: whose it is, and since when."""
@@ -147,7 +151,7 @@ def lock_files(place: Path | None, state_dir: Path | None) -> list[Path]:
     try:
         if place is not None:
             return sorted(place.glob("gateway*.lock")) if place.is_dir() else [place]
-        return sorted(state_dir.glob("run/openclaw-*/gateway*.lock")) if state_dir else []
+        return sorted(path for where in OWN_LOCKS for path in state_dir.glob(where)) if state_dir else []
     except OSError:
         return []
 

@@ -19,6 +19,9 @@ ON_TIME = timedelta(minutes=2)
 AFTER_A_START = timedelta(minutes=10)
 """A run before its time so soon after the gateway's start is a replay, and not somebody's by hand."""
 
+RECORDED = 8
+"""Recorded runs of each job that are remembered: a run without an end stays in the ledger for minutes, or for good."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lost:
@@ -41,6 +44,7 @@ class Sight:
     next_run_at: datetime | None
     marker: datetime | None
     last_run: RecordedRun | None
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class _Known:
     lost: Lost | None = None
     repeated: RepeatedRun | None = None
     missed: datetime | None = None
+    recorded: tuple[RecordedRun, ...] = ()
 
 
 @dataclass
@@ -80,16 +85,18 @@ class Memory:
         replays: bool,
         is_orphan: bool,
         has_runs: bool,
+        has_ledger: bool,
     ) -> Meaning:
         """What a job's state means now. `replays`: whether this layout's releases run an interrupted slot again;
-        `is_orphan`: whether the marker's process is known to be gone; `has_runs`: whether finished runs can be read."""
+        `is_orphan`: whether the marker's process is known to be gone; `has_runs`: whether finished runs can be read;
+        `has_ledger`: whether every run that began shows in `tasks` until it has ended."""
         before = self._known.get(sight.id)
-        known = _Known(sight, before.marker_slot if before else None)
+        known = _Known(sight, before.marker_slot if before else None, recorded=_with(before, sight.last_run))
         in_flight = None if is_orphan else sight.marker
         if sight.marker:
             same = before and before.sight.marker == sight.marker
             known.marker_slot = before.marker_slot if same and before else sight.next_run_at
-        lost = self._lost(sight, before, tasks, book, gateway, is_orphan=is_orphan)
+        lost = self._lost(sight, before, tasks, book, gateway, is_orphan=is_orphan, has_ledger=has_ledger)
         if lost and before and before.sight.marker and sight.marker is None:
             self.restarted_by = now
         is_over = lost is not None and _is_after(sight.last_run, lost.started_at)
@@ -119,23 +126,26 @@ class Memory:
         gateway: Gateway,
         *,
         is_orphan: bool,
+        has_ledger: bool,
     ) -> Lost | None:
-        """The newest run that began and of which there is no outcome, if there is one; it may have been run again."""
+        """The newest run that began and of which there is no outcome, if there is one; it may have been run again.
+
+        A marker alone is no proof that the run began: those of a batch are all set at its start. The ledger tells.
+        """
         found = [before.lost] if before and before.lost else []
-        if sight.marker and is_orphan:
-            found.append(Lost(sight.marker, None, _slot_before(sight.next_run_at, sight.marker)))
-        elif before and before.sight.marker and not before.lost and sight.marker != before.sight.marker:
-            found.append(Lost(before.sight.marker, None, _slot_before(before.marker_slot, before.sight.marker)))
+        if not has_ledger:
+            found += _by_marker(sight, before, gateway, is_orphan=is_orphan)
         for task in tasks:
             if _may_be_lost(task, sight, is_orphan=is_orphan):
-                slot = before.marker_slot if before and _is_same(before.sight.marker, task.started_at) else None
+                slot = _slot_seen(sight, before, task.started_at)
                 found.append(Lost(task.started_at, task.record, _slot_before(slot, task.started_at)))
         unrecorded = [
             lost
             for lost in found
             if not book.has(sight.id, lost.started_at)
-            and not _is_same(sight.last_run.started_at if sight.last_run else None, lost.started_at)
+            and not any(_is_within(run, lost.started_at) for run in _with(before, sight.last_run))
             and _was_cut_off(lost.started_at, gateway)
+            and not _was_taken_away(sight, lost.started_at, gateway)
         ]
         return _merged(unrecorded)
 
@@ -173,6 +183,20 @@ def _is_same(one: datetime | None, other: datetime) -> bool:
     return one is not None and abs(one - other) <= SAME_RUN
 
 
+def _is_within(run: RecordedRun, at: datetime) -> bool:
+    """Whether the recorded run is the one that began then. A start of the gateway records an interrupted run from its
+    marker on, and in a batch the run itself may have begun much later than that."""
+    return run is not None and (
+        _is_same(run.started_at, at) or run.started_at <= at <= (run.ended_at or run.started_at)
+    )
+
+
+def _with(before: _Known | None, run: RecordedRun | None) -> tuple[RecordedRun, ...]:
+    """The runs that were seen recorded, newest last: an interrupted one may get no line in the log."""
+    known = before.recorded if before else ()
+    return known if run is None or run in known else (*known, run)[-RECORDED:]
+
+
 def _is_after(run: RecordedRun | None, at: datetime) -> bool:
     return run is not None and run.started_at > at - SAME_RUN
 
@@ -181,6 +205,39 @@ def _slot_before(next_run_at: datetime | None, started: datetime) -> datetime | 
     """The slot that a run is for: the next run that was due when it began. One that lay ahead is another's, and the run
     was somebody's by hand."""
     return next_run_at if next_run_at and next_run_at <= started + SAME_RUN else None
+
+
+def _by_marker(sight: Sight, before: _Known | None, gateway: Gateway, *, is_orphan: bool) -> list[Lost]:
+    """The run of a marker that nobody owns, or that is gone. One that is gone beside an outcome had that outcome: it
+    may have begun some time after its marker, unless the gateway is known to have started in between."""
+    if sight.marker and is_orphan:
+        return [Lost(sight.marker, None, _slot_before(sight.next_run_at, sight.marker))]
+    marker = before.sight.marker if before and not before.lost else None
+    if before is None or marker is None or sight.marker == marker:
+        return []
+    if gateway.started_at is None and sight.marker is None and _is_after(sight.last_run, marker):
+        return []
+    return [Lost(marker, None, _slot_before(before.marker_slot, marker))]
+
+
+def _slot_seen(sight: Sight, before: _Known | None, started: datetime) -> datetime | None:
+    """The slot of the marker that the run began under, so far as it was seen."""
+    for marker, slot in ((sight.marker, sight.next_run_at), *_marker_before(before)):
+        if marker and marker <= started + SAME_RUN:
+            return slot
+    return None
+
+
+def _marker_before(before: _Known | None) -> list[tuple[datetime | None, datetime | None]]:
+    return [(before.sight.marker, before.marker_slot)] if before else []
+
+
+def _was_taken_away(sight: Sight, started: datetime, gateway: Gateway) -> bool:
+    """Whether somebody who changed the job since took the marker: switching it off frees it, and the run goes on."""
+    if gateway.started_at is not None or sight.changed_at is None or _is_after(sight.last_run, started):
+        return False
+    has_moved = sight.next_run_at is not None and sight.next_run_at > started + SAME_RUN
+    return sight.marker is None and sight.changed_at > started + SAME_RUN and (has_moved or not sight.enabled)
 
 
 def _may_be_lost(task: OpenTask, sight: Sight, *, is_orphan: bool) -> bool:

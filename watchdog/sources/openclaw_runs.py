@@ -119,8 +119,12 @@ class RunBook:
         return ZeroStreak(account.zeros, tuple(account.first_zeros), account.newest_zero)
 
     def has(self, job_id: str, started_at: datetime) -> bool:
-        """Whether the run that began then is among the finished ones."""
-        return any(abs(run.started_at - started_at) <= SAME_RUN for run in self.runs(job_id))
+        """Whether the run that began then is among the finished ones: at its start, or within it (one that a batch or
+        a start of the gateway kept is written down from its marker on)."""
+        return any(
+            run.started_at - SAME_RUN <= started_at <= max(run.ended_at, run.started_at + SAME_RUN)
+            for run in self.runs(job_id)
+        )
 
     def last_error(self, job_id: str) -> str | None:
         """What the newest run that failed said."""

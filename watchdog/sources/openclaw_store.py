@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from watchdog.sources.openclaw_files import LogTail, is_there, read_json, read_locks
+from watchdog.sources.openclaw_files import Lock, LogTail, is_there, read_json, read_locks
 from watchdog.sources.openclaw_runs import RunBook
 from watchdog.sources.openclaw_values import instant, text
 from watchdog.sources.sqlite_file import UnreadableError
@@ -60,7 +60,9 @@ class Gateway:
 
 @dataclass(frozen=True)
 class Reading:
-    """What one look read. `owners` are the processes behind runs that the database calls running, by job."""
+    """What one look read. `owners` are the processes behind runs that the database calls running, by job;
+    `has_ledger`: whether runs of jobs are written down in the task ledger at all; `replays`: whether its releases may
+    run an interrupted slot again."""
 
     layout: Layout
     rows: tuple[Row, ...]
@@ -69,6 +71,8 @@ class Reading:
     owners: Mapping[str, int] | None = None
     has_runs: bool = True
     notes: tuple[str, ...] = ()
+    has_ledger: bool = False
+    replays: bool = False
 
     @cached_property
     def _tasks(self) -> Mapping[str, list[OpenTask]]:
@@ -127,6 +131,8 @@ class StoreReader:
         self._tail = LogTail()
         self._rows: Unchanged[Row] = Unchanged()
         self._read_until: dict[str, int] = {}
+        self._ran_in_database: set[str] = set()
+        self._newest_lock: Lock | None = None
 
     def read(self) -> Reading:
         """The state now. Raises UnreadableError with the reason."""
@@ -139,13 +145,21 @@ class StoreReader:
             reading = self._files()
         else:
             reading = self._beside(newer) if has_old else newer
-        locks = read_locks(place.lock, place.state_dir)
-        newest = max(locks, key=lambda lock: lock.created_at, default=None)
+            if not has_old:
+                self._ran_in_database.clear()
+        newest = self._lock()
         known = reading.gateway.started_at
         if newest and (known is None or newest.created_at > known + timedelta(seconds=10)):
             reading = replace(reading, gateway=Gateway(newest.created_at, None, newest.pid))
         self._rows.forget({row.id for row in reading.rows})
         return reading
+
+    def _lock(self) -> Lock | None:
+        """The newest lock that was ever seen. Whoever held one before is gone, and stays so when this one is let go."""
+        seen = read_locks(self.place.lock, self.place.state_dir)
+        known = [*seen, *([self._newest_lock] if self._newest_lock else [])]
+        self._newest_lock = max(known, key=lambda lock: lock.created_at, default=None)
+        return self._newest_lock
 
     def _nothing(self) -> str:
         place = self.place
@@ -162,28 +176,29 @@ class StoreReader:
         jobs, states = self.place.jobs, self.place.states
         if jobs is None or states is None:
             raise UnreadableError(self._nothing())
-        tasks, notes = self._ledger()
+        tasks, has_ledger, notes = self._ledger()
         is_split = is_there(states)
         kept = _states(read_json(states), states) if is_split else {}
         listed = _list(read_json(jobs), jobs)
         rows = tuple(self._file_row(each, number, kept) for number, each in enumerate(listed))
         has_runs = self._logs(rows) if is_live else False
-        return Reading("split" if is_split else "inline", rows, tasks, Gateway(), None, has_runs, notes)
+        layout: Layout = "split" if is_split else "inline"
+        return Reading(layout, rows, tasks, Gateway(), None, has_runs, notes, has_ledger, _replays(kept))
 
     def _file_row(self, value: object, number: int, states: Object) -> Row:
         """The same object as at the last look if nothing in it has changed, so that what follows is the same too."""
         row = _file_row(value, number, states)
         return self._rows.get(row.id, row, lambda: row)
 
-    def _ledger(self) -> tuple[tuple[OpenTask, ...], tuple[str, ...]]:
+    def _ledger(self) -> tuple[tuple[OpenTask, ...], bool, tuple[str, ...]]:
         path = self.place.ledger
         if path is None or not is_there(path):
-            return (), ()
+            return (), False, ()
         try:
-            tasks, _ = read_sqlite(path, _open_tasks)
+            (tasks, knows_runs), _ = read_sqlite(path, lambda each: (_open_tasks(each), _knows_runs(each)))
         except UnreadableError as error:
-            return (), (f"the task ledger is left out: {error}",)
-        return tasks, ()
+            return (), False, (f"the task ledger is left out: {error}",)
+        return tasks, knows_runs, ()
 
     def _logs(self, rows: Iterable[Row]) -> bool:
         folder = self.place.logs
@@ -219,7 +234,8 @@ class StoreReader:
             self._task_details(connection)
             layout = "canonical"
         gateway, owners = _gateway(connection), _owners(connection)
-        return Reading(layout, rows, _open_tasks(connection), gateway, owners)
+        tasks, knows_runs = _open_tasks(connection), _knows_runs(connection)
+        return Reading(layout, rows, tasks, gateway, owners, has_ledger=knows_runs)
 
     def _table_row(self, row: dict[str, object]) -> Row:
         return self._rows.get(str(row.get("job_id")), row, lambda: _table_row(row))
@@ -248,6 +264,7 @@ class StoreReader:
     def _add(self, job_id: object, entry: object, at: object) -> None:
         value = _object(entry)
         if isinstance(job_id, str) and value.get("kind", "cron-run") == "cron-run":
+            self._ran_in_database.add(job_id)
             self.book.add(job_id, {"ts": at, **value})
 
     # an old store beside the new one
@@ -266,7 +283,8 @@ class StoreReader:
             note = f"{jobs} was written after {self.place.database}: the jobs are those of the older file"
             return replace(older, has_runs=self._logs(older.rows), notes=(*older.notes, note))
         known = {row.id for row in newer.rows} | {task.job_id for task in newer.open_tasks}
-        only_old = [row for row in older.rows if row.id not in known and not self.book.runs(row.id)]
+        self._ran_in_database &= {row.id for row in older.rows}
+        only_old = [row for row in older.rows if row.id not in known | self._ran_in_database]
         left = tuple(
             replace(row, state={}, problem=_left_behind(jobs)) for row in only_old if row.enabled and _is_lasting(row)
         )
@@ -302,6 +320,12 @@ def _states(value: object, path: Path) -> Object:
     if not isinstance(found, dict):
         raise UnreadableError(f"{path} has no states of jobs: is it OpenClaw's?")
     return found
+
+
+def _replays(states: Object) -> bool:
+    """Whether these files are of a release that runs an interrupted slot again: those that record the interruption
+    instead write a `scheduleIdentity` with every state."""
+    return not any(_mapping(kept).get("scheduleIdentity") for kept in states.values())
 
 
 def _file_row(value: object, number: int, states: Object) -> Row:
@@ -365,6 +389,13 @@ def _open_tasks(connection: sqlite3.Connection) -> tuple[OpenTask, ...]:
         for job_id, run_id, started in rows
         if isinstance(job_id, str) and (at := instant(started))
     )
+
+
+def _knows_runs(connection: sqlite3.Connection) -> bool:
+    """Whether there is any run of a job in the ledger: releases before 2026.3.31 write none."""
+    if "runtime" not in _columns(connection, "task_runs"):
+        return False
+    return connection.execute("SELECT 1 FROM task_runs WHERE runtime = 'cron' LIMIT 1").fetchone() is not None
 
 
 def _gateway(connection: sqlite3.Connection) -> Gateway:
