@@ -568,6 +568,21 @@ def test_a_job_that_was_switched_off_and_on_in_mid_run_is_not_interrupted(layout
     assert kinds(findings(watched, NOW + 41 * SECOND)) == []
 
 
+def test_a_run_that_was_killed_after_its_job_was_changed_is_interrupted(tmp_path: Path) -> None:
+    gateway = healthy(tmp_path, "inline")
+    watched = source(tmp_path)
+    gateway.begin("poll", NOW)
+    assert kinds(findings(watched, NOW + SECOND)) == []
+    gateway.jobs["poll"]["schedule"] = {"kind": "every", "everyMs": 7_200_000}
+    gateway.states["poll"]["nextRunAtMs"] = to_ms(NOW + 2 * HOUR)
+    gateway.updated["poll"] = to_ms(NOW + 5 * SECOND)
+    gateway.persist()
+    assert kinds(findings(watched, NOW + 6 * SECOND)) == []
+    gateway.start_over("poll", NOW + 20 * SECOND, NOW + 2 * HOUR)
+    for seconds in (20, 60):
+        assert kinds(findings(watched, NOW + seconds * SECOND)) == [("interrupted", "poll")]
+
+
 def test_a_missed_fire_is_that_of_the_last_runs_cadence_whoever_looks(tmp_path: Path) -> None:
     gateway = healthy(tmp_path, "canonical")
     put_off = {"startupCatchupAtMs": to_ms(NOW + 3 * MINUTE), "nextRunAtMs": to_ms(NOW + 3 * MINUTE)}
@@ -582,6 +597,17 @@ def test_a_missed_fire_is_that_of_the_last_runs_cadence_whoever_looks(tmp_path: 
     for each in (watched, source(tmp_path)):
         late = one(each, NOW + 4 * MINUTE + 10 * SECOND, "overdue")
         assert late.evidence["due_at"] == NOW
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_fire_that_the_pause_after_an_error_lets_pass_is_not_owed(layout: str, tmp_path: Path) -> None:
+    gateway = healthy(tmp_path, layout, {"kind": "cron", "expr": "*/30 * * * * *"})
+    gateway.begin("poll", NOW)
+    gateway.end("poll", NOW + 48 * SECOND, NOW + 90 * SECOND, "error")  # 12:01:00 lies in the pause till 12:01:18
+    found = findings(source(tmp_path), NOW + 122 * SECOND)
+    assert kinds(found) == [("overdue", "poll"), ("stalled", None)]
+    assert {finding.since for finding in found} == {NOW + 122 * SECOND}
+    assert "put off" not in found[0].summary + found[1].summary
 
 
 def test_a_one_shot_that_was_put_off_twice_is_late_for_its_own_time(tmp_path: Path) -> None:

@@ -313,8 +313,10 @@ def _put_off(seen: _Seen) -> datetime | None:
     usual = next_fire(schedule, ended)
     if usual is None:
         return None
-    allowed = _newest((plus(usual, stagger_of(row)), backoff_end(row.state)))
-    if allowed is None or next_run <= allowed + timedelta(seconds=5):
+    held = backoff_end(row.state)
+    # a pause after errors that is over may wait for the fire after it
+    allowed = plus(max(usual, next_fire(schedule, held) or held) if held else usual, stagger_of(row))
+    if next_run <= allowed + timedelta(seconds=5):
         return None
     first = next_fire(schedule, run.started_at)
     return first if first and first > ended else usual

@@ -145,7 +145,7 @@ class Memory:
             if not book.has(sight.id, lost.started_at)
             and not any(_is_within(run, lost.started_at) for run in _with(before, sight.last_run))
             and _was_cut_off(lost.started_at, gateway)
-            and not _was_taken_away(sight, lost.started_at, gateway)
+            and not _was_taken_away(sight, before, lost.started_at, gateway)
         ]
         return _merged(unrecorded)
 
@@ -232,8 +232,12 @@ def _marker_before(before: _Known | None) -> list[tuple[datetime | None, datetim
     return [(before.sight.marker, before.marker_slot)] if before else []
 
 
-def _was_taken_away(sight: Sight, started: datetime, gateway: Gateway) -> bool:
-    """Whether somebody who changed the job since took the marker: switching it off frees it, and the run goes on."""
+def _was_taken_away(sight: Sight, before: _Known | None, started: datetime, gateway: Gateway) -> bool:
+    """Whether somebody who changed the job since took the marker: switching it off frees it, and the run goes on. One
+    that was seen to go without a change was taken by a start."""
+    was_lost = before is not None and before.lost is not None and _is_same(before.lost.started_at, started)
+    if was_lost or (before and before.sight.marker and before.sight.changed_at == sight.changed_at):
+        return False
     if gateway.started_at is not None or sight.changed_at is None or _is_after(sight.last_run, started):
         return False
     has_moved = sight.next_run_at is not None and sight.next_run_at > started + SAME_RUN

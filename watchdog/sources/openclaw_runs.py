@@ -121,9 +121,10 @@ class RunBook:
     def has(self, job_id: str, started_at: datetime) -> bool:
         """Whether the run that began then is among the finished ones: at its start, or within it (one that a batch or
         a start of the gateway kept is written down from its marker on)."""
+        account = self._accounts.get(job_id)
+        runs = reversed(account.runs) if account else ()  # the newest is asked for most
         return any(
-            run.started_at - SAME_RUN <= started_at <= max(run.ended_at, run.started_at + SAME_RUN)
-            for run in self.runs(job_id)
+            run.started_at - SAME_RUN <= started_at <= max(run.ended_at, run.started_at + SAME_RUN) for run in runs
         )
 
     def last_error(self, job_id: str) -> str | None:
