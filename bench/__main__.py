@@ -89,18 +89,8 @@ def show(table: Table) -> None:
     console.print(rich)
 
 
-def measure_sources() -> int:
-    """One process with many sources alone; only its part of the document changes."""
-    table = report.crowd_table(sources.measure(say))
-    DOCUMENT.write_text(report.with_section(DOCUMENT.read_text(), table))
-    say(f"written: {DOCUMENT.relative_to(ROOT)}")
-    show(table)
-    return 0
-
-
-def measure_openclaw() -> int:
-    """A gateway's state folder alone; only its part of the document changes."""
-    table = report.openclaw_table(openclaw.measure(say))
+def measure_part(table: Table) -> int:
+    """One part alone; only its section of the document changes."""
     DOCUMENT.write_text(report.with_section(DOCUMENT.read_text(), table))
     say(f"written: {DOCUMENT.relative_to(ROOT)}")
     show(table)
@@ -123,9 +113,9 @@ def main() -> int:
     parser.add_argument("--alone", action="store_true", help="without query-exporter (then nothing is written)")
     options = parser.parse_args()
     if options.part == "sources":
-        return measure_sources()
+        return measure_part(report.crowd_table(sources.measure(say)))
     if options.part == "openclaw":
-        return measure_openclaw()
+        return measure_part(report.openclaw_table(openclaw.measure(say)))
     load = os.getloadavg()
     ticks = {events: measure_ticks(events) for events in (SMALL, LARGE)}
     large, small = measure_live(options.minutes, is_alone=options.alone)

@@ -46,6 +46,20 @@ def needs(program: str) -> str:
     return found
 
 
+def fetched(folder: Path, *packages: str, timeout: float = 120) -> None:
+    """Have npm install packages into a folder; skips with the reason if it cannot, and fails on CI."""
+    folder.mkdir(exist_ok=True)
+    quiet = ["--no-audit", "--no-fund", "--ignore-scripts"]
+    arguments = [needs("npm"), "install", "--prefix", str(folder), *quiet, *packages]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=timeout, check=False)
+    if done.returncode != 0:
+        shutil.rmtree(folder, ignore_errors=True)
+        reason = f"npm could not fetch {packages[-1]}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{reason}: {done.stderr[-300:]}")
+        pytest.skip(reason)
+
+
 def free_port() -> int:
     """A port of the loopback address that was free just now."""
     with socket.socket() as probe:

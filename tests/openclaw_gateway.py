@@ -6,7 +6,6 @@ Fetched once through npm, with a node of its own, into a folder of this environm
 import json
 import os
 import platform
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -19,9 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.command import free_port, needs, until
+from tests.command import fetched, free_port, until
 
 RELEASE = os.environ.get("WATCHDOG_OPENCLAW", "2026.9.6")
 NODE = "24.21.0"
@@ -36,17 +33,7 @@ def installed() -> tuple[Path, Path]:
     modules = folder / "node_modules"
     node, script = modules / f"node-linux-{arch}/bin/node", modules / "openclaw/openclaw.mjs"
     if not (node.exists() and script.exists()):
-        folder.mkdir(exist_ok=True)
-        wanted = [f"node-linux-{arch}@{NODE}", f"openclaw@{RELEASE}"]
-        quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--engine-strict=false"]
-        command = [needs("npm"), "install", "--prefix", str(folder), *quiet, *wanted]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
-        if done.returncode != 0:
-            shutil.rmtree(folder, ignore_errors=True)
-            reason = f"npm could not fetch openclaw {RELEASE}"
-            if os.environ.get("CI") == "true":
-                pytest.fail(f"{reason}: {done.stderr[-300:]}")
-            pytest.skip(reason)
+        fetched(folder, f"node-linux-{arch}@{NODE}", f"openclaw@{RELEASE}", timeout=400)
     return node, script
 
 

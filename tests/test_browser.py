@@ -1,8 +1,6 @@
 """The page in a real browser: what people see, with the mouse, with the keyboard alone, and with a screen reader."""
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.browser import ENTER, TAB, Browser, browser
-from tests.command import COMMAND, Running, free_port, needs, running, until
+from tests.command import COMMAND, Running, fetched, free_port, running, until
 from tests.conftest import build, job_row
 from tests.site import HOSTILE, TOKEN, outage
 
@@ -33,16 +31,7 @@ def axe() -> str:
     folder = Path(sys.prefix) / "axe"
     source = folder / "node_modules" / "axe-core" / "axe.min.js"
     if not source.exists():
-        folder.mkdir(exist_ok=True)
-        npm = needs("npm")
-        command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", AXE]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        if done.returncode != 0:
-            shutil.rmtree(folder, ignore_errors=True)
-            reason = f"npm could not fetch {AXE}"
-            if os.environ.get("CI") == "true":
-                pytest.fail(f"{reason}: {done.stderr[-300:]}")
-            pytest.skip(reason)
+        fetched(folder, AXE)
     return source.read_text()
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from watchdog.backtest.past import ERROR, OK, UNKNOWN, Change, PastError, PastRun, seconds_of
+from watchdog.backtest.past import Change, PastError, PastRun, outcome_of, seconds_of
 from watchdog.instants import iso, parse_instant
 from watchdog.model import RunEnd
 from watchdog.silences import Silence
@@ -97,7 +97,7 @@ def _runs(rows: sqlite3.Cursor) -> Iterator[tuple[str, PastRun]]:
                 RunEnd(0, parse_instant(ended), input_tokens, output_tokens),
                 parse_instant(started) if started else None,
                 timedelta(seconds=seconds) if seconds is not None else None,
-                UNKNOWN if status is None else ERROR if status == "error" else OK,
+                outcome_of(status),
                 error=error,
             ),
         )

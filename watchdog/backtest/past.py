@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +12,12 @@ from watchdog.model import Job, RunEnd, Snapshot
 
 UNKNOWN, OK, ERROR = 0, 1, 2
 """What became of a run."""
+
+
+def outcome_of(status: str | None) -> int:
+    """What a scheduler's own word for it means; any word but `error` is none."""
+    return UNKNOWN if status is None else ERROR if status == "error" else OK
+
 
 _NOTHING = -(2**63)
 """Stands for a number or an instant that is not known; no instant and no count is as low."""
@@ -93,6 +100,13 @@ class RunLog:
         self.errors.append(run.errors)
         if run.error:
             self.texts[number] = run.error
+
+    def by_owner(self) -> dict[int, list[int]]:
+        """The numbers of each owner's runs, in order; none for an owner without runs."""
+        numbers: dict[int, list[int]] = defaultdict(list)
+        for number, owner in enumerate(self.owners):
+            numbers[owner].append(number)
+        return numbers
 
     def know(self, number: int, run: PastRun) -> None:
         """Add what somebody wrote down of the run of this number."""

@@ -152,9 +152,7 @@ def _add_what_was_written_down(file: _File, own: OwnRecord) -> None:
 
 
 def _job_pasts(jobs: Iterable[Job], file: _File, own: OwnRecord) -> tuple[JobPast, ...]:
-    numbers: dict[int, list[int]] = defaultdict(list)
-    for number, owner in enumerate(file.runs.owners):
-        numbers[owner].append(number)
+    numbers = file.runs.by_owner()
     return tuple(_job_past(job, numbers[place], file, own) for place, job in enumerate(jobs))
 
 

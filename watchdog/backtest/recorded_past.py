@@ -3,7 +3,6 @@
 Runs, their outcomes and states are replayed; whether a run came late is not, for when it was due nobody wrote down.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,9 +12,6 @@ from watchdog.backtest.errors import Deeds, count_errors
 from watchdog.backtest.own_record import OwnRecord, own_record
 from watchdog.backtest.past import (
     AS_NOW,
-    ERROR,
-    OK,
-    UNKNOWN,
     Change,
     JobPast,
     PastError,
@@ -23,6 +19,7 @@ from watchdog.backtest.past import (
     RunLog,
     SourcePast,
     gone_owner,
+    outcome_of,
     seconds_of,
 )
 from watchdog.config import AnySource
@@ -51,9 +48,7 @@ def recorded_past(source: AnySource, state: Path | None, since: datetime, until:
     known = own or OwnRecord()
     gone = tuple(sorted(known.runs.keys() - {job.id for job in now.jobs}))
     log = _log(now.jobs, gone, known, source.name)
-    numbers: dict[int, list[int]] = defaultdict(list)
-    for number, owner in enumerate(log.owners):
-        numbers[owner].append(number)
+    numbers = log.by_owner()
     jobs = tuple(_job_past(job, log, numbers[place], known) for place, job in enumerate(now.jobs))
     records = (_words(log), *([] if own else [f"no record of the watchdog's own ({state} is not there)"]))
     return SourcePast(now, jobs, log, begins, until, knows_cadence=False, gone=gone, records=records, gaps=GAPS)
@@ -75,8 +70,7 @@ def _log(jobs: Iterable[Job], gone: Iterable[str], own: OwnRecord, source: str) 
 
 def _past_run(run: Run) -> PastRun:
     end = RunEnd(0, run.ended_at, run.input_tokens, run.output_tokens)
-    status = UNKNOWN if run.status is None else ERROR if run.status == "error" else OK
-    return PastRun(end, run.started_at, run.duration, status, error=run.error)
+    return PastRun(end, run.started_at, run.duration, outcome_of(run.status), error=run.error)
 
 
 def _job_past(job: Job, log: RunLog, numbers: list[int], own: OwnRecord) -> JobPast:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from watchdog.durations import say_duration
-from watchdog.incidents import Incident, Member, most_specific
+from watchdog.incidents import Incident, Member
 from watchdog.instants import parse_instant, say
 from watchdog.model import Finding, Kind, Severity
 from watchdog.notify.plan import Dispatch, Event
@@ -84,7 +84,7 @@ def letter(dispatch: Dispatch, now: datetime) -> Letter:
     """The message for one target."""
     incident, members = dispatch.incident, dispatch.audience.members
     own = [member for member in members if not member.under] or list(members)
-    head = _head(incident, members)
+    head = dispatch.headline
     over = _OVER if dispatch.event is Event.RESOLVED else ""
     return Letter(
         title=fit_to_leave(_title(dispatch, head, own, now), TITLE_LENGTH),
@@ -106,13 +106,6 @@ def plain_letter(title: str, lead: str, facts: Sequence[tuple[str, str]], foot: 
         command="",
         foot=fit_to_leave(foot, TITLE_LENGTH),
     )
-
-
-def _head(incident: Incident, members: Sequence[Member]) -> Finding:
-    """What it is to those who read: of their own jobs, or else the cause that their jobs wait for."""
-    mine = [member for member in members if not member.under]
-    now = [member for member in mine if member.active] or mine
-    return most_specific(member.finding for member in now) if now else incident.headline
 
 
 def _title(dispatch: Dispatch, head: Finding, own: Sequence[Member], now: datetime) -> str:

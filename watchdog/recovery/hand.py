@@ -12,7 +12,7 @@ from watchdog.logs import log
 from watchdog.policies import Policy
 from watchdog.recovery.action import BY_HAND, Action, Stamp, State
 from watchdog.recovery.command import ask
-from watchdog.recovery.openclaw_ways import RETRY, OpenClawWays, is_half_done
+from watchdog.recovery.openclaw_ways import RETRY, STEPS, OpenClawWays, is_half_done
 from watchdog.recovery.operator_command import OperatorCommand
 from watchdog.recovery.phantom_ways import ASKING, LINGERS, PhantomWays
 from watchdog.recovery.progress import Clock, Progress, TakenError
@@ -20,9 +20,6 @@ from watchdog.recovery.records import Records
 from watchdog.recovery.restart import Restarter
 
 PROBE_DEADLINE = timedelta(seconds=10)
-
-CLI_ACTIONS = ("run_due", "enable", "unstick")
-"""What an OpenClaw gateway is asked for through its own command."""
 
 LONGEST = timedelta(minutes=10)
 """No revival by hand takes longer; what was begun before that was left by a command that died."""
@@ -89,7 +86,7 @@ class Hand:
             return born.elapsed(now) > LINGERS
         policy = self._policy(action)
         # the command may still be running, or the hand before this one be at it yet
-        is_run = action.kind in CLI_ACTIONS or action.way == "command"
+        is_run = action.kind in STEPS or action.way == "command"
         return not is_run or policy is None or born.elapsed(now) > policy.deadline
 
     def _unless_taken(self, do: Callable[[Action], None], action: Action) -> None:
@@ -123,7 +120,7 @@ class Hand:
                 self._phantom(source).postpone(action)
             case "revive", Phantom():
                 self._phantom(source).revive(action, policy)
-            case kind, OpenClaw() if kind in CLI_ACTIONS:
+            case kind, OpenClaw() if kind in STEPS:
                 OpenClawWays(self._progress, source).carry_out(action, policy.deadline)
             case kind, _:
                 what = f"{kind} is nothing that can be done about a source of kind {source.kind}"
@@ -145,7 +142,7 @@ class Hand:
         if action.way in ("restart", "command") and source is not None:
             what = f"the watchdog ended in the middle of a {action.way}; it is not done twice"
             self._progress.acted(action, what, None)
-        elif isinstance(source, OpenClaw) and action.kind in CLI_ACTIONS:
+        elif isinstance(source, OpenClaw) and action.kind in STEPS:
             OpenClawWays(self._progress, source).take_up(action)
         elif isinstance(source, Phantom) and action.kind != "restart" and action.job_id is not None:
             self._phantom(source).take_up(action)
