@@ -30,7 +30,7 @@ from watchdog.instants import readable_instant, say
 from watchdog.model import At, Job
 from watchdog.sources.cost_ledger import job_events
 from watchdog.sources.phantom import PhantomSource
-from watchdog.sources.sqlite_file import UnreadableError, read
+from watchdog.sources.sqlite_file import UnreadableError, columns_of, read
 
 SHOWS_AFTER = timedelta(seconds=3)
 """About so long after its start a run first shows in the file (docs/phantom.md, in flight)."""
@@ -115,7 +115,7 @@ def _read(db: sqlite3.Connection, since: datetime, job_ids: list[str]) -> _File:
 
 def _audit(db: sqlite3.Connection) -> dict[str, list[_Audited]]:
     audit: dict[str, list[_Audited]] = defaultdict(list)
-    there = _columns(db, "scheduler_audit_log")
+    there = set(columns_of(db, "scheduler_audit_log"))
     if there >= {"job_id", "action", "created_at"}:
         states = ", ".join(name if name in there else "NULL" for name in ("previous_status", "new_status"))
         query = f"SELECT job_id, action, created_at, {states} FROM scheduler_audit_log ORDER BY rowid"  # noqa: S608
@@ -127,14 +127,10 @@ def _audit(db: sqlite3.Connection) -> dict[str, list[_Audited]]:
 
 
 def _rows(db: sqlite3.Connection) -> dict[str, tuple[datetime | None, bool]]:
-    there = _columns(db, "scheduled_jobs")
+    there = columns_of(db, "scheduled_jobs")
     wanted = ", ".join(name if name in there else "NULL" for name in ("created_at", "delete_after_run"))
     rows = db.execute(f"SELECT id, {wanted} FROM scheduled_jobs").fetchall()  # noqa: S608
     return {str(id_): (readable_instant(created), delete == 0) for id_, created, delete in rows}
-
-
-def _columns(db: sqlite3.Connection, table: str) -> set[str]:
-    return {row[1] for row in db.execute(f"PRAGMA table_info({table})").fetchall()}
 
 
 # what it comes to

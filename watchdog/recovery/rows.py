@@ -4,13 +4,13 @@ Nothing else in this program writes to a watched file.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from watchdog import faults
-from watchdog.sources.sqlite_file import UnreadableError, explain, read
+from watchdog.sources.sqlite_file import UnreadableError, columns_of, explain, read
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for the scheduler's own writes."""
@@ -47,7 +47,7 @@ def has_audit(path: Path, job_id: str, action: str) -> bool:
     """Whether the audit log tells of such an operation on the job; False if there is no log or it cannot be read."""
 
     def query(connection: sqlite3.Connection) -> bool:
-        if not {"job_id", "action"} <= set(_columns(connection, "scheduler_audit_log")):
+        if not {"job_id", "action"} <= set(columns_of(connection, "scheduler_audit_log")):
             return False
         statement = "SELECT 1 FROM scheduler_audit_log WHERE job_id = ? AND action = ? LIMIT 1"
         return bool(connection.execute(statement, (job_id, action)).fetchall())
@@ -99,7 +99,7 @@ def postpone_sweep(path: Path, job_id: str, seen: Row, at: datetime) -> None:
 def put_back(path: Path, row: Row) -> None:
     """Inserts a row as it was, column by column. Raises ChangedError if its id or name is in use."""
     with _writing(path) as connection:
-        there = _columns(connection, "scheduled_jobs")
+        there = columns_of(connection, "scheduled_jobs")
         taken = connection.execute(
             "SELECT id FROM scheduled_jobs WHERE id = ? OR lower(name) = lower(?)", (row["id"], row["name"])
         ).fetchall()
@@ -116,7 +116,7 @@ def put_back(path: Path, row: Row) -> None:
 
 def _change(path: Path, job_id: str, seen: Row, values: Mapping[str, object], audit: tuple[str, str]) -> None:
     with _writing(path) as connection:
-        there = _columns(connection, "scheduled_jobs")
+        there = columns_of(connection, "scheduled_jobs")
         guards = {name: value for name, value in seen.items() if name in there}
         settings = {name: value for name, value in values.items() if name in there}
         statement = (
@@ -134,17 +134,13 @@ def _audit(
     connection: sqlite3.Connection, job_id: str, name: str, audit: tuple[str, str], previous: str | None
 ) -> None:
     wanted = ("job_id", "job_name", "action", "previous_status", "new_status", "actor", "detail")
-    if not set(wanted) <= set(_columns(connection, "scheduler_audit_log")):
+    if not set(wanted) <= set(columns_of(connection, "scheduler_audit_log")):
         return
     action, status = audit
     connection.execute(
         f"INSERT INTO scheduler_audit_log ({', '.join(wanted)}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
         (job_id, name, action, previous, status, ACTOR, None),
     )
-
-
-def _columns(connection: sqlite3.Connection, table: str) -> Sequence[str]:
-    return [row[1] for row in connection.execute(f"PRAGMA table_info({table})").fetchall()]
 
 
 @contextmanager

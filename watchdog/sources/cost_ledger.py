@@ -11,6 +11,7 @@ from datetime import datetime
 
 from watchdog.instants import readable_instant
 from watchdog.model import RunEnd, ZeroStreak
+from watchdog.sources.sqlite_file import columns_of
 
 KEY_PREFIX = "scheduler:sched:"
 _AFTER_PREFIX = "scheduler:sched;"
@@ -137,7 +138,7 @@ NEEDED = {"id", "session_key", "created_at"}
 
 
 def _columns(connection: sqlite3.Connection) -> set[str]:
-    return {row[1] for row in connection.execute("PRAGMA table_info(cost_events)").fetchall()}
+    return set(columns_of(connection, "cost_events"))
 
 
 def has_run_ends(connection: sqlite3.Connection) -> bool:

@@ -16,7 +16,7 @@ from typing import Literal
 from watchdog.sources.openclaw_files import Lock, LogTail, is_there, read_json, read_locks
 from watchdog.sources.openclaw_runs import RunBook
 from watchdog.sources.openclaw_values import instant, text
-from watchdog.sources.sqlite_file import UnreadableError
+from watchdog.sources.sqlite_file import UnreadableError, columns_of
 from watchdog.sources.sqlite_file import read as read_sqlite
 from watchdog.sources.unchanged import Unchanged
 
@@ -218,7 +218,7 @@ class StoreReader:
         return reading
 
     def _query(self, connection: sqlite3.Connection) -> Reading | None:
-        columns = _columns(connection, "cron_jobs")
+        columns = columns_of(connection, "cron_jobs")
         if not columns:
             return None
         missing = [name for name in ("job_id", "job_json", "state_json") if name not in columns]
@@ -227,7 +227,7 @@ class StoreReader:
                 f"the table cron_jobs has no column {', '.join(missing)}: is this OpenClaw's database?"
             )
         rows = tuple(self._table_row(row) for row in _select(connection, "cron_jobs", columns, _JOB_COLUMNS))
-        if _columns(connection, "cron_run_logs"):
+        if columns_of(connection, "cron_run_logs"):
             self._run_logs(connection)
             layout: Layout = "wide"
         else:
@@ -245,7 +245,7 @@ class StoreReader:
             self._add(job_id, entry_json, ts)
 
     def _task_details(self, connection: sqlite3.Connection) -> None:
-        if {"runtime", "source_id", "detail_json", "ended_at"} <= set(_columns(connection, "task_runs")):
+        if {"runtime", "source_id", "detail_json", "ended_at"} <= set(columns_of(connection, "task_runs")):
             what = "source_id, detail_json, ended_at"
             for job_id, detail, ended in self._new(connection, "task_runs", what, "ended_at", "runtime = 'cron'"):
                 self._add(job_id, detail, ended)
@@ -362,10 +362,6 @@ def _object(value: object) -> Object:
         return {}
 
 
-def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
-    return [row[1] for row in connection.execute(f"PRAGMA table_info({table})").fetchall()]
-
-
 def _select(
     connection: sqlite3.Connection, table: str, there: Iterable[str], wanted: Iterable[str]
 ) -> list[dict[str, object]]:
@@ -378,7 +374,7 @@ def _select(
 def _open_tasks(connection: sqlite3.Connection) -> tuple[OpenTask, ...]:
     """Runs of jobs that were begun and not ended. A row without an end is no proof of a run in flight: after a crash
     it stays for minutes."""
-    if not {"runtime", "source_id", "run_id", "status", "started_at"} <= set(_columns(connection, "task_runs")):
+    if not {"runtime", "source_id", "run_id", "status", "started_at"} <= set(columns_of(connection, "task_runs")):
         return ()
     rows = connection.execute(
         "SELECT source_id, run_id, started_at FROM task_runs "
@@ -393,13 +389,13 @@ def _open_tasks(connection: sqlite3.Connection) -> tuple[OpenTask, ...]:
 
 def _knows_runs(connection: sqlite3.Connection) -> bool:
     """Whether there is any run of a job in the ledger: releases before 2026.3.31 write none."""
-    if "runtime" not in _columns(connection, "task_runs"):
+    if "runtime" not in columns_of(connection, "task_runs"):
         return False
     return connection.execute("SELECT 1 FROM task_runs WHERE runtime = 'cron' LIMIT 1").fetchone() is not None
 
 
 def _gateway(connection: sqlite3.Connection) -> Gateway:
-    there = set(_columns(connection, "gateway_boot_lifecycle"))
+    there = set(columns_of(connection, "gateway_boot_lifecycle"))
     if not {"pid", "started_at_ms", "completed_at_ms"} <= there:
         return Gateway()
     rows = connection.execute(
@@ -412,7 +408,7 @@ def _gateway(connection: sqlite3.Connection) -> Gateway:
 
 
 def _owners(connection: sqlite3.Connection) -> Mapping[str, int] | None:
-    if not {"job_id", "status", "owner_pid"} <= set(_columns(connection, "cron_run_receipts")):
+    if not {"job_id", "status", "owner_pid"} <= set(columns_of(connection, "cron_run_receipts")):
         return None
     rows = connection.execute("SELECT job_id, owner_pid FROM cron_run_receipts WHERE status = 'running'").fetchall()
     return {job_id: pid for job_id, pid in rows if isinstance(job_id, str) and isinstance(pid, int)}

@@ -14,7 +14,7 @@ from watchdog.schedule import fire_at_or_before, near_clock_change
 from watchdog.sources import Look
 from watchdog.sources.cost_ledger import KEY_PREFIX, CostLedger, has_end_between, has_run_ends
 from watchdog.sources.phantom_rows import BREAKER, BREAKER_AT, COLUMNS, REQUIRED, RowReader
-from watchdog.sources.sqlite_file import Signature, UnreadableError, harm, is_settled, read, signature
+from watchdog.sources.sqlite_file import Signature, UnreadableError, columns_of, harm, is_settled, read, signature
 
 LOOK_BACK = timedelta(days=7)
 
@@ -308,12 +308,8 @@ def _notes(seen: Signature) -> tuple[str, ...]:
     return ()
 
 
-def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
-    return [row[1] for row in connection.execute(f"PRAGMA table_info({table})").fetchall()]
-
-
 def _jobs(connection: sqlite3.Connection, path: Path) -> list[dict[str, object]]:
-    there = _columns(connection, "scheduled_jobs")
+    there = columns_of(connection, "scheduled_jobs")
     if not there:
         raise UnreadableError(f"{path} has no table scheduled_jobs: is it the scheduler's database?")
     missing = [column for column in REQUIRED if column not in there]
@@ -328,7 +324,7 @@ _SESSION_COLUMNS = ("last_active_at", "turn_count", "input_tokens", "output_toke
 
 
 def _sessions(connection: sqlite3.Connection) -> list[tuple[str, object, object, object, object, object]] | None:
-    there = _columns(connection, "sessions")
+    there = columns_of(connection, "sessions")
     if "session_key" not in there or "last_active_at" not in there:
         return None
     columns = ", ".join(column if column in there else f"NULL AS {column}" for column in _SESSION_COLUMNS)
@@ -354,7 +350,7 @@ def _whole(value: object) -> int | None:
 
 def _manual_runs(connection: sqlite3.Connection) -> dict[str, datetime] | None:
     """When each job was last run by hand; None if there is no audit log to tell."""
-    if not {"job_id", "action", "created_at"} <= set(_columns(connection, "scheduler_audit_log")):
+    if not {"job_id", "action", "created_at"} <= set(columns_of(connection, "scheduler_audit_log")):
         return None
     rows = connection.execute(
         "SELECT job_id, max(created_at) FROM scheduler_audit_log WHERE action = 'run' GROUP BY job_id"

@@ -207,3 +207,8 @@ def harm(path: Path) -> str | None:
         f"user {os.geteuid()} reads {path}, which belongs to user {owner}, in a folder that it may write to: SQLite "
         "could create log files there that the scheduler cannot write; mount the folder read-only or run as its user"
     )
+
+
+def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
+    """The names of a table's columns, in their order; none if there is no such table."""
+    return [row[1] for row in connection.execute(f"PRAGMA table_info({table})").fetchall()]
