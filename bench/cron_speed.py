@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from croniter import croniter
 
-from watchdog.cron import parse
+from watchdog.cadence.cron import parse
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLES = (ROOT.parent / "shared" / "cron" / "fires.jsonl.gz", ROOT / "tests" / "data" / "cron_fires.jsonl.gz")

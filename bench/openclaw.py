@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.openclaw_stores import LAYOUTS, Gateway, job
-from watchdog.config import Config, OpenClaw
+from tests.support.openclaw_stores import LAYOUTS, Gateway, job
+from watchdog.config.file import Config, OpenClaw
+from watchdog.core.instants import to_ms
 from watchdog.engine import Engine
-from watchdog.instants import to_ms
 
 JOBS = 1000
 CHANGES = 40

@@ -15,10 +15,10 @@ from datetime import datetime
 from bench.database import Database, fresh
 from bench.history import RUN_MS, Plan
 from bench.writer import Writer
-from watchdog.config import for_database
+from watchdog.config.file import for_database
+from watchdog.core.instants import from_ms
 from watchdog.engine import Engine
-from watchdog.instants import from_ms
-from watchdog.metrics import Metrics
+from watchdog.metrics.collection import Metrics
 
 RUNS = 150
 QUIET_TICKS = 2000

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from watchdog.config import Config
-from watchdog.diagnosis import Diagnosis, diagnose
-from watchdog.lateness import deadline_of
-from watchdog.model import Finding, Snapshot
-from watchdog.owners import owner_name, owners_of, whose
-from watchdog.sources import Source
-from watchdog.sources.opening import open_source
+from watchdog.config.file import Config
+from watchdog.config.owners import owner_name, owners_of, whose
+from watchdog.core.model import Finding, Snapshot
+from watchdog.detectors.diagnosis import Diagnosis, diagnose
+from watchdog.detectors.lateness import deadline_of
+from watchdog.systems import Source
+from watchdog.systems.opening import open_source
 
 
 @dataclass(frozen=True, slots=True)

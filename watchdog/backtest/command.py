@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from watchdog import config as configuration
 from watchdog.backtest import document, report
 from watchdog.backtest.own_record import silences
 from watchdog.backtest.past import PastError, SourcePast
-from watchdog.backtest.phantom_past import phantom_past
 from watchdog.backtest.recorded_past import recorded_past
 from watchdog.backtest.replay import Progress, replay
 from watchdog.backtest.settings_change import changed, setting
 from watchdog.backtest.verdict import Verdict
-from watchdog.config import AnySource, Config, Phantom
-from watchdog.durations import parse_duration
-from watchdog.instants import parse_instant
+from watchdog.config import file as configuration
+from watchdog.config.file import AnySource, Config, Phantom
+from watchdog.core.durations import parse_duration
+from watchdog.core.instants import parse_instant
+from watchdog.systems.phantom.past import phantom_past
 
 LONG = 20_000
 """From so many runs on the progress is shown, if anybody looks."""

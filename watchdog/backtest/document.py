@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from watchdog import wire
 from watchdog.backtest.past import SourcePast
 from watchdog.backtest.verdict import Condition, Message, Verdict
+from watchdog.incidents import wire
 
 
 def document(

@@ -4,12 +4,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from watchdog.backtest.past import AS_NOW, CREATED, ERROR, OK, REDATED, Change, JobPast, PastRun
-from watchdog.breaker import after_error
-from watchdog.error_class import classify
-from watchdog.model import At, Job, NoCadence, RecordedRun, Schedule, Unreadable
-from watchdog.schedule import next_fire
-from watchdog.sources.cost_ledger import Account
-from watchdog.sources.phantom_rows import swept_from
+from watchdog.cadence.breaker import after_error
+from watchdog.cadence.schedule import next_fire
+from watchdog.core.error_class import classify
+from watchdog.core.model import At, Job, NoCadence, RecordedRun, Schedule, Unreadable
+from watchdog.systems.phantom.cost_ledger import Account
+from watchdog.systems.phantom.rows import swept_from
 
 _CUT = timedelta(seconds=1)
 """Run ends are cut to the second, and so may be what is reckoned from them."""

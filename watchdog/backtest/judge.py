@@ -10,11 +10,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from watchdog.backtest.scene import Scene
-from watchdog.diagnosis import diagnose, gravity
-from watchdog.lateness import late_since
-from watchdog.model import Departed, Finding, Job, Snapshot
-from watchdog.moment import Moment
-from watchdog.settings import Detect
+from watchdog.config.settings import Detect
+from watchdog.core.model import Departed, Finding, Job, Snapshot
+from watchdog.core.moment import Moment
+from watchdog.detectors.diagnosis import diagnose, gravity
+from watchdog.detectors.lateness import late_since
 
 AT_ONCE = 50
 LEISURE = timedelta(milliseconds=30)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from watchdog.backtest.past import Change, PastError, PastRun, outcome_of, seconds_of
-from watchdog.instants import iso, parse_instant
-from watchdog.model import RunEnd
-from watchdog.silences import Silence
-from watchdog.sources.sqlite_file import UnreadableError, read
+from watchdog.core.instants import iso, parse_instant
+from watchdog.core.model import RunEnd
+from watchdog.incidents.silences import Silence
+from watchdog.systems.shared.sqlite_file import UnreadableError, read
 
 T = TypeVar("T")
 

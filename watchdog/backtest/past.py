@@ -7,8 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from watchdog.instants import EPOCH, from_ms, to_ms
-from watchdog.model import Job, RunEnd, Snapshot
+from watchdog.core.instants import EPOCH, from_ms, to_ms
+from watchdog.core.model import Job, RunEnd, Snapshot
 
 UNKNOWN, OK, ERROR = 0, 1, 2
 """What became of a run."""

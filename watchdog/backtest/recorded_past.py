@@ -22,11 +22,11 @@ from watchdog.backtest.past import (
     outcome_of,
     seconds_of,
 )
-from watchdog.config import AnySource
-from watchdog.history import Run, runs_of
-from watchdog.instants import say
-from watchdog.model import Job, RunEnd
-from watchdog.sources.opening import open_source
+from watchdog.config.file import AnySource
+from watchdog.core.instants import say
+from watchdog.core.model import Job, RunEnd
+from watchdog.state.history import Run, runs_of
+from watchdog.systems.opening import open_source
 
 LOOK_BACK = timedelta(days=7)
 """How much of the time before is read, so that what began then is known."""

@@ -12,14 +12,14 @@ from watchdog.backtest.judge import Judge
 from watchdog.backtest.past import SourcePast
 from watchdog.backtest.scene import Scene
 from watchdog.backtest.verdict import NOBODY, Condition, Message, Verdict, message_of
-from watchdog.clock import SHORTEST_WAIT
-from watchdog.config import Config, Owner
-from watchdog.diagnosis import Diagnosis
+from watchdog.config.file import Config, Owner
+from watchdog.core.clock import SHORTEST_WAIT
+from watchdog.core.model import Finding
+from watchdog.detectors.diagnosis import Diagnosis
 from watchdog.engine import Published, SourceState
-from watchdog.model import Finding
+from watchdog.incidents.silences import Silence
 from watchdog.notify.notifier import Notifier
-from watchdog.silences import Silence
-from watchdog.store import Store
+from watchdog.state.store import Store
 
 Key = tuple[str, str, str | None]
 

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from watchdog.backtest.past import SourcePast
 from watchdog.backtest.verdict import NOBODY, Condition, Message, Verdict
-from watchdog.durations import say_duration
-from watchdog.model import Severity
+from watchdog.core.durations import say_duration
+from watchdog.core.model import Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from watchdog.backtest.job_then import JobThen
 from watchdog.backtest.past import Change, SourcePast, gone_owner
-from watchdog.lateness import AFTER_A_RUN
-from watchdog.model import Departed, Hold, Job
+from watchdog.core.model import Departed, Hold, Job
+from watchdog.detectors.lateness import AFTER_A_RUN
 
 REDATED_APART = timedelta(seconds=5)
 """On start the scheduler dates past-due rows anew, so far apart (docs/phantom.md, a restart)."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from watchdog.yaml_file import YamlError, parsed
+from watchdog.config.yaml_file import YamlError, parsed
 
 _STEP = re.compile(r"([^.\[\]=]+)|\[(\d+)\]")
 _PATH = re.compile(r"[^.\[\]=]+(?:\.[^.\[\]=]+|\[\d+\])*")

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from watchdog.model import Finding
+from watchdog.core.model import Finding
 from watchdog.notify.plan import Dispatch
 
 NOBODY = "nobody"

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from watchdog.core.instants import from_ms, iso
 from watchdog.demo.process import Process
 from watchdog.demo.rows import AuditEntry, Job, NewJob
 from watchdog.demo.schedules import ScheduleError, ScheduleSpec, decode, encode
 from watchdog.demo.stamps import read_stamp
-from watchdog.instants import from_ms, iso
 
 MAX_JOBS = 1_000
 

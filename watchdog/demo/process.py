@@ -15,12 +15,12 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+from watchdog.core.instants import from_ms, to_ms
 from watchdog.demo.outcome import Outcome
 from watchdog.demo.rows import Job, Record, Rows
 from watchdog.demo.schedules import HOUR, MINUTE, SECOND, Schedule, ScheduleError, decode, next_try, trips
 from watchdog.demo.schedules import At as OneShot
 from watchdog.demo.stamps import read_stamp
-from watchdog.instants import from_ms, to_ms
 
 Behaviour = Callable[[str, datetime], Outcome]
 RUN_LIMIT = timedelta(minutes=240)

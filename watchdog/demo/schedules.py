@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from watchdog import cron
+from watchdog.cadence import cron
+from watchdog.core.instants import to_ms
 from watchdog.demo.stamps import js_iso, read_stamp
-from watchdog.instants import to_ms
 
 SECOND = 1000
 MINUTE = 60 * SECOND

@@ -3,7 +3,7 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from watchdog.instants import from_ms, to_ms
+from watchdog.core.instants import from_ms, to_ms
 
 
 def js_iso(at_ms: int) -> str:

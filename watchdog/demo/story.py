@@ -16,13 +16,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from watchdog import logs, report, tables
-from watchdog.clock import FollowedClock
-from watchdog.config import Config, Http, Phantom
+from watchdog.cli import tables
+from watchdog.config.file import Config, Http, Phantom
+from watchdog.core import logs
+from watchdog.core.clock import FollowedClock
+from watchdog.core.model import Finding, Severity
 from watchdog.demo.simulator import Outcome, Simulator
 from watchdog.engine import Engine
-from watchdog.model import Finding, Severity
-from watchdog.service import Service, Wake, signals
+from watchdog.incidents import report
+from watchdog.service.loop import Service, Wake, signals
 
 BEGIN = datetime(2026, 4, 29, 3, 30, tzinfo=UTC)
 END = datetime(2026, 4, 29, 23, 30, tzinfo=UTC)

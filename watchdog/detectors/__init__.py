@@ -6,6 +6,9 @@ To add one: write a file with `detect`, add its kind to `watchdog.model.Kind` an
 
 from collections.abc import Callable, Iterable
 
+from watchdog.config.settings import Detect
+from watchdog.core.model import Finding, Snapshot
+from watchdog.core.moment import Moment
 from watchdog.detectors import (
     duplicate,
     expiring,
@@ -23,9 +26,6 @@ from watchdog.detectors import (
     wedged,
     zero_tokens,
 )
-from watchdog.model import Finding, Snapshot
-from watchdog.moment import Moment
-from watchdog.settings import Detect
 
 Detector = Callable[[Snapshot, Moment, Detect], Iterable[Finding]]
 

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from watchdog.instants import say
-from watchdog.model import Cause, Finding, Job, Kind, Severity, Snapshot
+from watchdog.core.instants import say
+from watchdog.core.model import Cause, Finding, Job, Kind, Severity, Snapshot
 
 
 def about(

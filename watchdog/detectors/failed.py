@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from watchdog.config.settings import Detect
+from watchdog.core.instants import say
+from watchdog.core.model import Finding, Job, Kind, Severity, Snapshot
+from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
-from watchdog.instants import say
-from watchdog.model import Finding, Job, Kind, Severity, Snapshot
-from watchdog.moment import Moment
-from watchdog.settings import Detect
 
 
 def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:

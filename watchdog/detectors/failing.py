@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from watchdog.breaker import trips_at
+from watchdog.cadence.breaker import trips_at
+from watchdog.config.settings import Detect, Failing
+from watchdog.core.instants import say
+from watchdog.core.model import At, Breaker, Finding, Job, Kind, Severity, Snapshot
+from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
-from watchdog.instants import say
-from watchdog.lateness import AFTER_A_RUN
-from watchdog.model import At, Breaker, Finding, Job, Kind, Severity, Snapshot
-from watchdog.moment import Moment
-from watchdog.settings import Detect, Failing
+from watchdog.detectors.lateness import AFTER_A_RUN
 
 
 def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from watchdog.config.settings import Detect, LongRun
+from watchdog.core.durations import say_duration
+from watchdog.core.instants import say
+from watchdog.core.model import Finding, Job, Kind, Severity, Snapshot
+from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
-from watchdog.durations import say_duration
-from watchdog.instants import say
-from watchdog.model import Finding, Job, Kind, Severity, Snapshot
-from watchdog.moment import Moment
-from watchdog.settings import Detect, LongRun
 
 
 def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
+from watchdog.cadence.schedule import words
+from watchdog.config.settings import Detect
+from watchdog.core.instants import say
+from watchdog.core.model import Cause, Finding, Hold, Job, Kind, Severity, Snapshot
+from watchdog.core.moment import Moment
 from watchdog.detectors.about import about, last_ran
-from watchdog.instants import say
-from watchdog.lateness import late_since, waits_for
-from watchdog.model import Cause, Finding, Hold, Job, Kind, Severity, Snapshot
-from watchdog.moment import Moment
-from watchdog.schedule import words
-from watchdog.settings import Detect
+from watchdog.detectors.lateness import late_since, waits_for
 
 
 def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from watchdog.instants import say
-from watchdog.lateness import due_at, is_unserved, late_since
-from watchdog.model import Finding, Job, Kind, Severity, Snapshot
-from watchdog.moment import Moment
-from watchdog.settings import Detect
+from watchdog.config.settings import Detect
+from watchdog.core.instants import say
+from watchdog.core.model import Finding, Job, Kind, Severity, Snapshot
+from watchdog.core.moment import Moment
+from watchdog.detectors.lateness import due_at, is_unserved, late_since
 
 
 def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from watchdog.cadence.schedule import words
+from watchdog.config.settings import Detect
+from watchdog.core.model import Finding, Kind, NoCadence, Severity, Snapshot
+from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
-from watchdog.model import Finding, Kind, NoCadence, Severity, Snapshot
-from watchdog.moment import Moment
-from watchdog.schedule import words
-from watchdog.settings import Detect
 
 
 def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:

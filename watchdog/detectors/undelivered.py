@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from watchdog.config.settings import Detect
+from watchdog.core.model import Finding, Kind, Severity, Snapshot
+from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
-from watchdog.model import Finding, Kind, Severity, Snapshot
-from watchdog.moment import Moment
-from watchdog.settings import Detect
 
 _LOST = ("dropped:", "error:")
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from watchdog.model import Finding, Kind, Severity, Snapshot
-from watchdog.moment import Moment
-from watchdog.settings import Detect
+from watchdog.config.settings import Detect
+from watchdog.core.model import Finding, Kind, Severity, Snapshot
+from watchdog.core.moment import Moment
 
 
 def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
+from watchdog.config.settings import Detect, Rules
+from watchdog.core.durations import say_duration
+from watchdog.core.instants import say
+from watchdog.core.model import Finding, Job, Kind, Severity, Snapshot
+from watchdog.core.moment import Moment
 from watchdog.detectors.about import about, last_ran
-from watchdog.durations import say_duration
-from watchdog.instants import say
-from watchdog.lateness import due_at, is_passed_over, late_since, starts_since
-from watchdog.model import Finding, Job, Kind, Severity, Snapshot
-from watchdog.moment import Moment
-from watchdog.settings import Detect, Rules
+from watchdog.detectors.lateness import due_at, is_passed_over, late_since, starts_since
 
 
 def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from watchdog.incidents import Incident, Member
-from watchdog.instants import iso, parse_instant
+from watchdog.core.instants import iso, parse_instant
+from watchdog.core.redaction import one_line
+from watchdog.incidents.ledger import Incident, Member
+from watchdog.incidents.silences import is_silenced
 from watchdog.notify.plan import People, audiences
-from watchdog.redaction import one_line
-from watchdog.silences import is_silenced
 
 EVERY = timedelta(seconds=60)
 """How often firing alerts are posted again."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from watchdog.redaction import HIDDEN, fit_to_leave
+from watchdog.core.redaction import HIDDEN, fit_to_leave
 
 _REASON_LENGTH = 300
 _UNKNOWN = "not an address that apprise knows"

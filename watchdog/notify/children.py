@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
 
-from watchdog import faults
+from watchdog.core import faults
 
 _LOOPBACK = "127.0.0.1,localhost,::1"
 _MOST = 65_536

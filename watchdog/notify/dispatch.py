@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from watchdog import faults
-from watchdog.config import Channel, Config, Owner
-from watchdog.logs import log
+from watchdog.config.file import Channel, Config, Owner
+from watchdog.core import faults
+from watchdog.core.logs import log
 from watchdog.notify import alertmanager, outbox
 from watchdog.notify.children import Child, Outcome, StillSendingError, recorded
 from watchdog.notify.outbox import Entry, Retry, State
 from watchdog.notify.targets import NoAddressError, address_of, is_address, parse_key, template_name
-from watchdog.store import Store
+from watchdog.state.store import Store
 
 AT_ONCE = 8
 """Processes at a time, each target one at most. Those that hang do not count, so that they delay no other target."""

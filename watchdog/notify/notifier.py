@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from watchdog import faults
-from watchdog.config import Config
+from watchdog.config.file import Config
+from watchdog.core import faults
+from watchdog.core.model import Finding, Job
+from watchdog.core.moment import Moment
 from watchdog.engine import Published
-from watchdog.incidents import Incident, Ledger, Timing, update
-from watchdog.model import Finding, Job
-from watchdog.moment import Moment
+from watchdog.incidents.ledger import Incident, Ledger, Timing, update
 from watchdog.notify import alertmanager
 from watchdog.notify.outbox import Entry
 from watchdog.notify.plan import Dispatch, People, plan, targets_for
 from watchdog.notify.render import rendered
 from watchdog.notify.words import letter, plain_letter, severity_type
-from watchdog.store import Store
+from watchdog.state.store import Store
 
 
 class Notifier:

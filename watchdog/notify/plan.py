@@ -7,13 +7,13 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from watchdog.config import Notify, Owner, QuietHours
-from watchdog.incidents import Incident, Member, most_specific
-from watchdog.model import Finding, Job, Severity
-from watchdog.moment import Moment
+from watchdog.config.file import Notify, Owner, QuietHours
+from watchdog.config.owners import Whose, owners_of, whose
+from watchdog.core.model import Finding, Job, Severity
+from watchdog.core.moment import Moment
+from watchdog.incidents.ledger import Incident, Member, most_specific
+from watchdog.incidents.silences import Silence, is_silenced
 from watchdog.notify.targets import Target, targets_of
-from watchdog.owners import Whose, owners_of, whose
-from watchdog.silences import Silence, is_silenced
 
 ToldKey = tuple[int, str]
 """Incident, and the target's key."""

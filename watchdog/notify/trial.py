@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from watchdog.config import FILLED_IN, Config
-from watchdog.instants import iso
+from watchdog.config.file import FILLED_IN, Config
+from watchdog.core.instants import iso
 from watchdog.notify import alertmanager
 from watchdog.notify.children import Child, Outcome, finish
 from watchdog.notify.dispatch import open_book

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from watchdog.durations import say_duration
-from watchdog.incidents import Incident, Member
-from watchdog.instants import parse_instant, say
-from watchdog.model import Finding, Kind, Severity
+from watchdog.core.durations import say_duration
+from watchdog.core.instants import parse_instant, say
+from watchdog.core.model import Finding, Kind, Severity
+from watchdog.core.redaction import fit_to_leave
+from watchdog.incidents.ledger import Incident, Member
 from watchdog.notify.plan import Dispatch, Event
-from watchdog.redaction import fit_to_leave
-from watchdog.remedy import System, restart_words, revive_command, system_of
+from watchdog.systems.remedy import System, restart_words, revive_command, system_of
 
 LISTED = 10
 """So many jobs are named; of the others only the number is."""

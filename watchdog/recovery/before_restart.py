@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from watchdog.instants import say
-from watchdog.model import Snapshot
+from watchdog.core.instants import say
+from watchdog.core.model import Snapshot
 
 
 def consequences(snapshot: Snapshot, at: datetime) -> Iterator[str]:

@@ -5,20 +5,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from logging import NullHandler
 
-from watchdog.clock import WallClock
-from watchdog.config import Config
-from watchdog.incident_verbs import whoami
-from watchdog.instants import iso, say
-from watchdog.logs import log
+from watchdog.config.file import Config
+from watchdog.core.action import BY_HAND, Action, Stamp, State, Step
+from watchdog.core.clock import WallClock
+from watchdog.core.instants import iso, say
+from watchdog.core.logs import log
+from watchdog.incidents.verbs import whoami
+from watchdog.incidents.wire import Json
 from watchdog.recovery import rows
-from watchdog.recovery.action import BY_HAND, Action, Stamp, State, Step
-from watchdog.recovery.hand import Hand
-from watchdog.recovery.openclaw_ways import is_half_done
+from watchdog.recovery.executor import Hand
 from watchdog.recovery.patient import Patient, RefusedError, find
 from watchdog.recovery.progress import TakenError
 from watchdog.recovery.records import Preserved, Records
-from watchdog.store import Store
-from watchdog.wire import Json
+from watchdog.state.store import Store
+from watchdog.systems.openclaw.ways import is_half_done
 
 __all__ = ["RefusedError", "approve", "document", "intend", "listed", "restore", "revive"]
 

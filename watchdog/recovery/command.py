@@ -10,8 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
+from watchdog.core.action import Action
 from watchdog.notify.children import call as run_child
-from watchdog.recovery.action import Action
 
 _MOST_SAID = 65_536
 

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from watchdog.durations import say_duration
-from watchdog.model import At, ErrorClass, Finding, Job, Kind
-from watchdog.moment import Moment
-from watchdog.policies import FOR_JOBS, MEANT_FOR, Attempts, Policy, PolicyMatch, is_like
-from watchdog.recovery.action import UNHELPFUL, Action, Stamp, State
-from watchdog.schedule import LATEST, next_fire
+from watchdog.cadence.schedule import LATEST, next_fire
+from watchdog.config.policies import FOR_JOBS, MEANT_FOR, Attempts, Policy, PolicyMatch, is_like
+from watchdog.core.action import UNHELPFUL, Action, Stamp, State
+from watchdog.core.durations import say_duration
+from watchdog.core.model import At, ErrorClass, Finding, Job, Kind
+from watchdog.core.moment import Moment
 
 DAY = timedelta(days=1)
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from watchdog.config import AnySource
-from watchdog.instants import iso_or_none
-from watchdog.model import Job
-from watchdog.sources.opening import open_source
-from watchdog.sources.sqlite_file import UnreadableError
+from watchdog.config.file import AnySource
+from watchdog.core.instants import iso_or_none
+from watchdog.core.model import Job
+from watchdog.systems.opening import open_source
+from watchdog.systems.shared.sqlite_file import UnreadableError
 
 Facts = Mapping[str, object]
 

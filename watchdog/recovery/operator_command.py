@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from watchdog import faults
-from watchdog.config import AnySource, Sql
-from watchdog.model import Job
-from watchdog.policies import Policy
-from watchdog.recovery.action import Action, State
+from watchdog.config.file import AnySource, Sql
+from watchdog.config.policies import Policy
+from watchdog.core import faults
+from watchdog.core.action import Action, State
+from watchdog.core.model import Job
+from watchdog.core.redaction import fit_to_leave
 from watchdog.recovery.command import facts_of, run
 from watchdog.recovery.looking import Facts, fingerprint, is_as_seen, look_at
 from watchdog.recovery.progress import REASON, Progress
-from watchdog.redaction import fit_to_leave
-from watchdog.sources.sqlite_file import UnreadableError
+from watchdog.systems.shared.sqlite_file import UnreadableError
 
 PLACE = "{job_id}"
 """Where the job's id goes. It is data: never a word of a shell, and never an option of the command."""

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from watchdog.config import AnySource, Config, OpenClaw, Phantom
-from watchdog.diagnosis import diagnose
-from watchdog.instants import say
-from watchdog.model import At, Job, Kind, Schedule, Snapshot, Unreadable
+from watchdog.cadence.schedule import next_fire
+from watchdog.config.file import AnySource, Config, OpenClaw, Phantom
+from watchdog.config.settings import Detect
+from watchdog.core.instants import say
+from watchdog.core.model import At, Job, Kind, Schedule, Snapshot, Unreadable
+from watchdog.detectors.diagnosis import diagnose
 from watchdog.recovery import rows
 from watchdog.recovery.decide import unfit
 from watchdog.recovery.looking import fingerprint
-from watchdog.recovery.openclaw_ways import STEPS
-from watchdog.schedule import next_fire
-from watchdog.settings import Detect
-from watchdog.sources.opening import open_source
-from watchdog.sources.phantom_rows import read_schedule
-from watchdog.sources.sqlite_file import UnreadableError, read
+from watchdog.systems.openclaw.ways import STEPS
+from watchdog.systems.opening import open_source
+from watchdog.systems.phantom.rows import read_schedule
+from watchdog.systems.shared.sqlite_file import UnreadableError, read
 
 
 class RefusedError(Exception):

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from watchdog.config import Phantom
+from watchdog.config.file import Phantom
 from watchdog.recovery.records import Preserved, Records
-from watchdog.sources.phantom_rows import RowReader
-from watchdog.sources.sqlite_file import read
+from watchdog.systems.phantom.rows import RowReader
+from watchdog.systems.shared.sqlite_file import read
 
 
 def preserve_failed(records: Records, source: Phantom, at: datetime) -> list[Preserved]:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from watchdog import faults
-from watchdog.logs import log
-from watchdog.recovery.action import Action, Stamp, State
+from watchdog.core import faults
+from watchdog.core.action import Action, Stamp, State
+from watchdog.core.logs import log
 from watchdog.recovery.records import Records
 
 LATEST_TIMER = timedelta(hours=1)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from watchdog import faults
-from watchdog.instants import iso, iso_or_none, parse_instant, parse_or_none
-from watchdog.recovery.action import UNDER_WAY, Action, Stamp, State, Step
-from watchdog.store import Store
+from watchdog.core import faults
+from watchdog.core.action import UNDER_WAY, Action, Stamp, State, Step
+from watchdog.core.instants import iso, iso_or_none, parse_instant, parse_or_none
+from watchdog.state.store import Store
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS actions (

@@ -8,23 +8,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from watchdog.config import Config
+from watchdog.config.file import Config
+from watchdog.config.policies import FOR_JOBS
+from watchdog.core.action import BY_HAND, Action, Stamp, State, Step
+from watchdog.core.instants import say
+from watchdog.core.logs import log
+from watchdog.core.model import Finding, Job, Kind, Severity, Snapshot
+from watchdog.core.moment import Moment
 from watchdog.engine import Published
-from watchdog.instants import say
-from watchdog.logs import log
-from watchdog.model import Finding, Job, Kind, Severity, Snapshot
-from watchdog.moment import Moment
-from watchdog.policies import FOR_JOBS
 from watchdog.recovery import rows
-from watchdog.recovery.action import BY_HAND, Action, Stamp, State, Step
 from watchdog.recovery.before_restart import consequences
 from watchdog.recovery.decide import Case, Decision, cases, decide
 from watchdog.recovery.looking import fingerprint
-from watchdog.recovery.openclaw_ways import STEPS, is_half_done
 from watchdog.recovery.preserving import preserve_failed
 from watchdog.recovery.records import Preserved, Records, Version
 from watchdog.recovery.verify import Verdict, verdict
-from watchdog.sources.sqlite_file import UnreadableError
+from watchdog.systems.openclaw.ways import STEPS, is_half_done
+from watchdog.systems.shared.sqlite_file import UnreadableError
 
 LOOK_AGAIN = timedelta(seconds=30)
 """When a row that could not be looked at, or had just changed, is looked at again."""

@@ -3,19 +3,19 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from watchdog import faults
-from watchdog.config import AnySource, Phantom
-from watchdog.logs import log
-from watchdog.policies import Policy
-from watchdog.recovery.action import Action, State
+from watchdog.config.file import AnySource, Phantom
+from watchdog.config.policies import Policy
+from watchdog.core import faults
+from watchdog.core.action import Action, State
+from watchdog.core.logs import log
+from watchdog.core.redaction import fit_to_leave
 from watchdog.recovery.before_restart import consequences
 from watchdog.recovery.command import ask, facts_of, run
 from watchdog.recovery.decide import DAY, spent_within, used_up
 from watchdog.recovery.preserving import preserve_failed
 from watchdog.recovery.progress import REASON, Progress
-from watchdog.redaction import fit_to_leave
-from watchdog.sources.opening import open_source
-from watchdog.sources.sqlite_file import UnreadableError
+from watchdog.systems.opening import open_source
+from watchdog.systems.shared.sqlite_file import UnreadableError
 
 
 class NoRestartLeftError(Exception):

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from watchdog import faults
-from watchdog.sources.sqlite_file import UnreadableError, columns_of, explain, read
+from watchdog.core import faults
+from watchdog.systems.shared.sqlite_file import UnreadableError, columns_of, explain, read
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for the scheduler's own writes."""

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from watchdog.instants import parse_instant
-from watchdog.model import Finding, Job, Kind, RecordedRun, RunEnd, Snapshot
-from watchdog.moment import Moment
-from watchdog.recovery.action import Action, State
+from watchdog.core.action import Action, State
+from watchdog.core.instants import parse_instant
+from watchdog.core.model import Finding, Job, Kind, RecordedRun, RunEnd, Snapshot
+from watchdog.core.moment import Moment
 
 RECORD_LAG = timedelta(seconds=2)
 

@@ -3,11 +3,11 @@
 import shlex
 from dataclasses import dataclass
 
-from watchdog.config import Config
-from watchdog.incidents import Incident
-from watchdog.model import Finding, Kind
-from watchdog.policies import is_like
-from watchdog.remedy import restart_words, revive_command
+from watchdog.config.file import Config
+from watchdog.config.policies import is_like
+from watchdog.core.model import Finding, Kind
+from watchdog.incidents.ledger import Incident
+from watchdog.systems.remedy import restart_words, revive_command
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,21 +9,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from watchdog import wire
-from watchdog.durations import parse_duration
-from watchdog.history import Run, runs_of
-from watchdog.instants import iso, parse_instant
-from watchdog.model import Job
+from watchdog.core.action import Action
+from watchdog.core.durations import parse_duration
+from watchdog.core.instants import iso, parse_instant
+from watchdog.core.model import Job
+from watchdog.incidents import wire
+from watchdog.incidents.silences import Silence
 from watchdog.recovery import by_hand
-from watchdog.recovery.action import Action
-from watchdog.silences import Silence
+from watchdog.state.history import Run, runs_of
 from watchdog.web import openapi, shapes
 from watchdog.web.archive import Archive
-from watchdog.web.board import Board, Posting
+from watchdog.web.auth import Gate
 from watchdog.web.changes import Changes, UnknownError
-from watchdog.web.gate import Gate
 from watchdog.web.headers import API_HEADERS
 from watchdog.web.operations import Asked, Operation, RefusedError, route
+from watchdog.web.published_state import Board, Posting
 from watchdog.web.strip import missed
 
 

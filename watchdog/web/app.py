@@ -10,15 +10,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from watchdog.config import Config
+from watchdog.config.file import Config
 from watchdog.web.api import Api
 from watchdog.web.archive import Archive
-from watchdog.web.board import Board, Posting
+from watchdog.web.auth import Gate
 from watchdog.web.changes import Changes
-from watchdog.web.gate import Gate
 from watchdog.web.headers import API_HEADERS
 from watchdog.web.operations import problem
 from watchdog.web.page import Pages
+from watchdog.web.published_state import Board, Posting
 
 
 def build(

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from watchdog.history import JobKey, Run, StateChange, create_tables, load_runs, load_states
-from watchdog.incidents import Incident
-from watchdog.instants import EPOCH
+from watchdog.core.action import Action
+from watchdog.core.instants import EPOCH
+from watchdog.incidents.ledger import Incident
+from watchdog.incidents.silences import Silence
 from watchdog.notify.outbox import Entry
-from watchdog.recovery.action import Action
 from watchdog.recovery.records import Records
-from watchdog.silences import Silence
-from watchdog.store import Store, StoreError
+from watchdog.state.history import JobKey, Run, StateChange, create_tables, load_runs, load_states
+from watchdog.state.store import Store, StoreError
 from watchdog.web.strip import LENGTH
 
 

@@ -5,15 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from watchdog.config import Config
-from watchdog.instants import iso, parse_instant
-from watchdog.logs import log
+from watchdog.config.file import Config
+from watchdog.core.action import Action, State
+from watchdog.core.instants import iso, parse_instant
+from watchdog.core.logs import log
+from watchdog.core.redaction import one_line
+from watchdog.incidents.silences import Silence, read_match
 from watchdog.recovery import by_hand
-from watchdog.recovery.action import Action, State
 from watchdog.recovery.records import Records
-from watchdog.redaction import one_line
-from watchdog.silences import Silence, read_match
-from watchdog.store import Store
+from watchdog.state.store import Store
 from watchdog.web.archive import Archive
 
 KEPT_ENTRIES = 10_000

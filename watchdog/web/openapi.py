@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from watchdog.release import version
+from watchdog.core.release import version
 from watchdog.web.operations import PATH_PARAMETER, Operation
 from watchdog.web.shapes import BIGGEST_ID, Problem
 

@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from watchdog.web.archive import NoArchiveError
+from watchdog.web.auth import Gate, address_of
 from watchdog.web.changes import ConflictError, UnknownError, Who
-from watchdog.web.gate import Gate, address_of
 from watchdog.web.headers import API_HEADERS
 from watchdog.web.shapes import BIGGEST_ID
 

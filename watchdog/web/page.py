@@ -19,17 +19,17 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from watchdog.config import Config
-from watchdog.durations import parse_duration
-from watchdog.history import KEPT_RUNS
-from watchdog.release import version
+from watchdog.config.file import Config
+from watchdog.core.durations import parse_duration
+from watchdog.core.release import version
+from watchdog.state.history import KEPT_RUNS
 from watchdog.web import view
 from watchdog.web.archive import Archive, NoArchiveError
-from watchdog.web.board import Board, Posting
+from watchdog.web.auth import COOKIE, LASTS, Gate, Session, address_of, is_own_form, is_same_origin
 from watchdog.web.changes import Changes, ConflictError, UnknownError, Who
-from watchdog.web.gate import COOKIE, LASTS, Gate, Session, address_of, is_own_form, is_same_origin
 from watchdog.web.headers import FILE_HEADERS, PAGE_HEADERS
 from watchdog.web.operations import RefusedError, read_body
+from watchdog.web.published_state import Board, Posting
 
 if TYPE_CHECKING:
     from jinja2 import Environment

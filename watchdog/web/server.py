@@ -6,7 +6,7 @@ import threading
 import uvicorn
 from starlette.applications import Starlette
 
-from watchdog.config import Address
+from watchdog.config.file import Address
 
 _LONGEST_GOODBYE = 1.0
 _BACKLOG = 2048

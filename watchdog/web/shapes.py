@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from watchdog.model import STATES, Kind, Severity
-from watchdog.recovery.action import State
+from watchdog.core.action import State
+from watchdog.core.model import STATES, Kind, Severity
 
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """ISO 8601 with `Z`."""

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import groupby
 
-from watchdog.history import Run, StateChange
-from watchdog.instants import to_ms
-from watchdog.model import At, CronSchedule, Every, Job
-from watchdog.schedule import fire_at_or_before
+from watchdog.cadence.schedule import fire_at_or_before
+from watchdog.core.instants import to_ms
+from watchdog.core.model import At, CronSchedule, Every, Job
+from watchdog.state.history import Run, StateChange
 
 LENGTH = 24
 """Cells of a strip."""

@@ -6,20 +6,20 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from urllib.parse import quote
 
-from watchdog.config import Config
-from watchdog.durations import say_duration
+from watchdog.cadence.plain_words import ago, plainly, rough
+from watchdog.config.file import Config
+from watchdog.core.action import Action, State
+from watchdog.core.durations import say_duration
+from watchdog.core.instants import iso, say
+from watchdog.core.model import STATES, Finding, Job, Severity
 from watchdog.engine import Published
-from watchdog.history import JobKey, Run, StateChange, runs_of
-from watchdog.incidents import Incident
-from watchdog.instants import iso, say
-from watchdog.model import STATES, Finding, Job, Severity
-from watchdog.plain_words import ago, plainly, rough
-from watchdog.recovery.action import Action, State
-from watchdog.remedy import revive_command
-from watchdog.report import ordered, verdict
+from watchdog.incidents.ledger import Incident
+from watchdog.incidents.report import ordered, verdict
+from watchdog.state.history import JobKey, Run, StateChange, runs_of
+from watchdog.systems.remedy import revive_command
 from watchdog.web import advice
 from watchdog.web.archive import Notes
-from watchdog.web.board import Posting
+from watchdog.web.published_state import Posting
 from watchdog.web.strip import LENGTH, WORDS, Cell, how_many, in_words, strip
 
 _GLYPHS = {"worked": "✓", "no_tokens": "0", "error": "×", "missed": "–", "in_flight": "▸"}

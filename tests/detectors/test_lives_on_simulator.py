@@ -1,0 +1,89 @@
+"""The watchdog against made-up lives of a scheduler, well ones and sick ones, whatever the clocks do.
+
+`WATCHDOG_EXAMPLES` says how many of each are tried; by default few enough for every run of the tests. With it set,
+new ones are tried each time.
+"""
+
+import os
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import HealthCheck, given, settings
+
+from tests.support.harness import MS, SECOND, Watch, findings_of, row_of
+from tests.support.lives import BRISK, DEEDS, FAULTS, HASTY, Keeper, Life, judged_between, led, lives
+from watchdog.config.settings import Detect
+from watchdog.detectors.diagnosis import TIMELINESS, diagnose
+
+EXAMPLES = int(os.environ.get("WATCHDOG_EXAMPLES", "120"))
+AMOUNT = settings(
+    max_examples=EXAMPLES,
+    derandomize="WATCHDOG_EXAMPLES" not in os.environ,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@AMOUNT
+@given(lives())
+def test_it_finds_nothing_in_a_scheduler_that_is_well(life: Life) -> None:
+    with TemporaryDirectory() as folder:
+        for _, watch, wake in led(life, Path(folder)):
+            assert watch.findings == ()
+            snapshot = watch.snapshot
+            for instant in judged_between(watch, wake):
+                assert diagnose(snapshot, instant, Detect()).findings == (), f"judged at {instant}"
+            if watch.wakes % 10 == 0:
+                assert findings_of(watch.path, wake) == ()
+
+
+@AMOUNT
+@given(lives(paces=(BRISK, HASTY), deeds_of=(*DEEDS, *FAULTS, *FAULTS)))
+def test_what_is_published_holds_until_it_looks_again_and_a_single_look_agrees(life: Life) -> None:
+    with TemporaryDirectory() as folder:
+        for keeper, watch, wake in led(life, Path(folder)):
+            for instant in judged_between(watch, wake):
+                if watch.look_again_at is None or instant < watch.look_again_at:
+                    assert diagnose(watch.snapshot, instant, Detect()).findings == watch.findings
+            assert max(Counter(f.job_id for f in watch.findings if f.kind in TIMELINESS).values(), default=0) <= 1
+            if watch.wakes % 10 == 0:
+                assert _without_memory(watch.now_found()) == _without_memory(
+                    {(f.kind.value, f.job or f.job_id) for f in findings_of(watch.path, wake)}
+                )
+            _is_complete(keeper, watch, wake)
+
+
+def _without_memory(found: set[tuple[str, str | None]]) -> set[tuple[str, str | None]]:
+    """Whether an earlier run was an error only the running service remembers."""
+    return {key for key in found if key[0] != "duplicate"}
+
+
+def _is_complete(keeper: Keeper, watch: Watch, wake: datetime) -> None:
+    """Every `every` job that is past its deadline is told in some way; and none is told that is not."""
+    told = {f.job: f.kind.value for f in watch.findings if f.kind in TIMELINESS}
+    for name, job_id, spec in keeper.ids:
+        row = row_of(keeper.path, job_id)
+        if spec[0] != "every" or not row or row["schedule_value"] != f'{{"intervalMs":{_ms(spec[1])}}}':
+            continue
+        is_planned = (row["status"], row["enabled"]) == ("active", 1)
+        due = datetime.fromisoformat(str(row["next_run_at"])) if row["next_run_at"] else None
+        changed = datetime.fromisoformat(f"{row['updated_at']}+00:00")
+        if not is_planned or due is None or changed > due:
+            assert told.get(name) != "overdue" or (is_planned and due), f"{name} at {wake}"
+            continue
+        assert isinstance(spec[1], timedelta)
+        deadline = due + 2 * spec[1]
+        newest = keeper.agent.of(name)[-1:]
+        is_at_work = any(run.let_go_at is None or run.let_go_at > wake - watch.poll for run in newest)
+        if wake > deadline + SECOND:
+            assert name in told or is_at_work, f"{name}, late since {deadline}, is not told at {wake}"
+        if wake < deadline - MS:
+            assert told.get(name) != "overdue", f"{name}, not late before {deadline}, is told at {wake}"
+
+
+def _ms(interval: object) -> int:
+    assert isinstance(interval, timedelta)
+    return interval // MS

@@ -1,0 +1,260 @@
+"""The verbs about incidents, as the installed command: alone, and beside a service that runs."""
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from tests.conftest import build, job_row
+from tests.support.command import Running, command, free_port, running, until
+from tests.support.post_office import mail_server
+from tests.support.telling import HOUR, MINUTE, Diary, failing, finding
+from watchdog.core.instants import parse_instant
+from watchdog.incidents.silences import Silence
+from watchdog.state.store import Store
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """A state file with an incident that is over, one that is open, and a stall with a symptom."""
+    diary = Diary()
+    diary.look(failing("old"))
+    diary.look(after=MINUTE)
+    diary.look(after=5 * MINUTE)
+    stall = finding("stalled", None, summary="nothing has run for 3 h")
+    diary.look(
+        finding("failed", summary="heartbeat was given up", error_class="permanent"),
+        stall,
+        finding("overdue", "triage", under=stall),
+        after=HOUR,
+    )
+    path = tmp_path / "state.db"
+    store = Store(path)
+    with store.transaction():
+        store.save_incidents(diary.ledger.incidents.values())
+    store.close()
+    return path
+
+
+def document(state: Path, *arguments: str) -> dict[str, Any]:
+    """The answer for programs."""
+    done = command("incidents", "--state", state, "--format", "json", *arguments)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def error_of(*arguments: str | Path) -> str:
+    """The one line that a refused command says."""
+    done = command(*arguments)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (3, "", 1), done.stderr
+    return done.stderr.removeprefix("scheduler-watchdog: ").rstrip()
+
+
+# alone
+
+
+def test_incidents_lists_the_open_ones_newest_first_and_all_on_demand(state: Path) -> None:
+    lines = command("incidents", "--state", state).stdout.splitlines()
+    assert [line.split()[:2] for line in lines if re.match(r"\s+\d", line)] == [["3", "stalled"], ["2", "failed"]]
+    assert "nothing has run for 3 h (1 late because of it)" in "".join(lines)
+    with_over = command("incidents", "--state", state, "--all").stdout
+    assert re.search(r"1 +failing .* over \d+ d", with_over)
+
+
+def test_incidents_for_programs_has_the_agreed_shape(state: Path) -> None:
+    stalled, failed, over = document(state, "--all")["incidents"]
+    assert [incident["id"] for incident in document(state)["incidents"]] == [3, 2]
+    assert [incident["state"] for incident in (stalled, failed, over)] == ["active", "active", "resolved"]
+    assert [symptom["job"] for symptom in stalled["symptoms"]] == ["triage"]
+    assert (failed["job"], failed["severity"], failed["acknowledged_by"]) == ("heartbeat", "critical", None)
+    assert failed["opened_at"] == "2026-06-10T13:06:00Z"
+    assert over["resolved_at"] == "2026-06-10T12:06:00Z"
+
+
+def test_an_acknowledged_incident_is_somebodys(state: Path) -> None:
+    done = command("ack", "2", "--state", state, LOGNAME="anna")
+    assert (done.returncode, done.stdout) == (0, "incident 2 is yours: heartbeat was given up\n")
+    assert "anna is on it" in command("incidents", "--state", state).stdout
+    assert [incident["acknowledged_by"] for incident in document(state)["incidents"]] == [None, "anna"]
+
+
+def test_a_silence_is_listed_until_it_is_ended(state: Path) -> None:
+    done = command("silence", "kind=failed,job=heart*", "--for", "2h30m", "--state", state, LOGNAME="anna")
+    said = re.fullmatch(r"silence 1: nobody is told of kind=failed,job=heart\* until (.* UTC)\n", done.stdout)
+    assert said, done.stdout + done.stderr
+    (silence,) = document(state)["silences"]
+    assert (silence["id"], silence["match"], silence["by"]) == (1, "kind=failed,job=heart*", "anna")
+    remaining = parse_instant(silence["ends_at"]) - datetime.now(UTC)
+    assert timedelta(hours=2, minutes=28) < remaining <= timedelta(hours=2, minutes=30)
+    assert "Silence 1: kind=failed,job=heart*, until" in command("incidents", "--state", state).stdout
+    assert command("silence", "1", "--end", "--state", state).stdout == "silence 1 has ended\n"
+    assert document(state)["silences"] == []
+
+
+def test_what_cannot_be_done_is_said_in_one_line(state: Path, tmp_path: Path) -> None:
+    assert error_of("ack", "99", "--state", state) == (
+        "there is no incident 99; `scheduler-watchdog incidents` lists them"
+    )
+    assert error_of("ack", "1", "--state", state) == "incident 1 is over already"
+    assert error_of("silence", "x", "--state", state) == "say for how long: --for 2h"
+    assert "not a duration: '2'" in error_of("silence", "x", "--for", "2", "--state", state)
+    assert "'colour' cannot be matched; job, kind," in error_of("silence", "colour=x", "--for", "2h", "--state", state)
+    assert "say what to silence" in error_of("silence", " , ", "--for", "2h", "--state", state)
+    assert error_of("silence", "7", "--end", "--state", state) == "there is no silence 7 that has not ended"
+    assert "no watchdog has run with it" in error_of("incidents", "--state", tmp_path / "none.db")
+    assert "say which watchdog is meant" in error_of("incidents")
+
+
+def test_the_watched_database_is_no_state_file_and_stays_as_it_was(tmp_path: Path) -> None:
+    path = build(tmp_path / "phantom.db", {"scheduled_jobs": [job_row()]})
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert "it is a database of another program" in error_of("silence", "x", "--for", "2h", "--state", path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+# beside a service
+
+
+CONFIG = """
+sources:
+  - {{name: agent, database: {folder}/phantom.db}}
+state: {folder}/state.db
+http: {{listen: "127.0.0.1:PORT"}}
+poll: 50ms
+channels:
+  ops: json://127.0.0.1:{port}/ops
+  gone: json://127.0.0.1:{nobody}/gone
+owners:
+  - {{match: {{job: "reminded*"}}, notify: [ops], remind_every: 1s}}
+  - {{match: {{job: "gone*"}}, notify: [gone]}}
+  - {{notify: [ops]}}
+notify: {{group_wait: 0s, gather: 0s, hold: 0s, give_up_after: 0s}}
+"""
+JOBS = ("reminded-a", "reminded-b", "silenced", "loud", "gone")
+
+
+@pytest.fixture
+def web() -> Iterator[HTTPServer]:
+    """A web server that takes everything."""
+    with HTTPServer("127.0.0.1") as server:
+        server.expect_request(re.compile("/.*")).respond_with_data("ok")
+        yield server
+
+
+@pytest.fixture
+def service(tmp_path: Path, web: HTTPServer) -> Iterator[Running]:
+    """A service that watches five jobs which are due in a year."""
+    later = (datetime.now(UTC) + timedelta(days=365)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    # rows that are deleted after their end are never swept, so that a failed one is one incident
+    rows = [job_row(name, next_run_at=later, delete_after_run=1) for name in JOBS]
+    build(tmp_path / "phantom.db", {"scheduled_jobs": rows})
+    config = CONFIG.format(folder=tmp_path, port=web.port, nobody=free_port())
+    (tmp_path / "watchdog.yaml").write_text(config)
+    with running(tmp_path) as process:
+        yield process
+
+
+def break_(folder: Path, column: str, value: object, *names: str) -> None:
+    """Something becomes wrong with these jobs, in one commit."""
+    with closing(sqlite3.connect(folder / "phantom.db", timeout=10)) as agent, agent:
+        for name in names:
+            agent.execute(f"UPDATE scheduled_jobs SET {column} = ? WHERE name = ?", (value, name))
+
+
+def heard(web: HTTPServer) -> list[str]:
+    """The titles of what has arrived."""
+    return [json.loads(request.data)["title"] for request, _ in web.log]
+
+
+def test_a_silence_from_another_process_holds_for_the_running_service_until_it_is_ended(
+    tmp_path: Path, web: HTTPServer, service: Running
+) -> None:
+    config = tmp_path / "watchdog.yaml"
+    assert command("silence", "silenced", "--for", "2h", "-c", config).returncode == 0
+    break_(tmp_path, "status", "failed", "silenced")
+    until(lambda: len(document(tmp_path / "state.db")["incidents"]) == 1, "the silenced one is an incident")
+    break_(tmp_path, "last_delivery_status", "error: no such channel", "loud")
+    until(lambda: heard(web), "the other one is told")
+    assert heard(web) == ["WARNING: loud reaches nobody"]
+    assert command("silence", "1", "--end", "-c", config).returncode == 0
+    until(lambda: len(heard(web)) == 2, "the silenced one is told")
+    assert heard(web)[1] == "CRITICAL: silenced was given up"
+
+
+def _reminders(folder: Path, incident: int, after: datetime) -> int:
+    """How many reminders of an incident were written down after an instant."""
+    store = Store(folder / "state.db", exclusive=False)
+    entries = [entry for entry in store.entries(incident) if entry.event == "reminder"]
+    store.close()
+    return sum(entry.created_at > after for entry in entries)
+
+
+def test_an_acknowledgement_from_another_process_ends_the_reminders_of_the_running_service(
+    tmp_path: Path, service: Running
+) -> None:
+    break_(tmp_path, "status", "failed", "reminded-a")
+    break_(tmp_path, "last_delivery_status", "error: no such channel", "reminded-b")
+    until(lambda: len(json.loads(service.get("/api/v1/incidents")[1])["incidents"]) == 2, "both are incidents")
+    assert command("ack", "1", "-c", tmp_path / "watchdog.yaml").returncode == 0
+    seen = datetime.now(UTC) + timedelta(milliseconds=500)
+    until(lambda: _reminders(tmp_path, 2, seen) >= 2, "the other one is reminded of twice more")
+    assert _reminders(tmp_path, 1, seen) == 0
+
+
+def test_giving_up_shows_in_the_metrics_and_in_the_log(tmp_path: Path, service: Running) -> None:
+    break_(tmp_path, "status", "failed", "gone")
+    until(lambda: service.metric("watchdog_notifications_total"), "it was tried")
+    assert service.metric("watchdog_notifications_total") == {'channel="gone",outcome="given_up"': 1.0}
+    (line,) = [line for line in service.log() if line["action"] == "notify_given_up"]
+    assert (line["level"], line["channel"], line["incident"]) == ("error", "gone", 1)
+    assert "onnection error" in line["message"]
+    until(lambda: service.metric("watchdog_outbox_messages") == {"": 0.0}, "nothing waits any more")
+    assert service.metric("watchdog_incidents_open") == {'severity="warning"': 0.0, 'severity="critical"': 1.0}
+
+
+# notify-test
+
+
+def test_notify_test_tries_each_channel_and_tells_what_became_of_it(tmp_path: Path, web: HTTPServer) -> None:
+    web.clear()
+    web.expect_request("/ops").respond_with_data("ok")
+    web.expect_request("/broken").respond_with_data("no", status=500)
+    config = tmp_path / "watchdog.yaml"
+    with mail_server() as (mailbox, address):
+        channels = {
+            "ops": f"json://127.0.0.1:{web.port}/ops",
+            "mail": address,
+            "broken": f"json://127.0.0.1:{web.port}/broken",
+            "wrong": "nosuch://s3cr3t-token/x",
+        }
+        body = {"sources": [{"database": "phantom.db"}], "channels": channels}
+        config.write_text(json.dumps(body))
+        done = command("notify-test", "-c", config)
+        assert done.returncode == 3
+        ops, mail, broken, wrong = done.stdout.splitlines()
+        assert (ops, mail) == ("ops: sent", "mail: sent")
+        assert re.match(r"broken: not sent: .*error=500", broken)
+        assert wrong.startswith("wrong: not sent: ")
+        assert "s3cr3t" not in done.stdout + done.stderr
+        assert [mail["Subject"] for mail in mailbox.mails] == ["Test: the scheduler watchdog can reach you"]
+    assert heard(web)[0] == "Test: the scheduler watchdog can reach you"
+    config.write_text(json.dumps({**body, "channels": {"ops": channels["ops"]}}))
+    assert command("notify-test", "-c", config).returncode == 0
+    config.write_text(json.dumps({**body, "channels": {}}))
+    assert "there are no channels to try" in error_of("notify-test", "-c", config)
+
+
+def test_a_silence_made_by_hand_is_not_told_as_ended_twice(state: Path) -> None:
+    store = Store(state, exclusive=False)
+    store.add_silence(Silence(0, "x", datetime.now(UTC), datetime.now(UTC) + HOUR))
+    store.close()
+    assert command("silence", "1", "--end", "--state", state).returncode == 0
+    assert error_of("silence", "1", "--end", "--state", state) == "there is no silence 1 that has not ended"

@@ -1,0 +1,544 @@
+"""Who is told what, and when: on a virtual clock, with nothing sent."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.conftest import NOW
+from tests.support.telling import DAY, HOUR, MINUTE, SECOND, Office, configured, failing, finding, job
+from watchdog.config.file import Owner, QuietHours
+from watchdog.config.owners import Whose, owner_name, owners_of
+from watchdog.core.model import Finding, Job
+from watchdog.notify.plan import quiet_until
+from watchdog.notify.targets import parse_key
+
+GROUP_WAIT = 20 * SECOND
+
+
+def office(*owners: dict[str, Any], now: datetime = NOW, jobs: tuple[Job, ...] = (), **notify: Any) -> Office:
+    """An office with these owners."""
+    made = Office(configured(owners=list(owners) or [{"notify": ["ops"]}], notify=notify), now=now)
+    made.jobs = jobs
+    return made
+
+
+def opened(made: Office, *findings: Finding) -> Office:
+    """The same, after it has found this and has waited for what belongs to it."""
+    made.find(*(findings or (finding("overdue"),)))
+    made.wait(GROUP_WAIT)
+    return made
+
+
+def over(made: Office) -> None:
+    """All is well, and stays so for the hold."""
+    made.find()
+    made.wait(5 * MINUTE)
+
+
+def times(made: Office, event: str, target: str = "ops") -> list[timedelta]:
+    """How long after NOW the target was told of such an event."""
+    return [letter.at - NOW for letter in made.letters if (letter.event, letter.target) == (event, target)]
+
+
+# once, and when it is over
+
+
+def test_it_is_told_once_after_a_short_wait_for_what_belongs_to_it() -> None:
+    made = opened(office())
+    made.wait(23 * HOUR)
+    assert made.told == [("ops", "opened")]
+    assert times(made, "opened") == [GROUP_WAIT]
+
+
+def test_what_is_over_before_anybody_was_told_is_never_told() -> None:
+    made = office()
+    made.find(finding("overdue"))
+    made.wait(10 * SECOND)
+    made.find()
+    made.wait(DAY)
+    assert made.told == []
+
+
+def test_the_end_is_told_once_to_those_who_were_told_of_the_beginning() -> None:
+    made = opened(office())
+    over(made)
+    made.wait(2 * DAY)
+    assert made.told == [("ops", "opened"), ("ops", "resolved")]
+    assert times(made, "resolved") == [GROUP_WAIT + 5 * MINUTE]
+
+
+def test_the_end_is_not_told_where_nobody_wants_to_know() -> None:
+    made = opened(office(resolved=False))
+    over(made)
+    assert made.told == [("ops", "opened")]
+
+
+def test_an_incident_that_went_under_its_cause_is_not_called_over() -> None:
+    made = opened(office())
+    stall = finding("stalled", None)
+    made.find(stall, finding("overdue", under=stall))
+    made.wait(10 * MINUTE)
+    assert made.told == [("ops", "opened"), ("ops", "opened")]
+    assert "stands still" in made.letters[-1].title
+
+
+def test_an_end_is_told_even_if_one_of_the_jobs_moved_under_another_cause() -> None:
+    made = opened(office(), finding("overdue", "a"), finding("overdue", "b"))
+    run = finding("long_run", "triage")
+    made.find(run, finding("overdue", "a", under=run))
+    made.wait(10 * MINUTE)
+    assert made.told == [("ops", "opened"), ("ops", "opened"), ("ops", "resolved")]
+    assert made.letters[-1].title == "Over: 2 jobs are overdue: a and 1 more (for 20 s)"
+
+
+def test_getting_worse_is_told_at_once() -> None:
+    made = opened(office(), failing("heartbeat"))
+    made.find(finding("failed", error_class="transient"))
+    made.find(finding("failed", error_class="transient"))
+    assert made.told == [("ops", "opened"), ("ops", "worse")]
+
+
+@pytest.mark.parametrize("minutes", [2, 4, 7, 10, 13, 30, 61, 90, 180, 300, 660])
+def test_a_job_that_flaps_for_a_day_is_told_of_three_times_at_most(minutes: int) -> None:
+    made = office()
+    is_well = True
+    while made.now < NOW + DAY:
+        is_well = not is_well
+        made.find(*([] if is_well else [finding("wedged")]))
+        made.wait(min(minutes * MINUTE, NOW + DAY - made.now))
+    assert made.told[:1] == [("ops", "opened")]
+    assert len(made.told) <= 3
+
+
+def test_flapping_itself_is_said_and_its_end_is_told_when_it_has_stayed_away_for_a_day() -> None:
+    made = opened(office())
+    over(made)
+    made.find(finding("overdue"))
+    assert "Comes and goes: 2 times so far" in made.letters[-1].text
+    made.find()
+    made.wait(DAY - SECOND)
+    assert made.told[2:] == [("ops", "back")]
+    made.wait(SECOND)
+    assert made.told[3:] == [("ops", "resolved")]
+
+
+# reminders
+
+
+def test_it_reminds_once_a_day_for_as_long_as_it_is_so() -> None:
+    made = opened(office())
+    made.wait(3 * DAY)
+    assert times(made, "reminder") == [GROUP_WAIT + number * DAY for number in (1, 2, 3)]
+
+
+def test_every_owner_is_reminded_at_its_own_pace_or_never() -> None:
+    owners = (
+        {"match": {"job": "often*"}, "notify": ["ops"], "remind_every": "1h"},
+        {"match": {}, "notify": ["boss"], "remind_every": "0s"},
+    )
+    made = opened(office(*owners), finding("overdue", "often-1"), finding("failing", "never"))
+    made.wait(5 * HOUR)
+    assert (len(times(made, "reminder")), times(made, "reminder", "boss")) == (5, [])
+
+
+def test_nobody_is_reminded_while_it_is_clearing() -> None:
+    made = opened(office(hold="3d"))
+    made.find()
+    made.wait(2 * DAY)
+    assert made.told == [("ops", "opened")]
+
+
+def test_an_acknowledgement_ends_reminders_and_not_the_end() -> None:
+    made = opened(office(remind_every="1h"))
+    made.wait(90 * MINUTE)
+    made.acknowledge()
+    made.wait(5 * HOUR)
+    over(made)
+    assert made.told == [("ops", "opened"), ("ops", "reminder"), ("ops", "resolved")]
+
+
+def test_getting_worse_is_told_in_spite_of_an_acknowledgement() -> None:
+    made = opened(office(), finding("expiring"))
+    made.acknowledge()
+    made.find(finding("expiring", severity="critical"))
+    assert made.told == [("ops", "opened"), ("ops", "worse")]
+
+
+def test_an_acknowledgement_does_not_hold_for_what_comes_back_after_it_was_over() -> None:
+    made = opened(office(remind_every="1h"))
+    made.acknowledge()
+    over(made)
+    made.find(finding("overdue"))
+    made.wait(90 * MINUTE)
+    assert made.told[2:] == [("ops", "back"), ("ops", "reminder")]
+    made.acknowledge()
+    made.wait(5 * HOUR)
+    assert len(made.told) == 4
+
+
+def test_one_that_acknowledges_before_anybody_was_told_is_not_reminded() -> None:
+    made = office(remind_every="1h")
+    made.find(finding("overdue"))
+    made.acknowledge()
+    made.wait(5 * HOUR)
+    assert made.told == [("ops", "opened")]
+
+
+# escalation
+
+ESCALATES = {"notify": ["ops"], "escalate": {"after": "30m", "notify": ["boss"]}}
+
+
+def test_the_second_channel_is_told_when_nobody_has_acknowledged_in_time() -> None:
+    made = opened(office(ESCALATES))
+    made.wait(2 * HOUR)
+    assert times(made, "escalated", "boss") == [GROUP_WAIT + 30 * MINUTE]
+    over(made)
+    assert made.told[-2:] == [("ops", "resolved"), ("boss", "resolved")]
+
+
+def test_an_acknowledgement_keeps_the_second_channel_out_of_it() -> None:
+    made = opened(office(ESCALATES))
+    made.wait(29 * MINUTE)
+    made.acknowledge()
+    made.wait(5 * HOUR)
+    over(made)
+    assert made.told == [("ops", "opened"), ("ops", "resolved")]
+
+
+def test_what_is_over_in_time_is_not_escalated() -> None:
+    made = opened(office(ESCALATES))
+    over(made)
+    made.wait(5 * HOUR)
+    assert made.told == [("ops", "opened"), ("ops", "resolved")]
+
+
+def test_what_comes_back_has_to_wait_for_its_escalation_again() -> None:
+    made = opened(office(ESCALATES))
+    made.wait(HOUR)
+    over(made)
+    made.find(finding("overdue"))
+    came_back = made.now - NOW
+    assert made.told[-1] == ("ops", "back")
+    made.wait(HOUR)
+    assert times(made, "escalated", "boss")[1:] == [came_back + 30 * MINUTE]
+
+
+def test_a_channel_that_is_told_anyway_is_not_escalated_to() -> None:
+    made = opened(office({"notify": ["ops", "boss"], "escalate": {"after": "30m", "notify": ["boss"]}}))
+    made.wait(HOUR)
+    assert made.told == [("ops", "opened"), ("boss", "opened")]
+
+
+# who
+
+
+@pytest.mark.parametrize(
+    ("match", "is_theirs"),
+    [
+        ({"job": "heart*"}, True),
+        ({"job": "HEARTBEAT"}, True),
+        ({"job": "triage"}, False),
+        ({"created_by": "anna"}, True),
+        ({"created_by": "bob"}, False),
+        ({"delivery_target": "U*"}, True),
+        ({"delivery_target": "C*"}, False),
+        ({"source": "agent"}, True),
+        ({"source": "other"}, False),
+        ({"labels": {"team": "ni*"}}, True),
+        ({"labels": {"team": "day"}}, False),
+        ({"labels": {"region": "*"}}, False),
+        ({"job": "heart*", "created_by": "bob"}, False),
+        ({}, True),
+    ],
+)
+def test_an_owner_is_chosen_by_everything_that_is_asked_for(match: dict[str, Any], is_theirs: bool) -> None:
+    owners = ({"match": match, "notify": ["boss"]}, {"notify": ["ops"]})
+    made = office(*owners, jobs=(job("heartbeat", created_by="anna", delivery_target="U07ABC"),))
+    assert opened(made).told == [("boss" if is_theirs else "ops", "opened")]
+
+
+def test_the_first_owner_that_matches_wins() -> None:
+    owners = ({"match": {"job": "heartbeat"}, "notify": ["ops"]}, {"match": {"job": "h*"}, "notify": ["boss"]})
+    assert opened(office(*owners)).told == [("ops", "opened")]
+
+
+def test_a_name_with_brackets_in_it_is_matched_as_it_is_written() -> None:
+    owner = Owner.model_validate({"match": {"job": "[prod] sync"}, "notify": ["ops"]})
+    assert list(owners_of([owner], Whose("agent", "[prod] sync"))) == [owner]
+
+
+def test_nobody_is_told_of_what_nobody_owns() -> None:
+    assert opened(office({"match": {"job": "triage"}, "notify": ["ops"]})).told == []
+
+
+def test_without_owners_every_channel_is_told() -> None:
+    made = Office(configured(owners=[]))
+    assert opened(made).told == [("ops", "opened"), ("boss", "opened")]
+
+
+def test_a_finding_about_the_scheduler_goes_to_the_owner_of_everything() -> None:
+    owners = ({"match": {"job": "*"}, "notify": ["boss"]}, {"match": {}, "notify": ["ops"]})
+    assert opened(office(*owners), finding("stalled", None)).told == [("ops", "opened")]
+
+
+def test_owners_of_symptoms_are_told_of_the_cause_and_of_its_end() -> None:
+    owners = ({"match": {"job": "heart*"}, "notify": ["boss"]}, {"match": {}, "notify": ["ops"]})
+    stall = finding("stalled", None)
+    made = opened(office(*owners), stall, finding("overdue", under=stall))
+    assert made.told == [("ops", "opened"), ("boss", "opened")]
+    assert {letter.title for letter in made.letters} == {"CRITICAL: the scheduler agent stands still"}
+    over(made)
+    assert made.told[2:] == [("ops", "resolved"), ("boss", "resolved")]
+
+
+def test_the_owner_of_a_job_that_waits_reads_what_it_waits_for() -> None:
+    owners = ({"match": {"job": "heart*"}, "notify": ["boss"]}, {"match": {}, "notify": ["ops"]})
+    run = finding("long_run", "triage")
+    made = opened(office(*owners), run, finding("overdue", under=run))
+    assert [(letter.target, letter.title) for letter in made.letters] == [
+        ("ops", "WARNING: triage runs far longer than usual"),
+        ("boss", "WARNING: heartbeat waits: triage runs far longer than usual"),
+    ]
+
+
+def test_a_jobs_own_slack_target_is_told_of_that_job() -> None:
+    template = "slack://token-a/token-b/token-c/@{delivery_target}"
+    owners = ({"match": {"delivery_target": "U*"}, "notify": [template]}, {"notify": ["ops"]})
+    jobs = (job("mine", delivery_target="U1"), job("yours", delivery_target="U2/@x?y"), job("ours"))
+    made = opened(office(*owners, jobs=jobs), failing("mine"), failing("yours"), failing("ours"))
+    targets = [parse_key(letter.target) for letter in made.letters]
+    assert [dict(target.values) for target in targets] == [
+        {"delivery_target": "U1"},
+        {"delivery_target": "U2/@x?y"},
+        {},
+    ]
+    assert "token-" not in repr(made.store.waiting())
+    assert [letter.title for letter in made.letters][:2] == [
+        "WARNING: mine keeps failing",
+        "WARNING: yours keeps failing",
+    ]
+
+
+def test_an_address_that_asks_for_what_is_not_known_leaves_it_to_the_next_owner() -> None:
+    owners = ({"notify": ["slack://a/b/c/@{delivery_target}"]}, {"notify": ["ops"]})
+    assert opened(office(*owners, jobs=(job("heartbeat"),))).told == [("ops", "opened")]
+
+
+def test_an_owner_is_called_by_name_or_channels_and_never_by_address() -> None:
+    assert owner_name(Owner(notify=("ops", "slack://secret/x"))) == "ops"
+    assert owner_name(Owner(name="night", notify=("ops",))) == "night"
+    assert owner_name(None) == ""
+
+
+# storms
+
+
+def test_a_storm_is_one_message_for_each_owner_and_cause() -> None:
+    owners = ({"match": {"job": "a-*"}, "notify": ["boss"]}, {"notify": ["ops"]})
+    made = office(*owners)
+    classes = ("transient", "permanent")
+    storm = [failing(f"{'ab'[number % 2]}-{number}", classes[number < 500]) for number in range(1000)]
+    made.find(*storm[:300])
+    made.wait(10 * SECOND)
+    made.find(*storm)
+    made.wait(HOUR)
+    assert sorted(made.told) == [("boss", "opened")] * 2 + [("ops", "opened")] * 2
+    assert all("250 jobs keep failing" in letter.title for letter in made.letters)
+
+
+def test_each_owner_of_a_storm_reads_of_their_own_jobs_only() -> None:
+    owners = ({"match": {"job": "a-*"}, "notify": ["boss"]}, {"notify": ["ops"]})
+    made = opened(office(*owners), failing("a-1"), failing("a-2"), failing("b-1"), failing("b-2"))
+    boss, ops = sorted(made.letters, key=lambda letter: letter.target)
+    assert "b-" not in boss.title + boss.text
+    assert "a-" not in ops.title + ops.text
+
+
+# quiet hours
+
+NIGHT = {"from": "22:00", "to": "07:00", "timezone": "Europe/Berlin"}
+EVENING = datetime(2026, 6, 10, 21, tzinfo=UTC)  # 23:00 in Berlin
+MORNING = datetime(2026, 6, 11, 5, tzinfo=UTC)
+
+
+def test_a_warning_of_the_night_is_told_in_the_morning_once() -> None:
+    made = opened(office(now=EVENING, quiet_hours=NIGHT))
+    made.wait(DAY - 9 * HOUR)
+    assert [(letter.at, letter.event) for letter in made.letters] == [(MORNING, "opened")]
+
+
+def test_what_came_and_went_in_the_night_is_not_told() -> None:
+    made = opened(office(now=EVENING, quiet_hours=NIGHT))
+    over(made)
+    made.wait(12 * HOUR)
+    assert made.told == []
+
+
+def test_an_end_in_the_night_is_told_in_the_morning() -> None:
+    made = opened(office(now=EVENING - 2 * HOUR, quiet_hours=NIGHT))
+    made.wait(2 * HOUR)
+    over(made)
+    made.wait(12 * HOUR)
+    assert [letter.event for letter in made.letters] == ["opened", "resolved"]
+    assert made.letters[-1].at == MORNING
+
+
+def test_a_critical_one_passes_the_quiet_hours_unless_nothing_may() -> None:
+    made = opened(office(now=EVENING, quiet_hours=NIGHT), finding("wedged"))
+    assert made.told == [("ops", "opened")]
+    made = opened(office(now=EVENING, quiet_hours={**NIGHT, "except": "nothing"}), finding("wedged"))
+    made.wait(12 * HOUR)
+    assert [letter.at for letter in made.letters] == [MORNING]
+
+
+def test_getting_critical_in_the_night_is_told_in_the_night() -> None:
+    made = opened(office(now=EVENING, quiet_hours=NIGHT), finding("expiring"))
+    made.wait(HOUR)
+    made.find(finding("expiring", severity="critical"))
+    assert made.told == [("ops", "opened")]
+
+
+def test_an_owner_has_quiet_hours_of_its_own() -> None:
+    owners = ({"match": {"job": "a"}, "notify": ["ops"], "quiet_hours": NIGHT}, {"notify": ["boss"]})
+    made = opened(office(*owners, now=EVENING), finding("overdue", "a"), finding("overdue", "b"))
+    assert made.told == [("boss", "opened")]
+
+
+def _berlin(text: str, fold: int = 0) -> datetime:
+    from zoneinfo import ZoneInfo
+
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo("Europe/Berlin"), fold=fold).astimezone(UTC)
+
+
+@pytest.mark.parametrize(
+    ("begin", "to", "at", "until"),
+    [
+        ("22:00", "07:00", _berlin("2026-06-10T21:59:59"), None),
+        ("22:00", "07:00", _berlin("2026-06-10T22:00"), _berlin("2026-06-11T07:00")),
+        ("22:00", "07:00", _berlin("2026-06-11T00:00"), _berlin("2026-06-11T07:00")),
+        ("22:00", "07:00", _berlin("2026-06-11T06:59:59"), _berlin("2026-06-11T07:00")),
+        ("22:00", "07:00", _berlin("2026-06-11T07:00"), None),
+        ("9:00", "17:00", _berlin("2026-06-10T12:00"), _berlin("2026-06-10T17:00")),
+        ("9:00", "17:00", _berlin("2026-06-10T08:59"), None),
+        # the night on which the clocks go forward is an hour shorter, the one on which they go back an hour longer
+        ("22:00", "07:00", _berlin("2026-03-28T22:00"), _berlin("2026-03-28T22:00") + 8 * HOUR),
+        ("22:00", "07:00", _berlin("2026-10-24T22:00"), _berlin("2026-10-24T22:00") + 10 * HOUR),
+        ("22:00", "07:00", _berlin("2026-10-25T02:30", 1), _berlin("2026-10-25T07:00")),
+    ],
+)
+def test_quiet_hours_end_by_the_wall_clock(begin: str, to: str, at: datetime, until: datetime | None) -> None:
+    quiet = QuietHours.model_validate({"from": begin, "to": to, "timezone": "Europe/Berlin"})
+    assert quiet_until(quiet, at) == until
+
+
+@pytest.mark.parametrize(
+    ("begin", "first"),
+    [("2026-03-28T22:00", "2026-03-29T03:30"), ("2026-10-24T22:00", "2026-10-25T02:30")],
+)
+def test_quiet_hours_that_end_within_the_changed_hour_end_once_and_for_all(begin: str, first: str) -> None:
+    """02:30 does not exist on the one night, and comes twice on the other."""
+    quiet = {"from": "22:00", "to": "02:30", "timezone": "Europe/Berlin"}
+    made = opened(office(now=_berlin(begin), quiet_hours=quiet, remind_every="10m"))
+    made.wait(8 * HOUR)
+    told = [letter.at for letter in made.letters]
+    assert told[0] == _berlin(first)
+    assert {later - earlier for earlier, later in pairwise(told)} == {10 * MINUTE}
+
+
+# silences
+
+
+def test_a_silence_holds_the_message_back_and_what_is_still_so_is_told_when_it_ends() -> None:
+    made = office()
+    made.silence_from_now("heart*", 2 * HOUR)
+    opened(made)
+    made.wait(90 * MINUTE)
+    assert made.told == []
+    made.wait(HOUR)
+    assert times(made, "opened") == [2 * HOUR]
+
+
+def test_what_is_over_when_the_silence_ends_is_not_told() -> None:
+    made = office()
+    made.silence_from_now("heart*", 2 * HOUR)
+    opened(made)
+    over(made)
+    made.wait(5 * HOUR)
+    assert made.told == []
+
+
+def test_a_silence_that_is_ended_early_ends_at_once() -> None:
+    made = office()
+    number = made.silence_from_now("heart*", 2 * HOUR)
+    opened(made)
+    assert made.store.end_silence(number, made.now)
+    made.look()
+    assert made.told == [("ops", "opened")]
+    assert not made.store.end_silence(number, made.now)
+
+
+def test_reminders_wait_for_the_silence_and_an_end_does_not() -> None:
+    made = opened(office(remind_every="1h"))
+    made.silence_from_now("kind=overdue", 3 * HOUR)
+    made.wait(4 * HOUR)
+    assert times(made, "reminder") == [3 * HOUR + GROUP_WAIT, 4 * HOUR + GROUP_WAIT]
+    made.silence_from_now("kind=overdue", 3 * HOUR)
+    over(made)
+    assert made.told[-1] == ("ops", "resolved")
+
+
+@pytest.mark.parametrize(
+    ("match", "is_quiet"),
+    [
+        ("heartbeat", True),
+        ("HEART*", True),
+        ("triage", False),
+        ("kind=overdue", True),
+        ("kind=overdue, job=heart*", True),
+        ("kind=overdue,job=triage", False),
+        ("source=agent", True),
+        ("severity=critical", False),
+        ("job_id=id-heartbeat", True),
+    ],
+)
+def test_a_silence_is_about_all_that_it_says(match: str, is_quiet: bool) -> None:
+    made = office()
+    made.silence_from_now(match, HOUR)
+    assert (opened(made).told == []) is is_quiet
+
+
+def test_a_silence_of_a_name_with_brackets_means_that_name() -> None:
+    made = office()
+    made.silence_from_now("[prod] sync", HOUR)
+    assert opened(made, finding("overdue", "[prod] sync")).told == []
+
+
+def test_a_storm_is_told_as_long_as_any_job_of_it_is_not_silenced() -> None:
+    made = office()
+    made.silence_from_now("a", HOUR)
+    assert opened(made, failing("a"), failing("b")).told == [("ops", "opened")]
+
+
+# restarts, and a state file that cannot be written
+
+
+def test_a_restart_tells_nobody_anything_again_and_forgets_nothing() -> None:
+    made = opened(office(ESCALATES, remind_every="1h"))
+    for _ in range(5):
+        made.restart()
+        made.look()
+        made.wait(10 * MINUTE)
+    made.restart()
+    over(made)
+    assert made.told == [("ops", "opened"), ("boss", "escalated"), ("ops", "resolved"), ("boss", "resolved")]
+
+
+def test_a_clock_that_is_set_back_makes_nobody_hear_twice() -> None:
+    made = opened(office())
+    made.now -= HOUR
+    made.look()
+    made.wait(2 * HOUR)
+    assert made.told == [("ops", "opened")]

@@ -1,0 +1,326 @@
+"""The page: what it shows, to whom, and that what it shows is never more than text."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.conftest import NOW, healthy, job_row
+from tests.support.harness import change
+from tests.support.site import ACTS, HOSTILE, ORIGIN, PAGE, TOKEN, Site, given_up, outage, serving
+from watchdog.web import app, view
+from watchdog.web.published_state import Board, Posting
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """The outage, with a token."""
+    with serving(tmp_path) as site:
+        yield site
+
+
+def page(site: Site, path: str = "/") -> str:
+    """The page as a browser gets it."""
+    return site.client.get(path, headers=PAGE).text
+
+
+def words(html: str) -> str:
+    """What a reader without styles or script reads."""
+    parser = _Reader()
+    parser.feed(html)
+    return re.sub(r"\s+", " ", " ".join(parser.parts))
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_data(self, data: str) -> None:
+        self.parts.append(data)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def test_browsers_get_the_page_and_programs_the_words(site: Site) -> None:
+    assert site.client.get("/", headers=PAGE).headers["content-type"] == "text/html; charset=utf-8"
+    for accept in ("*/*", "text/plain", ""):
+        answer = site.client.get("/", headers={"Accept": accept})
+        assert answer.text == "the words\n"
+        assert answer.headers["vary"] == "Accept"
+
+
+def test_before_the_first_look_a_browser_is_told_so() -> None:
+    client = TestClient(app.build(Board(timedelta(seconds=2)), lambda: b"", lambda posting: ""))
+    for path in ("/", "/jobs/agent/x"):
+        answer = client.get(path, headers=PAGE)
+        assert answer.status_code == 503
+        assert "The first look is still going on." in answer.text
+
+
+def test_it_says_first_what_is_wrong_since_when_and_with_which_command_to_act(site: Site) -> None:
+    text = words(page(site))
+    wrong, jobs = text.index("What is wrong"), text.index("Recent fires")
+    head = text[wrong:jobs]
+    assert "heartbeat: failed" in head
+    assert "since 2026-06-10 11:00:08 UTC" in head
+    assert "scheduler-watchdog revive id-heartbeat" in head
+    assert "scheduler-watchdog ack 1" in head
+
+
+def test_each_job_is_told_with_its_state_cadence_and_fires(site: Site) -> None:
+    text = words(page(site))
+    assert "inbox active Every hour (UTC) 1 h ago , ok in 1 h ✓" in text
+    html = page(site)
+    assert "oldest first: 2 worked, then 5 error" in html
+
+
+def test_a_well_scheduler_shows_nothing_wrong(tmp_path: Path) -> None:
+    with serving(tmp_path, healthy()) as site:
+        text = words(page(site))
+    assert "OK The job is well." in text
+    assert "What is wrong" not in text
+
+
+def test_a_source_that_cannot_be_read_is_told_and_the_page_still_comes(tmp_path: Path) -> None:
+    with serving(tmp_path) as site:
+        site.database.unlink()
+        site.look(NOW + timedelta(seconds=2))
+        text = words(page(site))
+    assert "cannot be read:" in text
+    assert "agent: unreachable" in text
+
+
+def test_a_jobs_own_page_tells_runs_tokens_incidents_and_states(site: Site) -> None:
+    text = words(page(site, "/jobs/agent/id-heartbeat"))
+    timeline = text[text.index("Timeline") :]
+    assert "2026-06-10 06:01 UTC ✓ worked 1 050" in timeline
+    assert "Error: 429 rate_limit_error 8 s 0" in timeline
+    assert "became failed" in timeline
+    assert "incident 1 began: failed" in timeline
+    assert page(site, "/jobs/agent/id-heartbeat?all=1") != ""
+
+
+def test_a_job_that_is_not_there_is_404(site: Site) -> None:
+    for path in ("/jobs/agent/none", "/jobs/none/id-heartbeat", "/jobs/agent/a%2Fb", "/jobs/agent/%00"):
+        answer = site.client.get(path, headers=PAGE)
+        assert answer.status_code == 404
+        assert "There is no such job now" in answer.text
+
+
+@pytest.mark.parametrize("id_", ["a/b c", "ü?x=1#y", '"><img src=x onerror=alert(1)>', "50%"])
+def test_whatever_a_jobs_id_is_its_page_is_reached_by_the_link(tmp_path: Path, id_: str) -> None:
+    with serving(tmp_path, {"scheduled_jobs": [job_row("odd", id=id_)]}) as site:
+        link = re.search(r'href="(/jobs/agent/[^"]*)"', page(site))
+        assert link
+        answer = site.client.get(link[1], headers=PAGE)
+    assert answer.status_code == 200
+    assert "<img" not in answer.text
+
+
+def test_hostile_names_and_errors_are_text(tmp_path: Path) -> None:
+    row = {**given_up(HOSTILE), "last_run_error": f'"><img src=x onerror=alert(2)>{HOSTILE}', "id": HOSTILE}
+    with serving(tmp_path, {**outage(), "scheduled_jobs": [row]}) as site:
+        site.sign_in(name=HOSTILE)
+        pages = [page(site), page(site, f"/jobs/agent/{HOSTILE.replace('/', '%2F')}")]
+    for html in pages:
+        parser = _Reader()
+        parser.feed(html)
+        assert HOSTILE in "".join(parser.parts)
+        assert [attrs["src"] for tag, attrs in parser.tags if tag == "script"] == [
+            next(str(attrs["src"]) for tag, attrs in parser.tags if tag == "script")
+        ]
+        assert not [tag for tag, _ in parser.tags if tag == "img"]
+        assert not [name for _, attrs in parser.tags for name in attrs if name.startswith("on")]
+
+
+def test_nothing_comes_from_elsewhere_and_nothing_is_inline(site: Site) -> None:
+    answer = site.client.get("/", headers=PAGE)
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self'")
+    assert "unsafe" not in policy
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert answer.headers["cache-control"] == "no-store"
+    parser = _Reader()
+    parser.feed(answer.text)
+    for tag, attrs in parser.tags:
+        assert "style" not in attrs
+        for name in ("src", "href", "action"):
+            target = str(attrs.get(name) or "/")
+            assert target.startswith(("/", "#", "data:image/")), (tag, target)
+    for name in ("page.css", "page.js"):
+        link = re.search(rf'"(/static/{name}[^"]*)"', answer.text)
+        assert link
+        assert site.client.get(link[1]).status_code == 200
+    assert site.client.get("/static/..%2Fapp.py").status_code == 404
+
+
+def test_it_works_without_script(site: Site) -> None:
+    """All of the content and every form is in what is served; the script only fetches it anew."""
+    site.sign_in()
+    parser = _Reader()
+    parser.feed(page(site))
+    actions = [attrs["action"] for tag, attrs in parser.tags if tag == "form"]
+    assert actions == ["/logout", "/act/acknowledge", "/act/silence"]
+    assert not [
+        attrs
+        for tag, attrs in parser.tags
+        if tag == "button" and attrs.get("type") == "button" and "hidden" not in attrs
+    ]
+
+
+def test_the_scripts_fragment_is_the_pages_own_middle(site: Site) -> None:
+    whole, part = page(site), site.client.get("/", headers={**PAGE, "X-Fragment": "live"}).text
+    assert "<html" not in part
+    assert part.strip() in whole
+
+
+def test_instants_are_for_programs_too(site: Site) -> None:
+    assert re.search(
+        r'<time datetime="2026-06-10T11:00:00\.123Z" title="2026-06-10 11:00 UTC">1 h ago</time>', page(site)
+    )
+
+
+def test_without_a_state_file_the_page_shows_what_the_snapshot_tells(tmp_path: Path) -> None:
+    with serving(tmp_path, keeps_state=False) as site:
+        assert "oldest first: 2 worked, then 5 error" in page(site)
+        assert page(site, "/jobs/agent/id-heartbeat").count("worked") > 2
+
+
+def test_the_past_outlasts_what_the_snapshot_shows(tmp_path: Path) -> None:
+    rows = healthy()
+    with serving(tmp_path, rows) as site:
+        for hour in range(12, 30):
+            at = f"2026-06-1{hour // 24} {hour % 24:02}:01:00"
+            change(
+                site.database,
+                "INSERT INTO cost_events (session_key, input_tokens, output_tokens, created_at) VALUES (?, 1, 1, ?)",
+                "scheduler:sched:id-heartbeat",
+                at,
+            )
+            site.look(NOW + timedelta(hours=hour - 12, minutes=2))
+        assert "24 worked" in page(site)
+
+
+def test_a_page_is_made_once_a_second_however_many_ask(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    front = view.front
+
+    def counted(posting: Posting, known: view.Known) -> view.Front:
+        made.append(posting)
+        return front(posting, known)
+
+    monkeypatch.setattr("watchdog.web.view.front", counted)
+    for _ in range(20):
+        page(site)
+    assert len(made) <= 2
+
+
+# forms
+
+
+def test_without_a_token_there_is_nowhere_to_sign_in(tmp_path: Path) -> None:
+    with serving(tmp_path, token=False) as site:
+        assert "Sign in" not in page(site)
+        assert site.client.get("/login", headers=PAGE).status_code == 404
+        assert site.client.post("/act/acknowledge", data={"number": 1}, headers=ORIGIN).status_code == 404
+        assert site.client.post("/login", data={"token": TOKEN}, headers=ORIGIN).status_code == 404
+
+
+def test_the_token_opens_a_session_with_a_cookie_that_no_script_and_no_other_site_can_use(site: Site) -> None:
+    answer = site.client.post("/login", data={"token": TOKEN, "back": "/jobs/agent/x"}, headers=ORIGIN)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/jobs/agent/x")
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert TOKEN not in cookie
+
+
+@pytest.mark.parametrize("back", ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"])
+def test_after_signing_in_nobody_is_sent_elsewhere(site: Site, back: str) -> None:
+    answer = site.client.post("/login", data={"token": TOKEN, "back": back}, headers=ORIGIN)
+    assert answer.headers["location"] == "/"
+
+
+def test_a_wrong_token_opens_nothing(site: Site) -> None:
+    answer = site.client.post("/login", data={"token": "wrong"}, headers=ORIGIN)
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+    assert "That is not the token." in answer.text
+
+
+def test_a_button_takes_an_incident_on_and_says_so_once(site: Site) -> None:
+    csrf = site.sign_in()
+    answer = site.client.post("/act/acknowledge", data={"csrf": csrf, "number": "1", "back": "/"}, headers=ORIGIN)
+    assert answer.status_code == 303
+    text = words(page(site))
+    assert "Incident 1 is yours." in text
+    assert "Maria (page) is on it" in text
+    assert "Incident 1 is yours." not in words(page(site))
+    assert site.said()[0] == ((1, "2026-06-10T12:00:00Z", "Maria (page)"),)
+    (entry,) = site.audit()
+    assert entry[1:4] == ("2026-06-10T12:00:00Z", "Maria (page)", "testclient")
+    assert entry[4].startswith("acknowledged incident 1: heartbeat was given up")
+
+
+def test_the_other_buttons_silence_and_revive(tmp_path: Path) -> None:
+    with serving(tmp_path, recovery=ACTS) as site:
+        csrf = site.sign_in()
+        silence = {"csrf": csrf, "match": "job_id=id-heartbeat", "length": "2h"}
+        assert site.client.post("/act/silence", data=silence, headers=ORIGIN).status_code == 303
+        revive = {"csrf": csrf, "source": "agent", "job_id": "id-heartbeat"}
+        assert site.client.post("/act/revive", data=revive, headers=ORIGIN).status_code == 303
+        text = words(page(site))
+    assert "heartbeat is being brought back" in text
+    assert "job_id=id-heartbeat ends in 2 h" in text
+    assert "revive heartbeat intended" in text
+
+
+@pytest.mark.parametrize(
+    ("headers", "changes"),
+    [
+        ({}, {}),
+        ({"Origin": "http://evil.example"}, {}),
+        ({"Origin": "null"}, {}),
+        (ORIGIN, {"csrf": "wrong"}),
+        (ORIGIN, {"csrf": ""}),
+    ],
+)
+def test_a_form_of_another_page_changes_nothing(site: Site, headers: dict[str, str], changes: dict[str, str]) -> None:
+    form = {"csrf": site.sign_in(), "number": "1", "match": "heartbeat", "source": "agent", "job_id": "id-heartbeat"}
+    before = site.said()
+    for what in ("acknowledge", "silence", "approve", "revive"):
+        answer = site.client.post(f"/act/{what}", data=form | changes, headers=headers)
+        assert answer.status_code == 403
+    assert site.said() == before
+
+
+def test_a_session_ends_with_the_sign_out_and_with_a_changed_token(site: Site) -> None:
+    csrf = site.sign_in()
+    (site.config.http.token_file or Path()).write_text("another-token\n")
+    assert site.client.post("/act/acknowledge", data={"csrf": csrf, "number": "1"}, headers=ORIGIN).status_code == 403
+    (site.config.http.token_file or Path()).write_text(TOKEN)
+    assert site.client.post("/logout", data={"csrf": csrf}, headers=ORIGIN).status_code == 303
+    assert site.client.post("/act/acknowledge", data={"csrf": csrf, "number": "1"}, headers=ORIGIN).status_code == 403
+    assert site.said()[0] == ()
+
+
+def test_what_cannot_be_done_is_told_on_the_page(site: Site) -> None:
+    csrf = site.sign_in()
+    for what, form, why in (
+        ("acknowledge", {"number": "99"}, "there is no incident 99"),
+        ("acknowledge", {"number": "x"}, "there is nothing with this number"),
+        ("approve", {"number": "1"}, "there is no recovery 1"),
+        ("silence", {"match": "shoe=1"}, "cannot be matched"),
+        ("silence", {"match": "x", "length": "0s"}, "a silence lasts longer than nothing"),
+        ("revive", {"source": "agent", "job_id": "id-heartbeat"}, "this watchdog carries nothing out"),
+    ):
+        site.client.post(f"/act/{what}", data={"csrf": csrf, **form}, headers=ORIGIN)
+        assert why in words(page(site)).replace("&#39;", "'")
+    assert site.client.post("/act/nothing", data={"csrf": csrf}, headers=ORIGIN).status_code == 404

@@ -1,0 +1,1 @@
+"""When schedules fire, by croner's rules and by classic cron's, and when a breaker trips."""

@@ -1,0 +1,84 @@
+"""When a cron schedule fires by the rules of cron itself (Vixie's, and so pg_cron's), through croniter.
+
+They differ from croner's above all where day and weekday are both restricted (either one will do), in a field that
+begins with `*` (then both must fit, even in `*/2`), and in having five fields, never seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from croniter import croniter
+
+from watchdog.core.instants import from_ms, to_ms
+
+__all__ = ["ClassicCron", "parse"]
+
+MACROS: Final = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
+_WORDS: Final = frozenset(
+    "jan feb mar apr may jun jul aug sep oct nov dec sun mon tue wed thu fri sat l".split()  # noqa: SIM905
+)
+_ONE: Final = re.compile(r"(?<![\w*])(\w+)-\1(?![\w/])")
+_LONGEST: Final = 400
+_HOUR_MS: Final = 3_600_000
+
+
+class ClassicCron:
+    """One expression in one zone, known to be readable."""
+
+    def __init__(self, expr: str, zone: ZoneInfo) -> None:
+        self._expr = expr
+        self._zone = zone
+
+    def next(self, after_ms: int) -> int | None:
+        """The first fire strictly after, in milliseconds since 1970; None if there is none."""
+        try:
+            fire = self._around(after_ms).get_next(datetime)
+        except (ValueError, OverflowError):
+            return None
+        # around a clock change croniter may answer an instant that has passed
+        return found if (found := to_ms(fire)) > after_ms else self.next(after_ms + _HOUR_MS)
+
+    def at_or_before(self, ms: int) -> int | None:
+        """The latest fire that is not after."""
+        try:
+            fire = self._around(ms + 1).get_prev(datetime)
+        except (ValueError, OverflowError):
+            return None
+        return min(to_ms(fire), ms)
+
+    def _around(self, ms: int) -> croniter:
+        return croniter(self._expr, from_ms(ms).astimezone(self._zone), implement_cron_bug=True)
+
+
+@lru_cache(maxsize=2048)
+def parse(expr: str, zone: str = "UTC") -> ClassicCron:
+    """The expression, ready to be asked. Raises ValueError with the reason."""
+    # croniter takes `0-0` for the whole week
+    text = _ONE.sub(r"\1", " ".join(expr.split()).lower())
+    _must_be_classic(text)
+    try:
+        host = ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{zone!r:.60} is not a time zone") from None
+    try:
+        croniter(text, datetime(2000, 1, 1, tzinfo=UTC), implement_cron_bug=True)
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError, AttributeError) as error:
+        raise ValueError(f"{expr!r:.80} is not a cron expression: {error!s:.120}") from None
+    return ClassicCron(text, host)
+
+
+def _must_be_classic(text: str) -> None:
+    if text.startswith("@"):
+        if text not in MACROS:
+            raise ValueError(f"{text!r:.40} is not known; known are {', '.join(MACROS)}")
+        return
+    if len(text) > _LONGEST or len(text.split()) != 5:
+        raise ValueError(f"{text!r:.80} is not a cron expression: it must have five fields")
+    unknown = sorted(set(re.findall(r"[^\W\d_]+", text)) - _WORDS)
+    if unknown:
+        raise ValueError(f"{text!r:.80} is not a cron expression: {unknown[0]!r:.20} is not known")

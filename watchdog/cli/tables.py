@@ -1,0 +1,213 @@
+"""What people see in a terminal: the tables of `check`, `jobs` and `fires`. Names from a database are never markup."""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from watchdog.cadence.plain_words import ago, plainly, rough
+from watchdog.core.action import Action
+from watchdog.core.instants import say
+from watchdog.core.model import Finding, Job, Severity
+from watchdog.engine import Published, SourceState
+from watchdog.incidents.ledger import Incident
+from watchdog.incidents.report import first_line, ordered, verdict
+from watchdog.incidents.silences import Silence
+
+COLOURS = {"OK": "bold green", "WARNING": "bold yellow", "CRITICAL": "bold red"}
+_SEVERITIES = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow"}
+_STATES = {"failed": "bold red", "paused": "dim", "completed": "dim", "disabled": "dim", "unknown": "yellow"}
+
+
+def findings_view(published: Published, now: datetime) -> RenderableType:
+    """The verdict, and a table of what is wrong."""
+    word = verdict(published.findings)
+    head = Text(first_line(published).split(" | ")[0], style=COLOURS[word])
+    if not published.findings:
+        return head
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    for column in ("What", "Since"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("Why", overflow="fold", ratio=1)
+    for finding, is_symptom in ordered(published.findings):
+        style = "dim" if is_symptom else _SEVERITIES[finding.severity]
+        table.add_row(
+            Text(f"{'└ ' if is_symptom else ''}{finding.kind.value}", style=style),
+            Text(ago(finding.since, now, "")),
+            Text(finding.summary, style="dim" if is_symptom else ""),
+        )
+    return Group(head, Text(""), table)
+
+
+def jobs_view(published: Published, now: datetime) -> RenderableType:
+    """Every job of every source."""
+    views: list[RenderableType] = []
+    for state in published.sources:
+        if len(published.sources) > 1 or state.snapshot.problem:
+            views.append(Text(f"{state.snapshot.source} ({state.snapshot.kind})", style="bold"))
+        if state.snapshot.problem:
+            views.append(Text(f"cannot be read: {state.snapshot.problem}", style="bold red"))
+        else:
+            views.append(_jobs_table(state, now) if state.snapshot.jobs else Text("There are no jobs."))
+    return Group(*views)
+
+
+def _jobs_table(state: SourceState, now: datetime) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    table.add_column("Job", overflow="fold", min_width=14)
+    table.add_column("Schedule", overflow="fold", ratio=1, min_width=18)
+    for column in ("Last run", "Next run"):
+        table.add_column(column)
+    table.add_column("State")
+    table.add_column("Tokens", justify="right")
+    for job in state.snapshot.jobs:
+        found = [finding for finding in state.diagnosis.findings if finding.job_id == job.id]
+        table.add_row(
+            Text(job.name, style="bold" if found else ""),
+            Text(plainly(job.schedule)),
+            _last_run(job, now),
+            Text(_next_run(job, now)),
+            _state(job, found, now),
+            Text(_tokens(job)),
+        )
+    return table
+
+
+def _last_run(job: Job, now: datetime) -> Text:
+    text = Text(ago(job.last_started_at, now))
+    if job.last_run and job.last_run.status:
+        text.append(f", {job.last_run.status}", style="red" if job.last_run.status == "error" else "dim")
+    return text
+
+
+def _next_run(job: Job, now: datetime) -> str:
+    if not job.is_planned:
+        return "—"
+    if job.next_run_at and job.next_run_at < now:
+        return "after this run" if job.in_flight_since else f"was due {ago(job.next_run_at, now)}"
+    return ago(job.next_run_at, now, "none")
+
+
+def _state(job: Job, found: list[Finding], now: datetime) -> Text:
+    text = Text()
+    if job.in_flight_since:
+        text.append(f"running for {rough(now - job.in_flight_since)}", style="cyan")
+    elif not found or job.state != "active":
+        text.append(job.state, style=_STATES.get(job.state, "green"))
+    for finding in found:
+        if finding.kind.value != job.state:
+            text.append(", " if text else "").append(finding.kind.value, style=_SEVERITIES[finding.severity])
+    return text
+
+
+def _tokens(job: Job) -> str:
+    known = [count for count in (job.totals.input_tokens, job.totals.output_tokens) if count is not None]
+    return _short(sum(known)) if known else "—"
+
+
+def _short(count: int) -> str:
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return str(count)
+
+
+def incidents_view(
+    incidents: Sequence[Incident],
+    acknowledged: Mapping[int, tuple[datetime, str]],
+    silences: Sequence[Silence],
+    now: datetime,
+) -> RenderableType:
+    """The incidents, and what is silenced."""
+    views: list[RenderableType] = []
+    if incidents:
+        views.append(_incidents_table(incidents, acknowledged, now))
+    else:
+        views.append(Text("No incident is open.", style="green"))
+    for silence in silences:
+        words = f"Silence {silence.id}: {silence.match}, until {say(silence.ends_at)} ({silence.by})"
+        views.append(Text(words, style="dim"))
+    return Group(*views)
+
+
+def _incidents_table(
+    incidents: Sequence[Incident], acknowledged: Mapping[int, tuple[datetime, str]], now: datetime
+) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    table.add_column("ID", justify="right", no_wrap=True)
+    for column in ("What", "Since", "State"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("Why", overflow="fold", ratio=1)
+    for incident in incidents:
+        head = incident.headline
+        style = _SEVERITIES[incident.severity] if incident.is_open else "dim"
+        table.add_row(
+            Text(str(incident.id)),
+            Text(head.kind.value, style=style),
+            Text(ago(incident.since, now, "")),
+            _incident_state(incident, acknowledged.get(incident.id), now),
+            Text(f"{head.summary}{_others(incident)}"),
+        )
+    return table
+
+
+def _incident_state(incident: Incident, acknowledged: tuple[datetime, str] | None, now: datetime) -> Text:
+    if incident.resolved_at:
+        return Text(f"over {ago(incident.resolved_at, now)}", style="green")
+    if not incident.is_active:
+        return Text("clearing", style="green")
+    return Text(f"{acknowledged[1]} is on it", style="cyan") if acknowledged else Text("open")
+
+
+def _others(incident: Incident) -> str:
+    jobs = {member.finding.job_id for member in incident.own} - {incident.headline.job_id}
+    parts = [f"{len(jobs)} more alike"] if jobs else []
+    parts += [f"{len(incident.symptoms)} late because of it"] if incident.symptoms else []
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def recoveries_view(actions: Sequence[Action], now: datetime) -> RenderableType:
+    """What was done, newest first, with its last step."""
+    if not actions:
+        return Text("Nothing has been done yet.")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    for column in ("ID", "What", "When", "State"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("By")
+    table.add_column("Last step", overflow="fold", ratio=1)
+    for action in actions:
+        state = {"verified": "green", "proposed": "cyan"}.get(action.state.value, "yellow")
+        table.add_row(
+            Text(str(action.id)),
+            Text(f"{action.kind} {action.job or action.source}"),
+            Text(ago(action.created.at, now)),
+            Text(action.state.value, style=state),
+            Text(action.policy if action.by == "policy" else action.by),
+            Text(action.steps[-1].what if action.steps else ""),
+        )
+    return table
+
+
+def fires_view(fires: list[datetime], now: datetime) -> RenderableType:
+    """When a schedule fires next."""
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for fire in fires:
+        table.add_row(say(fire), Text(ago(fire, now), style="dim"))
+    return table
+
+
+def screen() -> Console:
+    """Standard output; colour only on a terminal, and room enough where it is a file or a pipe."""
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 160
+    return console
+
+
+def show(view: RenderableType) -> None:
+    """Print to standard output."""
+    screen().print(view)

@@ -1,0 +1,122 @@
+"""The recovery section of the configuration: what may be done about which findings, and how often."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from watchdog.config.settings import Count, Duration, Frozen
+from watchdog.core.model import ErrorClass, Kind
+
+Way = Literal["api", "pause_resume", "sql", "restart"]
+"""How a failed job is brought back: the API's forced resume; SQL to `paused` and the API's resume; SQL alone, which
+must then be heard; or, where none of them was, a restart."""
+
+
+Deed = Literal["revive", "restart", "preserve", "run_due", "enable", "unstick", "command", "none"]
+"""What a policy does. `run_due`, `enable` and `unstick` (off and on again, which frees a stuck marker) ask an OpenClaw
+gateway through its own command; `command` runs one of the operator's."""
+
+MEANT_FOR: Mapping[str, str] = {
+    "revive": "phantom",
+    "preserve": "phantom",
+    "run_due": "openclaw",
+    "enable": "openclaw",
+    "unstick": "openclaw",
+}
+"""The kind of source that an action is for; the others are for any."""
+
+FOR_JOBS = ("revive", "run_due", "enable", "unstick", "command")
+"""The actions of which one job can go first, as the canary."""
+
+
+def is_like(value: str | None, pattern: str) -> bool:
+    """Whether a name fits a pattern like `heartbeat*`, whatever its case."""
+    return value is not None and fnmatchcase(value.casefold(), pattern.casefold())
+
+
+class PolicyMatch(Frozen):
+    """Which findings a policy is for. `scope`: `scheduler` for a slot that is held or a stall, `job` for one job."""
+
+    kind: Kind | None = None
+    job: str | None = None
+    source: str | None = None
+    owner: str | None = None
+    error_class: ErrorClass | None = None
+    scope: Literal["job", "scheduler"] | None = None
+
+
+class Attempts(Frozen):
+    """`max` attempts within `per`; the pause between them grows by `factor` after each that did not help.
+
+    `per_day` is a limit for restarts that nothing lifts.
+    """
+
+    max: Count = 3
+    per: Duration = timedelta(hours=24)
+    pause: Duration = timedelta(minutes=30)
+    factor: Annotated[float, Field(ge=1, le=100)] = 2.0
+    per_day: Count = 4
+
+
+class Probe(Frozen):
+    """What must be so before anything is tried: an address answers with 2xx; another job has succeeded since."""
+
+    http: str | None = None
+    other_succeeded: bool = False
+
+    @field_validator("http")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("must be an http:// or https:// address")
+        return url
+
+
+class Call(Frozen):
+    """An HTTP call that restarts the agent."""
+
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    method: Literal["POST", "PUT", "GET"] = "POST"
+
+
+class Policy(Frozen):
+    """One rule. The first whose `match` fits a finding decides.
+
+    `after`: how long the cause must have rested. `canary`: of several jobs that failed alike only one is revived
+    first, and the others follow, `spacing` apart, when its run has used real tokens. `run` and `call` restart the
+    agent: an argument list without a shell, or an HTTP call; the action `command` runs `run` with the job's id in place
+    of `{job_id}`. `postpone` moves the sweep off.
+    """
+
+    name: str | None = None
+    match: PolicyMatch = PolicyMatch()
+    action: Deed
+    via: Annotated[tuple[Way, ...], Field(min_length=1)] = ("api", "pause_resume", "sql")
+    after: Duration = timedelta(minutes=15)
+    canary: bool = True
+    spacing: Duration = timedelta(minutes=1)
+    check: Probe = Probe()
+    attempts: Attempts = Attempts()
+    run: tuple[str, ...] = ()
+    call: Call | None = None
+    deadline: Annotated[Duration, Field(gt=timedelta())] = timedelta(seconds=60)
+    postpone: bool = False
+
+    @model_validator(mode="after")
+    def _can_restart(self) -> Self:
+        wants = self.action == "restart" or (self.action == "revive" and "restart" in self.via)
+        if wants and not self.run and self.call is None:
+            raise ValueError('a restart needs `run: ["docker", "restart", "phantom"]` or `call: {url: ...}`')
+        if self.action == "command" and not self.run:
+            raise ValueError('a command needs `run: ["program", "an argument", "{job_id}"]`')
+        return self
+
+
+class Recovery(Frozen):
+    """What may be done about findings: in mode `observe` nothing, only said; `propose` waits for a person."""
+
+    mode: Literal["observe", "propose", "act"] = "observe"
+    policies: tuple[Policy, ...] = ()

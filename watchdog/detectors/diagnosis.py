@@ -1,0 +1,81 @@
+"""From one look to the findings: all conditions, the most specific timeliness diagnosis, symptoms under their cause."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from watchdog.config.settings import Detect, Rules, is_on
+from watchdog.core.model import Cause, Finding, Kind, Severity, Snapshot
+from watchdog.core.moment import Moment
+from watchdog.detectors import DETECTORS
+
+TIMELINESS = (
+    Kind.INVALID,
+    Kind.UNRECORDED,
+    Kind.WEDGED,
+    Kind.LONG_RUN,
+    Kind.INTERRUPTED,
+    Kind.STRANDED,
+    Kind.OVERDUE,
+)
+"""Why a job does not run, the most specific first. Of these a job has one at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What is so at an instant, and when that could next change without anything being written."""
+
+    findings: tuple[Finding, ...]
+    look_again_at: datetime | None
+
+
+def diagnose(snapshot: Snapshot, at: datetime, settings: Detect) -> Diagnosis:
+    """All findings about one source, the gravest first."""
+    now = Moment(at)
+    found = [finding for detect in DETECTORS for finding in detect(snapshot, now, settings)]
+    wanted = _switched_on(found, snapshot, settings)
+    findings = _under_their_cause(_most_specific(wanted))
+    return Diagnosis(tuple(sorted(findings, key=gravity)), now.next_change)
+
+
+def _switched_on(found: list[Finding], snapshot: Snapshot, settings: Detect) -> list[Finding]:
+    rules: dict[str | None, Rules] = {}
+    if settings.jobs:
+        rules = {job.id: settings.of(job) for job in snapshot.jobs}
+    return [finding for finding in found if is_on(rules.get(finding.job_id, settings), finding.kind)]
+
+
+def _most_specific(found: Iterable[Finding]) -> list[Finding]:
+    best: dict[str, Kind] = {}
+    timely = [finding for finding in found if finding.kind in TIMELINESS and finding.job_id is not None]
+    for finding in sorted(timely, key=lambda finding: TIMELINESS.index(finding.kind)):
+        best.setdefault(finding.job_id or "", finding.kind)
+    return [f for f in found if f.kind not in TIMELINESS or best.get(f.job_id or "", f.kind) == f.kind]
+
+
+def _under_their_cause(found: list[Finding]) -> list[Finding]:
+    stall = next((finding for finding in found if finding.kind == Kind.STALLED), None)
+    kinds = {finding.job_id: finding for finding in found if finding.kind in TIMELINESS}
+    return [_with_cause(finding, stall, kinds) if finding.kind == Kind.OVERDUE else finding for finding in found]
+
+
+def _with_cause(finding: Finding, stall: Finding | None, kinds: dict[str | None, Finding]) -> Finding:
+    if finding.caused_by is not None:
+        cause = kinds.get(finding.caused_by.job_id)
+        return replace(finding, caused_by=replace(finding.caused_by, kind=cause.kind.value)) if cause else finding
+    if stall is not None and finding.job_id in _late_jobs(stall):
+        return replace(finding, caused_by=Cause(Kind.STALLED.value, None, None))
+    return finding
+
+
+def _late_jobs(stall: Finding) -> list[object]:
+    listed = stall.evidence["late_jobs"]
+    return listed if isinstance(listed, list) else []
+
+
+_RANK = {Severity.CRITICAL: 0, Severity.WARNING: 1}
+
+
+def gravity(finding: Finding) -> tuple[int, bool, str, str]:
+    """By what findings are put in order: the gravest first, then by name."""
+    return (_RANK[finding.severity], finding.job is not None, finding.job or "", finding.kind.value)

@@ -1,0 +1,1 @@
+"""Findings over time: open, gather, hold, resolve, silence, acknowledge."""

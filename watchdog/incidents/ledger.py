@@ -1,0 +1,322 @@
+"""Findings over time: an incident is opened, gathers what belongs to it, comes back or stays away, and is resolved.
+
+Pure: the state and the findings go in, the new state comes out. Who is told what is decided in `notify.plan`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from watchdog.core.model import Cause, Finding, Kind, Severity
+from watchdog.core.moment import Moment
+
+Key = tuple[str, str, str | None]
+"""Source, kind and job id: what makes findings of different ticks the same."""
+
+LATE = (
+    Kind.INVALID,
+    Kind.UNRECORDED,
+    Kind.WEDGED,
+    Kind.LONG_RUN,
+    Kind.INTERRUPTED,
+    Kind.STRANDED,
+    Kind.OVERDUE,
+)
+ERRORS = (Kind.ZERO_TOKENS, Kind.FAILING, Kind.FAILED)
+
+_RANK = {Severity.WARNING: 1, Severity.CRITICAL: 2}
+_SPECIFIC = (
+    Kind.UNREACHABLE,
+    Kind.STALLED,
+    Kind.SWEPT,
+    Kind.FAILED,
+    Kind.INVALID,
+    Kind.UNRECORDED,
+    Kind.WEDGED,
+    Kind.EXPIRING,
+    Kind.LONG_RUN,
+    Kind.INTERRUPTED,
+    Kind.STRANDED,
+    Kind.FAILING,
+    Kind.DUPLICATE,
+    Kind.ZERO_TOKENS,
+    Kind.UNDELIVERED,
+    Kind.OVERDUE,
+)
+"""Which kind names an incident that has several, the first that it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things are waited for.
+
+    `hold`: how long all must stay clear before an incident is over. `gather`: how close in time jobs must begin to
+    fail alike to be one storm; `gather_late` the same for conditions that are each job's own. `calm`: how long a
+    flapping incident must stay clear, a whole day, so that one that comes and goes all day is told of three times at
+    most. `memory`: how soon after its end one that comes back is the same one.
+    """
+
+    hold: timedelta = timedelta(minutes=5)
+    gather: timedelta = timedelta(hours=1)
+    gather_late: timedelta = timedelta(seconds=30)
+    calm: timedelta = timedelta(hours=24)
+    memory: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One finding of an incident.
+
+    `under`: filed under its cause, and not told itself; `ended_at`: None while it is true.
+    """
+
+    finding: Finding
+    first_seen: datetime
+    under: bool = False
+    ended_at: datetime | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it is true now."""
+        return self.ended_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that is or was wrong.
+
+    `clear_since`: since when none of it has been true (it may come back); `resolved_at`: when that was certain.
+    `returns`: how often it came back after it had been resolved. `merged_into`: where what it was about is found now,
+    such as under the stall that turned out to be its cause.
+    """
+
+    id: int
+    source: str
+    family: str
+    scope: str
+    opened_at: datetime
+    changed_at: datetime
+    members: Mapping[Key, Member] = field(default_factory=dict)
+    severity: Severity = Severity.WARNING
+    clear_since: datetime | None = None
+    resolved_at: datetime | None = None
+    returns: int = 0
+    joined_at: datetime | None = None
+    merged_into: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Not resolved yet."""
+        return self.resolved_at is None
+
+    @property
+    def is_active(self) -> bool:
+        """Something of it is true now."""
+        return self.is_open and self.clear_since is None
+
+    @property
+    def is_flapping(self) -> bool:
+        """It has come back after it was over."""
+        return self.returns > 0
+
+    @property
+    def own(self) -> list[Member]:
+        """What it is about, without the symptoms; those that are true now, or all if none is."""
+        mine = [member for member in self.members.values() if not member.under] or list(self.members.values())
+        return [member for member in mine if member.active] or mine
+
+    @property
+    def symptoms(self) -> list[Member]:
+        """What is filed under it now."""
+        return [member for member in self.members.values() if member.under and member.active]
+
+    @property
+    def headline(self) -> Finding:
+        """The finding that says best what it is."""
+        return most_specific(member.finding for member in self.own)
+
+    @property
+    def since(self) -> datetime:
+        """Since when it has been so: the earliest instant that any of it became true."""
+        known = [member.finding.since or member.first_seen for member in self.members.values() if not member.under]
+        return min(known, default=self.opened_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """All incidents that still matter, and the next number."""
+
+    incidents: Mapping[int, Incident] = field(default_factory=dict)
+    next_id: int = 1
+
+    @property
+    def open(self) -> list[Incident]:
+        """The unresolved ones, oldest first."""
+        return [incident for incident in self.incidents.values() if incident.is_open]
+
+
+def most_specific(findings: Iterable[Finding]) -> Finding:
+    """The finding that says most."""
+    return min(findings, key=lambda finding: _SPECIFIC.index(finding.kind))
+
+
+def update(ledger: Ledger, findings: Iterable[Finding], blind: frozenset[str], now: Moment, timing: Timing) -> Ledger:
+    """The incidents after a look. Sources in `blind` could not be read: what was known of them is left as it was."""
+    found = [finding for finding in findings if finding.source not in blind or finding.kind is Kind.UNREACHABLE]
+    incidents = dict(ledger.incidents)
+    next_id = ledger.next_id
+    home = _homes(incidents, now, timing)
+    present: dict[Key, int] = {}
+    for finding in sorted(found, key=lambda finding: finding.caused_by is not None):
+        number = _place(finding, incidents, home, present, now, timing)
+        if number is None:
+            number, next_id = next_id, next_id + 1
+            incidents[number] = _opened(number, finding, now.at)
+        incidents[number] = _with(incidents[number], finding, now.at)
+        home[finding.key] = present[finding.key] = number
+    for number, incident in incidents.items():
+        incidents[number] = _settled(incident, present, blind, now, timing)
+    return Ledger({n: i for n, i in incidents.items() if not _is_forgotten(i, now, timing)}, next_id)
+
+
+def _homes(incidents: Mapping[int, Incident], now: Moment, timing: Timing) -> dict[Key, int]:
+    """Where each finding of an unresolved incident belongs; one that has long been over may open another."""
+    return {
+        key: number
+        for number, incident in incidents.items()
+        if incident.is_open
+        for key, member in incident.members.items()
+        if not member.under and (member.ended_at is None or now.at - member.ended_at <= timing.memory)
+    }
+
+
+def _place(
+    finding: Finding,
+    incidents: Mapping[int, Incident],
+    home: Mapping[Key, int],
+    present: Mapping[Key, int],
+    now: Moment,
+    timing: Timing,
+) -> int | None:
+    """The incident of a finding: its cause's, the one that it is in, the storm's, or the one that it was before."""
+    if finding.caused_by is not None:
+        # only one that is true now: the incident of one that is over ends, and its symptoms would end with it
+        cause = present.get(_cause_key(finding, finding.caused_by))
+        if cause is not None:
+            return cause
+    elif finding.key in home:
+        return home[finding.key]
+    family, scope = _family(finding)
+    alike = [i for i in incidents.values() if (i.source, i.family) == (finding.source, family)]
+    alike.sort(key=lambda incident: (not incident.is_open, -incident.id))
+    for incident in alike:
+        if _is_its_own(finding, incident, now, timing):
+            return incident.id
+    window = timing.gather_late if family == "late" else timing.gather
+    storm = (i for i in alike if i.is_open and i.scope == scope and _gathers(i, now, window))
+    return next((incident.id for incident in storm), None)
+
+
+def _cause_key(finding: Finding, cause: Cause) -> Key:
+    return (finding.source, cause.kind, cause.job_id)
+
+
+def _family(finding: Finding) -> tuple[str, str]:
+    """What may be one incident: a job's lateness whatever its name, failures of one error class, else the kind."""
+    if finding.caused_by is not None:
+        return "blocked", finding.caused_by.job_id or ""
+    if finding.kind in LATE:
+        return "late", finding.kind.value
+    if finding.kind in ERRORS:
+        return "errors", str(finding.evidence.get("error_class") or "none")
+    return finding.kind.value, ""
+
+
+def _is_its_own(finding: Finding, incident: Incident, now: Moment, timing: Timing) -> bool:
+    """Whether the incident is about this job already: under another kind (late and then wedged, failing and then
+    failed), or until so recently that this is the same thing again."""
+    return any(
+        member.finding.job_id == finding.job_id
+        and not member.under
+        and (member.ended_at is None or now.at - member.ended_at <= timing.memory)
+        for member in incident.members.values()
+    )
+
+
+def _gathers(incident: Incident, now: Moment, window: timedelta) -> bool:
+    return incident.clear_since is None and now.at - (incident.joined_at or incident.opened_at) <= window
+
+
+def _opened(number: int, finding: Finding, at: datetime) -> Incident:
+    family, scope = _family(finding)
+    return Incident(number, finding.source, family, scope, at, at, severity=finding.severity, joined_at=at)
+
+
+def _with(incident: Incident, finding: Finding, at: datetime) -> Incident:
+    """The incident with this finding as true now."""
+    before = incident.members.get(finding.key)
+    is_under = finding.caused_by is not None and incident.family != "blocked"
+    member = Member(finding, before.first_seen if before else at, under=is_under)
+    if member == before and incident.is_active:
+        return incident
+    is_back = not incident.is_open
+    severity = incident.severity if is_under or is_back else max(incident.severity, finding.severity, key=_RANK.get)  # type: ignore[arg-type]
+    return replace(
+        incident,
+        members={**incident.members, finding.key: member},
+        severity=finding.severity if is_back else severity,
+        clear_since=None if not is_under or incident.is_active else incident.clear_since,
+        resolved_at=None,
+        returns=incident.returns + is_back,
+        joined_at=incident.joined_at if before else at,
+        changed_at=at,
+        merged_into=None,
+    )
+
+
+def _settled(
+    incident: Incident, present: Mapping[Key, int], blind: frozenset[str], now: Moment, timing: Timing
+) -> Incident:
+    """The incident with what is no longer true marked so, and resolved if that has lasted."""
+    if not incident.is_open or _is_frozen(incident, blind):
+        return incident
+    incident = _without_the_gone(incident, present, blind, now.at)
+    if any(member.active and not member.under for member in incident.members.values()):
+        return incident if incident.clear_since is None else replace(incident, clear_since=None)
+    if incident.clear_since is None:
+        # only if all of it is found elsewhere: an end that is not told would be missed by the others
+        elsewhere = [present.get(key) for key, member in incident.members.items() if not member.under]
+        merged = elsewhere[0] if all(number not in (None, incident.id) for number in elsewhere) else None
+        incident = replace(incident, clear_since=now.at, changed_at=now.at, merged_into=merged)
+    hold = timing.calm if incident.is_flapping else timing.hold
+    if now.reached((incident.clear_since or now.at) + hold):
+        return replace(incident, resolved_at=now.at, changed_at=now.at)
+    return incident
+
+
+def _without_the_gone(incident: Incident, present: Mapping[Key, int], blind: frozenset[str], at: datetime) -> Incident:
+    """The members that are not found here any more are no longer active."""
+    gone = [
+        key
+        for key, member in incident.members.items()
+        if member.active and present.get(key) != incident.id and not _is_hidden(key, blind)
+    ]
+    if not gone:
+        return incident
+    members = {key: replace(m, ended_at=at) if key in gone else m for key, m in incident.members.items()}
+    return replace(incident, members=members, changed_at=at)
+
+
+def _is_frozen(incident: Incident, blind: frozenset[str]) -> bool:
+    """Whether nobody can see if it is still clear: time does not count towards its end then."""
+    return incident.source in blind and incident.family != Kind.UNREACHABLE
+
+
+def _is_hidden(key: Key, blind: frozenset[str]) -> bool:
+    source, kind, _ = key
+    return source in blind and kind != Kind.UNREACHABLE
+
+
+def _is_forgotten(incident: Incident, now: Moment, timing: Timing) -> bool:
+    """Whether it has been over for so long that it cannot come back any more."""
+    return incident.resolved_at is not None and now.reached(incident.resolved_at + timing.memory + timing.memory)

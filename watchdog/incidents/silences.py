@@ -1,0 +1,62 @@
+"""Silences: for a time nobody is told of what matches. It is found and shown all the same."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+
+from watchdog.core.model import Finding
+
+_FIELDS = ("job", "kind", "source", "severity", "job_id")
+_PART = re.compile(r"([a-z_]+)\s*=\s*(.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """`match` is a job's name or pattern, or conditions like `kind=overdue,job=heartbeat*`."""
+
+    id: int
+    match: str
+    starts_at: datetime
+    ends_at: datetime
+    by: str = ""
+
+    def fits(self, finding: Finding) -> bool:
+        """Whether all of its conditions hold."""
+        facts = {
+            "job": finding.job or "",
+            "kind": finding.kind.value,
+            "source": finding.source,
+            "severity": finding.severity.value,
+            "job_id": finding.job_id or "",
+        }
+        return all(_is_like(facts[name], pattern) for name, pattern in read_match(self.match))
+
+
+def _is_like(fact: str, pattern: str) -> bool:
+    """Whether it is that text itself, whatever marks it has, or the pattern fits it."""
+    return fact.casefold() == pattern.casefold() or fnmatchcase(fact.casefold(), pattern.casefold())
+
+
+def read_match(text: str) -> list[tuple[str, str]]:
+    """The conditions that a match says; raises ValueError with what is accepted."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise ValueError("say what to silence: a job's name, or like kind=overdue,job=heartbeat*")
+    return [_condition(part) for part in parts]
+
+
+def _condition(part: str) -> tuple[str, str]:
+    found = _PART.fullmatch(part)
+    if found is None:
+        return "job", part
+    name, pattern = found.groups()
+    if name not in _FIELDS:
+        raise ValueError(f"{name!r} cannot be matched; {', '.join(_FIELDS)} can")
+    return name, pattern
+
+
+def is_silenced(finding: Finding, silences: Iterable[Silence], at: datetime) -> bool:
+    """Whether nobody is to be told of the finding now."""
+    return any(silence.starts_at <= at < silence.ends_at and silence.fits(finding) for silence in silences)

@@ -1,0 +1,64 @@
+"""What the incident verbs of the command line do to the state file."""
+
+import getpass
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from watchdog.incidents import wire
+from watchdog.incidents.ledger import Incident
+from watchdog.incidents.silences import Silence, read_match
+from watchdog.state.store import Store, StoreError
+
+
+def open_state(path: Path) -> Store:
+    """The state file beside a running service. Raises StoreError if there is none."""
+    if not path.exists():
+        raise StoreError(f"{path} is not there: no watchdog has run with it (say which with -c, --database or --state)")
+    return Store(path, exclusive=False)
+
+
+def listed(store: Store, *, with_resolved: bool) -> list[Incident]:
+    """The open incidents, newest first; with the resolved ones if wanted."""
+    incidents = store.ledger().incidents.values()
+    return sorted((i for i in incidents if with_resolved or i.is_open), key=lambda incident: -incident.id)
+
+
+def acknowledge(store: Store, number: int, at: datetime) -> Incident:
+    """Note that somebody has taken it on; raises ValueError if there is no such open incident."""
+    incident = store.ledger().incidents.get(number)
+    if incident is None:
+        raise ValueError(f"there is no incident {number}; `scheduler-watchdog incidents` lists them")
+    if not incident.is_open:
+        raise ValueError(f"incident {number} is over already")
+    store.acknowledge(number, at, whoami())
+    return incident
+
+
+def silence(store: Store, match: str, length: timedelta, at: datetime) -> Silence:
+    """Keep quiet about what matches for a time; raises ValueError with what can be matched."""
+    read_match(match)
+    wanted = Silence(0, match, at, at + length, whoami())
+    number = store.add_silence(wanted)
+    return Silence(number, match, at, at + length, wanted.by)
+
+
+def whoami() -> str:
+    """Who types."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "somebody"
+
+
+def document(store: Store, incidents: Sequence[Incident], at: datetime) -> dict[str, wire.Json]:
+    """The answer for programs."""
+    acknowledged = store.acknowledgements()
+    by = {number: who for number, (_, who) in acknowledged.items()}
+    return {
+        "now": wire.value(at),
+        "incidents": [wire.incident(incident, by.get(incident.id)) for incident in incidents],
+        "silences": [
+            {"id": s.id, "match": s.match, "ends_at": wire.value(s.ends_at), "by": s.by} for s in store.silences(at)
+        ],
+    }

@@ -1,0 +1,138 @@
+"""What programs get: findings, jobs and sources as plain JSON values. Times are ISO 8601 with `Z`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from watchdog.cadence.schedule import words
+from watchdog.core.instants import iso
+from watchdog.core.model import Cause, Finding, Job
+from watchdog.core.plain_json import Json as Json
+from watchdog.core.plain_json import value as value
+from watchdog.engine import Published, SourceState
+from watchdog.incidents.ledger import Incident
+from watchdog.notify.outbox import Entry
+from watchdog.notify.targets import parse_key
+
+
+def finding(found: Finding) -> dict[str, Json]:
+    """A finding as `check --format json` and the API give it."""
+    return {
+        "source": found.source,
+        "kind": found.kind.value,
+        "severity": found.severity.value,
+        "job_id": found.job_id,
+        "job": found.job,
+        "since": value(found.since),
+        "summary": found.summary,
+        "evidence": value(found.evidence),
+        "caused_by": cause(found.caused_by),
+    }
+
+
+def cause(found: Cause | None) -> Json:
+    """What a symptom is filed under."""
+    return {"kind": found.kind, "job_id": found.job_id, "job": found.job} if found else None
+
+
+def source(state: SourceState) -> dict[str, Json]:
+    """A source in one line of facts."""
+    return {
+        "name": state.snapshot.source,
+        "kind": state.snapshot.kind,
+        "ok": state.snapshot.problem is None,
+        "jobs": len(state.snapshot.jobs),
+    }
+
+
+def job(state: SourceState, of: Job) -> dict[str, Json]:
+    """A job with all that is known about it."""
+    run = of.last_run
+    return {
+        "source": state.snapshot.source,
+        "job_id": of.id,
+        "job": of.name,
+        "state": of.state,
+        "enabled": of.enabled,
+        "status": of.status,
+        "schedule": words(of.schedule),
+        "next_run_at": value(of.next_run_at),
+        "deadline": value(state.deadlines.get(of.id)),
+        "in_flight_since": value(of.in_flight_since),
+        "last_run_at": value(of.last_started_at),
+        "last_recorded_run": {
+            "started_at": value(run.started_at),
+            "status": run.status,
+            "duration_seconds": value(run.duration),
+            "error": run.error,
+            "error_class": value(run.error_class),
+        }
+        if run
+        else None,
+        "consecutive_errors": of.consecutive_errors,
+        "zero_token_streak": of.zero_streak.count if of.zero_streak else None,
+        "delivery_status": of.delivery_status,
+        "sweep_at": value(of.sweep_at),
+        "owner": state.owners.get(of.id, ""),
+        "runs": of.totals.runs,
+        "input_tokens": of.totals.input_tokens,
+        "output_tokens": of.totals.output_tokens,
+        "cost_usd": of.totals.cost_usd,
+        "findings": [found.kind.value for found in state.diagnosis.findings if found.job_id == of.id],
+    }
+
+
+def findings_document(published: Published, now: datetime) -> dict[str, Json]:
+    """The whole answer of `check --format json` and `/api/v1/findings`."""
+    return {
+        "now": iso(now),
+        "sources": [source(state) for state in published.sources],
+        "findings": [finding(found) for found in published.findings],
+    }
+
+
+def jobs_document(published: Published, now: datetime) -> dict[str, Json]:
+    """The whole answer of `jobs --format json` and `/api/v1/jobs`."""
+    return {
+        "now": iso(now),
+        "sources": [source(state) for state in published.sources],
+        "jobs": [job(state, of) for state in published.sources for of in state.snapshot.jobs],
+    }
+
+
+def message(entry: Entry) -> dict[str, Json]:
+    """A message that has not arrived. Its channel is named; its address stands nowhere."""
+    return {
+        "channel": parse_key(entry.target).name,
+        "event": entry.event,
+        "state": entry.state.value,
+        "attempts": entry.attempts,
+        "error": entry.error,
+    }
+
+
+def incident(of: Incident, acknowledged: str | None = None, untold: Sequence[Entry] = ()) -> dict[str, Json]:
+    """An incident with what belongs to it, and the messages about it that have not arrived."""
+    head = of.headline
+    return {
+        "id": of.id,
+        "source": of.source,
+        "state": "resolved" if not of.is_open else "active" if of.is_active else "clearing",
+        "severity": of.severity.value,
+        "kind": head.kind.value,
+        "job_id": head.job_id,
+        "job": head.job,
+        "summary": head.summary,
+        "since": iso(of.since),
+        "opened_at": iso(of.opened_at),
+        "resolved_at": value(of.resolved_at),
+        "returns": of.returns,
+        "acknowledged_by": acknowledged,
+        "untold": [message(entry) for entry in untold],
+        "findings": [finding(member.finding) for member in of.own],
+        "symptoms": [finding(member.finding) for member in of.symptoms],
+    }
+
+
+def incidents_document(incidents: Sequence[Incident], now: datetime) -> dict[str, Json]:
+    """The whole answer of `/api/v1/incidents`."""
+    return {"now": iso(now), "incidents": [incident(of) for of in incidents]}

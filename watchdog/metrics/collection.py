@@ -1,0 +1,166 @@
+"""The last published state as Prometheus text.
+
+What changes only with the state is rendered after the tick that changed it, and then served as the same bytes. Each
+job's samples are formatted by prometheus-client once and kept until that job changes, since formatting a thousand
+jobs takes four times as long as the whole tick may.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from watchdog.core.model import Finding, Severity
+from watchdog.core.release import version
+from watchdog.engine import Published, SourceState, Tick
+from watchdog.incidents.ledger import Incident
+from watchdog.metrics.exposition import heads, samples
+from watchdog.metrics.jobs import JobCollector, JobFacts
+from watchdog.metrics.sources import SourceReadText, SourceStateText
+
+
+class StateText:
+    """Renders the published state, and keeps what has not changed."""
+
+    def __init__(self) -> None:
+        self._heads = heads(JobCollector(None))
+        self._sources = SourceStateText()
+        self._jobs: dict[tuple[str, str], tuple[JobFacts, tuple[bytes, ...]]] = {}
+
+    def render(self, published: Published) -> bytes:
+        """The text of all families that change only with the state."""
+        lines = [self._samples(facts) for state in published.sources for facts in _facts(state)]
+        self._forget_the_gone(published)
+        text = [self._sources.render(published)]
+        for place, head in enumerate(self._heads):
+            text.append(head)
+            text.extend([job[place] for job in lines])
+        return b"".join(text)
+
+    def _samples(self, facts: JobFacts) -> tuple[bytes, ...]:
+        key = (facts.source, facts.job.id)
+        before = self._jobs.get(key)
+        if before is None or before[0] != facts:
+            before = (facts, samples(JobCollector(facts)))
+            self._jobs[key] = before
+        return before[1]
+
+    def _forget_the_gone(self, published: Published) -> None:
+        there = sum(len(state.snapshot.jobs) for state in published.sources)
+        if len(self._jobs) > there:
+            keep = {(state.snapshot.source, job.id) for state in published.sources for job in state.snapshot.jobs}
+            self._jobs = {key: kept for key, kept in self._jobs.items() if key in keep}
+
+
+def _facts(state: SourceState) -> Iterator[JobFacts]:
+    found: dict[str | None, list[Finding]] = {}
+    for finding in state.diagnosis.findings:
+        found.setdefault(finding.job_id, []).append(finding)
+    for job in state.snapshot.jobs:
+        findings = tuple(found.get(job.id, ()))
+        owner = state.owners.get(job.id, "")
+        yield JobFacts(state.snapshot.source, job, state.deadlines.get(job.id), owner, findings)
+
+
+class _Oldest(Collector):
+    """A gauge that has no sample while there is nothing to tell."""
+
+    def __init__(self, metrics: "Metrics") -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "watchdog_outbox_oldest_timestamp_seconds", "When the oldest unsettled message was written down."
+        )
+        if self._metrics.oldest_at is not None:
+            family.add_metric([], self._metrics.oldest_at.timestamp())
+        yield family
+
+
+class Metrics:
+    """All that is exposed: the state's text, and what the watchdog counts about itself."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        self._state = StateText()
+        self._reads = SourceReadText()
+        self._bytes = b""
+        self._version = -1
+        self._ticks = Histogram(
+            "watchdog_tick_duration_seconds",
+            "How long a tick took.",
+            buckets=(0.0005, 0.001, 0.005, 0.02, 0.1, 0.5, 2.5),
+            registry=self.registry,
+        )
+        self._last_tick = Gauge(
+            "watchdog_last_tick_timestamp_seconds", "When the last tick ended.", registry=self.registry
+        )
+        self.reloads = Counter(
+            "watchdog_config_reloads",
+            "Times that the configuration was read again.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._incidents = Gauge(
+            "watchdog_incidents_open", "Incidents that are not over.", ["severity"], registry=self.registry
+        )
+        self._notifications = Counter(
+            "watchdog_notifications",
+            "Attempts to tell somebody: sent, failed (tried again) or given_up.",
+            ["channel", "outcome"],
+            registry=self.registry,
+        )
+        self._recoveries = Counter(
+            "watchdog_recoveries", "What became of recoveries.", ["action", "outcome"], registry=self.registry
+        )
+        self._outbox = Gauge(
+            "watchdog_outbox_messages", "Messages that are written down and not yet settled.", registry=self.registry
+        )
+        self.oldest_at: datetime | None = None
+        self.registry.register(_Oldest(self))
+        self._build()
+
+    def _build(self) -> None:
+        info = Gauge("watchdog_build_info", "The running version; always 1.", ["version"], registry=self.registry)
+        info.labels(version()).set(1)
+        for outcome in ("ok", "error"):
+            self.reloads.labels(outcome)
+        ProcessCollector(registry=self.registry)
+
+    def ticked(self, tick: Tick, now: datetime, seconds: float) -> None:
+        """Take over what a tick gave."""
+        # a new engine, after a reload, counts its versions from the start
+        if tick.has_changed or tick.published.version != self._version:
+            self._bytes = self._state.render(tick.published)
+            self._version = tick.published.version
+        self._ticks.observe(seconds)
+        self._last_tick.set(now.timestamp())
+        self._reads.ticked(tick.published, tick.reads)
+
+    def recovered(self, action: str, outcome: str) -> None:
+        """What became of a recovery."""
+        self._recoveries.labels(action, outcome).inc()
+
+    def notified(self, channel: str, outcome: str) -> None:
+        """One attempt to tell somebody."""
+        self._notifications.labels(channel, outcome).inc()
+
+    def counted(self, incidents: Sequence[Incident], depth: int, oldest: datetime | None) -> None:
+        """How many incidents are open, and how the outbox is."""
+        for severity in Severity:
+            self._incidents.labels(severity.value).set(sum(i.severity is severity for i in incidents))
+        self._outbox.set(depth)
+        self.oldest_at = oldest
+
+    def text(self) -> bytes:
+        """The whole exposition."""
+        return self._bytes + self._reads.render() + generate_latest(self.registry)

@@ -1,0 +1,149 @@
+"""The families that have samples for each job: a row of the table below is a family."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from watchdog.cadence.schedule import words
+from watchdog.core.model import STATES, Finding, Job
+from watchdog.core.redaction import one_line
+
+LABEL_LENGTH = 120
+"""Labels that come from a job's row are cut to this many characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """All that one job's samples are made from."""
+
+    source: str
+    job: Job
+    deadline: datetime | None
+    owner: str
+    findings: tuple[Finding, ...]
+
+
+Samples = list[tuple[tuple[str, ...], float]]
+"""The values of a family's own labels, and the number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One family: its name without `watchdog_job_`, its help, what gives the samples, its own labels."""
+
+    name: str
+    text: str
+    samples: Callable[[JobFacts], Samples]
+    labels: tuple[str, ...] = ()
+    is_counter: bool = False
+
+    def metric(self, facts: JobFacts | None) -> Metric:
+        """The family with one job's samples, or with none."""
+        kind = CounterMetricFamily if self.is_counter else GaugeMetricFamily
+        family = kind(f"watchdog_job_{self.name}", self.text, labels=["source", "job_id", *self.labels])
+        for labels, number in self.samples(facts) if facts else ():
+            family.add_metric([facts.source, facts.job.id, *labels], number)  # type: ignore[union-attr]
+        return family
+
+
+def _one(number: float | None) -> Samples:
+    return [] if number is None else [((), float(number))]
+
+
+def _at(instant: datetime | None) -> Samples:
+    return [] if instant is None else [((), instant.timestamp())]
+
+
+def _info(facts: JobFacts) -> Samples:
+    name, schedule = one_line(facts.job.name, LABEL_LENGTH), one_line(words(facts.job.schedule), LABEL_LENGTH)
+    return [((name, schedule, one_line(facts.owner, LABEL_LENGTH)), 1.0)]
+
+
+def _duration(facts: JobFacts) -> Samples:
+    run = facts.job.last_run
+    return _one(run.duration.total_seconds() if run and run.duration is not None else None)
+
+
+def _streak(facts: JobFacts) -> Samples:
+    return _one(facts.job.zero_streak.count if facts.job.zero_streak else None)
+
+
+def _tokens(facts: JobFacts) -> Samples:
+    totals = facts.job.totals
+    counts = (("input", totals.input_tokens), ("output", totals.output_tokens))
+    return [((direction,), float(count)) for direction, count in counts if count is not None]
+
+
+def _findings(facts: JobFacts) -> Samples:
+    return [((finding.kind.value, finding.severity.value), 1.0) for finding in facts.findings]
+
+
+FAMILIES = (
+    Family("info", "The job's name, schedule and owner; always 1.", _info, ("job", "schedule", "owner")),
+    Family(
+        "state",
+        f"1 for the state that the job is in: {', '.join(STATES)}.",
+        lambda facts: [((facts.job.state,), 1.0)],
+        ("state",),
+    ),
+    Family(
+        "next_run_timestamp_seconds",
+        "When the scheduler means to run the job next.",
+        lambda facts: _at(facts.job.next_run_at),
+    ),
+    Family(
+        "last_run_timestamp_seconds",
+        "When the job's newest run started.",
+        lambda facts: _at(facts.job.last_started_at),
+    ),
+    Family(
+        "deadline_timestamp_seconds",
+        "When the job becomes overdue if it does not run.",
+        lambda facts: _at(facts.deadline),
+    ),
+    Family(
+        "in_flight_since_timestamp_seconds",
+        "When the run started that is in flight.",
+        lambda facts: _at(facts.job.in_flight_since),
+    ),
+    Family("last_run_duration_seconds", "How long the last recorded run took.", _duration),
+    Family(
+        "consecutive_errors",
+        "Recorded runs in a row that ended in an error.",
+        lambda facts: _one(facts.job.consecutive_errors),
+    ),
+    Family("zero_token_streak", "Newest runs in a row that used no tokens.", _streak),
+    Family(
+        "sweep_timestamp_seconds",
+        "From when on a restart of the scheduler deletes the failed row.",
+        lambda facts: _at(facts.job.sweep_at),
+    ),
+    Family(
+        "runs",
+        "Runs that the scheduler has recorded.",
+        lambda facts: _one(facts.job.totals.runs),
+        is_counter=True,
+    ),
+    Family("tokens", "Tokens used over the job's life.", _tokens, ("direction",), is_counter=True),
+    Family(
+        "cost_usd",
+        "What the job has cost over its life, in US dollars.",
+        lambda facts: _one(facts.job.totals.cost_usd),
+        is_counter=True,
+    ),
+    Family("finding", "1 for each condition that is true of the job.", _findings, ("kind", "severity")),
+)
+
+
+class JobCollector(Collector):
+    """All families with the samples of one job, or with none: then only their heads."""
+
+    def __init__(self, facts: JobFacts | None) -> None:
+        self._facts = facts
+
+    def collect(self) -> Iterator[Metric]:
+        """For prometheus-client, which formats them."""
+        return (family.metric(self._facts) for family in FAMILIES)

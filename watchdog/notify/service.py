@@ -1,0 +1,122 @@
+"""What the service has to do with telling: the state file, the notifier that writes it, the sender that empties it."""
+
+import sqlite3
+from datetime import datetime
+
+from watchdog.config.file import Config
+from watchdog.core.clock import Clock
+from watchdog.core.logs import log
+from watchdog.core.model import Finding
+from watchdog.engine import Published
+from watchdog.incidents.ledger import Incident
+from watchdog.metrics.collection import Metrics
+from watchdog.notify.dispatch import AlertPoster, Sender, SenderThread, open_book
+from watchdog.notify.notifier import Notifier
+from watchdog.state.store import Store, StoreError
+
+
+def open_store(config: Config) -> Store:
+    """The state file. Where nobody is to be told, one that cannot be had is done without."""
+    try:
+        return Store(config.state)
+    except StoreError as error:
+        if config.channels or config.people:
+            raise
+        log.warning(f"{error}; incidents are forgotten at the end", extra={"action": "state"})
+        return Store(None)
+
+
+class Desk:
+    """Opens with the service and closes with it."""
+
+    def __init__(self, config: Config, store: Store, metrics: Metrics, clock: Clock) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._store = store
+        self._notifier = Notifier(config, self._store)
+        self._sender_store: Store | None = None
+        self._sender: Sender | None = None
+        self._thread: SenderThread | None = None
+        self._config = config
+        self._problem = ""
+
+    @property
+    def incidents(self) -> tuple[Incident, ...]:
+        """The incidents that are open."""
+        return tuple(self._notifier.ledger.open)
+
+    @property
+    def look_again_at(self) -> datetime | None:
+        """When somebody is to be told something."""
+        return self._notifier.look_again_at
+
+    def start(self) -> None:
+        """Begin to send, if there is anywhere to send to."""
+        if not self._config.channels and not self._config.people:
+            return
+        if self._store.path is None:
+            log.error("nobody is told without a state file: set `state` and restart", extra={"action": "state"})
+            return
+        self._sender_store = Store(self._store.path, exclusive=False)
+        self._sender = Sender(self._sender_store, open_book(self._config), self._metrics.notified)
+        posters = {
+            name: AlertPoster(
+                name, channel.alertmanager, self._sender_store, self._config.notify.deadline, self._metrics.notified
+            )
+            for name, channel in self._config.channels.items()
+            if channel.alertmanager
+        }
+        self._thread = SenderThread(self._sender, posters, self._clock.now)
+        self._thread.start()
+
+    def turn(self, published: Published, now: datetime) -> None:
+        """Take over what a tick published. A state file that cannot be written ends neither looking nor showing."""
+        try:
+            self._take_over(published, now)
+        except sqlite3.Error as error:
+            self._complain(str(error))
+        else:
+            self._complain("")
+
+    def _complain(self, problem: str) -> None:
+        """Say once that there is a problem, and once that there is none any more."""
+        if problem and problem != self._problem:
+            words = f"the state file {self._store.path} cannot be used: {problem}; it is tried again at each look"
+            log.error(words, extra={"action": "state"})
+        elif self._problem and not problem:
+            log.info("the state file can be used again", extra={"action": "state"})
+        self._problem = problem
+
+    def _take_over(self, published: Published, now: datetime) -> None:
+        has_written = self._notifier.turn(published, now)
+        waiting = self._store.waiting()
+        self._metrics.counted(self.incidents, len(waiting), waiting[0].created_at if waiting else None)
+        if self._thread is not None:
+            self._thread.fire(self._notifier.firing(published, now))
+            if has_written:
+                self._thread.wake()
+
+    def use(self, config: Config) -> None:
+        """From now on this configuration holds."""
+        if config.state != self._config.state:
+            log.warning("a new `state` needs a restart", extra={"action": "reload"})
+        self._notifier.use(config)
+        self._end_sending()
+        self._config = config
+        self.start()
+
+    def stop(self) -> None:
+        """End sending."""
+        self._end_sending()
+
+    def announce(self, finding: Finding, title: str, lead: str, facts: tuple[tuple[str, str], ...]) -> None:
+        """Tell the owner of a finding something beside its incident; written down with what the caller writes."""
+        self._notifier.announce(finding, title, lead, facts, self._clock.now())
+
+    def _end_sending(self) -> None:
+        if self._thread is not None:
+            self._thread.stop()
+            self._thread = None
+        if self._sender_store is not None:
+            self._sender_store.close()
+            self._sender_store = None

@@ -1,0 +1,163 @@
+"""The hand: does what was decided, one step after another, each written down before and after.
+
+It runs in a thread of its own: a call to the agent, or a command, may take up to its deadline.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from watchdog.config.file import AnySource, Config, OpenClaw, Phantom
+from watchdog.config.policies import Policy
+from watchdog.core.action import BY_HAND, Action, Stamp, State
+from watchdog.core.logs import log
+from watchdog.recovery.command import ask
+from watchdog.recovery.operator_command import OperatorCommand
+from watchdog.recovery.progress import Clock, Progress, TakenError
+from watchdog.recovery.records import Records
+from watchdog.recovery.restart import Restarter
+from watchdog.systems.openclaw.ways import RETRY, STEPS, OpenClawWays, is_half_done
+from watchdog.systems.phantom.ways import ASKING, LINGERS, PhantomWays
+
+PROBE_DEADLINE = timedelta(seconds=10)
+
+LONGEST = timedelta(minutes=10)
+"""No revival by hand takes longer; what was begun before that was left by a command that died."""
+
+
+class Hand:
+    """Carries actions out on the sources of one configuration."""
+
+    def __init__(self, config: Config, records: Records, clock: Clock) -> None:
+        self._records = records
+        self._clock = clock
+        self._progress = Progress(records, clock)
+        self._born: Stamp | None = None
+        self._left: frozenset[int] = frozenset()
+        self._rests = False
+        self.use(config)
+
+    def use(self, config: Config) -> None:
+        """From now on this configuration holds."""
+        self._sources: dict[str, AnySource] = {source.name: source for source in config.sources}
+        self._policies = {
+            policy.name or f"policies[{index}]": policy for index, policy in enumerate(config.recovery.policies)
+        }
+        self._phantoms: dict[str, PhantomWays] = {}
+        # where nothing may be done, a job that was switched off is switched on again all the same
+        self._only_ends = config.recovery.mode == "observe" or not config.recovery.policies
+
+    def rest(self) -> None:
+        """Begin nothing more: what is under way is ended, and the rest is another hand's."""
+        self._rests = True
+
+    def turn(self) -> bool:
+        """Do what is intended; whether anything was done. After a restart first make sure of what was begun."""
+        begun = [action for action in self._records.under_way() if self._is_to_be_ended(action)]
+        if self._born is None:
+            self._born, self._left = self._clock(), frozenset(action.id for action in begun)
+        for action in begun:
+            if self._is_left_over(action, self._born):
+                self._left -= {action.id}
+                self._unless_taken(self._take_up, action)
+        todo = [action for action in self._records.under_way() if self._is_to_do(action)]
+        for action in todo:
+            if not self._rests:
+                self._unless_taken(self.carry_out, action)
+        return bool(todo)
+
+    def _is_to_be_ended(self, action: Action) -> bool:
+        return action.state is State.BEGUN and (action.kind == "unstick" or not self._only_ends)
+
+    def _is_to_do(self, action: Action) -> bool:
+        if action.state is not State.INTENDED or (self._only_ends and not is_half_done(action)):
+            return False
+        left = action.not_before - self._clock().at if action.not_before else timedelta()
+        return not timedelta() < left <= RETRY  # further ahead it is only since the clock was set back
+
+    def _is_left_over(self, action: Action, born: Stamp) -> bool:
+        """Whether nobody is at it any more: not the hand before this one, nor this one, nor a person's command."""
+        now = self._clock()
+        if self._progress.is_at(action) or action.spent.elapsed(now) > LONGEST:
+            return True
+        if action.id not in self._left:
+            return False
+        if action.way in ASKING:
+            return born.elapsed(now) > LINGERS
+        policy = self._policy(action)
+        # the command may still be running, or the hand before this one be at it yet
+        is_run = action.kind in STEPS or action.way == "command"
+        return not is_run or policy is None or born.elapsed(now) > policy.deadline
+
+    def _unless_taken(self, do: Callable[[Action], None], action: Action) -> None:
+        try:
+            do(action)
+        except TakenError:
+            log.info(f"recovery {action.id} is taken by another hand", extra={"action": "recovery"})
+
+    def carry_out(self, action: Action) -> None:
+        """Do one action, to its end or until only the proof is missing. Raises TakenError."""
+        self._progress.take(action)
+        source, policy = self._sources.get(action.source), self._policy(action)
+        if source is None or policy is None:
+            what = f"its source or policy is not in the configuration any more{_may_be_off(action)}"
+            self._progress.settle(action, State.FAILED, what)
+            return
+        probe = "" if is_half_done(action) else policy.check.http
+        if probe and ask({"do": "get", "url": probe}, PROBE_DEADLINE):
+            what = f"{urlsplit(probe).netloc} is not well yet, so nothing was done"
+            self._progress.settle(action, State.REFUSED, what)
+        else:
+            self._do(action, source, policy)
+
+    def _do(self, action: Action, source: AnySource, policy: Policy) -> None:
+        match action.kind, source:
+            case "restart", _:
+                Restarter(self._progress, source).restart(action, policy)
+            case "command", _:
+                OperatorCommand(self._progress, source).carry_out(action, policy)
+            case "preserve", Phantom():
+                self._phantom(source).postpone(action)
+            case "revive", Phantom():
+                self._phantom(source).revive(action, policy)
+            case kind, OpenClaw() if kind in STEPS:
+                OpenClawWays(self._progress, source).carry_out(action, policy.deadline)
+            case kind, _:
+                what = f"{kind} is nothing that can be done about a source of kind {source.kind}"
+                self._progress.settle(action, State.FAILED, what)
+
+    def _policy(self, action: Action) -> Policy | None:
+        """The policy that it is done by; what was begun is ended whatever the configuration says now."""
+        if action.policy == BY_HAND or is_half_done(action):
+            return self._policies.get(action.policy, Policy(action="revive", canary=False))
+        return self._policies.get(action.policy)
+
+    def _phantom(self, source: Phantom) -> PhantomWays:
+        return self._phantoms.setdefault(source.name, PhantomWays(self._progress, source))
+
+    def _take_up(self, action: Action) -> None:
+        """The watchdog died in the middle of it. It is done again only if it is known not to have happened."""
+        self._progress.take(action)
+        source = self._sources.get(action.source)
+        if action.way in ("restart", "command") and source is not None:
+            what = f"the watchdog ended in the middle of a {action.way}; it is not done twice"
+            self._progress.acted(action, what, None)
+        elif isinstance(source, OpenClaw) and action.kind in STEPS:
+            OpenClawWays(self._progress, source).take_up(action)
+        elif isinstance(source, Phantom) and action.kind != "restart" and action.job_id is not None:
+            self._phantom(source).take_up(action)
+        else:
+            what = f"the watchdog ended in the middle of it; it is not done twice{_may_be_off(action)}"
+            self._progress.settle(action, State.UNKNOWN, what)
+
+
+def is_left_off(action: Action, now: Stamp) -> bool:
+    """Whether a job was switched off to free it, and whoever did so is not at it any more."""
+    is_abandoned = action.state is State.BEGUN and action.spent.elapsed(now) > LONGEST
+    return is_half_done(action) or (action.kind == "unstick" and is_abandoned)
+
+
+def _may_be_off(action: Action) -> str:
+    """Nobody else finds a job that was switched off and not on again."""
+    is_begun = action.kind == "unstick" and action.begun is not None
+    return f", and the job may be switched off still: openclaw cron enable -- {action.job_id}" if is_begun else ""

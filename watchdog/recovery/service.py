@@ -1,0 +1,122 @@
+"""What the service has to do with recovery: the records, who decides, and the hand in a thread of its own."""
+
+import sqlite3
+import threading
+from datetime import datetime
+
+from watchdog.config.file import Config
+from watchdog.core.clock import Clock
+from watchdog.core.logs import log
+from watchdog.core.model import Finding
+from watchdog.engine import Published
+from watchdog.recovery.executor import Hand, is_left_off
+from watchdog.recovery.records import Records
+from watchdog.recovery.recoverer import Announce, Count, Recoverer
+from watchdog.state.store import Store
+
+_PAUSE = 1.0
+
+
+class Station:
+    """Opens with the service and closes with it."""
+
+    def __init__(self, config: Config, store: Store, announce: Announce, count: Count, clock: Clock) -> None:
+        self._config = config
+        self._store = store
+        self._clock = clock
+        self._records = Records(store)
+        self._recoverer = Recoverer(config, self._records, announce, count)
+        self._look_again_at: datetime | None = None
+        self._problem = ""
+        self._thread: HandThread | None = None
+
+    @property
+    def look_again_at(self) -> datetime | None:
+        """When something may be allowed, or is to be verified."""
+        return self._look_again_at
+
+    def start(self) -> None:
+        """Begin to act, where that is wanted. Without a file nothing is written down, so nothing is done."""
+        if self._config.recovery.mode != "observe" and self._config.recovery.policies:
+            self._start()
+
+    def _start(self) -> None:
+        if self._store.path is None:
+            log.error("recovery needs a state file; nothing is done", extra={"action": "recovery"})
+            return
+        self._thread = HandThread(self._config, Store(self._store.path, exclusive=False), self._clock)
+        self._thread.start()
+
+    def turn(self, published: Published) -> tuple[Finding, ...]:
+        """One step after a tick; what recovery itself has found."""
+        try:
+            turn = self._recoverer.turn(published, self._clock.stamp())
+            is_wanted = self._thread is None and self._store.path is not None and self._is_anything_left()
+        except sqlite3.Error as error:
+            self._complain(str(error))
+            return published.own
+        self._complain("")
+        self._look_again_at = turn.look_again_at
+        if is_wanted:
+            self._start()
+        if self._thread is not None:
+            self._thread.wake()
+        return turn.findings
+
+    def _is_anything_left(self) -> bool:
+        """Whether a job was switched off and is not on again. That is ended whatever the configuration says now."""
+        now = self._clock.stamp()
+        return any(is_left_off(action, now) for action in self._records.under_way())
+
+    def _complain(self, problem: str) -> None:
+        """Say once that nothing can be written down, so that nothing is done; looking goes on."""
+        if problem and problem != self._problem:
+            words = f"nothing is recovered while the state file {self._store.path} cannot be used: {problem}"
+            log.error(words, extra={"action": "recovery"})
+        self._problem = problem
+
+    def use(self, config: Config) -> None:
+        """From now on this configuration holds."""
+        self.stop()
+        self._config = config
+        self._recoverer.use(config)
+        self.start()
+
+    def stop(self) -> None:
+        """End; an action under way is ended with its deadline, and made sure of at the next start."""
+        if self._thread is not None:
+            self._thread.stop()
+            self._thread = None
+
+
+class HandThread(threading.Thread):
+    """Turns the hand beside the loop."""
+
+    def __init__(self, config: Config, store: Store, clock: Clock) -> None:
+        super().__init__(name="hand", daemon=True)
+        self._store = store
+        self._hand = Hand(config, Records(store), clock.stamp)
+        self._wake = threading.Event()
+        self._ending = threading.Event()
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._wake.set()
+
+    def run(self) -> None:
+        """Until `stop`. Whatever goes wrong is told, and the next round tries again."""
+        while not self._ending.is_set():
+            try:
+                self._hand.turn()
+            except Exception:
+                log.exception("a recovery went wrong", extra={"action": "recovery"})
+            self._wake.wait(_PAUSE)
+            self._wake.clear()
+        self._store.close()
+
+    def stop(self) -> None:
+        """End as soon as what is under way has ended."""
+        self._hand.rest()
+        self._ending.set()
+        self._wake.set()
+        self.join(1)

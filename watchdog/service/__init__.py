@@ -1,0 +1,1 @@
+"""The loop, signals, reload, systemd."""

@@ -1,0 +1,237 @@
+"""The running service: the loop, its signals, and the web beside it."""
+
+import logging
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from types import FrameType
+
+from watchdog.config.file import Config, ConfigError
+from watchdog.core.clock import SHORTEST_WAIT, Clock, WallClock
+from watchdog.core.logs import log
+from watchdog.core.model import Finding, Severity
+from watchdog.engine import Engine, Published, Tick
+from watchdog.metrics.collection import Metrics
+from watchdog.notify.service import Desk, open_store
+from watchdog.recovery.service import Station
+from watchdog.service.memory import settle_garbage
+from watchdog.service.sd_notify import Systemd
+from watchdog.state.history import History
+from watchdog.web.app import build
+from watchdog.web.archive import Archive
+from watchdog.web.published_state import Board, Posting
+from watchdog.web.server import Server, bind
+
+
+class Wake:
+    """What ends a wait early: a signal. Written to from handlers, through a pipe that `select` can watch."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.should_stop = False
+        self.should_reload = False
+
+    def stop(self, *_: object) -> None:
+        """The end was asked for."""
+        self.should_stop = True
+        self._ring()
+
+    def reload(self, *_: object) -> None:
+        """The configuration is to be read again."""
+        self.should_reload = True
+        self._ring()
+
+    def _ring(self) -> None:
+        try:
+            os.write(self._writer, b"!")
+        except (BlockingIOError, OSError):
+            return  # it has been rung already
+
+    def wait(self, length: timedelta) -> None:
+        """Wait so long, or until something is asked for."""
+        ready, _, _ = select.select([self._reader], [], [], max(0.0, length.total_seconds()))
+        if ready:
+            os.read(self._reader, 512)
+
+    def close(self) -> None:
+        """Give the pipe back."""
+        os.close(self._reader)
+        os.close(self._writer)
+
+
+@contextmanager
+def signals(wake: Wake) -> Iterator[None]:
+    """SIGTERM and SIGINT stop, SIGHUP reads the configuration again."""
+
+    def on(number: signal.Signals, handler: Callable[..., None]) -> object:
+        def call(signum: int, frame: FrameType | None) -> None:
+            handler()
+
+        return signal.signal(number, call)
+
+    before = {number: on(number, wake.stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    before[signal.SIGHUP] = on(signal.SIGHUP, wake.reload)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+def _level(action: str, finding: Finding) -> int:
+    if finding.caused_by is not None:
+        return logging.DEBUG  # a thousand symptoms of one stall are one event
+    if action == "cleared":
+        return logging.INFO
+    return logging.ERROR if finding.severity is Severity.CRITICAL else logging.WARNING
+
+
+def log_finding(action: str, finding: Finding) -> None:
+    """Log that a condition was `found`, or has `cleared`."""
+    level = _level(action, finding)
+    words = finding.summary if action == "found" else f"over: {finding.kind.value} of {finding.job or finding.source}"
+    facts = {"source": finding.source, "kind": finding.kind.value, "severity": finding.severity.value}
+    log.log(level, words, extra={"action": action, **facts, "job_id": finding.job_id, "job": finding.job})
+
+
+@dataclass
+class Service:
+    """Watches until it is told to stop. `reread` gives the configuration anew and raises ConfigError."""
+
+    config: Config
+    reread: Callable[[], Config]
+    words: Callable[[Posting], str]
+    wake: Wake
+    on_ready: Callable[[str], None] = lambda url: None
+    clock: Clock = field(default_factory=WallClock)
+    tell: Callable[[str, Finding], None] = log_finding
+
+    def __post_init__(self) -> None:
+        self._engine = Engine(self.config)
+        self._metrics = Metrics()
+        self._store = open_store(self.config)
+        self._desk = Desk(self.config, self._store, self._metrics, self.clock)
+        self._station = Station(self.config, self._store, self._desk.announce, self._metrics.recovered, self.clock)
+        self._history = History(self._store)
+        self._board = Board(self.config.poll)
+        self._systemd = Systemd()
+        self._findings: dict[tuple[str, str, str | None], Finding] = {}
+        self._problems: dict[str, str | None] = {}
+
+    def run(self) -> None:
+        """Bind, look, serve, and go on looking."""
+        listener = bind(self.config.http.address)
+        archive = Archive(self._store.path)
+        app = build(self._board, self._metrics.text, self.words, archive, lambda: self.config, self.clock.now)
+        server = Server(app, listener)
+        self._greet(server.url)
+        server.start()
+        self._desk.start()
+        self._station.start()
+        try:
+            self._loop(server.url)
+        finally:
+            self._systemd.stopping()
+            server.stop()
+            archive.close()
+            self._station.stop()
+            self._desk.stop()
+            self._store.close()
+            log.info("stopped", extra={"action": "stop"})
+
+    def _greet(self, url: str) -> None:
+        log.info(
+            "watching",
+            extra={"action": "start", "url": url, "sources": ", ".join(source.name for source in self._engine.sources)},
+        )
+        for source in self._engine.sources:
+            for warning in source.warnings():
+                log.warning(warning, extra={"action": "harm", "source": source.name})
+        if not self.config.http.address.is_loopback and self.config.http.token_file is None:
+            log.info("reachable from other machines, to read only", extra={"action": "listen", "url": url})
+
+    def _loop(self, url: str) -> None:
+        is_first = True
+        while not self.wake.should_stop:
+            if self.wake.should_reload:
+                self._reload()
+            published = self._turn()
+            if is_first:
+                self._systemd.ready()
+                settle_garbage()
+                self.on_ready(url)
+                is_first = False
+            self._systemd.beat()
+            self.wake.wait(self._pause(published))
+
+    def _turn(self) -> Published:
+        now, began = self.clock.now(), time.perf_counter()
+        tick = self._engine.tick(now)
+        own = self._station.turn(tick.published)
+        if own != tick.published.own:
+            tick = replace(tick, published=self._engine.add(own), has_changed=True)
+        self._metrics.ticked(tick, now, time.perf_counter() - began)
+        if tick.has_changed:
+            self._tell(tick)
+        self._desk.turn(tick.published, now)
+        self._history.turn(tick.published, now)
+        self._board.post(tick.published, now, self._desk.incidents)
+        return tick.published
+
+    def _pause(self, published: Published) -> timedelta:
+        """Until the next poll, or the next deadline if that comes sooner."""
+        pause = self.config.poll
+        if self._systemd.beat_every:
+            pause = min(pause, self._systemd.beat_every)
+        wanted = (published.look_again_at, self._desk.look_again_at, self._station.look_again_at)
+        soon = [instant for instant in wanted if instant]
+        if soon:
+            pause = min(pause, max(SHORTEST_WAIT, self.clock.real(min(soon) - self.clock.now())))
+        return pause
+
+    def _tell(self, tick: Tick) -> None:
+        """Log what has become true, and what no longer is."""
+        self._tell_sources(tick.published)
+        found = {finding.key: finding for finding in tick.published.findings}
+        for key in [key for key in found if key not in self._findings]:
+            self.tell("found", found[key])
+        for key in [key for key in self._findings if key not in found]:
+            self.tell("cleared", self._findings[key])
+        self._findings = found
+
+    def _tell_sources(self, published: Published) -> None:
+        for state in published.sources:
+            name, problem = state.snapshot.source, state.snapshot.problem
+            if problem is None and self._problems.get(name):
+                log.info(f"{name} can be read again", extra={"action": "reachable", "source": name})
+            self._problems[name] = problem
+
+    def _reload(self) -> None:
+        """Take the file as it is now; a bad one keeps the old configuration and says so."""
+        self.wake.should_reload = False
+        self._systemd.reloading()
+        try:
+            config = self.reread()
+        except ConfigError as error:
+            self._metrics.reloads.labels("error").inc()
+            for problem in error.problems:
+                log.error(f"configuration not taken: {problem}", extra={"action": "reload"})
+        else:
+            self._take(config)
+            self._metrics.reloads.labels("ok").inc()
+        self._systemd.ready()
+
+    def _take(self, config: Config) -> None:
+        if config.http != self.config.http:
+            log.warning("a new `http` section needs a restart", extra={"action": "reload"})
+        self.config = config
+        self._engine = Engine(config)
+        self._desk.use(config)
+        self._station.use(config)
+        self._board.poll = config.poll
+        log.info("configuration taken", extra={"action": "reload", "sources": len(config.sources)})

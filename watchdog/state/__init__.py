@@ -1,0 +1,1 @@
+"""The state file: what must outlive a restart."""

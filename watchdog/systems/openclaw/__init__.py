@@ -1,0 +1,1 @@
+"""OpenClaw's gateway: how it is read and acted on."""

@@ -1,0 +1,359 @@
+"""OpenClaw's cron service, read from its state folder (docs/openclaw.md tells how it behaves)."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from watchdog.cadence.schedule import next_fire, plus
+from watchdog.config.file import OpenClaw
+from watchdog.core.model import At, CronSchedule, Every, Job, NoCadence, RecordedRun, Schedule, Snapshot, Unreadable
+from watchdog.core.redaction import one_line
+from watchdog.systems import Look
+from watchdog.systems.openclaw.files import Marks, lock_files, marks
+from watchdog.systems.openclaw.memory import Meaning, Memory, Sight
+from watchdog.systems.openclaw.rows import (
+    BREAKER,
+    FAILING_FROM,
+    FAILING_FROM_AT,
+    NO_TIMEOUT_LIMIT,
+    TIMEOUT_MARGIN,
+    backoff_end,
+    delivery_of,
+    given_up_at,
+    identity_of,
+    is_agent_turn,
+    last_run_of,
+    maker_of,
+    schedule_of,
+    stagger_of,
+    status_of,
+    timeout_of,
+)
+from watchdog.systems.openclaw.store import Reading, Row, StoreReader, place_of
+from watchdog.systems.openclaw.values import count, instant, text
+from watchdog.systems.shared.sqlite_file import UnreadableError, harm
+from watchdog.systems.shared.unchanged import Unchanged
+
+SETTLES_AFTER = 3.0
+"""Seconds after the last change during which all is read again: a run's log line comes a moment beside the store's."""
+
+RETRY_AFTER = 0.1
+"""Seconds until what was missing or half-written is tried once more."""
+
+START_LAG = timedelta(seconds=2)
+"""The scheduler's own pause before it looks again."""
+
+CATCH_UP = timedelta(seconds=150)
+"""After a start, missed jobs are put off by two minutes and then begun one after another."""
+
+STARTING = timedelta(seconds=60)
+"""How long the gateway itself may take to start."""
+
+SAME_BATCH = timedelta(seconds=1)
+"""Where a pass marks all its jobs at once, their markers lie no further apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One row with what was read out of it."""
+
+    row: Row
+    schedule: Schedule
+    next_run: datetime | None
+    marker: datetime | None
+    run: RecordedRun | None
+    is_orphan: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """The gateway's newest start: when, as far as is known; `is_recent`: it may have been a moment ago."""
+
+    at: datetime | None = None
+    is_recent: bool = False
+
+
+class OpenClawSource:
+    """Watches one gateway's state folder."""
+
+    kind = "openclaw"
+
+    def __init__(self, settings: OpenClaw, pause: Callable[[float], object] = time.sleep) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._pause = pause
+        self._place = place_of(settings.state_dir, settings.store, settings.lock)
+        self._store = StoreReader(self._place)
+        self._memory = Memory()
+        self._facts_of: Unchanged[_Seen] = Unchanged()
+        self._jobs: Unchanged[Job] = Unchanged()
+        self._seen: tuple[Marks | None, ...] | None = None
+        self._snapshot: Snapshot | None = None
+
+    def warnings(self) -> list[str]:
+        """Whether reading as this user could harm the gateway."""
+        paths = [path for path in (self._place.database, self._place.ledger) if path]
+        return [found for path in paths if (found := harm(path))]
+
+    def look(self, now: datetime) -> Look:
+        """The state now; nothing is read if nothing has changed for a while."""
+        began = time.perf_counter()
+        seen = self._signature()
+        if self._snapshot and seen == self._seen:
+            return Look(self._snapshot, is_new=False)
+        try:
+            snapshot = self._assemble(self._read(), now)
+            self._seen = seen if _is_settled(seen) else None
+        except UnreadableError as error:
+            snapshot = self._unreadable(str(error), now)
+        is_new = snapshot != self._snapshot
+        self._snapshot = snapshot if is_new or self._snapshot is None else self._snapshot
+        return Look(self._snapshot, is_new, time.perf_counter() - began)
+
+    def _signature(self) -> tuple[Marks | None, ...]:
+        place = self._place
+        paths = [path for path in (place.jobs, place.states, place.logs) if path]
+        for database in (place.database, place.ledger):
+            paths += [database, database.with_name(f"{database.name}-wal")] if database else []
+        return tuple(marks(path) for path in [*paths, *lock_files(place.lock, place.state_dir)])
+
+    def _read(self) -> Reading:
+        """What stands there; a file that is missing or half-written is tried once more before that is believed."""
+        try:
+            return self._store.read()
+        except UnreadableError:
+            self._pause(RETRY_AFTER)
+            return self._store.read()
+
+    def _unreadable(self, reason: str, now: datetime) -> Snapshot:
+        self._seen = None
+        before = self._snapshot
+        since = before.problem_since if before and before.problem else now
+        return Snapshot(self.name, self.kind, problem=one_line(reason, 500), problem_since=since)
+
+    # one snapshot
+
+    def _assemble(self, reading: Reading, now: datetime) -> Snapshot:
+        rows = [self._seen_row(row, reading) for row in _with_unique_ids(reading.rows)]
+        meanings = [self._meaning(each, reading, now) for each in rows]
+        there = {each.row.id for each in rows}
+        self._memory.forget(there)
+        self._store.book.forget(there)
+        self._facts_of.forget(there)
+        self._jobs.forget(there)
+        restarted = _newest((reading.gateway.started_at, self._memory.restarted_by))
+        start = _start_of(rows, meanings, reading, restarted)
+        jobs = tuple(
+            self._same_job(each, meaning, rows, reading, start) for each, meaning in zip(rows, meanings, strict=True)
+        )
+        return Snapshot(
+            self.name,
+            self.kind,
+            jobs,
+            runs_exclude=reading.layout != "canonical",
+            marks_runs=True,
+            restarted_at=restarted,
+            catch_up=CATCH_UP + STARTING,
+            replays=reading.replays,
+            notes=reading.notes,
+        )
+
+    def _seen_row(self, row: Row, reading: Reading) -> _Seen:
+        """The facts of a row. Whether a marker is an orphan depends on more than the row: it is worked out anew."""
+        if row.state.get("runningAtMs") is not None:
+            return self._facts(row, reading)
+        basis = (row, self._store.book.version(row.id))
+        return self._facts_of.get(row.id, basis, lambda: self._facts(row, reading))
+
+    def _same_job(self, seen: _Seen, meaning: Meaning, rows: Sequence[_Seen], reading: Reading, start: _Start) -> Job:
+        """The job of the last look if all that it rests on is the same. One with a marker is in a batch of others."""
+        if seen.marker is not None:
+            return self._job(seen, meaning, rows, reading, start)
+        id_ = seen.row.id
+        basis = (seen, self._store.book.version(id_), meaning, start, reading.layout, reading.tasks_of(id_))
+        return self._jobs.get(id_, basis, lambda: self._job(seen, meaning, rows, reading, start))
+
+    def _facts(self, row: Row, reading: Reading) -> _Seen:
+        state = row.state
+        marker = instant(state.get("runningAtMs"))
+        return _Seen(
+            row,
+            schedule_of(row, self._settings.timezone),
+            instant(state.get("nextRunAtMs")),
+            marker,
+            last_run_of(row, lambda: self._store.book.last_error(row.id)),
+            marker is not None and _is_orphan(row, marker, reading),
+        )
+
+    def _meaning(self, seen: _Seen, reading: Reading, now: datetime) -> Meaning:
+        row = seen.row
+        sight = Sight(
+            row.id,
+            seen.schedule,
+            identity_of(row),
+            row.enabled,
+            seen.next_run,
+            seen.marker,
+            seen.run,
+            row.updated_at,
+        )
+        return self._memory.see(
+            sight,
+            reading.tasks_of(row.id),
+            self._store.book,
+            reading.gateway,
+            now,
+            replays=reading.replays,
+            is_orphan=seen.is_orphan,
+            has_runs=reading.has_runs,
+            has_ledger=reading.has_ledger and reading.layout != "canonical",
+        )
+
+    def _job(self, seen: _Seen, meaning: Meaning, rows: Sequence[_Seen], reading: Reading, start: _Start) -> Job:
+        row, schedule, book = seen.row, seen.schedule, self._store.book
+        next_run, run = seen.next_run, seen.run
+        runs = book.runs(row.id)
+        missed = min((at for at in (meaning.missed, _put_off(seen)) if at), default=None)
+        due = _newest((missed or next_run, backoff_end(row.state))) if next_run else None
+        status = status_of(row, schedule)
+        delivery, target = delivery_of(row)
+        starts = [seen.marker, run.started_at if run else None, runs[-1].started_at if runs else None]
+        starts += [task.started_at for task in reading.tasks_of(row.id)]
+        return Job(
+            id=row.id,
+            name=text(row.definition.get("name")) or f"(job {row.id} has no name)",
+            schedule=schedule,
+            enabled=row.enabled,
+            status=status,
+            next_run_at=next_run,
+            last_run=run,
+            consecutive_errors=count(row.state.get("consecutiveErrors")),
+            breaker=BREAKER if reading.layout == "canonical" and not isinstance(schedule, At) else None,
+            delivery_status=delivery,
+            delivery_target=target,
+            created_by=maker_of(row),
+            updated_at=given_up_at(row) or row.updated_at,
+            in_flight_since=meaning.in_flight_since,
+            last_started_at=_newest(starts),
+            repeated=meaning.repeated,
+            recent=book.ends(row.id),
+            zero_streak=book.streak(row.id) if is_agent_turn(row) else None,
+            problems=_problems(row, schedule),
+            run_limit=_run_limit(seen, rows, reading, run.duration if run else None),
+            owed_at=due if due != next_run else None,
+            late_after=self._late_after(seen, due, next_run, start) if due and next_run else None,
+            failing_from=FAILING_FROM_AT if isinstance(schedule, At) else FAILING_FROM,
+            interrupted=meaning.interrupted,
+        )
+
+    def _late_after(self, seen: _Seen, due: datetime, next_run: datetime, start: _Start) -> timedelta | None:
+        """How long after it was due a job is late: the gateway's longest sleep, or the job's own cadence if that is
+        shorter; and what a start of the gateway puts it off by, once. A run that had begun was not late before that."""
+        schedule = seen.schedule
+        if isinstance(schedule, Unreadable):
+            return None
+        following = None if isinstance(schedule, At | NoCadence) else next_fire(schedule, due)
+        lag = START_LAG + (min(self._settings.grace, following - due) if following else self._settings.grace)
+        caught_up = plus(due, lag + CATCH_UP)
+        if next_run > due:  # put off; by a second start if that lies further away than one puts it
+            return lag + CATCH_UP if next_run > plus(caught_up, CATCH_UP) else max(caught_up, plus(next_run, lag)) - due
+        if start.at is not None and (seen.is_orphan or due < start.at < caught_up):
+            return max(caught_up, plus(start.at, CATCH_UP + STARTING)) - due
+        return lag + CATCH_UP if start.at is None and start.is_recent else lag
+
+
+def _is_settled(seen: Iterable[Marks | None]) -> bool:
+    newest = max((each[2] for each in seen if each), default=0)
+    return time.time_ns() - newest > SETTLES_AFTER * 1e9
+
+
+def _is_orphan(row: Row, marker: datetime, reading: Reading) -> bool:
+    """Whether the process that set the marker is gone: the gateway has started or stopped since, or another process
+    owns the run."""
+    gateway = reading.gateway
+    if gateway.started_at is not None and marker < gateway.started_at:
+        return True
+    if gateway.stopped_at is not None and marker <= gateway.stopped_at:
+        return True
+    owner = (reading.owners or {}).get(row.id)
+    return owner is not None and gateway.pid is not None and owner != gateway.pid
+
+
+def _newest(instants: Iterable[datetime | None]) -> datetime | None:
+    return max((at for at in instants if at), default=None)
+
+
+def _start_of(rows: Sequence[_Seen], meanings: Iterable[Meaning], reading: Reading, known: datetime | None) -> _Start:
+    """The newest start. One that left no other trace than a run that was lost lies between that and the next run; as
+    long as nothing has begun since, everything that was due is given the time that a start takes."""
+    if known is not None:
+        return _Start(known)
+    lost = [meaning.interrupted.started_at for meaning in meanings if meaning.interrupted]
+    if not lost:
+        return _Start()
+    starts: list[datetime | None] = [each.run.started_at for each in rows if each.run]
+    starts += [each.marker for each in rows] + [task.started_at for task in reading.open_tasks]
+    later = [at for at in starts if at and at > max(lost) + START_LAG]
+    return _Start(min(later)) if later else _Start(None, is_recent=True)
+
+
+def _put_off(seen: _Seen) -> datetime | None:
+    """The fire that was due after the last run, if the next run lies beyond it without a reason: a start of the gateway
+    moves what was missed into the future, and a second start moves it again."""
+    row, schedule, next_run, run = seen.row, seen.schedule, seen.next_run, seen.run
+    if isinstance(schedule, At) and run is None and next_run is not None:
+        return schedule.at if next_run > schedule.at else None
+    if run is None or next_run is None or not isinstance(schedule, Every | CronSchedule):
+        return None
+    ended = run.ended_at or run.started_at
+    is_marked = instant(row.state.get("startupCatchupAtMs")) is not None
+    if not is_marked and (row.updated_at is None or row.updated_at > ended + timedelta(seconds=5)):
+        return None  # somebody may have changed or enabled it since
+    usual = next_fire(schedule, ended)
+    if usual is None:
+        return None
+    held = backoff_end(row.state)
+    # a pause after errors that is over may wait for the fire after it
+    allowed = plus(max(usual, next_fire(schedule, held) or held) if held else usual, stagger_of(row))
+    if next_run <= allowed + timedelta(seconds=5):
+        return None
+    first = next_fire(schedule, run.started_at)
+    return first if first and first > ended else usual
+
+
+def _run_limit(seen: _Seen, rows: Iterable[_Seen], reading: Reading, usual: timedelta | None) -> timedelta:
+    """How long its run may take: the job's timeout and a margin, and where a pass marks all its jobs at once and runs
+    them one after another, the timeouts of those too."""
+    own = timeout_of(seen.row)
+    batch = [own]
+    if seen.marker is not None and reading.layout != "canonical":
+        beside = [each for each in rows if each is not seen and each.marker]
+        batch += [
+            timeout_of(each.row) for each in beside if each.marker and abs(each.marker - seen.marker) <= SAME_BATCH
+        ]
+    known = [timeout for timeout in batch if timeout is not None]
+    if len(known) < len(batch):
+        return max([NO_TIMEOUT_LIMIT, *([3 * usual] if usual else [])])
+    return sum(known, TIMEOUT_MARGIN)
+
+
+def _problems(row: Row, schedule: Schedule) -> tuple[str, ...]:
+    found = [row.problem] if row.problem else []
+    if isinstance(schedule, Unreadable) and not found:
+        found.append(f"its schedule cannot be read: {schedule.reason}")
+    return tuple(found)
+
+
+def _with_unique_ids(rows: Iterable[Row]) -> list[Row]:
+    """The rows with ids that are short text and differ: an id becomes a label."""
+    taken: set[str] = set()
+    found = []
+    for row in rows:
+        id_ = base = one_line(row.id, 128) or "(no id)"
+        number = 2
+        while id_ in taken:
+            id_, number = f"{base} #{number}", number + 1
+        taken.add(id_)
+        found.append(row if id_ == row.id else replace(row, id=id_))
+    return found

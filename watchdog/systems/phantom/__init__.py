@@ -1,0 +1,1 @@
+"""Phantom's scheduler: how it is read, acted on and replayed."""

@@ -1,0 +1,390 @@
+"""Phantom's scheduler, read from its SQLite file (docs/phantom.md tells how it behaves)."""
+
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from watchdog.cadence.schedule import fire_at_or_before, near_clock_change
+from watchdog.core.instants import readable_instant
+from watchdog.core.model import (
+    At,
+    CronSchedule,
+    Departed,
+    Hold,
+    Job,
+    RecordedRun,
+    RepeatedRun,
+    RunEnd,
+    Snapshot,
+    Totals,
+)
+from watchdog.core.redaction import one_line
+from watchdog.systems import Look
+from watchdog.systems.phantom.cost_ledger import KEY_PREFIX, CostLedger, has_end_between, has_run_ends
+from watchdog.systems.phantom.rows import BREAKER, BREAKER_AT, COLUMNS, REQUIRED, RowReader
+from watchdog.systems.shared.sqlite_file import (
+    Signature,
+    UnreadableError,
+    columns_of,
+    harm,
+    is_settled,
+    read,
+    signature,
+)
+
+LOOK_BACK = timedelta(days=7)
+
+ROW_LAG = timedelta(seconds=1)
+"""A row's whole-second time stamp may trail its run's end by this much."""
+
+RETRY_SLACK = (timedelta(seconds=-2), timedelta(seconds=5))
+"""How far a retry's start may lie from the end of the failed run plus its pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One job's session: when it was last touched, and its lifetime totals."""
+
+    touched_at: datetime | None
+    turns: int | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What one transaction read. None stands for a table that is not there."""
+
+    rows: list[dict[str, object]]
+    sessions: dict[str, Session] | None
+    has_costs: bool
+    manual_runs: dict[str, datetime] | None
+    newest_touch_is_over: bool
+
+
+class PhantomSource:
+    """Watches one database file."""
+
+    kind = "phantom"
+
+    def __init__(self, name: str, database: Path, timezone: str = "UTC", look_back: timedelta = LOOK_BACK) -> None:
+        self.name = name
+        self._path = database
+        self._zone = timezone
+        self._look_back = look_back
+        self._ledger = CostLedger()
+        self._seen: Signature | None = None
+        self._snapshot: Snapshot | None = None
+        self._jobs: dict[str, tuple[object, Job]] = {}
+        self._errors: dict[str, RecordedRun] = {}
+        self._sessions: dict[str, tuple[tuple[object, ...], Session]] = {}
+
+    def warnings(self) -> list[str]:
+        """Whether reading as this user could harm the writer."""
+        found = harm(self._path)
+        return [found] if found else []
+
+    def look(self, now: datetime) -> Look:
+        """The state now; nothing is read if the file is the one that was read last."""
+        began = time.perf_counter()
+        try:
+            if self._snapshot and self._seen and signature(self._path) == self._seen:
+                return Look(self._snapshot, is_new=False)
+            snapshot = self._read(now)
+        except UnreadableError as error:
+            snapshot = self._unreadable(str(error), now)
+        is_new = snapshot != self._snapshot
+        self._snapshot = snapshot if is_new or self._snapshot is None else self._snapshot
+        return Look(self._snapshot, is_new, time.perf_counter() - began)
+
+    def _unreadable(self, reason: str, now: datetime) -> Snapshot:
+        self._seen = None
+        before = self._snapshot
+        since = before.problem_since if before and before.problem else now
+        return Snapshot(self.name, self.kind, problem=reason, problem_since=since)
+
+    def _read(self, now: datetime) -> Snapshot:
+        if self._seen and self._seen.main[0] != signature(self._path).main[0]:
+            self._ledger = CostLedger()  # another file has taken its place: a restored backup
+        try:
+            tables, seen = read(self._path, lambda connection: self._query(connection, now))
+        except UnreadableError:
+            self._ledger = CostLedger()
+            raise
+        self._seen = seen if is_settled(seen) else None
+        return self._assemble(tables, seen)
+
+    def _query(self, connection: sqlite3.Connection, now: datetime) -> Tables:
+        rows = _jobs(connection, self._path)
+        sessions = self._sessions_of(connection)
+        has_costs = has_run_ends(connection)
+        if has_costs:
+            self._ledger.read(connection, now - self._look_back)
+        is_over = bool(sessions and has_costs) and self._is_newest_touch_over(connection, sessions or {})
+        return Tables(rows, sessions, has_costs, _manual_runs(connection), is_over)
+
+    def _sessions_of(self, connection: sqlite3.Connection) -> dict[str, Session] | None:
+        """The sessions; those whose row is as it was at the last look are the same objects."""
+        rows = _sessions(connection)
+        if rows is None:
+            return None
+        known = self._sessions
+        self._sessions = {
+            row[0]: known[row[0]] if row[0] in known and known[row[0]][0] == row else (row, _session(*row[1:]))
+            for row in rows
+        }
+        return {key[len(KEY_PREFIX) :]: session for key, (_, session) in self._sessions.items()}
+
+    def _is_newest_touch_over(self, connection: sqlite3.Connection, sessions: Mapping[str, Session]) -> bool:
+        """Whether the run behind the newest touch ended before the remembered cost events begin.
+
+        Only the newest touch can be a run in flight, so only it has to be looked up.
+        """
+        touches = [(session.touched_at, job_id) for job_id, session in sessions.items() if session.touched_at]
+        touched, job_id = max(touches) if touches else (None, "")
+        begins = self._ledger.begins_at
+        if touched is None or begins is None or touched >= begins or self._ledger.last_end(job_id):
+            return False
+        return has_end_between(connection, job_id, touched - timedelta(seconds=1), touched + timedelta(seconds=3))
+
+    def _assemble(self, tables: Tables, seen: Signature) -> Snapshot:
+        sessions = tables.sessions or {}
+        bases = [self._job(row, tables) for row in _with_unique_ids(tables.rows)]
+        self._forget_the_gone(bases)
+        touches = {id_: session.touched_at for id_, session in sessions.items() if session.touched_at}
+        open_ = self._in_flight(bases, touches, tables) if tables.sessions and tables.has_costs else {}
+        known = {job.id for job in bases}
+        return Snapshot(
+            self.name,
+            self.kind,
+            tuple(replace(job, in_flight_since=open_[job.id]) if job.id in open_ else job for job in bases),
+            departed=self._departed(touches, open_, known),
+            sees_slot=tables.sessions is not None and tables.has_costs,
+            notes=_notes(seen),
+        )
+
+    def _in_flight(self, jobs: Iterable[Job], touches: Mapping[str, datetime], tables: Tables) -> dict[str, datetime]:
+        """The runs in flight: touched after the job's newest run end, with no trace of any other job since.
+
+        There is one slot, so any later activity elsewhere proves that the run is over (killed, or restarted).
+        """
+        if tables.newest_touch_is_over:
+            return {}
+        runs = {job.id: job.last_run for job in jobs}
+        marks = list(touches.values())
+        marks += [end.at for id_ in self._ledger.job_ids() if (end := self._ledger.last_end(id_))]
+        marks += [run.started_at for run in runs.values() if run]
+        newest = max(marks, default=None)
+        return {id_: at for id_, at in touches.items() if at == newest and self._is_open(id_, at, runs.get(id_))}
+
+    def _forget_the_gone(self, jobs: list[Job]) -> None:
+        if len(self._jobs) > len(jobs):
+            there = {job.id for job in jobs}
+            self._jobs = {id_: kept for id_, kept in self._jobs.items() if id_ in there}
+            self._errors = {id_: run for id_, run in self._errors.items() if id_ in there}
+
+    def _is_open(self, job_id: str, touched: datetime, run: RecordedRun | None) -> bool:
+        """Whether the touch is a run's start whose end has left no trace."""
+        end = self._ledger.last_end(job_id)
+        if end is not None and end.at >= touched:
+            return False
+        return not (run and run.ended_at and run.ended_at >= touched)
+
+    def _departed(self, touches: Mapping[str, datetime], open_: Mapping[str, datetime], known: set[str]) -> Departed:
+        gone = {id_: at for id_, at in touches.items() if id_ not in known}
+        ends = [end.at for id_ in self._ledger.job_ids() if id_ not in known and (end := self._ledger.last_end(id_))]
+        starts = [at for id_, at in gone.items() if self._is_open(id_, at, None) and self._is_remembered(at)]
+        holds = [Hold(id_, None, at) for id_, at in open_.items() if id_ not in known]
+        return Departed(holds[0] if holds else None, max(starts, default=None), max(ends, default=None))
+
+    def _is_remembered(self, at: datetime) -> bool:
+        return self._ledger.begins_at is None or at >= self._ledger.begins_at
+
+    def _job(self, row: Mapping[str, object], tables: Tables) -> Job:
+        """The job of one row; the one of the last look if nothing about it has changed."""
+        id_ = str(row["id"])
+        session = (tables.sessions or {}).get(id_)
+        manual = None if tables.manual_runs is None else tables.manual_runs.get(id_)
+        facts = (tuple(row.values()), session, self._ledger.version(id_), self._ledger.begins_at, manual)
+        before = self._jobs.get(id_)
+        if before and before[0] == facts:
+            return before[1]
+        job = self._built(id_, row, session, has_costs=tables.has_costs)
+        job = replace(job, repeated=self._repeated(job, session, manual, knows_manual=tables.manual_runs is not None))
+        self._jobs[id_] = (facts, job)
+        return job
+
+    def _built(self, id_: str, row: Mapping[str, object], session: Session | None, *, has_costs: bool) -> Job:
+        reader = RowReader(row)
+        schedule = reader.schedule(self._zone)
+        run = reader.last_run()
+        updated = reader.instant("updated_at")
+        self._remember_error(id_, run)
+        return Job(
+            id=id_,
+            name=reader.text("name") or f"(job {id_} has no name)",
+            schedule=schedule,
+            enabled=reader.count("enabled") != 0,
+            status=reader.text("status", 40) or "unknown",
+            next_run_at=reader.instant("next_run_at"),
+            last_run=run,
+            consecutive_errors=reader.count("consecutive_errors"),
+            breaker=BREAKER_AT if isinstance(schedule, At) else BREAKER,
+            delivery_status=reader.text("last_delivery_status"),
+            delivery_target=reader.text("delivery_target"),
+            created_by=reader.text("created_by"),
+            updated_at=updated,
+            sweep_at=reader.sweep_at(),
+            last_started_at=self._last_start(id_, run, session),
+            unrecorded_end=self._unrecorded(id_, run, updated, session),
+            recent=self._ledger.recent(id_),
+            zero_streak=self._ledger.streak(id_) if has_costs else None,
+            totals=_totals(reader, session),
+            problems=tuple(reader.problems),
+        )
+
+    def _last_start(self, id_: str, run: RecordedRun | None, session: Session | None) -> datetime | None:
+        starts = [run.started_at] if run else []
+        touched = session.touched_at if session else None
+        if touched and self._is_remembered(touched) and self._is_open(id_, touched, run):
+            starts.append(touched)
+        return max(starts, default=None)
+
+    def _unrecorded(
+        self, id_: str, run: RecordedRun | None, updated: datetime | None, session: Session | None
+    ) -> RunEnd | None:
+        """The newest run end, if no recorded run is its own, and the job has not started again since.
+
+        The last recorded run is its own if it began after the run end before, whatever else changed the row since.
+        """
+        ends = self._ledger.recent(id_)[-2:]
+        if not ends or (session and session.touched_at and session.touched_at > ends[-1].at):
+            return None
+        end = ends[-1]
+        if run and run.ended_at and run.ended_at + ROW_LAG >= end.at:
+            return None
+        if run and len(ends) > 1:
+            return None if run.started_at + ROW_LAG >= ends[0].at else end
+        return end if updated and end.at - updated > ROW_LAG else None
+
+    def _remember_error(self, id_: str, run: RecordedRun | None) -> None:
+        if run and run.status == "error":
+            self._errors[id_] = run
+
+    def _repeated(
+        self, job: Job, session: Session | None, manual: datetime | None, *, knows_manual: bool
+    ) -> RepeatedRun | None:
+        """The run before the last one, if it had done the same slot's work and nobody asked for another."""
+        run = job.last_run
+        if not knows_manual or run is None or run.status != "ok" or not isinstance(job.schedule, CronSchedule):
+            return None
+        slot = fire_at_or_before(job.schedule, run.started_at)
+        if slot is None or (manual and manual >= slot) or near_clock_change(job.schedule, run.started_at):
+            return None
+        # a run end's time is cut to the second, so one of the start's own second may be this very run's
+        started = run.started_at.replace(microsecond=0)
+        between = [end for end in job.recent if slot < end.at < started and not _is_empty(end)]
+        if not between or self._is_retry(job, between[-1], run, session):
+            return None
+        return RepeatedRun(slot, between[-1], run.started_at)
+
+    def _is_retry(self, job: Job, end: RunEnd, run: RecordedRun, session: Session | None) -> bool:
+        """Whether the first run ended in an error, so that the second was its due retry.
+
+        The row keeps only the last outcome. Either an earlier look saw the error; or the session has no turn more than
+        there are recorded runs, so that none went unrecorded; or the second run started one of the breaker's pauses
+        after the first.
+        """
+        error = self._errors.get(job.id)
+        if error and error.ended_at and abs(error.ended_at - end.at) <= timedelta(seconds=2):
+            return True
+        turns, runs = session.turns if session else None, job.totals.runs
+        if turns and runs is not None and turns <= runs:
+            return True
+        gap = run.started_at - end.at
+        pauses = job.breaker.backoff if job.breaker else ()
+        return any(RETRY_SLACK[0] <= gap - pause <= RETRY_SLACK[1] for pause in pauses)
+
+
+def _is_empty(end: RunEnd) -> bool:
+    return not (end.input_tokens or end.output_tokens)
+
+
+def _totals(reader: RowReader, session: Session | None) -> Totals:
+    runs = reader.count("run_count")
+    if session is None:
+        return Totals(runs=runs)
+    return Totals(runs, session.input_tokens, session.output_tokens, session.cost_usd)
+
+
+def _notes(seen: Signature) -> tuple[str, ...]:
+    if seen.wal is None and not seen.has_journal:
+        return ("the database has no log file beside it: nothing has it open for writing in WAL mode",)
+    return ()
+
+
+def _jobs(connection: sqlite3.Connection, path: Path) -> list[dict[str, object]]:
+    there = columns_of(connection, "scheduled_jobs")
+    if not there:
+        raise UnreadableError(f"{path} has no table scheduled_jobs: is it the scheduler's database?")
+    missing = [column for column in REQUIRED if column not in there]
+    if missing:
+        raise UnreadableError(f"{path}: the table scheduled_jobs has no column {', '.join(missing)}")
+    columns = [column for column in COLUMNS if column in there]
+    rows = connection.execute(f"SELECT {', '.join(columns)} FROM scheduled_jobs ORDER BY rowid").fetchall()  # noqa: S608
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+_SESSION_COLUMNS = ("last_active_at", "turn_count", "input_tokens", "output_tokens", "total_cost_usd")
+
+
+def _sessions(connection: sqlite3.Connection) -> list[tuple[str, object, object, object, object, object]] | None:
+    there = columns_of(connection, "sessions")
+    if "session_key" not in there or "last_active_at" not in there:
+        return None
+    columns = ", ".join(column if column in there else f"NULL AS {column}" for column in _SESSION_COLUMNS)
+    return connection.execute(
+        f"SELECT session_key, {columns} FROM sessions WHERE session_key >= ? AND session_key < ?",  # noqa: S608
+        (KEY_PREFIX, KEY_PREFIX[:-1] + ";"),
+    ).fetchall()
+
+
+def _session(touched: object, turns: object, input_tokens: object, output_tokens: object, cost: object) -> Session:
+    return Session(
+        readable_instant(touched),
+        _whole(turns),
+        _whole(input_tokens),
+        _whole(output_tokens),
+        float(cost) if isinstance(cost, int | float) and 0 <= cost < float("inf") else None,
+    )
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+def _manual_runs(connection: sqlite3.Connection) -> dict[str, datetime] | None:
+    """When each job was last run by hand; None if there is no audit log to tell."""
+    if not {"job_id", "action", "created_at"} <= set(columns_of(connection, "scheduler_audit_log")):
+        return None
+    rows = connection.execute(
+        "SELECT job_id, max(created_at) FROM scheduler_audit_log WHERE action = 'run' GROUP BY job_id"
+    ).fetchall()
+    return {str(job_id): at for job_id, text in rows if (at := readable_instant(text))}
+
+
+def _with_unique_ids(rows: Iterable[dict[str, object]]) -> list[dict[str, object]]:
+    """The rows with ids that are short text and differ: an id becomes a label, and a key may be NULL in SQLite."""
+    taken: set[str] = set()
+    for row in rows:
+        id_ = base = one_line(str(row["id"] if row["id"] is not None else ""), 128) or "(no id)"
+        number = 2
+        while id_ in taken:
+            id_, number = f"{base} #{number}", number + 1
+        taken.add(id_)
+        row["id"] = id_
+    return list(rows)

@@ -1,0 +1,1 @@
+"""What several systems share: reading SQLite without harm, results that are kept while nothing changes."""

@@ -1,0 +1,1 @@
+"""Any scheduler in SQLite or PostgreSQL, read by the operator's own queries."""

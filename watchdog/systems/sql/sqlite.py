@@ -1,0 +1,64 @@
+"""The operator's queries on an SQLite file, through the same harmless reading as everywhere (docs/sqlite.md)."""
+
+import sqlite3
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from watchdog.config.file import Sql
+from watchdog.core.durations import say_duration
+from watchdog.core.redaction import fit_to_leave
+from watchdog.systems.shared.sqlite_file import Signature, UnreadableError, harm, is_settled, read, signature
+from watchdog.systems.sql.columns import QueryError
+from watchdog.systems.sql.reading import Answer, Reading, read_all
+from watchdog.systems.sql.runs import Mark
+
+_STEPS = 20_000
+"""How often a running query asks whether its time is over, in steps of SQLite's machine; about each millisecond."""
+
+
+class SqliteReader:
+    """Reads when the file has changed, and never longer than the deadline."""
+
+    def __init__(self, settings: Sql, path: Path) -> None:
+        self._settings = settings
+        self._path = path
+        self._seen: Signature | None = None
+
+    def warnings(self) -> list[str]:
+        """Whether reading as this user could harm the writer."""
+        found = harm(self._path)
+        return [found] if found else []
+
+    def read(self, mark: Mark, now: datetime) -> Reading | None:
+        """What is there now; None if the file is the one that was read last."""
+        if self._seen is not None and signature(self._path) == self._seen:
+            return None
+        self._seen = None
+        ends = time.monotonic() + self._settings.deadline.total_seconds()
+        reading, seen = read(self._path, lambda connection: self._query(connection, mark, ends))
+        self._seen = seen if is_settled(seen) else None
+        return reading
+
+    def _query(self, connection: sqlite3.Connection, mark: Mark, ends: float) -> Reading:
+        connection.set_progress_handler(lambda: time.monotonic() > ends, _STEPS)
+
+        def ask(query: str, statement: str, values: Mapping[str, int]) -> Answer:
+            try:
+                cursor = connection.execute(statement, values)
+                return Answer([column[0] for column in cursor.description], cursor.fetchall())
+            except sqlite3.OperationalError as error:
+                raise self._explained(query, error) from None
+
+        return read_all(ask, self._settings, mark)
+
+    def _explained(self, query: str, error: sqlite3.OperationalError) -> Exception:
+        """What is wrong with the query itself; anything else is the file's."""
+        code = getattr(error, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_INTERRUPT:
+            limit = say_duration(self._settings.deadline)
+            return UnreadableError(f"{self._path}: the {query} query took longer than {limit} and was cut off")
+        if code == sqlite3.SQLITE_ERROR:
+            return QueryError(f"{self._path}: the {query} query fails: {fit_to_leave(str(error), 200)}")
+        return error

@@ -1,0 +1,113 @@
+"""Who may change something: a bearer token for programs, a session for the page after the token was entered once."""
+
+import hashlib
+import hmac
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from watchdog.config.file import read_secret
+from watchdog.core.logs import log
+
+COOKIE = "watchdog_session"
+LASTS = 12 * 3600.0
+"""Seconds after which a session is over."""
+
+_MOST_SESSIONS = 100
+
+
+@dataclass(slots=True)
+class Session:
+    """A browser that has entered the token. `csrf` stands in each of its forms; `said` is shown once."""
+
+    id: str
+    csrf: str
+    name: str
+    token: bytes
+    ends: float
+    said: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Gate:
+    """The token's file is read at each question, so that a changed token holds at once and ends all sessions."""
+
+    def __init__(self, token_file: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._file = token_file
+        self._clock = clock
+        self._sessions: dict[str, Session] = {}
+        self._lock = threading.Lock()
+
+    def _digest(self) -> bytes | None:
+        try:
+            return hashlib.sha256(read_secret(self._file).encode()).digest()
+        except ValueError as error:
+            log.error(f"nothing can be changed over HTTP: {error}", extra={"action": "token"})
+            return None
+
+    def is_right(self, given: str) -> bool:
+        """Whether it is the token; takes as long for a near miss as for any other."""
+        wanted = self._digest()
+        found = hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest()
+        return wanted is not None and hmac.compare_digest(wanted, found)
+
+    def has_bearer(self, request: Request) -> bool:
+        """Whether the request carries the token as `Authorization: Bearer …`."""
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        is_right = scheme.lower() == "bearer" and self.is_right(given.strip())
+        if not is_right:
+            self.refused(request, "no token" if not given else "a wrong token")
+        return is_right
+
+    def refused(self, request: Request, why: str) -> None:
+        """Put an attempt on the log."""
+        log.warning(
+            f"refused {request.method} {request.url.path}: {why}"[:300],
+            extra={"action": "refused", "address": address_of(request)},
+        )
+
+    def enter(self, name: str) -> Session:
+        """A new session; the oldest goes if there are too many."""
+        now = self._clock()
+        session = Session(
+            secrets.token_urlsafe(32), secrets.token_urlsafe(32), name, self._digest() or b"", now + LASTS
+        )
+        with self._lock:
+            self._sessions = {id_: kept for id_, kept in self._sessions.items() if kept.ends > now}
+            while len(self._sessions) >= _MOST_SESSIONS:
+                del self._sessions[next(iter(self._sessions))]
+            self._sessions[session.id] = session
+        return session
+
+    def session(self, request: Request) -> Session | None:
+        """The request's session, if it has one that holds."""
+        found = self._sessions.get(request.cookies.get(COOKIE, ""))
+        if found is None or found.ends <= self._clock() or not hmac.compare_digest(found.token, self._digest() or b"-"):
+            return None
+        return found
+
+    def leave(self, session: Session) -> None:
+        """End a session."""
+        with self._lock:
+            self._sessions.pop(session.id, None)
+
+
+def is_same_origin(request: Request) -> bool:
+    """Whether a page of this very address sent the form. Browsers send `Origin` with every form; without it, no."""
+    origin = urlsplit(request.headers.get("origin", ""))
+    return bool(origin.netloc) and origin.netloc.lower() == request.headers.get("host", "").lower()
+
+
+def is_own_form(session: Session, token: str) -> bool:
+    """Whether the form was made for this session."""
+    return hmac.compare_digest(session.csrf.encode(), token.encode("utf-8", "surrogateescape"))
+
+
+def address_of(request: Request) -> str:
+    """From where it came."""
+    return request.client.host if request.client else "unknown"
