@@ -21,7 +21,8 @@ from watchdog.config.settings import Detect
 from watchdog.core.model import Every, Job, Kind, Snapshot, Totals
 from watchdog.demo.simulator import Outcome, Simulator
 from watchdog.detectors.diagnosis import diagnose
-from watchdog.engine import Engine, Published, SourceState
+from watchdog.detectors.published import Published, SourceState
+from watchdog.engine import Engine
 from watchdog.metrics.collection import Metrics, StateText
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)

@@ -29,7 +29,7 @@ from watchdog.config.file import Config
 from watchdog.core.clock import WallClock
 from watchdog.core.model import Snapshot
 from watchdog.detectors.diagnosis import Diagnosis
-from watchdog.engine import Published, SourceState
+from watchdog.detectors.published import Published, SourceState
 from watchdog.incidents.silences import Silence
 from watchdog.metrics.collection import Metrics
 from watchdog.notify import outbox

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from watchdog.config.file import Config, ConfigError, load
-from watchdog.core.action import Action, Stamp, State
+from watchdog.core.action import Action, State
+from watchdog.core.clock import Stamp
 from watchdog.core.instants import iso
 from watchdog.core.model import Finding
 from watchdog.engine import Engine

@@ -21,8 +21,8 @@ from tests.support.harness import DAY, HOUR, MINUTE, SECOND, change
 from tests.support.recovering import DENIED, OVERLOADED, REVIVE, TOKEN, ZERO, Rig, in_this_process, rig, said
 from tests.systems.test_recordings import SHARED, rebuilt, recording
 from watchdog.config.file import Config
-from watchdog.core.action import Action, Stamp, State
-from watchdog.core.clock import WallClock
+from watchdog.core.action import Action, State
+from watchdog.core.clock import Stamp, WallClock
 from watchdog.core.instants import parse_instant
 from watchdog.core.model import Every, Job, RecordedRun, Snapshot
 from watchdog.core.moment import Moment

@@ -28,7 +28,8 @@ import pytest
 from tests.support.command import ROOT, free_port
 from tests.support.harness import change, row_of
 from watchdog.config.file import Config
-from watchdog.core.action import Action, Stamp, State
+from watchdog.core.action import Action, State
+from watchdog.core.clock import Stamp
 from watchdog.core.model import Finding
 from watchdog.demo.simulator import Simulator
 from watchdog.demo.web_api import ApiServer

@@ -27,7 +27,8 @@ from hypothesis import strategies as st
 from tests.support.command import PATIENCE, until
 from tests.support.harness import change, row_of
 from watchdog.config.file import Config
-from watchdog.core.action import Action, Stamp, State
+from watchdog.core.action import Action, State
+from watchdog.core.clock import Stamp
 from watchdog.demo.operations import Answer
 from watchdog.demo.simulator import Simulator
 from watchdog.engine import Engine

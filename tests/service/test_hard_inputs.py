@@ -14,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.conftest import NOW, build, cost_row, healthy, job_row, session_row
 from watchdog.config.file import Config, ConfigError, for_database, load
 from watchdog.core.model import Job
-from watchdog.engine import Engine, Published
+from watchdog.detectors.published import Published
+from watchdog.engine import Engine
 from watchdog.incidents.wire import findings_document, jobs_document
 from watchdog.metrics.collection import StateText
 from watchdog.systems.phantom.source import PhantomSource

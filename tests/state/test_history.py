@@ -11,7 +11,7 @@ from tests.conftest import NOW
 from watchdog.config.settings import Detect
 from watchdog.core.model import At, Breaker, CronSchedule, Every, Job, RecordedRun, RunEnd, Schedule, Snapshot, Totals
 from watchdog.detectors.diagnosis import diagnose
-from watchdog.engine import Published, SourceState
+from watchdog.detectors.published import Published, SourceState
 from watchdog.state.history import KEPT_RUNS, History, Run, Seen, StateChange, load_runs, load_states, news, runs_of
 from watchdog.state.store import Store
 from watchdog.web.strip import Cell, in_words, missed, slots_until, strip

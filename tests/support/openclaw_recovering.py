@@ -16,10 +16,12 @@ import pytest
 from tests.support.harness import MINUTE, SECOND, START
 from tests.support.openclaw_stores import USAGE, Gateway, Json, job
 from watchdog.config.file import Config
-from watchdog.core.action import Action, Stamp, State
+from watchdog.core.action import Action, State
+from watchdog.core.clock import Stamp
 from watchdog.core.instants import from_ms, to_ms
 from watchdog.core.model import Finding
-from watchdog.engine import Engine, Published
+from watchdog.detectors.published import Published
+from watchdog.engine import Engine
 from watchdog.notify.notifier import Notifier
 from watchdog.recovery.command import Ran
 from watchdog.recovery.executor import Hand

@@ -16,11 +16,13 @@ import pytest
 
 from tests.support.harness import HOUR, MINUTE, SECOND, START, Agent, row_of
 from watchdog.config.file import Config
-from watchdog.core.action import Action, Stamp, State
+from watchdog.core.action import Action, State
+from watchdog.core.clock import Stamp
 from watchdog.core.model import Finding
 from watchdog.demo.simulator import Outcome, Simulator
 from watchdog.demo.web_api import ApiServer
-from watchdog.engine import Engine, Published
+from watchdog.detectors.published import Published
+from watchdog.engine import Engine
 from watchdog.notify import child
 from watchdog.notify.notifier import Notifier
 from watchdog.recovery import command as command_module

@@ -10,7 +10,7 @@ from watchdog.config.file import Config
 from watchdog.core.model import Cause, CronSchedule, Finding, Job, Kind, Severity, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.diagnosis import Diagnosis
-from watchdog.engine import Published, SourceState
+from watchdog.detectors.published import Published, SourceState
 from watchdog.incidents.ledger import Incident, Ledger, Timing, update
 from watchdog.notify.notifier import Notifier
 from watchdog.notify.outbox import Entry

@@ -10,7 +10,8 @@ import pytest
 
 from tests.conftest import NOW, job_row
 from tests.support.site import ACTS, BEARER, PAGE, TOKEN, Site, outage, serving
-from watchdog.core.action import Action, Stamp, State
+from watchdog.core.action import Action, State
+from watchdog.core.clock import Stamp
 from watchdog.recovery.records import Records
 
 CHANGES: list[tuple[str, dict[str, object]]] = [

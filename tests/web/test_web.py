@@ -7,7 +7,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from watchdog.config.file import for_database
-from watchdog.engine import Engine, Published
+from watchdog.detectors.published import Published
+from watchdog.engine import Engine
 from watchdog.web.app import build
 from watchdog.web.published_state import Board
 

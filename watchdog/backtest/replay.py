@@ -16,7 +16,7 @@ from watchdog.config.file import Config, Owner
 from watchdog.core.clock import SHORTEST_WAIT
 from watchdog.core.model import Finding
 from watchdog.detectors.diagnosis import Diagnosis
-from watchdog.engine import Published, SourceState
+from watchdog.detectors.published import Published, SourceState
 from watchdog.incidents.silences import Silence
 from watchdog.notify.notifier import Notifier
 from watchdog.state.store import Store

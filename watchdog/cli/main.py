@@ -16,7 +16,7 @@ import click
 
 if TYPE_CHECKING:
     from watchdog.config.file import Config
-    from watchdog.engine import Published
+    from watchdog.detectors.published import Published
     from watchdog.state.store import Store
 
 EXIT_ERROR = 3

@@ -13,7 +13,7 @@ from watchdog.cadence.plain_words import ago, plainly, rough
 from watchdog.core.action import Action
 from watchdog.core.instants import say
 from watchdog.core.model import Finding, Job, Severity
-from watchdog.engine import Published, SourceState
+from watchdog.detectors.published import Published, SourceState
 from watchdog.incidents.ledger import Incident
 from watchdog.incidents.report import first_line, ordered, verdict
 from watchdog.incidents.silences import Silence

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
+
+from watchdog.core.clock import Stamp
 
 BY_HAND = "by hand"
 """The policy of what a person asked for."""
@@ -30,21 +32,6 @@ UNDER_WAY = (State.INTENDED, State.BEGUN, State.ACTED)
 UNHELPFUL = (State.INEFFECTIVE, State.FAILED, State.UNABLE, State.UNKNOWN)
 """Settled without having helped. `refused` is not among them: nothing was done. `unable` is: who cannot be asked is
 asked less and less often."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """An instant that a jump of the clock cannot fool: the wall's, and the machine's seconds since boot `boot`."""
-
-    at: datetime
-    uptime: float = 0.0
-    boot: str = ""
-
-    def elapsed(self, now: "Stamp") -> timedelta:
-        """How long ago that was, never below zero: by the uptime within one boot, else by the wall's clock."""
-        if self.boot != now.boot or not self.boot:
-            return max(timedelta(), now.at - self.at)
-        return timedelta(seconds=max(0.0, now.uptime - self.uptime))
 
 
 @dataclass(frozen=True, slots=True)

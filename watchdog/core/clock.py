@@ -2,15 +2,29 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from watchdog.core.action import Stamp
-
 SHORTEST_WAIT = timedelta(milliseconds=20)
 """So that a deadline which is asked for again and again cannot make the loop spin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """An instant that a jump of the clock cannot fool: the wall's, and the machine's seconds since boot `boot`."""
+
+    at: datetime
+    uptime: float = 0.0
+    boot: str = ""
+
+    def elapsed(self, now: "Stamp") -> timedelta:
+        """How long ago that was, never below zero: by the uptime within one boot, else by the wall's clock."""
+        if self.boot != now.boot or not self.boot:
+            return max(timedelta(), now.at - self.at)
+        return timedelta(seconds=max(0.0, now.uptime - self.uptime))
 
 
 class Clock(Protocol):

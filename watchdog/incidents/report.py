@@ -6,7 +6,7 @@ from datetime import datetime
 
 from watchdog.cadence.plain_words import since
 from watchdog.core.model import Finding, Severity
-from watchdog.engine import Published
+from watchdog.detectors.published import Published
 
 EXIT_CODES = {"OK": 0, "WARNING": 1, "CRITICAL": 2, "UNKNOWN": 3}
 

@@ -8,7 +8,7 @@ from watchdog.core.instants import iso
 from watchdog.core.model import Cause, Finding, Job
 from watchdog.core.plain_json import Json as Json
 from watchdog.core.plain_json import value as value
-from watchdog.engine import Published, SourceState
+from watchdog.detectors.published import Published, SourceState
 from watchdog.incidents.ledger import Incident
 from watchdog.notify.outbox import Entry
 from watchdog.notify.targets import parse_key

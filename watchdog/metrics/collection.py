@@ -21,7 +21,8 @@ from prometheus_client.registry import Collector
 
 from watchdog.core.model import Finding, Severity
 from watchdog.core.release import version
-from watchdog.engine import Published, SourceState, Tick
+from watchdog.detectors.published import Published, SourceState
+from watchdog.engine import Tick
 from watchdog.incidents.ledger import Incident
 from watchdog.metrics.exposition import heads, samples
 from watchdog.metrics.jobs import JobCollector, JobFacts

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from watchdog.core.model import STATES, Finding, Kind, Severity, Snapshot
-from watchdog.engine import Published
+from watchdog.detectors.published import Published
 from watchdog.metrics.exposition import heads, samples
 
 _BOTH = (Kind.EXPIRING,)

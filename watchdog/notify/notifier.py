@@ -7,7 +7,7 @@ from watchdog.config.file import Config
 from watchdog.core import faults
 from watchdog.core.model import Finding, Job
 from watchdog.core.moment import Moment
-from watchdog.engine import Published
+from watchdog.detectors.published import Published
 from watchdog.incidents.ledger import Incident, Ledger, Timing, update
 from watchdog.notify import alertmanager
 from watchdog.notify.outbox import Entry

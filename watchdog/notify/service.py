@@ -7,7 +7,7 @@ from watchdog.config.file import Config
 from watchdog.core.clock import Clock
 from watchdog.core.logs import log
 from watchdog.core.model import Finding
-from watchdog.engine import Published
+from watchdog.detectors.published import Published
 from watchdog.incidents.ledger import Incident
 from watchdog.metrics.collection import Metrics
 from watchdog.notify.dispatch import AlertPoster, Sender, SenderThread, open_book

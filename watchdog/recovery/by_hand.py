@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from logging import NullHandler
 
 from watchdog.config.file import Config
-from watchdog.core.action import BY_HAND, Action, Stamp, State, Step
-from watchdog.core.clock import WallClock
+from watchdog.core.action import BY_HAND, Action, State, Step
+from watchdog.core.clock import Stamp, WallClock
 from watchdog.core.instants import iso, say
 from watchdog.core.logs import log
 from watchdog.incidents.verbs import whoami

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from watchdog.cadence.schedule import LATEST, next_fire
 from watchdog.config.policies import FOR_JOBS, MEANT_FOR, Attempts, Policy, PolicyMatch, is_like
-from watchdog.core.action import UNHELPFUL, Action, Stamp, State
+from watchdog.core.action import UNHELPFUL, Action, State
+from watchdog.core.clock import Stamp
 from watchdog.core.durations import say_duration
 from watchdog.core.model import At, ErrorClass, Finding, Job, Kind
 from watchdog.core.moment import Moment

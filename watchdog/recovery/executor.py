@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from watchdog.config.file import AnySource, Config, OpenClaw, Phantom
 from watchdog.config.policies import Policy
-from watchdog.core.action import BY_HAND, Action, Stamp, State
+from watchdog.core.action import BY_HAND, Action, State
+from watchdog.core.clock import Stamp
 from watchdog.core.logs import log
 from watchdog.recovery.command import ask
 from watchdog.recovery.operator_command import OperatorCommand

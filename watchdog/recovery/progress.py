@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from watchdog.core import faults
-from watchdog.core.action import Action, Stamp, State
+from watchdog.core.action import Action, State
+from watchdog.core.clock import Stamp
 from watchdog.core.logs import log
 from watchdog.recovery.records import Records
 

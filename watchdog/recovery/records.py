@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from watchdog.core import faults
-from watchdog.core.action import UNDER_WAY, Action, Stamp, State, Step
+from watchdog.core.action import UNDER_WAY, Action, State, Step
+from watchdog.core.clock import Stamp
 from watchdog.core.instants import iso, iso_or_none, parse_instant, parse_or_none
 from watchdog.state.store import Store
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from watchdog.config.file import Config
 from watchdog.config.policies import FOR_JOBS
-from watchdog.core.action import BY_HAND, Action, Stamp, State, Step
+from watchdog.core.action import BY_HAND, Action, State, Step
+from watchdog.core.clock import Stamp
 from watchdog.core.instants import say
 from watchdog.core.logs import log
 from watchdog.core.model import Finding, Job, Kind, Severity, Snapshot
 from watchdog.core.moment import Moment
-from watchdog.engine import Published
+from watchdog.detectors.published import Published
 from watchdog.recovery import rows
 from watchdog.recovery.before_restart import consequences
 from watchdog.recovery.decide import Case, Decision, cases, decide

@@ -8,7 +8,7 @@ from watchdog.config.file import Config
 from watchdog.core.clock import Clock
 from watchdog.core.logs import log
 from watchdog.core.model import Finding
-from watchdog.engine import Published
+from watchdog.detectors.published import Published
 from watchdog.recovery.executor import Hand, is_left_off
 from watchdog.recovery.records import Records
 from watchdog.recovery.recoverer import Announce, Count, Recoverer

@@ -15,7 +15,8 @@ from watchdog.config.file import Config, ConfigError
 from watchdog.core.clock import SHORTEST_WAIT, Clock, WallClock
 from watchdog.core.logs import log
 from watchdog.core.model import Finding, Severity
-from watchdog.engine import Engine, Published, Tick
+from watchdog.detectors.published import Published
+from watchdog.engine import Engine, Tick
 from watchdog.metrics.collection import Metrics
 from watchdog.notify.service import Desk, open_store
 from watchdog.recovery.service import Station

@@ -13,7 +13,7 @@ from typing import Any
 from watchdog.core.instants import iso, parse_instant
 from watchdog.core.logs import log
 from watchdog.core.model import Job, RecordedRun
-from watchdog.engine import Published
+from watchdog.detectors.published import Published
 from watchdog.state.store import Store
 
 KEPT_RUNS = 500

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from watchdog.engine import Published
+from watchdog.detectors.published import Published
 from watchdog.incidents.ledger import Incident
 
 SLOWEST_BEAT = timedelta(seconds=2)

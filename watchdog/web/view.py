@@ -12,7 +12,7 @@ from watchdog.core.action import Action, State
 from watchdog.core.durations import say_duration
 from watchdog.core.instants import iso, say
 from watchdog.core.model import STATES, Finding, Job, Severity
-from watchdog.engine import Published
+from watchdog.detectors.published import Published
 from watchdog.incidents.ledger import Incident
 from watchdog.incidents.report import ordered, verdict
 from watchdog.state.history import JobKey, Run, StateChange, runs_of

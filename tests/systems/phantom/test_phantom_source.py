@@ -26,7 +26,8 @@ from watchdog.config.settings import Detect
 from watchdog.core.model import Finding, Job, Snapshot, ZeroStreak
 from watchdog.demo.simulator import Outcome, Simulator
 from watchdog.detectors.diagnosis import diagnose
-from watchdog.engine import Engine, Published
+from watchdog.detectors.published import Published
+from watchdog.engine import Engine
 from watchdog.incidents.wire import findings_document, jobs_document
 from watchdog.metrics.collection import StateText
 from watchdog.systems import Look

@@ -1,0 +1,47 @@
+"""What everybody sees after a tick: each source as last judged."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from watchdog.core.model import Finding, Snapshot
+from watchdog.detectors.diagnosis import Diagnosis
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """One source as last judged. `read_at`: when its state was last known to be current; None if never."""
+
+    snapshot: Snapshot
+    diagnosis: Diagnosis
+    judged_at: datetime
+    read_at: datetime | None
+    deadlines: Mapping[str, datetime] = field(default_factory=dict)
+    owners: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What everybody sees after a tick. `version` grows only when something in it has changed.
+
+    `own`: what the watchdog knows from its own records, such as a job that the scheduler has deleted.
+    """
+
+    sources: tuple[SourceState, ...]
+    version: int = 0
+    own: tuple[Finding, ...] = ()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings of all sources, and those of the watchdog's own memory."""
+        return (*(finding for state in self.sources for finding in state.diagnosis.findings), *self.own)
+
+    def of_source(self, name: str) -> tuple[Finding, ...]:
+        """The findings about one source."""
+        return tuple(finding for finding in self.findings if finding.source == name)
+
+    @property
+    def look_again_at(self) -> datetime | None:
+        """The next instant at which a judgement could change without anything being written."""
+        instants = (state.diagnosis.look_again_at for state in self.sources)
+        return min((instant for instant in instants if instant), default=None)
