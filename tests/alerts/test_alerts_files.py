@@ -19,7 +19,7 @@ from tests.conftest import build, healthy, job_row, session_row
 from tests.support.command import ROOT, needs
 from tests.systems.test_recordings import names, rebuilt, recording
 from watchdog.config.file import Config, Phantom, load
-from watchdog.core.model import Kind, Severity
+from watchdog.core.kinds import Kind, Severity
 from watchdog.demo.story import World
 from watchdog.engine import Engine
 from watchdog.metrics.collection import Metrics

@@ -12,8 +12,12 @@ from hypothesis import strategies as st
 
 from tests.conftest import as_nobody
 from watchdog.config.file import Config, ConfigError, for_database, load, parse_address, read_secret
-from watchdog.config.settings import Detect, is_on
-from watchdog.core.model import Job, Kind, Unreadable
+from watchdog.config.settings import Detect
+from watchdog.core.kinds import Kind
+from watchdog.core.model import Job, Unreadable
+from watchdog.detectors.lateness import Overdue
+from watchdog.detectors.wedged import Wedged
+from watchdog.detectors.zero_tokens import ZeroTokens
 
 SOURCES = "sources: [{kind: phantom, name: phantom, database: /data/phantom.db}]\n"
 SECRET = "xoxb-hunter2hunter2"
@@ -99,10 +103,10 @@ class TestTheSample:
         assert sample.owners[1].notify == (f"slack://{SECRET}/@{{delivery_target}}",)
 
     def test_its_quiet_jobs_may_run_on_no_tokens(self, sample: Config) -> None:
-        assert not is_on(sample.detect.of(named("quiet-night")), Kind.ZERO_TOKENS)
-        assert not is_on(sample.detect.of(named("QUIET-night")), Kind.ZERO_TOKENS)
-        assert is_on(sample.detect.of(named("heartbeat")), Kind.ZERO_TOKENS)
-        assert is_on(sample.detect.of(named("quiet-night")), Kind.OVERDUE)
+        assert not sample.detect.of(named("quiet-night")).is_on(Kind.ZERO_TOKENS)
+        assert not sample.detect.of(named("QUIET-night")).is_on(Kind.ZERO_TOKENS)
+        assert sample.detect.of(named("heartbeat")).is_on(Kind.ZERO_TOKENS)
+        assert sample.detect.of(named("quiet-night")).is_on(Kind.OVERDUE)
 
 
 def test_one_line_is_enough(file: Path) -> None:
@@ -270,12 +274,12 @@ class TestYamlTraps:
     @pytest.mark.parametrize("text", ["off", "no", "false", "'off'", "'No'", "{'on': false}"])
     def test_every_way_to_say_off_is_off(self, text: str, file: Path) -> None:
         detect = loaded(file, SOURCES + f"detect: {{stranded: {text}}}").detect
-        assert not is_on(detect.of(named("any")), Kind.STRANDED)
+        assert not detect.of(named("any")).is_on(Kind.STRANDED)
 
     @pytest.mark.parametrize("text", ["on", "yes", "true", "'on'", "{}", "{'on': true}"])
     def test_every_way_to_say_on_is_on(self, text: str, file: Path) -> None:
         detect = loaded(file, SOURCES + f"detect: {{stranded: {text}}}").detect
-        assert is_on(detect.of(named("any")), Kind.STRANDED)
+        assert detect.of(named("any")).is_on(Kind.STRANDED)
 
     def test_a_duration_without_a_unit_is_told(self, file: Path) -> None:
         (found,) = problems(file, SOURCES + "poll: 2")
@@ -412,12 +416,12 @@ detect:
 """,
         )
         rules = detect.of(named("slow-digest"))
-        assert (rules.overdue.cadences, rules.overdue.at_grace) == (7, timedelta(hours=1))
-        assert rules.zero_tokens.streak == 9
-        assert not rules.wedged.on
-        assert rules.wedged.run_limit == timedelta(minutes=245)
+        assert (rules[Overdue].cadences, rules[Overdue].at_grace) == (7, timedelta(hours=1))
+        assert rules[ZeroTokens].streak == 9
+        assert not rules[Wedged].on
+        assert rules[Wedged].run_limit == timedelta(minutes=245)
         others = detect.of(named("digest"))
-        assert (others.overdue.cadences, others.wedged.on) == (4, True)
+        assert (others[Overdue].cadences, others[Wedged].on) == (4, True)
 
     def test_of_several_that_fit_the_later_one_wins_value_by_value(self, file: Path) -> None:
         detect = self.detect(
@@ -431,28 +435,28 @@ detect:
     - {match: "other", overdue: {cadences: 9}}
 """,
         )
-        digest, mail, fast = (detect.of(named(name)).overdue for name in ("slow-digest", "slow-mail", "fast"))
+        digest, mail, fast = (detect.of(named(name))[Overdue] for name in ("slow-digest", "slow-mail", "fast"))
         assert (digest.on, digest.cadences, digest.at_grace) == (False, 7, timedelta(minutes=1))
         assert (mail.on, mail.cadences) == (True, 7)
         assert (fast.on, fast.cadences) == (True, 5)
 
     def test_what_is_off_for_all_can_be_on_for_some(self, file: Path) -> None:
         detect = self.detect(file, "detect: {undelivered: off, jobs: [{match: 'brief', undelivered: on}]}")
-        assert not is_on(detect.of(named("digest")), Kind.UNDELIVERED)
-        assert is_on(detect.of(named("brief")), Kind.UNDELIVERED)
+        assert not detect.of(named("digest")).is_on(Kind.UNDELIVERED)
+        assert detect.of(named("brief")).is_on(Kind.UNDELIVERED)
 
     @pytest.mark.parametrize("kind", Kind)
     def test_every_kind_can_be_switched_off_for_all_and_for_one(self, kind: Kind, file: Path) -> None:
-        assert not is_on(self.detect(file, f"detect: {{{kind}: off}}").of(named("a")), kind)
+        assert not self.detect(file, f"detect: {{{kind}: off}}").of(named("a")).is_on(kind)
         detect = self.detect(file, f"detect: {{jobs: [{{match: a, {kind}: off}}]}}")
-        assert not is_on(detect.of(named("a")), kind)
-        assert is_on(detect.of(named("b")), kind)
+        assert not detect.of(named("a")).is_on(kind)
+        assert detect.of(named("b")).is_on(kind)
 
     def test_a_pattern_may_hold_what_means_something_elsewhere(self, file: Path) -> None:
         detect = self.detect(file, "detect: {jobs: [{match: '.*+(', failed: off}, {match: 'x[12]', failed: off}]}")
-        assert is_on(detect.of(named("anything")), Kind.FAILED)
-        assert not is_on(detect.of(named(".anything+(")), Kind.FAILED)
-        assert not is_on(detect.of(named("X1")), Kind.FAILED)
+        assert detect.of(named("anything")).is_on(Kind.FAILED)
+        assert not detect.of(named(".anything+(")).is_on(Kind.FAILED)
+        assert not detect.of(named("X1")).is_on(Kind.FAILED)
 
 
 @pytest.mark.parametrize(

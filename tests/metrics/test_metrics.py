@@ -18,7 +18,8 @@ from pydantic import SecretStr
 from tests.conftest import NOW, build, cost_row, healthy, job_row, session_row
 from watchdog.config.file import Channel, Config, Owner, OwnerMatch, Phantom, for_database
 from watchdog.config.settings import Detect
-from watchdog.core.model import Every, Job, Kind, Snapshot, Totals
+from watchdog.core.kinds import Kind
+from watchdog.core.model import Every, Job, Snapshot, Totals
 from watchdog.demo.simulator import Outcome, Simulator
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.detectors.published import Published, SourceState

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import NOW, build, cost_row, healthy, job_row, session_row
 from watchdog.config.file import Config, ConfigError, for_database, load
+from watchdog.core.kinds import Kind
 from watchdog.core.model import Job
 from watchdog.detectors.published import Published
 from watchdog.engine import Engine
@@ -354,7 +355,7 @@ def test_a_section_can_be_switched_off_by_its_own_key(file: Path) -> None:
     """YAML reads the key `on` as true: `detect.wedged[1]: keys should be strings`, and no way to see why."""
     file.write_text("sources: [{database: /x}]\ndetect: {wedged: {on: false}}")
     config = load(file, {})
-    assert not config.detect.wedged.on
+    assert not config.detect.is_on(Kind.WEDGED)
 
 
 def test_an_unknown_key_of_a_channel_is_told_with_those_that_are_known(file: Path) -> None:

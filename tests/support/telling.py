@@ -7,7 +7,8 @@ from typing import Any
 
 from tests.conftest import NOW
 from watchdog.config.file import Config
-from watchdog.core.model import Cause, CronSchedule, Finding, Job, Kind, Severity, Snapshot
+from watchdog.core.kinds import Kind, Severity
+from watchdog.core.model import Cause, CronSchedule, Finding, Job, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.diagnosis import Diagnosis
 from watchdog.detectors.published import Published, SourceState

@@ -13,7 +13,8 @@ import yaml
 from tests.conftest import SCHEMA, build
 from watchdog.config.file import for_database
 from watchdog.core.instants import parse_instant
-from watchdog.core.model import Cause, Finding, Severity
+from watchdog.core.kinds import Severity
+from watchdog.core.model import Cause, Finding
 from watchdog.engine import Engine
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ from datetime import datetime
 from watchdog.backtest.past import SourcePast
 from watchdog.backtest.verdict import NOBODY, Condition, Message, Verdict
 from watchdog.core.durations import say_duration
-from watchdog.core.model import Severity
+from watchdog.core.kinds import Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from rich.text import Text
 from watchdog.cadence.plain_words import ago, plainly, rough
 from watchdog.core.action import Action
 from watchdog.core.instants import say
-from watchdog.core.model import Finding, Job, Severity
+from watchdog.core.kinds import Severity
+from watchdog.core.model import Finding, Job
 from watchdog.detectors.published import Published, SourceState
 from watchdog.incidents.ledger import Incident
 from watchdog.incidents.report import first_line, ordered, verdict

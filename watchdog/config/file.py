@@ -28,8 +28,9 @@ from pydantic_core import ErrorDetails
 
 from watchdog.config import yaml_file
 from watchdog.config.policies import MEANT_FOR, Recovery, is_like
-from watchdog.config.settings import Detect, Duration, Frozen
+from watchdog.config.settings import Detect
 from watchdog.core.durations import say_duration
+from watchdog.core.fields import Duration, Frozen
 from watchdog.core.model import CronRules
 
 DEFAULT_LISTEN = "127.0.0.1:9846"

@@ -7,8 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from watchdog.config.settings import Count, Duration, Frozen
-from watchdog.core.model import ErrorClass, Kind
+from watchdog.core.fields import Count, Duration, Frozen
+from watchdog.core.kinds import Kind
+from watchdog.core.model import ErrorClass
 
 Way = Literal["api", "pause_resume", "sql", "restart"]
 """How a failed job is brought back: the API's forced resume; SQL to `paused` and the API's resume; SQL alone, which

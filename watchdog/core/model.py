@@ -7,33 +7,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Literal
 
-
-class Kind(StrEnum):
-    """The conditions that are told apart (DESIGN, conditions)."""
-
-    OVERDUE = "overdue"
-    WEDGED = "wedged"
-    LONG_RUN = "long_run"
-    STALLED = "stalled"
-    ZERO_TOKENS = "zero_tokens"
-    FAILING = "failing"
-    FAILED = "failed"
-    EXPIRING = "expiring"
-    STRANDED = "stranded"
-    INVALID = "invalid"
-    UNDELIVERED = "undelivered"
-    UNRECORDED = "unrecorded"
-    INTERRUPTED = "interrupted"
-    DUPLICATE = "duplicate"
-    UNREACHABLE = "unreachable"
-    SWEPT = "swept"
-
-
-class Severity(StrEnum):
-    """How soon a person is needed."""
-
-    WARNING = "warning"
-    CRITICAL = "critical"
+from watchdog.core.kinds import Kind, Severity
 
 
 class ErrorClass(StrEnum):

@@ -20,7 +20,8 @@ from watchdog.cli import tables
 from watchdog.config.file import Config, Http, Phantom
 from watchdog.core import logs
 from watchdog.core.clock import FollowedClock
-from watchdog.core.model import Finding, Severity
+from watchdog.core.kinds import Severity
+from watchdog.core.model import Finding
 from watchdog.demo.simulator import Outcome, Simulator
 from watchdog.engine import Engine
 from watchdog.incidents import report

@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from watchdog.core.instants import say
-from watchdog.core.model import Cause, Finding, Job, Kind, Severity, Snapshot
+from watchdog.core.kinds import Kind, Severity
+from watchdog.core.model import Cause, Finding, Job, Snapshot
 
 
 def about(

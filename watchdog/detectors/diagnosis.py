@@ -4,20 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from watchdog.config.settings import Detect, Rules, is_on
-from watchdog.core.model import Cause, Finding, Kind, Severity, Snapshot
+from watchdog.core.kinds import Family, Kind, Severity, of_family
+from watchdog.core.model import Cause, Finding, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors import DETECTORS
+from watchdog.detectors.rules import Rules, RulesForAll
 
-TIMELINESS = (
-    Kind.INVALID,
-    Kind.UNRECORDED,
-    Kind.WEDGED,
-    Kind.LONG_RUN,
-    Kind.INTERRUPTED,
-    Kind.STRANDED,
-    Kind.OVERDUE,
-)
+TIMELINESS = of_family(Family.LATE)
 """Why a job does not run, the most specific first. Of these a job has one at most."""
 
 
@@ -29,7 +22,7 @@ class Diagnosis:
     look_again_at: datetime | None
 
 
-def diagnose(snapshot: Snapshot, at: datetime, settings: Detect) -> Diagnosis:
+def diagnose(snapshot: Snapshot, at: datetime, settings: RulesForAll) -> Diagnosis:
     """All findings about one source, the gravest first."""
     now = Moment(at)
     found = [finding for detect in DETECTORS for finding in detect(snapshot, now, settings)]
@@ -38,11 +31,11 @@ def diagnose(snapshot: Snapshot, at: datetime, settings: Detect) -> Diagnosis:
     return Diagnosis(tuple(sorted(findings, key=gravity)), now.next_change)
 
 
-def _switched_on(found: list[Finding], snapshot: Snapshot, settings: Detect) -> list[Finding]:
+def _switched_on(found: list[Finding], snapshot: Snapshot, settings: RulesForAll) -> list[Finding]:
     rules: dict[str | None, Rules] = {}
     if settings.jobs:
         rules = {job.id: settings.of(job) for job in snapshot.jobs}
-    return [finding for finding in found if is_on(rules.get(finding.job_id, settings), finding.kind)]
+    return [finding for finding in found if rules.get(finding.job_id, settings).is_on(finding.kind)]
 
 
 def _most_specific(found: Iterable[Finding]) -> list[Finding]:

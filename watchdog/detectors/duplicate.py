@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 
-from watchdog.config.settings import Detect
 from watchdog.core.instants import say
-from watchdog.core.model import Finding, Kind, RepeatedRun, RunEnd, Severity, Snapshot
+from watchdog.core.kinds import Kind, Severity
+from watchdog.core.model import Finding, RepeatedRun, RunEnd, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
+from watchdog.detectors.rules import RulesForAll
 
 
-def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each job whose last recorded run repeated one that had been done."""
     for job in snapshot.jobs:
         twice = job.repeated

@@ -1,18 +1,30 @@
 """`expiring`: a failed row will be deleted by the scheduler's sweep, and its definition with it."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
-from watchdog.config.settings import Detect
+from watchdog.core.fields import Duration
 from watchdog.core.instants import say
-from watchdog.core.model import Finding, Kind, Severity, Snapshot
+from watchdog.core.kinds import Kind, Severity
+from watchdog.core.model import Finding, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
+from watchdog.detectors.rules import Rule, RulesForAll
 
 
-def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+class Expiring(Rule):
+    """How long before the sweep it is told, and from when on it is critical."""
+
+    kind = Kind.EXPIRING
+
+    within: Duration = timedelta(days=7)
+    critical_within: Duration = timedelta(days=1)
+
+
+def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each failed row whose sweep date is near; critical in the last day, and when it is due."""
     for job in snapshot.jobs:
-        rule = settings.of(job).expiring
+        rule = settings.of(job)[Expiring]
         if job.status != "failed" or job.sweep_at is None or not now.reached(job.sweep_at - rule.within):
             continue
         is_close = now.reached(job.sweep_at - rule.critical_within)

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 
-from watchdog.config.settings import Detect
 from watchdog.core.instants import say
-from watchdog.core.model import Finding, Job, Kind, Severity, Snapshot
+from watchdog.core.kinds import Kind, Severity
+from watchdog.core.model import Finding, Job, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
+from watchdog.detectors.rules import RulesForAll
 
 
-def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each job whose status is `failed`."""
     for job in snapshot.jobs:
         if job.status == "failed":

@@ -4,18 +4,29 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from watchdog.cadence.breaker import trips_at
-from watchdog.config.settings import Detect, Failing
+from watchdog.core.fields import Count
 from watchdog.core.instants import say
-from watchdog.core.model import At, Breaker, Finding, Job, Kind, Severity, Snapshot
+from watchdog.core.kinds import Kind, Severity
+from watchdog.core.model import At, Breaker, Finding, Job, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
 from watchdog.detectors.lateness import AFTER_A_RUN
+from watchdog.detectors.rules import Rule, RulesForAll
 
 
-def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+class Failing(Rule):
+    """So many errors in a row; one-shots have fewer tries."""
+
+    kind = Kind.FAILING
+
+    errors: Count = 5
+    errors_at: Count = 2
+
+
+def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each job at the threshold; says how many errors are left and when the breaker trips."""
     for job in snapshot.jobs:
-        wanted = _threshold(job, settings.of(job).failing)
+        wanted = _threshold(job, settings.of(job)[Failing])
         errors = job.consecutive_errors or 0
         if not job.is_planned or errors < wanted:
             continue

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 from watchdog.cadence.schedule import words
-from watchdog.config.settings import Detect
-from watchdog.core.model import Finding, Kind, Severity, Snapshot
+from watchdog.core.kinds import Kind, Severity
+from watchdog.core.model import Finding, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
+from watchdog.detectors.rules import RulesForAll
 
 
-def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each row with a schedule or a value that cannot be read."""
     for job in snapshot.jobs:
         if job.problems:

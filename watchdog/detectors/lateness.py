@@ -3,9 +3,11 @@
 from datetime import datetime, timedelta
 
 from watchdog.cadence.schedule import deadline, near_clock_change, plus
-from watchdog.config.settings import Rules
+from watchdog.core.fields import Count, Duration
+from watchdog.core.kinds import Kind
 from watchdog.core.model import Hold, Job, Snapshot
 from watchdog.core.moment import Moment
+from watchdog.detectors.rules import Rule, Rules
 
 AFTER_A_RUN = timedelta(seconds=60)
 """How long the scheduler gets from one run's end to the next run's first trace before its quiet means anything.
@@ -18,6 +20,15 @@ AFTER_AN_EDIT = timedelta(minutes=5)
 """How long a row that was changed while it was past due (enabled again, edited) gets to be picked up."""
 
 
+class Overdue(Rule):
+    """`cadences` fires after the one that was due; `at_grace` for one-shots."""
+
+    kind = Kind.OVERDUE
+
+    cadences: Count = 2
+    at_grace: Duration = timedelta(minutes=10)
+
+
 def deadline_of(job: Job, rules: Rules) -> datetime | None:
     """When the job becomes overdue; None if it is not planned, has no next run, or cannot be read."""
     if not job.is_planned or job.due is None:
@@ -26,7 +37,8 @@ def deadline_of(job: Job, rules: Rules) -> datetime | None:
         return plus(job.due, job.late_after)
     if job.next_run_at is None:
         return None
-    limit = deadline(job.schedule, job.next_run_at, rules.overdue.cadences, rules.overdue.at_grace, job.grace)
+    rule = rules[Overdue]
+    limit = deadline(job.schedule, job.next_run_at, rule.cadences, rule.at_grace, job.grace)
     if limit is None or job.updated_at is None or job.updated_at <= job.next_run_at:
         return limit
     return max(limit, job.updated_at + AFTER_AN_EDIT)

@@ -2,21 +2,35 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Annotated
 
-from watchdog.config.settings import Detect, LongRun
+from pydantic import Field
+
 from watchdog.core.durations import say_duration
+from watchdog.core.fields import Duration
 from watchdog.core.instants import say
-from watchdog.core.model import Finding, Job, Kind, Severity, Snapshot
+from watchdog.core.kinds import Kind, Severity
+from watchdog.core.model import Finding, Job, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
+from watchdog.detectors.rules import Rule, RulesForAll
 
 
-def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+class LongRun(Rule):
+    """Longer than `floor` and than `factor` times the last recorded run."""
+
+    kind = Kind.LONG_RUN
+
+    floor: Duration = timedelta(minutes=30)
+    factor: Annotated[float, Field(ge=1, le=1000)] = 3.0
+
+
+def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each run in flight that is longer than the floor and than so many times the last one."""
     for job in snapshot.jobs:
         if job.in_flight_since is None:
             continue
-        limit = _limit(job, settings.of(job).long_run)
+        limit = _limit(job, settings.of(job)[LongRun])
         if now.reached(job.in_flight_since + limit):
             yield about(
                 snapshot,

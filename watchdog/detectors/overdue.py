@@ -3,15 +3,17 @@
 from collections.abc import Iterator
 
 from watchdog.cadence.schedule import words
-from watchdog.config.settings import Detect
 from watchdog.core.instants import say
-from watchdog.core.model import Cause, Finding, Hold, Job, Kind, Severity, Snapshot
+from watchdog.core.kinds import Kind, Severity
+from watchdog.core.model import Cause, Finding, Hold, Job, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about, last_ran
+from watchdog.detectors.lateness import Overdue as Overdue
 from watchdog.detectors.lateness import late_since, waits_for
+from watchdog.detectors.rules import RulesForAll
 
 
-def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each late job. While a run holds the slot it is filed under that run."""
     for job in snapshot.jobs:
         deadline = late_since(job, now, settings.of(job))

@@ -1,16 +1,26 @@
 """`stalled`: jobs are late, nothing holds the slot, nothing has started: the process is down or no timer is armed."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from watchdog.config.settings import Detect
+from watchdog.core.fields import Duration
 from watchdog.core.instants import say
-from watchdog.core.model import Finding, Job, Kind, Severity, Snapshot
+from watchdog.core.kinds import Kind, Severity
+from watchdog.core.model import Finding, Job, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.lateness import due_at, is_unserved, late_since
+from watchdog.detectors.rules import Rule, RulesForAll
 
 
-def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+class Stalled(Rule):
+    """`started_after`: another job's start this long after the due time proves that the scheduler turns."""
+
+    kind = Kind.STALLED
+
+    started_after: Duration = timedelta(minutes=5)
+
+
+def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """At most one finding, about the scheduler; `evidence["late_jobs"]` lists the ids of the jobs that show it."""
     late = [(since, job) for job in snapshot.jobs if (since := _unserved_since(job, snapshot, now, settings))]
     if not late:
@@ -36,10 +46,11 @@ def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Findin
     )
 
 
-def _unserved_since(job: Job, snapshot: Snapshot, now: Moment, settings: Detect) -> datetime | None:
+def _unserved_since(job: Job, snapshot: Snapshot, now: Moment, settings: RulesForAll) -> datetime | None:
     rules = settings.of(job)
-    deadline = late_since(job, now, rules) if rules.stalled.on else None
-    return deadline if deadline and is_unserved(job, snapshot, now, rules.stalled.started_after) else None
+    rule = rules[Stalled]
+    deadline = late_since(job, now, rules) if rule.on else None
+    return deadline if deadline and is_unserved(job, snapshot, now, rule.started_after) else None
 
 
 def _what(late: list[tuple[datetime, Job]], oldest: Job) -> str:

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 
-from watchdog.config.settings import Detect
-from watchdog.core.model import Finding, Kind, Severity, Snapshot
+from watchdog.core.kinds import Kind, Severity
+from watchdog.core.model import Finding, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
+from watchdog.detectors.rules import RulesForAll
 
 _LOST = ("dropped:", "error:")
 
 
-def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each planned job whose last delivery was dropped or ended in an error."""
     for job in snapshot.jobs:
         if job.is_planned and job.delivery_status and job.delivery_status.startswith(_LOST):

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from watchdog.config.settings import Detect
-from watchdog.core.model import Finding, Kind, Severity, Snapshot
+from watchdog.core.kinds import Kind, Severity
+from watchdog.core.model import Finding, Snapshot
 from watchdog.core.moment import Moment
+from watchdog.detectors.rules import RulesForAll
 
 
-def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """At most one finding, about the source, with the reason."""
     if snapshot.problem is not None:
         yield Finding(

@@ -1,18 +1,30 @@
 """`unrecorded`: a run ended and its outcome was never written down; after a restart the job runs again."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
-from watchdog.config.settings import Detect
+from watchdog.core.fields import Duration
 from watchdog.core.instants import say
-from watchdog.core.model import Finding, Kind, Severity, Snapshot
+from watchdog.core.kinds import Kind, Severity
+from watchdog.core.model import Finding, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
+from watchdog.detectors.rules import Rule, RulesForAll
 
 
-def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+class Unrecorded(Rule):
+    """The run's end is newer than the row by over `lag`, and older than `after`."""
+
+    kind = Kind.UNRECORDED
+
+    lag: Duration = timedelta(seconds=1)
+    after: Duration = timedelta(minutes=5)
+
+
+def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each planned job whose newest run end is newer than its row, and not brand new."""
     for job in snapshot.jobs:
-        rule = settings.of(job).unrecorded
+        rule = settings.of(job)[Unrecorded]
         end = job.unrecorded_end
         if end is None or not job.is_planned or job.updated_at is None or end.at - job.updated_at <= rule.lag:
             continue

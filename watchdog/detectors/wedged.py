@@ -1,17 +1,29 @@
 """`wedged`: a run holds the slot beyond the run limit, or a leaked busy flag has its job skipped on every pass."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
-from watchdog.config.settings import Detect, Rules
 from watchdog.core.durations import say_duration
+from watchdog.core.fields import Duration
 from watchdog.core.instants import say
-from watchdog.core.model import Finding, Job, Kind, Severity, Snapshot
+from watchdog.core.kinds import Kind, Severity
+from watchdog.core.model import Finding, Job, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about, last_ran
 from watchdog.detectors.lateness import due_at, is_passed_over, late_since, starts_since
+from watchdog.detectors.rules import Rule, Rules, RulesForAll
 
 
-def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+class Wedged(Rule):
+    """`run_limit`: the agent's own 240 minutes and a margin. `started_after`: see `stalled`."""
+
+    kind = Kind.WEDGED
+
+    run_limit: Duration = timedelta(minutes=245)
+    started_after: Duration = timedelta(minutes=5)
+
+
+def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each wedged job; a run of a deleted job that holds the slot is one about its id."""
     for job in snapshot.jobs:
         rules = settings.of(job)
@@ -24,7 +36,7 @@ def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Findin
 
 def _held_slot(snapshot: Snapshot, job: Job, now: Moment, rules: Rules) -> Iterator[Finding]:
     started = job.in_flight_since
-    limit = job.run_limit or rules.wedged.run_limit
+    limit = job.run_limit or rules[Wedged].run_limit
     what = "holds the only slot" if snapshot.runs_exclude else "has been in flight"
     if started and now.reached(started + limit):
         yield about(
@@ -45,7 +57,7 @@ def _held_slot(snapshot: Snapshot, job: Job, now: Moment, rules: Rules) -> Itera
 
 def _leaked_flag(snapshot: Snapshot, job: Job, now: Moment, rules: Rules) -> Iterator[Finding]:
     deadline = late_since(job, now, rules)
-    if deadline is None or not is_passed_over(job, snapshot, now, rules.wedged.started_after):
+    if deadline is None or not is_passed_over(job, snapshot, now, rules[Wedged].started_after):
         return
     others = starts_since(job, snapshot)
     yield about(
@@ -72,9 +84,9 @@ def _proof(others: tuple[Job, int] | None) -> str:
     return f" ({other.name} has started {'once' if count == 1 else f'{count} times'} since it was due)"
 
 
-def _departed(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+def _departed(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     hold = snapshot.departed.in_flight
-    limit = settings.wedged.run_limit
+    limit = settings[Wedged].run_limit
     if hold and now.reached(hold.since + limit):
         yield Finding(
             snapshot.source,

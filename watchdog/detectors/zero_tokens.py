@@ -2,18 +2,28 @@
 
 from collections.abc import Iterator
 
-from watchdog.config.settings import Detect
+from watchdog.core.fields import Count
 from watchdog.core.instants import say
-from watchdog.core.model import Finding, Kind, Severity, Snapshot
+from watchdog.core.kinds import Kind, Severity
+from watchdog.core.model import Finding, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
+from watchdog.detectors.rules import Rule, RulesForAll
 
 
-def detect(snapshot: Snapshot, now: Moment, settings: Detect) -> Iterator[Finding]:
+class ZeroTokens(Rule):
+    """`streak` run ends in a row without a token."""
+
+    kind = Kind.ZERO_TOKENS
+
+    streak: Count = 3
+
+
+def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each job whose streak has reached the threshold; true since the run that completed it."""
     for job in snapshot.jobs:
         streak = job.zero_streak
-        wanted = settings.of(job).zero_tokens.streak
+        wanted = settings.of(job)[ZeroTokens].streak
         if not job.is_planned or streak is None or streak.count < wanted:
             continue
         # of a streak longer than is remembered the threshold's own run is not known any more

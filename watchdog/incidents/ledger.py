@@ -7,43 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from watchdog.core.model import Cause, Finding, Kind, Severity
+from watchdog.core.kinds import Family, Kind, Severity
+from watchdog.core.model import Cause, Finding
 from watchdog.core.moment import Moment
 
 Key = tuple[str, str, str | None]
 """Source, kind and job id: what makes findings of different ticks the same."""
 
-LATE = (
-    Kind.INVALID,
-    Kind.UNRECORDED,
-    Kind.WEDGED,
-    Kind.LONG_RUN,
-    Kind.INTERRUPTED,
-    Kind.STRANDED,
-    Kind.OVERDUE,
-)
-ERRORS = (Kind.ZERO_TOKENS, Kind.FAILING, Kind.FAILED)
-
 _RANK = {Severity.WARNING: 1, Severity.CRITICAL: 2}
-_SPECIFIC = (
-    Kind.UNREACHABLE,
-    Kind.STALLED,
-    Kind.SWEPT,
-    Kind.FAILED,
-    Kind.INVALID,
-    Kind.UNRECORDED,
-    Kind.WEDGED,
-    Kind.EXPIRING,
-    Kind.LONG_RUN,
-    Kind.INTERRUPTED,
-    Kind.STRANDED,
-    Kind.FAILING,
-    Kind.DUPLICATE,
-    Kind.ZERO_TOKENS,
-    Kind.UNDELIVERED,
-    Kind.OVERDUE,
-)
-"""Which kind names an incident that has several, the first that it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +128,7 @@ class Ledger:
 
 def most_specific(findings: Iterable[Finding]) -> Finding:
     """The finding that says most."""
-    return min(findings, key=lambda finding: _SPECIFIC.index(finding.kind))
+    return min(findings, key=lambda finding: finding.kind.row.rank)
 
 
 def update(ledger: Ledger, findings: Iterable[Finding], blind: frozenset[str], now: Moment, timing: Timing) -> Ledger:
@@ -212,7 +183,7 @@ def _place(
     for incident in alike:
         if _is_its_own(finding, incident, now, timing):
             return incident.id
-    window = timing.gather_late if family == "late" else timing.gather
+    window = timing.gather_late if family == Family.LATE else timing.gather
     storm = (i for i in alike if i.is_open and i.scope == scope and _gathers(i, now, window))
     return next((incident.id for incident in storm), None)
 
@@ -225,11 +196,13 @@ def _family(finding: Finding) -> tuple[str, str]:
     """What may be one incident: a job's lateness whatever its name, failures of one error class, else the kind."""
     if finding.caused_by is not None:
         return "blocked", finding.caused_by.job_id or ""
-    if finding.kind in LATE:
-        return "late", finding.kind.value
-    if finding.kind in ERRORS:
-        return "errors", str(finding.evidence.get("error_class") or "none")
-    return finding.kind.value, ""
+    match finding.kind.row.family:
+        case Family.LATE:
+            return Family.LATE.value, finding.kind.value
+        case Family.ERRORS:
+            return Family.ERRORS.value, str(finding.evidence.get("error_class") or "none")
+        case Family.OWN:
+            return finding.kind.value, ""
 
 
 def _is_its_own(finding: Finding, incident: Incident, now: Moment, timing: Timing) -> bool:

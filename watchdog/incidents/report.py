@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from watchdog.cadence.plain_words import since
-from watchdog.core.model import Finding, Severity
+from watchdog.core.kinds import Severity
+from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
 
 EXIT_CODES = {"OK": 0, "WARNING": 1, "CRITICAL": 2, "UNKNOWN": 3}

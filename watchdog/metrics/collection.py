@@ -19,7 +19,8 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from watchdog.core.model import Finding, Severity
+from watchdog.core.kinds import Severity
+from watchdog.core.model import Finding
 from watchdog.core.release import version
 from watchdog.detectors.published import Published, SourceState
 from watchdog.engine import Tick

@@ -8,30 +8,13 @@ from prometheus_client import Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from watchdog.core.model import STATES, Finding, Kind, Severity, Snapshot
+from watchdog.core.kinds import exposed
+from watchdog.core.model import STATES, Finding, Snapshot
 from watchdog.detectors.published import Published
 from watchdog.metrics.exposition import heads, samples
 
-_BOTH = (Kind.EXPIRING,)
-_ALWAYS_CRITICAL = (
-    Kind.WEDGED,
-    Kind.STALLED,
-    Kind.FAILED,
-    Kind.STRANDED,
-    Kind.INVALID,
-    Kind.UNRECORDED,
-    Kind.UNREACHABLE,
-    Kind.SWEPT,
-)
-
 READ_BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.5)
 """Seconds."""
-
-
-def _severities(kind: Kind) -> tuple[Severity, ...]:
-    if kind in _BOTH:
-        return (Severity.WARNING, Severity.CRITICAL)
-    return (Severity.CRITICAL,) if kind in _ALWAYS_CRITICAL else (Severity.WARNING,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +57,7 @@ def _by_status(snapshot: Snapshot) -> Mapping[str, int]:
 
 
 def _by_kind(findings: Sequence[Finding]) -> Mapping[tuple[str, str], int]:
-    counts = {(kind.value, severity.value): 0 for kind in Kind for severity in _severities(kind)}
+    counts = {(kind.value, severity.value): 0 for kind, severity in exposed()}
     for finding in findings:
         key = (finding.kind.value, finding.severity.value)
         counts[key] = counts.get(key, 0) + 1

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from watchdog.config.file import Notify, Owner, QuietHours
 from watchdog.config.owners import Whose, owners_of, whose
-from watchdog.core.model import Finding, Job, Severity
+from watchdog.core.kinds import Severity
+from watchdog.core.model import Finding, Job
 from watchdog.core.moment import Moment
 from watchdog.incidents.ledger import Incident, Member, most_specific
 from watchdog.incidents.silences import Silence, is_silenced

@@ -9,7 +9,8 @@ from watchdog.config.policies import FOR_JOBS, MEANT_FOR, Attempts, Policy, Poli
 from watchdog.core.action import UNHELPFUL, Action, State
 from watchdog.core.clock import Stamp
 from watchdog.core.durations import say_duration
-from watchdog.core.model import At, ErrorClass, Finding, Job, Kind
+from watchdog.core.kinds import Kind
+from watchdog.core.model import At, ErrorClass, Finding, Job
 from watchdog.core.moment import Moment
 
 DAY = timedelta(days=1)

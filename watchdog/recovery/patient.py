@@ -9,7 +9,8 @@ from watchdog.cadence.schedule import next_fire
 from watchdog.config.file import AnySource, Config, OpenClaw, Phantom
 from watchdog.config.settings import Detect
 from watchdog.core.instants import say
-from watchdog.core.model import At, Job, Kind, Schedule, Snapshot, Unreadable
+from watchdog.core.kinds import Kind
+from watchdog.core.model import At, Job, Schedule, Snapshot, Unreadable
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.recovery import rows
 from watchdog.recovery.decide import unfit

@@ -13,8 +13,9 @@ from watchdog.config.policies import FOR_JOBS
 from watchdog.core.action import BY_HAND, Action, State, Step
 from watchdog.core.clock import Stamp
 from watchdog.core.instants import say
+from watchdog.core.kinds import Kind, Severity
 from watchdog.core.logs import log
-from watchdog.core.model import Finding, Job, Kind, Severity, Snapshot
+from watchdog.core.model import Finding, Job, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.published import Published
 from watchdog.recovery import rows

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from watchdog.core.action import Action, State
 from watchdog.core.instants import parse_instant
-from watchdog.core.model import Finding, Job, Kind, RecordedRun, RunEnd, Snapshot
+from watchdog.core.kinds import Kind
+from watchdog.core.model import Finding, Job, RecordedRun, RunEnd, Snapshot
 from watchdog.core.moment import Moment
 
 RECORD_LAG = timedelta(seconds=2)

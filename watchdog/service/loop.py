@@ -13,8 +13,9 @@ from types import FrameType
 
 from watchdog.config.file import Config, ConfigError
 from watchdog.core.clock import SHORTEST_WAIT, Clock, WallClock
+from watchdog.core.kinds import Severity
 from watchdog.core.logs import log
-from watchdog.core.model import Finding, Severity
+from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
 from watchdog.engine import Engine, Tick
 from watchdog.metrics.collection import Metrics

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from watchdog.core.instants import iso, iso_or_none, parse_instant, parse_or_none
-from watchdog.core.model import Cause, Finding, Kind, Severity
+from watchdog.core.kinds import Kind, Severity
+from watchdog.core.model import Cause, Finding
 from watchdog.core.plain_json import value
 from watchdog.incidents.ledger import Incident, Member
 from watchdog.notify.plan import Told

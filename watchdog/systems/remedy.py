@@ -1,25 +1,70 @@
-"""What helps against a finding, by the system that it is about: one scheduler's remedy does nothing for another."""
+"""What helps against a finding, by the system that it is about: one scheduler's remedy does nothing for another.
+
+The general remedies stand in the table of kinds. Messages, the page and the API give what is said here.
+"""
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from watchdog.core.model import Finding, Kind
+from watchdog.core.kinds import Kind
+from watchdog.core.model import Finding
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """How one system is spoken of. `revives`: the kinds of finding against which `scheduler-watchdog revive` helps."""
+    """How one system is spoken of. `remedies`: what `scheduler-watchdog revive` does against which findings there."""
 
     process: str = "scheduler"
     restart: str = ""
     aborts: str = ""
-    revives: tuple[Kind, ...] = ()
+    remedies: Mapping[Kind, str] = field(default_factory=dict)
 
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What helps, in words and, where there is one, as a command to be typed where the watchdog runs.
+
+    `first`: what has to be done before. `otherwise`: what helps where the command does not. `example`: how the process
+    is usually restarted, where that is what helps.
+    """
+
+    words: str
+    command: str = ""
+    first: str = ""
+    otherwise: str = ""
+    example: str = ""
+
+    @property
+    def short(self) -> str:
+        """In one line: the command rather than the words."""
+        first = f"{self.first}, then: " if self.first else ""
+        otherwise = f"; or {self.otherwise}" if self.otherwise else ""
+        example = f", for example: {self.example}" if self.example else ""
+        return f"{first}{self.command or self.words}{otherwise}{example}"
+
+    @property
+    def sentences(self) -> str:
+        """The words as sentences, for beside the command."""
+        first = f"{self.first}, then " if self.first else ""
+        otherwise = f". Or {self.otherwise}" if self.otherwise else ""
+        said = f"{first}{self.words}{otherwise}."
+        return f"{said[0].upper()}{said[1:]}"
+
+
+_BACK = "bring it back once its cause is gone"
 
 _SYSTEMS: Mapping[str, System] = {
-    "phantom": System("agent", "docker restart phantom", "240 min", (Kind.FAILED, Kind.EXPIRING)),
-    "openclaw": System("gateway", "openclaw gateway restart", "", (Kind.FAILED, Kind.WEDGED, Kind.OVERDUE)),
+    "phantom": System("agent", "docker restart phantom", "240 min", {Kind.FAILED: _BACK, Kind.EXPIRING: _BACK}),
+    "openclaw": System(
+        "gateway",
+        "openclaw gateway restart",
+        remedies={
+            Kind.FAILED: _BACK,
+            Kind.WEDGED: "free it by switching it off and on again; a run that still lives may go on beside the next",
+            Kind.OVERDUE: "have it run now, if its scheduler still holds it due",
+        },
+    ),
 }
 
 
@@ -28,13 +73,36 @@ def system_of(kind: str) -> System:
     return _SYSTEMS.get(kind, System())
 
 
-def restart_words(kind: str) -> str:
-    """How to restart it, with an example where there is a usual way."""
-    system = system_of(kind)
-    return f"restart the {system.process}" + (f", for example: {system.restart}" if system.restart else "")
+def remedy(kind: Kind, system_kind: str) -> str:
+    """What helps against this kind of finding with any job of this system: its own remedy, or the general one."""
+    system = system_of(system_kind)
+    return system.remedies.get(kind) or _general(kind, system)
+
+
+def _general(kind: Kind, system: System) -> str:
+    return kind.row.remedy.format(process=system.process)
+
+
+def remedy_of(finding: Finding, system_kind: str) -> Remedy:
+    """What helps against this finding. What waits for something else is not helped by being brought back."""
+    kind, system = finding.kind, system_of(system_kind)
+    general = _general(kind, system)
+    example = system.restart if kind.row.by_restart else ""
+    command = revive_command(finding, system_kind) if finding.caused_by is None else ""
+    if not command:
+        return Remedy(general, _verb_command(finding), example=example)
+    first = "mend what the error says" if finding.evidence.get("error_class") == "permanent" else ""
+    otherwise = general if kind.row.by_restart else ""
+    return Remedy(system.remedies[kind], command, first, otherwise, example)
 
 
 def revive_command(finding: Finding, kind: str) -> str:
     """The command that brings the job back; empty where there is none."""
-    is_known = finding.kind in system_of(kind).revives and finding.job_id
+    is_known = finding.kind in system_of(kind).remedies and finding.job_id
     return f"scheduler-watchdog revive {shlex.quote(finding.job_id or '')}" if is_known else ""
+
+
+def _verb_command(finding: Finding) -> str:
+    """The command of the table, whatever the system is."""
+    verb = finding.kind.row.verb
+    return f"scheduler-watchdog {verb} {shlex.quote(finding.job_id)}" if verb and finding.job_id else ""

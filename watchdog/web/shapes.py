@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from watchdog.core.action import State
-from watchdog.core.model import STATES, Kind, Severity
+from watchdog.core.kinds import Kind, Severity
+from watchdog.core.model import STATES
 
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """ISO 8601 with `Z`."""

@@ -11,7 +11,8 @@ from watchdog.config.file import Config
 from watchdog.core.action import Action, State
 from watchdog.core.durations import say_duration
 from watchdog.core.instants import iso, say
-from watchdog.core.model import STATES, Finding, Job, Severity
+from watchdog.core.kinds import Severity
+from watchdog.core.model import STATES, Finding, Job
 from watchdog.detectors.published import Published
 from watchdog.incidents.ledger import Incident
 from watchdog.incidents.report import ordered, verdict

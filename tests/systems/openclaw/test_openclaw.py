@@ -21,7 +21,8 @@ from tests.support.openclaw_stores import LAYOUTS, Gateway, Json, job
 from watchdog.config.file import Config, ConfigError, OpenClaw, load
 from watchdog.config.settings import Detect
 from watchdog.core.instants import iso, parse_instant, to_ms
-from watchdog.core.model import Finding, Severity, Snapshot
+from watchdog.core.kinds import Severity
+from watchdog.core.model import Finding, Snapshot
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.engine import Engine
 from watchdog.systems.openclaw.source import OpenClawSource

@@ -16,7 +16,8 @@ import pytest
 from tests.support.command import ROOT, command, until
 from tests.support.postgres import Server, a_server, needs_pg_cron
 from watchdog.config.file import Config, load
-from watchdog.core.model import Finding, Job, Kind, Snapshot
+from watchdog.core.kinds import Kind
+from watchdog.core.model import Finding, Job, Snapshot
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.engine import Engine
 from watchdog.systems.sql.source import SqlSource, open_sql

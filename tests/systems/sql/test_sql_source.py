@@ -19,7 +19,8 @@ from watchdog.cadence import classic_cron
 from watchdog.config.file import Config, ConfigError, Sql, load
 from watchdog.config.settings import Detect
 from watchdog.core.instants import from_ms, to_ms
-from watchdog.core.model import At, CronSchedule, Every, Finding, Job, Kind, NoCadence, Snapshot, Unreadable
+from watchdog.core.kinds import Kind
+from watchdog.core.model import At, CronSchedule, Every, Finding, Job, NoCadence, Snapshot, Unreadable
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.systems.sql.source import SqlSource, open_sql
 

@@ -1,0 +1,268 @@
+"""The table of kinds: what is true of each condition wherever it is found. Everything else reads it here.
+
+A condition is a file in `detectors/` of its kind's name, and a row here. From the row follow its severity, what it
+gathers with, which kind names an incident, its words in messages and on the page, what helps, and its metric labels.
+Its thresholds stand in its own file; its runbook is `alerts/runbooks/<kind>.md`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from watchdog.core import outlook
+from watchdog.core.outlook import Speech
+
+
+class Severity(StrEnum):
+    """How soon a person is needed."""
+
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class Family(StrEnum):
+    """What may be one incident: why a job does not run, why its runs fail, or each kind for itself.
+
+    Of the first a job shows one at most, the most specific.
+    """
+
+    LATE = "late"
+    ERRORS = "errors"
+    OWN = "own"
+
+
+class Concern(StrEnum):
+    """What a condition is about, where the finding names no job."""
+
+    JOB = "job"
+    SCHEDULER = "scheduler"
+    SOURCE = "source"
+
+
+Outlook = Callable[[Mapping[str, object], Speech], str]
+"""What comes next, from a finding's evidence and the words for its system; empty where nothing is known."""
+
+WARNING = (Severity.WARNING,)
+CRITICAL = (Severity.CRITICAL,)
+EITHER = (Severity.WARNING, Severity.CRITICAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One condition.
+
+    `rank`: which kind names an incident or a late job that has several, the lowest; they are tens apart so that others
+    fit between. `severities`: all that it can have. `one` and `many` follow a job's name and a number of jobs. `ahead`:
+    what comes next if nobody acts, or what says so. `remedy`: what helps with any system; `{process}` is what the
+    scheduler is called there. `by_restart`: the remedy is a restart. `verb`: the watchdog's own command that does it
+    to a job of any system.
+    """
+
+    name: str
+    rank: int
+    severities: tuple[Severity, ...]
+    one: str
+    many: str
+    ahead: str | Outlook
+    remedy: str
+    family: Family = Family.OWN
+    concern: Concern = Concern.JOB
+    by_restart: bool = False
+    verb: str = ""
+
+
+class Kind(StrEnum):
+    """The conditions that are told apart, in the order in which they are looked for."""
+
+    _value_: str
+    row: Row
+
+    def __new__(cls, row: Row | str) -> Self:
+        """A member from its row. Calling the class with a name looks a member up, and does not come here."""
+        if not isinstance(row, Row):
+            raise TypeError(f"{row!r} is no row of the table")
+        member = str.__new__(cls, row.name)
+        member._value_ = row.name
+        member.row = row
+        return member
+
+    UNREACHABLE = Row(
+        name="unreachable",
+        rank=10,
+        severities=CRITICAL,
+        one="cannot be read",
+        many="cannot be read",
+        ahead="nothing can be told about its jobs",
+        remedy="make what it is read from readable for the watchdog",
+        concern=Concern.SOURCE,
+    )
+    STALLED = Row(
+        name="stalled",
+        rank=20,
+        severities=CRITICAL,
+        one="stands still",
+        many="stand still",
+        ahead=lambda _, system: f"no job runs until the {system.process} is restarted",
+        remedy="restart the {process}",
+        by_restart=True,
+        concern=Concern.SCHEDULER,
+    )
+    INVALID = Row(
+        name="invalid",
+        rank=50,
+        severities=CRITICAL,
+        one="cannot be read",
+        many="cannot be read",
+        ahead="the scheduler skips it on every pass",
+        remedy="mend the job's schedule where it is made, or delete the job",
+        family=Family.LATE,
+    )
+    UNRECORDED = Row(
+        name="unrecorded",
+        rank=60,
+        severities=CRITICAL,
+        one="ran, and nobody wrote it down",
+        many="ran, and nobody wrote it down",
+        ahead="the next restart runs it again, and its result is sent twice",
+        remedy="before a restart, pause the job if it must not run again",
+        family=Family.LATE,
+    )
+    WEDGED = Row(
+        name="wedged",
+        rank=70,
+        severities=CRITICAL,
+        one="is wedged",
+        many="are wedged",
+        ahead=outlook.wedged,
+        remedy="restart the {process}",
+        by_restart=True,
+        family=Family.LATE,
+    )
+    LONG_RUN = Row(
+        name="long_run",
+        rank=90,
+        severities=WARNING,
+        one="runs far longer than usual",
+        many="run far longer than usual",
+        ahead=outlook.long_run,
+        remedy="wait for its end, or see what it hangs in",
+        family=Family.LATE,
+    )
+    INTERRUPTED = Row(
+        name="interrupted",
+        rank=100,
+        severities=WARNING,
+        one="was interrupted",
+        many="were interrupted",
+        ahead="it may run again, and its result may be sent twice",
+        remedy="see what the interrupted run had done already; it may run again",
+        family=Family.LATE,
+    )
+    STRANDED = Row(
+        name="stranded",
+        rank=110,
+        severities=CRITICAL,
+        one="will never fire",
+        many="will never fire",
+        ahead="it never fires",
+        remedy="give the job a new time where it is made, or delete it",
+        family=Family.LATE,
+    )
+    OVERDUE = Row(
+        name="overdue",
+        rank=160,
+        severities=WARNING,
+        one="is overdue",
+        many="are overdue",
+        ahead="",
+        remedy="see whether its scheduler runs, and what it is busy with",
+        family=Family.LATE,
+    )
+    SWEPT = Row(
+        name="swept",
+        rank=30,
+        severities=CRITICAL,
+        one="was deleted by the scheduler's sweep",
+        many="were deleted by the scheduler's sweep",
+        ahead="",
+        remedy="put the job back as it was",
+        verb="restore",
+    )
+    FAILED = Row(
+        name="failed",
+        rank=40,
+        severities=CRITICAL,
+        one="was given up",
+        many="were given up",
+        ahead=outlook.failed,
+        remedy="see what its last error says; its scheduler will not run it again by itself",
+        family=Family.ERRORS,
+    )
+    EXPIRING = Row(
+        name="expiring",
+        rank=80,
+        severities=EITHER,
+        one="will be deleted",
+        many="will be deleted",
+        ahead=outlook.expiring,
+        remedy="keep a copy of the job's definition, or make the job anew",
+    )
+    FAILING = Row(
+        name="failing",
+        rank=120,
+        severities=WARNING,
+        one="keeps failing",
+        many="keep failing",
+        ahead=outlook.failing,
+        remedy="mend what the error says before the scheduler gives the job up",
+        family=Family.ERRORS,
+    )
+    ZERO_TOKENS = Row(
+        name="zero_tokens",
+        rank=140,
+        severities=WARNING,
+        one="does no work (no tokens)",
+        many="do no work (no tokens)",
+        ahead="it goes on doing nothing",
+        remedy="see why no model answers: the key, the quota, the provider",
+        family=Family.ERRORS,
+    )
+    UNDELIVERED = Row(
+        name="undelivered",
+        rank=150,
+        severities=WARNING,
+        one="reaches nobody",
+        many="reach nobody",
+        ahead="its results go on reaching nobody",
+        remedy="mend the job's delivery target or the channel",
+    )
+    DUPLICATE = Row(
+        name="duplicate",
+        rank=130,
+        severities=WARNING,
+        one="ran twice",
+        many="ran twice",
+        ahead="",
+        remedy="see whether the work that was done twice must be undone",
+    )
+
+    @property
+    def runbook(self) -> str:
+        """The page about it, from the repository's root."""
+        return f"alerts/runbooks/{self.value}.md"
+
+    def ahead(self, evidence: Mapping[str, object], system: Speech) -> str:
+        """What comes next if nobody acts."""
+        said = self.row.ahead
+        return said if isinstance(said, str) else said(evidence, system)
+
+
+def of_family(family: Family) -> tuple[Kind, ...]:
+    """Its kinds, the most specific first."""
+    return tuple(sorted((kind for kind in Kind if kind.row.family is family), key=lambda kind: kind.row.rank))
+
+
+def exposed() -> Iterator[tuple[Kind, Severity]]:
+    """Every pair of kind and severity that can be found: the label pairs of the metrics."""
+    return ((kind, severity) for kind in Kind for severity in kind.row.severities)
