@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from watchdog.config.file import Config
-from watchdog.config.owners import owner_name, owners_of, whose
+from watchdog.config.owners import owner_name, owners_of, subject_of
 from watchdog.core.model import Finding, Snapshot
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.detectors.lateness import deadline_of
@@ -71,7 +71,7 @@ class Engine:
         if not owners:
             return {}
         labels = self._labels.get(snapshot.source, {})
-        asked = ((job.id, whose(snapshot.source, job, labels)) for job in snapshot.jobs)
+        asked = ((job.id, subject_of(snapshot.source, job, labels)) for job in snapshot.jobs)
         return {job_id: owner_name(next(owners_of(owners, who), None)) for job_id, who in asked}
 
     def _publish(self, *, has_changed: bool) -> None:

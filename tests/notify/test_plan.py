@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import NOW
 from tests.support.telling import DAY, HOUR, MINUTE, SECOND, Office, configured, failing, finding, job
 from watchdog.config.file import Owner, QuietHours
-from watchdog.config.owners import Whose, owner_name, owners_of
+from watchdog.config.owners import Subject, owner_name, owners_of
 from watchdog.core.model import Finding, Job
 from watchdog.notify.plan import quiet_until
 from watchdog.notify.targets import parse_key
@@ -267,7 +267,7 @@ def test_the_first_owner_that_matches_wins() -> None:
 
 def test_a_name_with_brackets_in_it_is_matched_as_it_is_written() -> None:
     owner = Owner.model_validate({"match": {"job": "[prod] sync"}, "notify": ["ops"]})
-    assert list(owners_of([owner], Whose("agent", "[prod] sync"))) == [owner]
+    assert list(owners_of([owner], Subject("agent", "[prod] sync"))) == [owner]
 
 
 def test_nobody_is_told_of_what_nobody_owns() -> None:

@@ -35,7 +35,7 @@ from watchdog.metrics.collection import Metrics
 from watchdog.notify import outbox
 from watchdog.notify.dispatch import Sender, SenderThread, open_book
 from watchdog.notify.outbox import Entry, Retry, State
-from watchdog.notify.service import Desk, open_store
+from watchdog.notify.service import NotificationService, open_store
 from watchdog.state.store import Store, StoreError
 
 SECRET = "s3cr3t-in-the-path"
@@ -445,15 +445,15 @@ def test_the_thread_sends_what_is_written_down_and_ends_when_it_is_told_to(
 
 
 @contextmanager
-def desk_in(folder: Path, **sections: Any) -> Iterator[Desk]:
-    """A desk with its own state file, as the service has one."""
+def service_in(folder: Path, **sections: Any) -> Iterator[NotificationService]:
+    """A notification service with its own state file, as the service has one."""
     config = configured(state=folder / "state.db", **sections)
     store = open_store(config)
-    desk = Desk(config, store, Metrics(), WallClock())
+    service = NotificationService(config, store, Metrics(), WallClock())
     try:
-        yield desk
+        yield service
     finally:
-        desk.stop()
+        service.stop()
         store.close()
 
 
@@ -462,14 +462,14 @@ def test_a_state_file_that_cannot_be_written_ends_nothing_and_loses_nothing(
 ) -> None:
     state = SourceState(Snapshot("agent", "phantom"), Diagnosis(HEARD, None), NOW, NOW)
     published = Published((state,), 1)
-    with desk_in(tmp_path) as desk, closing(sqlite3.connect(tmp_path / "state.db")) as other:
+    with service_in(tmp_path) as service, closing(sqlite3.connect(tmp_path / "state.db")) as other:
         other.execute("ALTER TABLE incidents RENAME TO elsewhere")
         for _ in range(3):
-            desk.turn(published, NOW)
+            service.turn(published, NOW)
         other.execute("ALTER TABLE elsewhere RENAME TO incidents")
-        desk.turn(published, NOW)
+        service.turn(published, NOW)
         assert other.execute("SELECT count(*) FROM incidents").fetchall() == [(1,)]
-        assert [incident.id for incident in desk.incidents] == [1]
+        assert [incident.id for incident in service.incidents] == [1]
     assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
 
 
@@ -477,13 +477,13 @@ def test_where_somebody_is_to_be_told_a_state_file_is_needed(tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     nowhere = tmp_path / "file" / "below"
     inline = {"channels": {}, "owners": [{"notify": ["json://127.0.0.1:9/x"]}]}
-    with pytest.raises(StoreError, match="cannot be used"), desk_in(nowhere):
+    with pytest.raises(StoreError, match="cannot be used"), service_in(nowhere):
         pass
-    with pytest.raises(StoreError, match="cannot be used"), desk_in(nowhere, **inline):
+    with pytest.raises(StoreError, match="cannot be used"), service_in(nowhere, **inline):
         pass
-    with desk_in(nowhere, channels={}, owners=[]) as desk:
-        desk.turn(Published(()), NOW)
-        assert desk.incidents == ()
+    with service_in(nowhere, channels={}, owners=[]) as service:
+        service.turn(Published(()), NOW)
+        assert service.incidents == ()
 
 
 def test_a_start_waits_for_what_the_one_before_left_holding_the_lock(tmp_path: Path) -> None:
@@ -499,17 +499,20 @@ def test_a_start_waits_for_what_the_one_before_left_holding_the_lock(tmp_path: P
 
 @pytest.mark.parametrize("lock", ["IMMEDIATE", "EXCLUSIVE"])
 def test_a_reload_while_somebody_writes_to_the_state_file_ends_nothing(tmp_path: Path, lock: str) -> None:
-    with desk_in(tmp_path) as desk, closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
-        desk.start()
+    with (
+        service_in(tmp_path) as service,
+        closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other,
+    ):
+        service.start()
         other.execute(f"BEGIN {lock}")
-        desk.use(configured(state=tmp_path / "state.db"))
+        service.use(configured(state=tmp_path / "state.db"))
         other.execute("ROLLBACK")
-        desk.turn(Published(()), NOW)
+        service.turn(Published(()), NOW)
 
 
 def test_two_watchdogs_do_not_share_a_state_file_and_the_command_line_does(tmp_path: Path) -> None:
-    with desk_in(tmp_path):
-        with pytest.raises(StoreError, match="in use by another watchdog"), desk_in(tmp_path):
+    with service_in(tmp_path):
+        with pytest.raises(StoreError, match="in use by another watchdog"), service_in(tmp_path):
             pass
         beside = Store(tmp_path / "state.db", exclusive=False)
         assert beside.add_silence(Silence(0, "x", NOW, NOW + HOUR)) == 1

@@ -229,7 +229,7 @@ NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)
 
 
 @dataclass
-class Desk:
+class Sending:
     """The sender on a clock that the test holds, with one channel."""
 
     store: Store
@@ -257,32 +257,32 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, post: Inbox) -> Iterator[Desk]:
+def sending(tmp_path: Path, post: Inbox) -> Iterator[Sending]:
     store = Store(tmp_path / "state.db")
     book = Book({"ops": Channel(url=SecretStr(f"json://127.0.0.1:{post.port}/ops"))}, {}, Retry())
-    yield Desk(store, Sender(store, book))
+    yield Sending(store, Sender(store, book))
     store.close()
 
 
 def test_a_process_that_cannot_be_started_leaves_no_message_behind(
-    desk: Desk, post: Inbox, monkeypatch: pytest.MonkeyPatch
+    sending: Sending, post: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         monkeypatch.undo()
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    desk.write()
+    sending.write()
     monkeypatch.setattr(dispatch, "Child", refuse)
-    desk.rounds(NOW)
-    desk.rounds(NOW + timedelta(hours=1))
-    assert desk.states() == ["sent"]
+    sending.rounds(NOW)
+    sending.rounds(NOW + timedelta(hours=1))
+    assert sending.states() == ["sent"]
     assert list(post.letters().values()) == [1]
 
 
 def test_an_outcome_that_could_not_be_written_down_is_written_later(
-    desk: Desk, post: Inbox, monkeypatch: pytest.MonkeyPatch
+    sending: Sending, post: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save = desk.store.save_entry
+    save = sending.store.save_entry
 
     def busy(entry: Entry) -> None:
         if entry.state is State.SENDING:
@@ -291,18 +291,18 @@ def test_an_outcome_that_could_not_be_written_down_is_written_later(
             monkeypatch.undo()
             raise sqlite3.OperationalError("database is locked")
 
-    desk.write()
-    monkeypatch.setattr(desk.store, "save_entry", busy)
-    desk.rounds(NOW)
-    desk.rounds(NOW + timedelta(hours=1))
-    assert desk.states() == ["sent"]
+    sending.write()
+    monkeypatch.setattr(sending.store, "save_entry", busy)
+    sending.rounds(NOW)
+    sending.rounds(NOW + timedelta(hours=1))
+    assert sending.states() == ["sent"]
     assert list(post.letters().values()) == [1]
 
 
-def test_a_clock_that_is_put_back_a_day_holds_no_message_back_for_a_day(desk: Desk, post: Inbox) -> None:
-    desk.write(not_before=NOW + timedelta(days=1))
-    desk.rounds(NOW + timedelta(hours=1))
-    assert desk.states() == ["sent"]
+def test_a_clock_that_is_put_back_a_day_holds_no_message_back_for_a_day(sending: Sending, post: Inbox) -> None:
+    sending.write(not_before=NOW + timedelta(days=1))
+    sending.rounds(NOW + timedelta(hours=1))
+    assert sending.states() == ["sent"]
 
 
 def test_a_clock_that_is_put_back_does_not_let_alerts_run_out(tmp_path: Path, post: Inbox) -> None:

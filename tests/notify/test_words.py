@@ -14,7 +14,7 @@ from pytest_httpserver import HTTPServer
 
 from tests.conftest import NOW
 from tests.support.post_office import SLACK, hand_over, mail_server, part
-from tests.support.telling import DAY, HOUR, MINUTE, Letter, Office, configured, failing, finding
+from tests.support.telling import DAY, HOUR, MINUTE, Office, Sent, configured, failing, finding
 from watchdog.core.model import Finding
 from watchdog.core.redaction import HIDDEN
 
@@ -165,7 +165,7 @@ def test_those_that_are_late_because_of_it_are_counted() -> None:
     assert "If nobody acts: no job runs until the agent is restarted" in message["text"]
 
 
-def _letters(length: timedelta) -> list[Letter]:
+def _letters(length: timedelta) -> list[Sent]:
     office = Office()
     office.find(finding("expiring", since=NOW - HOUR))
     office.wait(length)

@@ -17,7 +17,7 @@ from watchdog.state.history import History
 from watchdog.state.store import Store
 from watchdog.web import app
 from watchdog.web.archive import Archive
-from watchdog.web.published_state import Board
+from watchdog.web.published_state import PublishedState
 
 TOKEN = "a-token-for-tests-only"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -78,11 +78,16 @@ class Site:
         self._engine = Engine(self.config)
         self._notifier = Notifier(self.config, self.store)
         self._history = History(self.store)
-        self.board = Board(self.config.poll)
+        self.published_state = PublishedState(self.config.poll)
         self.archive = Archive(self.store.path)
         self.now = NOW
         self.app = app.build(
-            self.board, lambda: b"", lambda posting: "the words", self.archive, lambda: self.config, lambda: self.now
+            self.published_state,
+            lambda: b"",
+            lambda posting: "the words",
+            self.archive,
+            lambda: self.config,
+            lambda: self.now,
         )
         self.client = TestClient(self.app, follow_redirects=False)
 
@@ -92,7 +97,7 @@ class Site:
         published = self._engine.tick(now).published
         self._notifier.turn(published, now)
         self._history.turn(published, now)
-        self.board.post(published, now, tuple(self._notifier.ledger.open))
+        self.published_state.post(published, now, tuple(self._notifier.ledger.open))
         return self
 
     def sign_in(self, name: str = "Maria") -> str:

@@ -90,7 +90,7 @@ class Diary:
 
 
 @dataclass(frozen=True)
-class Letter:
+class Sent:
     """A message as it was written down for a target."""
 
     at: datetime
@@ -162,7 +162,7 @@ class Office:
         self.look()
 
     @property
-    def letters(self) -> list[Letter]:
+    def letters(self) -> list[Sent]:
         """All that was written down to be sent, oldest first."""
         return [_letter(entry) for entry in self.store.waiting()]
 
@@ -172,5 +172,5 @@ class Office:
         return [(letter.target, letter.event) for letter in self.letters]
 
 
-def _letter(entry: Entry) -> Letter:
-    return Letter(entry.created_at, entry.target, entry.event, entry.message["title"], entry.message["text"])
+def _letter(entry: Entry) -> Sent:
+    return Sent(entry.created_at, entry.target, entry.event, entry.message["title"], entry.message["text"])

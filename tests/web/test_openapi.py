@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
 from tests.support.site import ACTS, TOKEN, Site, serving
-from watchdog.web.published_state import Board
+from watchdog.web.published_state import PublishedState
 
 EXAMPLES = 20
 QUICK = settings(
@@ -74,7 +74,7 @@ def test_without_the_token_every_change_that_is_described_is_refused(tmp_path: P
 
 def test_before_the_first_look_every_answer_is_still_described(tmp_path: Path) -> None:
     with serving(tmp_path) as site:
-        site.board._posting = Board(site.config.poll).posting
+        site.published_state._posting = PublishedState(site.config.poll).posting
         described = site.client.get("/api/v1/openapi.json").json()["paths"]
         for path in ("/api/v1/jobs", "/api/v1/findings", "/api/v1/incidents"):
             assert TestClient(site.app).get(path).status_code == 503

@@ -13,7 +13,7 @@ from tests.conftest import NOW, healthy, job_row
 from tests.support.harness import change
 from tests.support.site import ACTS, HOSTILE, ORIGIN, PAGE, TOKEN, Site, given_up, outage, serving
 from watchdog.web import app, view
-from watchdog.web.published_state import Board, Posting
+from watchdog.web.published_state import Posting, PublishedState
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_browsers_get_the_page_and_programs_the_words(site: Site) -> None:
 
 
 def test_before_the_first_look_a_browser_is_told_so() -> None:
-    client = TestClient(app.build(Board(timedelta(seconds=2)), lambda: b"", lambda posting: ""))
+    client = TestClient(app.build(PublishedState(timedelta(seconds=2)), lambda: b"", lambda posting: ""))
     for path in ("/", "/jobs/agent/x"):
         answer = client.get(path, headers=PAGE)
         assert answer.status_code == 503

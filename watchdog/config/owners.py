@@ -9,7 +9,7 @@ from watchdog.core.model import Job
 
 
 @dataclass(frozen=True, slots=True)
-class Whose:
+class Subject:
     """What is asked about: a job, or with no job the scheduler or the source itself."""
 
     source: str
@@ -19,12 +19,12 @@ class Whose:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def whose(source: str, job: Job, labels: Mapping[str, str]) -> Whose:
+def subject_of(source: str, job: Job, labels: Mapping[str, str]) -> Subject:
     """The facts about a job that owners are chosen by."""
-    return Whose(source, job.name, job.created_by, job.delivery_target, labels)
+    return Subject(source, job.name, job.created_by, job.delivery_target, labels)
 
 
-def owners_of(owners: Sequence[Owner], asked: Whose) -> Iterator[Owner]:
+def owners_of(owners: Sequence[Owner], asked: Subject) -> Iterator[Owner]:
     """The owners that match, first the one that wins."""
     return (owner for owner in owners if fits(owner.match, asked))
 
@@ -36,7 +36,7 @@ def owner_name(owner: Owner | None) -> str:
     return owner.name or ",".join(target for target in owner.notify if "://" not in target)
 
 
-def fits(match: OwnerMatch, asked: Whose) -> bool:
+def fits(match: OwnerMatch, asked: Subject) -> bool:
     """Whether all that is asked for is so."""
     pairs = (
         (match.source, asked.source),

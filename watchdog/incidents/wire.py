@@ -10,8 +10,6 @@ from watchdog.core.plain_json import Json as Json
 from watchdog.core.plain_json import value as value
 from watchdog.detectors.published import Published, SourceState
 from watchdog.incidents.ledger import Incident
-from watchdog.notify.outbox import Entry
-from watchdog.notify.targets import parse_key
 
 
 def finding(found: Finding) -> dict[str, Json]:
@@ -99,18 +97,7 @@ def jobs_document(published: Published, now: datetime) -> dict[str, Json]:
     }
 
 
-def message(entry: Entry) -> dict[str, Json]:
-    """A message that has not arrived. Its channel is named; its address stands nowhere."""
-    return {
-        "channel": parse_key(entry.target).name,
-        "event": entry.event,
-        "state": entry.state.value,
-        "attempts": entry.attempts,
-        "error": entry.error,
-    }
-
-
-def incident(of: Incident, acknowledged: str | None = None, untold: Sequence[Entry] = ()) -> dict[str, Json]:
+def incident(of: Incident, acknowledged: str | None = None, untold: Sequence[Json] = ()) -> dict[str, Json]:
     """An incident with what belongs to it, and the messages about it that have not arrived."""
     head = of.headline
     return {
@@ -127,7 +114,7 @@ def incident(of: Incident, acknowledged: str | None = None, untold: Sequence[Ent
         "resolved_at": value(of.resolved_at),
         "returns": of.returns,
         "acknowledged_by": acknowledged,
-        "untold": [message(entry) for entry in untold],
+        "untold": list(untold),
         "findings": [finding(member.finding) for member in of.own],
         "symptoms": [finding(member.finding) for member in of.symptoms],
     }

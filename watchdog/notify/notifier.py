@@ -9,11 +9,10 @@ from watchdog.core.model import Finding, Job
 from watchdog.core.moment import Moment
 from watchdog.detectors.published import Published
 from watchdog.incidents.ledger import Incident, Ledger, Timing, update
-from watchdog.notify import alertmanager
+from watchdog.notify import alertmanager, words
 from watchdog.notify.outbox import Entry
 from watchdog.notify.plan import Dispatch, People, plan, targets_for
 from watchdog.notify.render import rendered
-from watchdog.notify.words import letter, plain_letter, severity_type
 from watchdog.state.store import Store
 
 
@@ -126,7 +125,7 @@ class Notifier:
         """Write a message to the owner of a finding down, in the caller's transaction."""
         # at the first tick recovery may have something to tell before anything has been published here
         people = self._people(self._published or Published(()), now)
-        message = rendered(plain_letter(title, lead, facts, f"{finding.source}"), "info")
+        message = rendered(words.plain_message(title, lead, facts, f"{finding.source}"), "info")
         entries = [
             Entry(now, None, "recovery", target.key, message, now)
             for target in targets_for(finding, people)
@@ -144,7 +143,7 @@ class Notifier:
 
 
 def _entry(dispatch: Dispatch, now: datetime) -> Entry:
-    message = rendered(letter(dispatch, now), severity_type(dispatch))
+    message = rendered(words.message(dispatch, now), words.severity_type(dispatch))
     return Entry(
         created_at=now,
         incident_id=dispatch.incident.id,

@@ -8,7 +8,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from watchdog.config.file import Notify, Owner, QuietHours
-from watchdog.config.owners import Whose, owners_of, whose
+from watchdog.config.owners import Subject, owners_of, subject_of
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding, Job
 from watchdog.core.moment import Moment
@@ -121,7 +121,7 @@ def _whom(finding: Finding, people: People) -> tuple[Owner | None, list[Target]]
     """The first owner that matches and can be reached: an address may ask for facts that are not known."""
     job = people.jobs.get((finding.source, finding.job_id or ""))
     labels = people.labels.get(finding.source, {})
-    asked = whose(finding.source, job, labels) if job else Whose(finding.source, finding.job, labels=labels)
+    asked = subject_of(finding.source, job, labels) if job else Subject(finding.source, finding.job, labels=labels)
     for owner in owners_of(people.owners, asked):
         targets = targets_of(owner.notify, finding, job)
         if targets:

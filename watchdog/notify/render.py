@@ -1,6 +1,6 @@
-"""A letter as plain text, as Markdown (which becomes Slack's own) and as HTML for mail.
+"""A message as plain text, as Markdown (which becomes Slack's own) and as HTML for mail.
 
-Everything in a letter is data from outside: each form escapes all of it, and no mention in it reaches anybody.
+Everything in a message is data from outside: each form escapes all of it, and no mention in it reaches anybody.
 """
 
 import re
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Protocol
 
-from watchdog.notify.words import Letter
+from watchdog.notify.words import Message
 
 _BREAK = "\u200b"
 """A space without width: shows nothing, and ends a mention or a link before it begins."""
@@ -26,7 +26,7 @@ LONGEST = 3500
 
 
 class Ink(Protocol):
-    """How the parts of a letter look in one form."""
+    """How the parts of a message look in one form."""
 
     def lead(self, text: str) -> str:
         """The first sentence."""
@@ -44,15 +44,15 @@ class Ink(Protocol):
         """The small print."""
 
 
-def write(letter: Letter, ink: Ink) -> str:
-    """The letter in one form: the one template that all forms share."""
-    parts = [ink.lead(letter.lead)]
-    parts += [ink.fact(label, text) for label, text in letter.facts]
-    if letter.jobs:
-        parts.append(ink.listed(letter.jobs))
-    if letter.command:
-        parts.append(ink.command(letter.command))
-    parts.append(ink.foot(letter.foot))
+def write(message: Message, ink: Ink) -> str:
+    """The message in one form: the one template that all forms share."""
+    parts = [ink.lead(message.lead)]
+    parts += [ink.fact(label, text) for label, text in message.facts]
+    if message.jobs:
+        parts.append(ink.listed(message.jobs))
+    if message.command:
+        parts.append(ink.command(message.command))
+    parts.append(ink.foot(message.foot))
     return "\n".join(parts)
 
 
@@ -142,12 +142,12 @@ def _safe(text: str) -> str:
     return escape(defused(text))
 
 
-def rendered(letter: Letter, type_: str) -> dict[str, str]:
+def rendered(message: Message, type_: str) -> dict[str, str]:
     """The message in all forms, as it stands in the outbox; the channel takes the one that suits it."""
     return {
         "type": type_,
-        "title": defused(letter.title),
-        "text": write(letter, Plain())[:LONGEST],
-        "markdown": write(letter, Markdown()),
-        "html": write(letter, Html()),
+        "title": defused(message.title),
+        "text": write(message, Plain())[:LONGEST],
+        "markdown": write(message, Markdown()),
+        "html": write(message, Html()),
     }

@@ -1,7 +1,9 @@
 """What the service has to do with telling: the state file, the notifier that writes it, the sender that empties it."""
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 
 from watchdog.config.file import Config
 from watchdog.core.clock import Clock
@@ -9,7 +11,6 @@ from watchdog.core.logs import log
 from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
 from watchdog.incidents.ledger import Incident
-from watchdog.metrics.collection import Metrics
 from watchdog.notify.dispatch import AlertPoster, Sender, SenderThread, open_book
 from watchdog.notify.notifier import Notifier
 from watchdog.state.store import Store, StoreError
@@ -26,11 +27,21 @@ def open_store(config: Config) -> Store:
         return Store(None)
 
 
-class Desk:
+class Counts(Protocol):
+    """Who counts what is told, as the metrics do."""
+
+    def notified(self, channel: str, outcome: str) -> None:
+        """An attempt at a channel was over."""
+
+    def counted(self, incidents: Sequence[Incident], depth: int, oldest: datetime | None) -> None:
+        """So many incidents are open, and so many messages wait, the oldest since then."""
+
+
+class NotificationService:
     """Opens with the service and closes with it."""
 
-    def __init__(self, config: Config, store: Store, metrics: Metrics, clock: Clock) -> None:
-        self._metrics = metrics
+    def __init__(self, config: Config, store: Store, counts: Counts, clock: Clock) -> None:
+        self._counts = counts
         self._clock = clock
         self._store = store
         self._notifier = Notifier(config, self._store)
@@ -58,10 +69,10 @@ class Desk:
             log.error("nobody is told without a state file: set `state` and restart", extra={"action": "state"})
             return
         self._sender_store = Store(self._store.path, exclusive=False)
-        self._sender = Sender(self._sender_store, open_book(self._config), self._metrics.notified)
+        self._sender = Sender(self._sender_store, open_book(self._config), self._counts.notified)
         posters = {
             name: AlertPoster(
-                name, channel.alertmanager, self._sender_store, self._config.notify.deadline, self._metrics.notified
+                name, channel.alertmanager, self._sender_store, self._config.notify.deadline, self._counts.notified
             )
             for name, channel in self._config.channels.items()
             if channel.alertmanager
@@ -90,7 +101,7 @@ class Desk:
     def _take_over(self, published: Published, now: datetime) -> None:
         has_written = self._notifier.turn(published, now)
         waiting = self._store.waiting()
-        self._metrics.counted(self.incidents, len(waiting), waiting[0].created_at if waiting else None)
+        self._counts.counted(self.incidents, len(waiting), waiting[0].created_at if waiting else None)
         if self._thread is not None:
             self._thread.fire(self._notifier.firing(published, now))
             if has_written:

@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 from watchdog.config.file import FILLED_IN, Config
 from watchdog.core.instants import iso
 from watchdog.notify import alertmanager
-from watchdog.notify.children import Child, Outcome, finish
+from watchdog.notify.children import Child, SendResult, finish
 from watchdog.notify.dispatch import open_book
 from watchdog.notify.render import rendered
 from watchdog.notify.targets import NoAddressError, Target, address_of, is_address, template_name
-from watchdog.notify.words import Letter
+from watchdog.notify.words import Message
 
 
-def try_channels(config: Config, now: datetime) -> Iterator[tuple[str, Outcome]]:
+def try_channels(config: Config, now: datetime) -> Iterator[tuple[str, SendResult]]:
     """Send a test message to each channel of the configuration, one after another."""
-    letter = Letter(
+    tested = Message(
         title="Test: the scheduler watchdog can reach you",
         lead="This is a test. Nothing is wrong.",
         facts=(("Sent", iso(now)),),
@@ -23,12 +23,12 @@ def try_channels(config: Config, now: datetime) -> Iterator[tuple[str, Outcome]]
         command="",
         foot="scheduler-watchdog notify-test",
     )
-    message = rendered(letter, "info")
+    message = rendered(tested, "info")
     for name in config.channels:
         yield name, _try(config, name, message, now)
 
 
-def _try(config: Config, name: str, message: dict[str, str], now: datetime) -> Outcome:
+def _try(config: Config, name: str, message: dict[str, str], now: datetime) -> SendResult:
     url = config.channels[name].alertmanager
     if url is not None:
         order: dict[str, object] = {"do": "post", "url": url.rstrip("/") + alertmanager.PATH, "body": [_alert(now)]}
@@ -36,7 +36,7 @@ def _try(config: Config, name: str, message: dict[str, str], now: datetime) -> O
     try:
         address = address_of(Target(name), config.channels, {})
     except NoAddressError as error:
-        return Outcome(False, str(error))
+        return SendResult(False, str(error))
     return finish(Child({"do": "send", "address": address, "message": message}, config.notify.deadline))
 
 
@@ -70,6 +70,6 @@ def _bad(place: str, target: Target, config: Config) -> Iterator[str]:
         address = address_of(target, config.channels, open_book(config).templates)
         outcome = finish(Child({"do": "check", "address": address}, config.notify.deadline))
     except NoAddressError as error:
-        outcome = Outcome(False, str(error))
+        outcome = SendResult(False, str(error))
     if not outcome.ok:
         yield f"{place}: {outcome.error}"

@@ -22,7 +22,7 @@ NAME_LENGTH = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Message:
     """A message before it has a form. All of its texts are data, to be escaped by whoever gives it one."""
 
     title: str
@@ -36,13 +36,13 @@ class Letter:
 _OVER = "It is over. It was: "
 
 
-def letter(dispatch: Dispatch, now: datetime) -> Letter:
+def message(dispatch: Dispatch, now: datetime) -> Message:
     """The message for one target."""
     incident, members = dispatch.incident, dispatch.audience.members
     own = [member for member in members if not member.under] or list(members)
     head = dispatch.headline
     over = _OVER if dispatch.event is Event.RESOLVED else ""
-    return Letter(
+    return Message(
         title=fit_to_leave(_title(dispatch, head, own, now), TITLE_LENGTH),
         lead=fit_to_leave(over + _lead(incident, head, own), TEXT_LENGTH),
         facts=tuple((label, fit_to_leave(text, TEXT_LENGTH)) for label, text in _facts(dispatch, head, now)),
@@ -52,9 +52,9 @@ def letter(dispatch: Dispatch, now: datetime) -> Letter:
     )
 
 
-def plain_letter(title: str, lead: str, facts: Sequence[tuple[str, str]], foot: str) -> Letter:
+def plain_message(title: str, lead: str, facts: Sequence[tuple[str, str]], foot: str) -> Message:
     """A message that is about no incident."""
-    return Letter(
+    return Message(
         title=fit_to_leave(title, TITLE_LENGTH),
         lead=fit_to_leave(lead, TEXT_LENGTH),
         facts=tuple((fit_to_leave(label, TITLE_LENGTH), fit_to_leave(text, TEXT_LENGTH)) for label, text in facts),

@@ -19,14 +19,14 @@ from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
 from watchdog.engine import Engine, Tick
 from watchdog.metrics.collection import Metrics
-from watchdog.notify.service import Desk, open_store
+from watchdog.notify.service import NotificationService, open_store
 from watchdog.recovery.service import Station
 from watchdog.service.memory import settle_garbage
 from watchdog.service.sd_notify import Systemd
 from watchdog.state.history import History
 from watchdog.web.app import build
 from watchdog.web.archive import Archive
-from watchdog.web.published_state import Board, Posting
+from watchdog.web.published_state import Posting, PublishedState
 from watchdog.web.server import Server, bind
 
 
@@ -117,10 +117,12 @@ class Service:
         self._engine = Engine(self.config)
         self._metrics = Metrics()
         self._store = open_store(self.config)
-        self._desk = Desk(self.config, self._store, self._metrics, self.clock)
-        self._station = Station(self.config, self._store, self._desk.announce, self._metrics.recovered, self.clock)
+        self._notifications = NotificationService(self.config, self._store, self._metrics, self.clock)
+        self._station = Station(
+            self.config, self._store, self._notifications.announce, self._metrics.recovered, self.clock
+        )
         self._history = History(self._store)
-        self._board = Board(self.config.poll)
+        self._published_state = PublishedState(self.config.poll)
         self._systemd = Systemd()
         self._findings: dict[tuple[str, str, str | None], Finding] = {}
         self._problems: dict[str, str | None] = {}
@@ -129,11 +131,11 @@ class Service:
         """Bind, look, serve, and go on looking."""
         listener = bind(self.config.http.address)
         archive = Archive(self._store.path)
-        app = build(self._board, self._metrics.text, self.words, archive, lambda: self.config, self.clock.now)
+        app = build(self._published_state, self._metrics.text, self.words, archive, lambda: self.config, self.clock.now)
         server = Server(app, listener)
         self._greet(server.url)
         server.start()
-        self._desk.start()
+        self._notifications.start()
         self._station.start()
         try:
             self._loop(server.url)
@@ -142,7 +144,7 @@ class Service:
             server.stop()
             archive.close()
             self._station.stop()
-            self._desk.stop()
+            self._notifications.stop()
             self._store.close()
             log.info("stopped", extra={"action": "stop"})
 
@@ -180,9 +182,9 @@ class Service:
         self._metrics.ticked(tick, now, time.perf_counter() - began)
         if tick.has_changed:
             self._tell(tick)
-        self._desk.turn(tick.published, now)
+        self._notifications.turn(tick.published, now)
         self._history.turn(tick.published, now)
-        self._board.post(tick.published, now, self._desk.incidents)
+        self._published_state.post(tick.published, now, self._notifications.incidents)
         return tick.published
 
     def _pause(self, published: Published) -> timedelta:
@@ -190,7 +192,7 @@ class Service:
         pause = self.config.poll
         if self._systemd.beat_every:
             pause = min(pause, self._systemd.beat_every)
-        wanted = (published.look_again_at, self._desk.look_again_at, self._station.look_again_at)
+        wanted = (published.look_again_at, self._notifications.look_again_at, self._station.look_again_at)
         soon = [instant for instant in wanted if instant]
         if soon:
             pause = min(pause, max(SHORTEST_WAIT, self.clock.real(min(soon) - self.clock.now())))
@@ -233,7 +235,7 @@ class Service:
             log.warning("a new `http` section needs a restart", extra={"action": "reload"})
         self.config = config
         self._engine = Engine(config)
-        self._desk.use(config)
+        self._notifications.use(config)
         self._station.use(config)
-        self._board.poll = config.poll
+        self._published_state.poll = config.poll
         log.info("configuration taken", extra={"action": "reload", "sources": len(config.sources)})

@@ -13,17 +13,19 @@ from watchdog.core.action import Action
 from watchdog.core.durations import parse_duration
 from watchdog.core.instants import iso, parse_instant
 from watchdog.core.model import Job
+from watchdog.core.plain_json import Json
 from watchdog.incidents import wire
 from watchdog.incidents.silences import Silence
+from watchdog.notify.wire import message
 from watchdog.recovery import by_hand
 from watchdog.state.history import Run, runs_of
 from watchdog.web import openapi, shapes
-from watchdog.web.archive import Archive
-from watchdog.web.auth import Gate
+from watchdog.web.archive import Archive, Notes
+from watchdog.web.auth import Auth
 from watchdog.web.changes import Changes, UnknownError
 from watchdog.web.headers import API_HEADERS
 from watchdog.web.operations import Asked, Operation, RefusedError, route
-from watchdog.web.published_state import Board, Posting
+from watchdog.web.published_state import Posting, PublishedState
 from watchdog.web.strip import missed
 
 
@@ -31,10 +33,10 @@ from watchdog.web.strip import missed
 class Api:
     """What the operations are made over."""
 
-    board: Board
+    published_state: PublishedState
     archive: Archive
     changes: Changes | None = None
-    gate: Gate | None = None
+    auth: Auth | None = None
 
     def routes(self) -> list[BaseRoute]:
         """All addresses."""
@@ -45,13 +47,13 @@ class Api:
             return JSONResponse(document, headers=API_HEADERS)
 
         return [
-            *(route(operation, self.gate) for operation in operations),
+            *(route(operation, self.auth) for operation in operations),
             Route("/api/v1/openapi.json", description),
         ]
 
     def operations(self) -> list[Operation]:
         """All of them, as data."""
-        return [*self._reading(), *(self._changing(self.changes) if self.changes and self.gate else ())]
+        return [*self._reading(), *(self._changing(self.changes) if self.changes and self.auth else ())]
 
     def _reading(self) -> list[Operation]:
         return [
@@ -102,7 +104,7 @@ class Api:
             changes.acknowledge(asked.number, asked.who)
             notes = self.archive.notes()
             found = next(incident for incident in notes.incidents if incident.id == asked.number)
-            return wire.incident(found, str(asked.who), notes.untold_of(found.id))
+            return wire.incident(found, str(asked.who), _untold(notes, found.id))
 
         def silence(asked: Asked) -> Mapping[str, Any]:
             try:
@@ -161,7 +163,7 @@ class Api:
     # what is read
 
     def _posting(self) -> Posting:
-        posting = self.board.posting
+        posting = self.published_state.posting
         if posting is None:
             raise RefusedError(503, "the first look is still going on")
         return posting
@@ -182,7 +184,7 @@ class Api:
         return {
             "now": iso(posting.at),
             "incidents": [
-                wire.incident(shown[number], by.get(number), notes.untold_of(number))
+                wire.incident(shown[number], by.get(number), _untold(notes, number))
                 for number in sorted(shown, reverse=True)
             ],
             "silences": [_silence(one) for one in notes.silences if one.ends_at > posting.at],
@@ -248,3 +250,8 @@ def _run(run: Run) -> dict[str, Any]:
         "cost_usd": run.cost_usd,
         "error": run.error,
     }
+
+
+def _untold(notes: Notes, number: int) -> list[Json]:
+    """The messages about an incident that have not arrived."""
+    return [message(entry) for entry in notes.untold_of(number)]

@@ -13,16 +13,16 @@ from starlette.routing import Route
 from watchdog.config.file import Config
 from watchdog.web.api import Api
 from watchdog.web.archive import Archive
-from watchdog.web.auth import Gate
+from watchdog.web.auth import Auth
 from watchdog.web.changes import Changes
 from watchdog.web.headers import API_HEADERS
 from watchdog.web.operations import problem
 from watchdog.web.page import Pages
-from watchdog.web.published_state import Board, Posting
+from watchdog.web.published_state import Posting, PublishedState
 
 
 def build(
-    board: Board,
+    published_state: PublishedState,
     metrics: Callable[[], bytes],
     words: Callable[[Posting], str],
     archive: Archive | None = None,
@@ -35,9 +35,9 @@ def build(
     """
     archive = archive or Archive(None)
     token_file = config().http.token_file if config else None
-    gate = Gate(token_file) if token_file else None
-    changes = Changes(archive, config, now) if config and gate else None
-    pages = Pages(board, archive, config, changes, gate)
+    auth = Auth(token_file) if token_file else None
+    changes = Changes(archive, config, now) if config and auth else None
+    pages = Pages(published_state, archive, config, changes, auth)
 
     async def exposition(request: Request) -> Response:
         return Response(metrics(), media_type=CONTENT_TYPE_LATEST, headers=API_HEADERS)
@@ -45,21 +45,21 @@ def build(
     def state(request: Request) -> Response:
         if "text/html" in request.headers.get("accept", "").lower():
             return pages.front(request)
-        posting = board.posting
+        posting = published_state.posting
         return _text(words(posting), vary="Accept") if posting else _not_yet()
 
     async def health(request: Request) -> Response:
-        return _health(board)
+        return _health(published_state)
 
     async def ready(request: Request) -> Response:
-        return _ready(board)
+        return _ready(published_state)
 
     routes = [
         Route("/", state),
         Route("/metrics", exposition),
         Route("/healthz", health),
         Route("/readyz", ready),
-        *Api(board, archive, changes, gate).routes(),
+        *Api(published_state, archive, changes, auth).routes(),
         *pages.routes(),
     ]
     return Starlette(routes=routes, exception_handlers={HTTPException: _not_so})
@@ -82,17 +82,17 @@ def _not_yet() -> Response:
     return _text("not yet: the first look is still going on", 503)
 
 
-def _health(board: Board) -> Response:
-    silent = board.silent_for()
+def _health(published_state: PublishedState) -> Response:
+    silent = published_state.silent_for()
     if silent is None:
         return _not_yet()
-    if board.is_turning:
+    if published_state.is_turning:
         return _text("ok")
     return _text(f"the loop stands still: its last tick was {silent:.0f} s ago", 503)
 
 
-def _ready(board: Board) -> Response:
-    posting = board.posting
+def _ready(published_state: PublishedState) -> Response:
+    posting = published_state.posting
     if posting is None:
         return _not_yet()
     unread = [state.snapshot for state in posting.published.sources if state.read_at is None]

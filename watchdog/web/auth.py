@@ -34,7 +34,7 @@ class Session:
     said: list[tuple[str, str]] = field(default_factory=list)
 
 
-class Gate:
+class Auth:
     """The token's file is read at each question, so that a changed token holds at once and ends all sessions."""
 
     def __init__(self, token_file: Path, clock: Callable[[], float] = time.monotonic) -> None:

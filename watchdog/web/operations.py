@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from watchdog.web.archive import NoArchiveError
-from watchdog.web.auth import Gate, address_of
+from watchdog.web.auth import Auth, address_of
 from watchdog.web.changes import ConflictError, UnknownError, Who
 from watchdog.web.headers import API_HEADERS
 from watchdog.web.shapes import BIGGEST_ID
@@ -68,12 +68,12 @@ class Operation:
         return tuple(sorted(set(found)))
 
 
-def route(operation: Operation, gate: Gate | None) -> Route:
+def route(operation: Operation, auth: Auth | None) -> Route:
     """What serves the operation."""
 
     async def serve(request: Request) -> Response:
         try:
-            return await _served(operation, gate, request)
+            return await _served(operation, auth, request)
         except RefusedError as error:
             return problem(error.status, str(error))
 
@@ -91,8 +91,8 @@ def problem(status: int, why: str, headers: Mapping[str, str] | None = None) -> 
     return JSONResponse({"error": why}, status, headers={**API_HEADERS, **(headers or {})})
 
 
-async def _served(operation: Operation, gate: Gate | None, request: Request) -> Response:
-    if operation.needs_token and (gate is None or not await run_in_threadpool(gate.has_bearer, request)):
+async def _served(operation: Operation, auth: Auth | None, request: Request) -> Response:
+    if operation.needs_token and (auth is None or not await run_in_threadpool(auth.has_bearer, request)):
         raise RefusedError(401, "give the token: Authorization: Bearer TOKEN")
     number = _number(request.path_params.get("number"))
     query = _understood(operation.query, dict(request.query_params)) if operation.query else None

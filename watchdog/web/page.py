@@ -25,11 +25,11 @@ from watchdog.core.release import version
 from watchdog.state.history import KEPT_RUNS
 from watchdog.web import view
 from watchdog.web.archive import Archive, NoArchiveError
-from watchdog.web.auth import COOKIE, LASTS, Gate, Session, address_of, is_own_form, is_same_origin
+from watchdog.web.auth import COOKIE, LASTS, Auth, Session, address_of, is_own_form, is_same_origin
 from watchdog.web.changes import Changes, ConflictError, UnknownError, Who
 from watchdog.web.headers import FILE_HEADERS, PAGE_HEADERS
 from watchdog.web.operations import RefusedError, read_body
-from watchdog.web.published_state import Board, Posting
+from watchdog.web.published_state import Posting, PublishedState
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -75,11 +75,11 @@ def _asset(name: str) -> str:
 class Pages:
     """Makes the pages, and remembers the ones just made."""
 
-    board: Board
+    published_state: PublishedState
     archive: Archive
     config: Callable[[], Config] | None = None
     changes: Changes | None = None
-    gate: Gate | None = None
+    auth: Auth | None = None
     _made: dict[tuple[object, ...], tuple[float, object, bytes]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -89,14 +89,14 @@ class Pages:
             Route("/jobs/{source}/{job_id:path}", self.job),
             Route("/static/{name}", _static),
         ]
-        if self.gate is not None and self.changes is not None:
-            desk = Forms(self, self.gate, self.changes)
-            found += desk.routes()
+        if self.auth is not None and self.changes is not None:
+            forms = Forms(self, self.auth, self.changes)
+            found += forms.routes()
         return found
 
     def front(self, request: Request) -> Response:
         """The first page."""
-        posting = self.board.posting
+        posting = self.published_state.posting
         if posting is None:
             return self._page(request, "wait.html", None, status=503)
         session = self.session(request)
@@ -109,7 +109,7 @@ class Pages:
 
     def job(self, request: Request) -> Response:
         """A job's own page."""
-        posting = self.board.posting
+        posting = self.published_state.posting
         if posting is None:
             return self._page(request, "wait.html", None, status=503)
         source, job_id = request.path_params["source"], request.path_params["job_id"]
@@ -137,7 +137,7 @@ class Pages:
 
     def session(self, request: Request) -> Session | None:
         """The session of the request, where there can be any."""
-        return self.gate.session(request) if self.gate else None
+        return self.auth.session(request) if self.auth else None
 
     def _kept(
         self,
@@ -187,7 +187,7 @@ class Pages:
         is_fragment: bool = False,
     ) -> bytes:
         found = _environment().get_template(template)
-        own = {"session": session, "can_sign_in": self.gate is not None, "here": quote(request.url.path)}
+        own = {"session": session, "can_sign_in": self.auth is not None, "here": quote(request.url.path)}
         return found.render(**own, **values, layout="fragment.html" if is_fragment else "layout.html").encode()
 
     def login(self, request: Request, wrong: str, back: str, status: int = 200) -> Response:
@@ -211,7 +211,7 @@ class Forms:
     """What the page's buttons send: a session's cookie, the session's own mark in the form, and our own origin."""
 
     pages: Pages
-    gate: Gate
+    auth: Auth
     changes: Changes
 
     def routes(self) -> list[BaseRoute]:
@@ -235,12 +235,12 @@ class Forms:
             return self.pages.refused(request, error.status, str(error))
         back = _own_path(form.get("back", "/"))
         if not is_same_origin(request):
-            self.gate.refused(request, "from another origin")
+            self.auth.refused(request, "from another origin")
             return self.pages.refused(request, 403, "The form did not come from this page.")
-        if not await run_in_threadpool(self.gate.is_right, form.get("token", "")):
-            self.gate.refused(request, "a wrong token")
+        if not await run_in_threadpool(self.auth.is_right, form.get("token", "")):
+            self.auth.refused(request, "a wrong token")
             return self.pages.login(request, "That is not the token.", back, 403)
-        session = self.gate.enter(form.get("name", "")[:60])
+        session = self.auth.enter(form.get("name", "")[:60])
         answer = RedirectResponse(back, 303, PAGE_HEADERS)
         is_secure = request.url.scheme == "https"
         answer.set_cookie(
@@ -254,7 +254,7 @@ class Forms:
             session, _ = await self._trusted(request)
         except RefusedError as error:
             return self.pages.refused(request, error.status, str(error))
-        self.gate.leave(session)
+        self.auth.leave(session)
         answer = RedirectResponse("/", 303, PAGE_HEADERS)
         answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
         return answer
@@ -272,13 +272,13 @@ class Forms:
 
     async def _trusted(self, request: Request) -> tuple[Session, Mapping[str, str]]:
         """The session and the form, if the form is the session's own and came from our own page."""
-        session = await run_in_threadpool(self.gate.session, request)
+        session = await run_in_threadpool(self.auth.session, request)
         if session is None:
-            self.gate.refused(request, "no session")
+            self.auth.refused(request, "no session")
             raise RefusedError(403, "Your session is over. Enter the token again.")
         form = await _form(request)
         if not is_same_origin(request) or not is_own_form(session, form.get("csrf", "")):
-            self.gate.refused(request, "not this session's own form")
+            self.auth.refused(request, "not this session's own form")
             raise RefusedError(403, "The form did not come from this page.")
         return session, form
 

@@ -21,7 +21,7 @@ class Posting:
     incidents: tuple[Incident, ...] = ()
 
 
-class Board:
+class PublishedState:
     """Written by the loop, read by the web's thread. A posting is replaced whole, so readers need no lock."""
 
     def __init__(self, poll: timedelta) -> None:
