@@ -1,0 +1,127 @@
+"""The table of kinds, and that what repeats it for people says the same."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.command import ROOT
+from tests.support.telling import MINUTE, Office, configured, finding
+from tests.systems.test_recordings import names, rebuilt, recording
+from watchdog.config.file import for_database
+from watchdog.config.settings import Detect
+from watchdog.core.instants import parse_instant
+from watchdog.core.kinds import Family, Kind, exposed, of_family
+from watchdog.detectors import DETECTORS, RULES
+from watchdog.detectors.rules import Rule
+from watchdog.engine import Engine
+from watchdog.systems.remedy import remedy, system_of
+from watchdog.web.advice import advise
+
+SYSTEMS = ("phantom", "openclaw", "sql")
+
+
+def sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def test_no_two_kinds_have_the_same_rank() -> None:
+    assert len({kind.row.rank for kind in Kind}) == len(Kind)
+
+
+def test_each_kind_but_one_is_found_by_the_file_of_its_name_in_the_order_of_the_table() -> None:
+    found = [Path(detect.__code__.co_filename).stem for detect in DETECTORS]  # type: ignore[attr-defined]
+    # that a row was deleted is known from what the watchdog kept of it
+    assert found == [kind.value for kind in Kind if kind is not Kind.SWEPT]
+
+
+def test_each_kind_has_a_section_of_rules_and_each_section_a_kind() -> None:
+    assert set(Detect.model_fields) - {"jobs"} == {kind.value for kind in Kind}
+    own = {kind: rule for kind, rule in RULES.items() if rule is not Rule}
+    assert all(rule.kind is kind for kind, rule in own.items())
+    assert own.keys() > {Kind.OVERDUE, Kind.FAILING}
+
+
+def test_a_job_has_one_reason_to_be_late_the_most_specific() -> None:
+    assert [kind.value for kind in of_family(Family.LATE)] == [
+        "invalid",
+        "unrecorded",
+        "wedged",
+        "long_run",
+        "interrupted",
+        "stranded",
+        "overdue",
+    ]
+
+
+@pytest.mark.parametrize("name", names())
+def test_nothing_is_found_with_a_severity_that_the_metrics_do_not_expose(name: str, tmp_path: Path) -> None:
+    now = parse_instant(recording(name)["now"])
+    found = Engine(for_database(rebuilt(name, tmp_path))).tick(now).published.findings
+    assert {(each.kind, each.severity) for each in found} <= set(exposed())
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("kind", Kind)
+def test_a_message_and_the_page_tell_one_remedy(kind: Kind, system: str) -> None:
+    office = Office(configured(sources=[_source(system)]))
+    found = finding(kind.value)
+    office.find(found)
+    office.wait(MINUTE)
+    (entry,) = office.store.waiting()
+    told = dict(line.split(": ", 1) for line in entry.message["text"].splitlines() if ": " in line)["To do"]
+    shown = advise(found, None, system)
+    assert shown.words.startswith(sentence(remedy(kind, system))[:-1])
+    assert told.startswith(shown.command or remedy(kind, system))
+
+
+def _source(system: str) -> Mapping[str, object]:
+    places = {
+        "phantom": {"database": "/d/phantom.db"},
+        "openclaw": {"state_dir": "/d"},
+        "sql": {"database": "/d/jobs.db", "jobs": "SELECT 1 AS id"},
+    }
+    return {"kind": system, "name": "agent", **places[system]}
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("kind", Kind)
+def test_each_kind_can_be_told_with_no_evidence_at_all(kind: Kind, system: str) -> None:
+    assert kind.row.one
+    assert kind.row.many
+    assert remedy(kind, system)
+    assert isinstance(kind.ahead({}, system_of(system)), str)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_runbook_begins_what_to_do_with_the_remedy_of_the_table(kind: Kind) -> None:
+    (page,) = re.findall(r"^## Do\n\n(.+)\n", (ROOT / kind.runbook).read_text(), re.MULTILINE)
+    assert page == sentence(kind.row.remedy.format(process="scheduler"))
+
+
+def test_the_page_about_the_conditions_has_a_row_for_each_with_its_severities() -> None:
+    text = (ROOT / "docs/conditions.md").read_text()
+    table = text.partition("| kind | severity |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", table, re.MULTILINE)
+    assert {name: re.findall("warning|critical", said) for name, said in rows} == {
+        kind.value: [severity.value for severity in kind.row.severities] for kind in Kind
+    }
+
+
+def test_each_alert_about_a_kind_has_its_severity() -> None:
+    groups = yaml.safe_load((ROOT / "alerts/prometheus-rules.yaml").read_text())["groups"]
+    pages = {
+        rule["annotations"]["runbook_url"]: rule["labels"]["severity"]
+        for group in groups
+        for rule in group["rules"]
+        if "alert" in rule and rule["alert"] == "Watchdog" + _camel(rule["annotations"]["runbook_url"])
+    }
+    for kind in Kind:
+        own = kind.row.severities
+        assert pages[kind.runbook] == (own[0].value if len(own) == 1 else "{{ $labels.severity }}"), kind
+
+
+def _camel(page: str) -> str:
+    return "".join(part.capitalize() for part in Path(page).stem.split("_"))
