@@ -20,8 +20,8 @@ from watchdog.backtest.verdict import Condition, Verdict
 from watchdog.config.file import Config, for_database
 from watchdog.core.instants import parse_instant
 from watchdog.core.model import CronSchedule, Job, RecordedRun, RunEnd
+from watchdog.core.silences import Silence
 from watchdog.demo.simulator import Outcome, Simulator
-from watchdog.incidents.silences import Silence
 from watchdog.state.history import Run, create_tables, save
 from watchdog.state.store import Store
 from watchdog.systems.phantom.rows import BREAKER

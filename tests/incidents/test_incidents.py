@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from tests.conftest import NOW
 from tests.support.telling import DAY, HOUR, IN_FLIGHT, MINUTE, SECOND, Diary, failing, finding
+from watchdog.core.incident import Incident, Key, Ledger
 from watchdog.core.model import Cause, Finding, Kind, Severity
 from watchdog.core.moment import Moment
-from watchdog.incidents.ledger import Incident, Key, Ledger, Timing, update
+from watchdog.incidents.ledger import Timing, update
 from watchdog.state.incident_codec import decode_incident, encode_incident
 from watchdog.state.store import KEPT_INCIDENTS, Store, StoreError
 

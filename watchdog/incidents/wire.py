@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from watchdog.cadence.schedule import words
+from watchdog.core.incident import Incident
 from watchdog.core.instants import iso
+from watchdog.core.message import Entry
 from watchdog.core.model import Cause, Finding, Job
 from watchdog.core.plain_json import Json as Json
 from watchdog.core.plain_json import value as value
 from watchdog.detectors.published import Published, SourceState
-from watchdog.incidents.ledger import Incident
-from watchdog.notify.outbox import Entry
 from watchdog.notify.targets import parse_key
 
 

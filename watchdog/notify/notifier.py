@@ -5,12 +5,13 @@ from datetime import datetime
 
 from watchdog.config.file import Config
 from watchdog.core import faults
+from watchdog.core.incident import Incident, Ledger
+from watchdog.core.message import Entry
 from watchdog.core.model import Finding, Job
 from watchdog.core.moment import Moment
 from watchdog.detectors.published import Published
-from watchdog.incidents.ledger import Incident, Ledger, Timing, update
+from watchdog.incidents.ledger import Timing, update
 from watchdog.notify import alertmanager
-from watchdog.notify.outbox import Entry
 from watchdog.notify.plan import Dispatch, People, plan, targets_for
 from watchdog.notify.render import rendered
 from watchdog.notify.words import letter, plain_letter, severity_type

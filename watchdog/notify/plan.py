@@ -9,14 +9,11 @@ from zoneinfo import ZoneInfo
 
 from watchdog.config.file import Notify, Owner, QuietHours
 from watchdog.config.owners import Whose, owners_of, whose
+from watchdog.core.incident import Incident, Member, Told, ToldKey, most_specific
 from watchdog.core.model import Finding, Job, Severity
 from watchdog.core.moment import Moment
-from watchdog.incidents.ledger import Incident, Member, most_specific
-from watchdog.incidents.silences import Silence, is_silenced
+from watchdog.core.silences import Silence, is_silenced
 from watchdog.notify.targets import Target, targets_of
-
-ToldKey = tuple[int, str]
-"""Incident, and the target's key."""
 
 
 class Event(StrEnum):
@@ -29,18 +26,6 @@ class Event(StrEnum):
     REMINDER = "reminder"
     ESCALATED = "escalated"
     RESOLVED = "resolved"
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What one target has been told of one incident."""
-
-    first_at: datetime
-    last_at: datetime
-    severity: Severity
-    returns: int = 0
-    count: int = 1
-    is_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from watchdog.config.file import Config
 from watchdog.core.clock import Clock
+from watchdog.core.incident import Incident
 from watchdog.core.logs import log
 from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
-from watchdog.incidents.ledger import Incident
 from watchdog.metrics.collection import Metrics
 from watchdog.notify.dispatch import AlertPoster, Sender, SenderThread, open_book
 from watchdog.notify.notifier import Notifier

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from watchdog.core.durations import say_duration
+from watchdog.core.incident import Incident, Member
 from watchdog.core.instants import parse_instant, say
 from watchdog.core.model import Finding, Kind, Severity
 from watchdog.core.redaction import fit_to_leave
-from watchdog.incidents.ledger import Incident, Member
 from watchdog.notify.plan import Dispatch, Event
 from watchdog.systems.remedy import System, restart_words, revive_command, system_of
 

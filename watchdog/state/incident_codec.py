@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from watchdog.core.incident import Incident, Member, Told
 from watchdog.core.instants import iso, iso_or_none, parse_instant, parse_or_none
 from watchdog.core.model import Cause, Finding, Kind, Severity
 from watchdog.core.plain_json import value
-from watchdog.incidents.ledger import Incident, Member
-from watchdog.notify.plan import Told
 
 
 def encode_incident(incident: Incident) -> dict[str, Any]:

@@ -15,11 +15,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from watchdog.core.incident import Incident, Ledger, Told, ToldKey
 from watchdog.core.instants import iso, iso_or_none, parse_instant
-from watchdog.incidents.ledger import Incident, Ledger
-from watchdog.incidents.silences import Silence
-from watchdog.notify.outbox import Entry, State
-from watchdog.notify.plan import Told, ToldKey
+from watchdog.core.message import Entry, State
+from watchdog.core.silences import Silence
 from watchdog.state.incident_codec import decode_incident, decode_told, encode_incident, encode_told
 
 VERSION = 1

@@ -13,8 +13,8 @@ from watchdog.core.action import Action
 from watchdog.core.durations import parse_duration
 from watchdog.core.instants import iso, parse_instant
 from watchdog.core.model import Job
+from watchdog.core.silences import Silence
 from watchdog.incidents import wire
-from watchdog.incidents.silences import Silence
 from watchdog.recovery import by_hand
 from watchdog.state.history import Run, runs_of
 from watchdog.web import openapi, shapes

@@ -9,10 +9,10 @@ from datetime import datetime
 from pathlib import Path
 
 from watchdog.core.action import Action
+from watchdog.core.incident import Incident
 from watchdog.core.instants import EPOCH
-from watchdog.incidents.ledger import Incident
-from watchdog.incidents.silences import Silence
-from watchdog.notify.outbox import Entry
+from watchdog.core.message import Entry
+from watchdog.core.silences import Silence
 from watchdog.recovery.records import Records
 from watchdog.state.history import JobKey, Run, StateChange, create_tables, load_runs, load_states
 from watchdog.state.store import Store, StoreError

@@ -10,7 +10,7 @@ from watchdog.core.action import Action, State
 from watchdog.core.instants import iso, parse_instant
 from watchdog.core.logs import log
 from watchdog.core.redaction import one_line
-from watchdog.incidents.silences import Silence, read_match
+from watchdog.core.silences import Silence, read_match
 from watchdog.recovery import by_hand
 from watchdog.recovery.records import Records
 from watchdog.state.store import Store
