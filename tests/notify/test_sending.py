@@ -37,7 +37,8 @@ from watchdog.notify import outbox
 from watchdog.notify.dispatch import Sender, SenderThread, open_book
 from watchdog.notify.outbox import Retry
 from watchdog.notify.service import Desk, open_store
-from watchdog.state.store import Store, StoreError
+from watchdog.state.opening import StoreError
+from watchdog.state.store import Store
 
 SECRET = "s3cr3t-in-the-path"
 HEARD = (failing("heartbeat", since=NOW - HOUR, last_error="529 overloaded"),)

@@ -8,7 +8,8 @@ from pathlib import Path
 from watchdog.core.incident import Incident
 from watchdog.core.silences import Silence, read_match
 from watchdog.incidents import wire
-from watchdog.state.store import Store, StoreError
+from watchdog.state.opening import StoreError
+from watchdog.state.store import Store
 
 
 def open_state(path: Path) -> Store:

@@ -114,7 +114,7 @@ class Notifier:
                 # an Alertmanager is told what fires again and again, by its own poster
                 written = [one for one in due if one.audience.target.name not in self._alert_channels]
                 self._store.add_entries(_entry(dispatch, now) for dispatch in written)
-                self._store.tidy()
+                self._store.tidy(now)
             faults.point("written")
         self._ledger = ledger
         self._told |= told

@@ -12,7 +12,8 @@ from watchdog.detectors.published import Published
 from watchdog.metrics.collection import Metrics
 from watchdog.notify.dispatch import AlertPoster, Sender, SenderThread, open_book
 from watchdog.notify.notifier import Notifier
-from watchdog.state.store import Store, StoreError
+from watchdog.state.opening import StoreError
+from watchdog.state.store import Store
 
 
 def open_store(config: Config) -> Store:
