@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table as RichTable
 
-from bench import openclaw, query_exporter, report, sources
+from bench import openclaw, query_exporter, report, sources, state_file
 from bench.database import WORK, Database, fresh, remove
 from bench.observe import Lengths, Seen, Turns, observe
 from bench.program import Subject, exporter, watchdog
@@ -97,6 +98,13 @@ def measure_part(table: Table) -> int:
     return 0
 
 
+def measure_year() -> state_file.Figures:
+    """The state file after a year of use."""
+    say("a year in the state file")
+    with tempfile.TemporaryDirectory() as folder:
+        return state_file.measure(Path(folder) / "state.db", state_file.Year())
+
+
 def tidy() -> None:
     """Drop the copies; the histories that were expensive to make are kept."""
     for path in WORK.glob("live-*.db"):
@@ -107,7 +115,7 @@ def main() -> int:
     """Everything."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "part", nargs="?", choices=["all", "sources", "openclaw"], default="all", help="what to measure"
+        "part", nargs="?", choices=["all", "sources", "openclaw", "state"], default="all", help="what to measure"
     )
     parser.add_argument("--minutes", type=float, default=2.0, help="of changes while the service's memory is watched")
     parser.add_argument("--alone", action="store_true", help="without query-exporter (then nothing is written)")
@@ -116,6 +124,8 @@ def main() -> int:
         return measure_part(report.crowd_table(sources.measure(say)))
     if options.part == "openclaw":
         return measure_part(report.openclaw_table(openclaw.measure(say)))
+    if options.part == "state":
+        return measure_part(report.state_table(measure_year()))
     load = os.getloadavg()
     ticks = {events: measure_ticks(events) for events in (SMALL, LARGE)}
     large, small = measure_live(options.minutes, is_alone=options.alone)
@@ -125,6 +135,7 @@ def main() -> int:
         tables.append(report.comparison_table(small[0], small[1:], "one million cost events"))
         tables.append(report.crowd_table(sources.measure(say)))
         tables.append(report.openclaw_table(openclaw.measure(say)))
+        tables.append(report.state_table(measure_year()))
         accounts = [report.account(seen) for seen in (*large, *small)]
         DOCUMENT.write_text(report.document(tables, report.machine(load), accounts, cron_speed()))
         say(f"written: {DOCUMENT.relative_to(ROOT)}")

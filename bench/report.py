@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from bench import query_exporter
+from bench import query_exporter, state_file
 from bench.history import JOBS
 from bench.observe import Seen
 from bench.openclaw import CHANGES, Layout
@@ -84,6 +84,19 @@ def openclaw_table(layouts: Sequence[Layout]) -> Table:
         rows.append(_row(f"{one.name}: tick after a change (CPU, p50)", percentile(one.changed, 0.5), 20, "ms"))
         rows.append(_row(f"{one.name}: first read (CPU)", one.first, 1000, "ms"))
     return Table(OPENCLAW_TITLE, ("what", "measured", "aim: under", "kept"), rows, _OPENCLAW_METHOD)
+
+
+def state_table(figures: state_file.Figures) -> Table:
+    """The state file after a year."""
+    rows = [
+        _row("open the file (CPU)", figures.open_ms, 1000, "ms"),
+        _row("open it, and the first turn (CPU)", figures.start_ms, 1000, "ms"),
+        _row("a turn after a change, mean (CPU)", figures.turn_ms, 10, "ms"),
+        _row("the slowest turn (CPU)", figures.slowest_turn_ms, None, "ms"),
+        _row("the file", figures.megabytes, None, "MB"),
+        _row("pages that later turns add to it", figures.grown_by, None, ""),
+    ]
+    return Table(STATE_TITLE, ("what", "measured", "aim: under", "kept"), rows, _STATE_METHOD)
 
 
 def _tick_rows(events: int, figures: Figures) -> list[Row]:
@@ -191,6 +204,15 @@ _OPENCLAW_METHOD = f"""How: a state folder as its releases write it, from a gate
 {CHANGES} times a job's marker and its row in the task ledger, then `Engine.tick`, by the process's CPU clock; *nothing
 changed*: the mean of {OPENCLAW_QUIET_TICKS} ticks. `python -m bench openclaw` measures this part alone, perhaps on
 another day than the rest."""
+
+_YEAR = state_file.Year()
+
+STATE_TITLE = "The state file after a year"
+
+_STATE_METHOD = f"""How: {_YEAR.incidents:,} incidents, {_YEAR.actions:,} recoveries and {_YEAR.messages:,} messages,
+nothing of it forgotten yet; then {state_file.TURNS} turns of the notifier and of recovery, {state_file.FAILING} of
+{state_file.JOBS:,} jobs failing and one more every other turn; on the way what is over goes, a little at a turn.
+`python -m bench state` measures this part alone, perhaps on another day than the rest."""
 
 _BUDGET_METHOD = f"""How: {JOBS:,} jobs with prompts of 10 KiB, WAL mode, a year of history in which a third of the cost
 events are scheduled runs, written to by a process of its own, each step of a run a commit. *Ticks*: the loop's own

@@ -20,9 +20,9 @@ from watchdog.backtest.verdict import Condition, Verdict
 from watchdog.config.file import Config, for_database
 from watchdog.core.instants import parse_instant
 from watchdog.core.model import CronSchedule, Job, RecordedRun, RunEnd
+from watchdog.core.silences import Silence
 from watchdog.demo.simulator import Outcome, Simulator
-from watchdog.incidents.silences import Silence
-from watchdog.state.history import Run, create_tables, save
+from watchdog.state.history import Run, save
 from watchdog.state.store import Store
 from watchdog.systems.phantom.rows import BREAKER
 
@@ -207,7 +207,7 @@ def test_what_was_silenced_then_is_told_to_nobody(tmp_path: Path) -> None:
 def record(path: Path, runs: list[Run]) -> None:
     """A state file with these runs on record."""
     store = Store(path)
-    create_tables(store.database)
+
     save(store.database, runs, {})
     store.close()
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from watchdog.cadence.cron import CronError, clock_changes, parse
-from watchdog.cadence.cron_parser import LONGEST_FIELD, SUPPORTED_RULES
+from watchdog.cadence.cron import clock_changes, parse
+from watchdog.cadence.cron_parser import LONGEST_FIELD, SUPPORTED_RULES, CronError
 
 ROOT = Path(__file__).resolve().parents[2]
 CARRIED = ROOT / "tests" / "data" / "cron_fires.jsonl.gz"

@@ -17,7 +17,7 @@ from tests.support.command import Running, command, free_port, running, until
 from tests.support.post_office import mail_server
 from tests.support.telling import HOUR, MINUTE, Diary, failing, finding
 from watchdog.core.instants import parse_instant
-from watchdog.incidents.silences import Silence
+from watchdog.core.silences import Silence
 from watchdog.state.store import Store
 
 

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 
 from tests.conftest import NOW
 from tests.support.telling import DAY, HOUR, IN_FLIGHT, MINUTE, SECOND, Diary, failing, finding
+from watchdog.core.incident import Incident, Key, Ledger
 from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import Cause, Finding
 from watchdog.core.moment import Moment
-from watchdog.incidents.ledger import Incident, Key, Ledger, Timing, update
-from watchdog.state.incident_codec import decode_incident, encode_incident
-from watchdog.state.store import KEPT_INCIDENTS, Store, StoreError
+from watchdog.incidents.ledger import Timing, update
+from watchdog.state.documents import read_incident, write_incidents
+from watchdog.state.opening import StoreError
+from watchdog.state.retention import KEPT_INCIDENTS
+from watchdog.state.store import Store
 
 
 def names(incident: Incident) -> set[tuple[str, str | None]]:
@@ -425,7 +428,7 @@ def _keeps_its_word(before: Ledger, diary: Diary, hold: timedelta) -> None:
     """What the incidents of one look promise about those of the next."""
     for number, incident in diary.ledger.incidents.items():
         was = before.incidents.get(number)
-        assert decode_incident(encode_incident(incident)) == incident
+        assert read_incident(write_incidents([incident])[0]) == incident
         if was is None:
             assert before.next_id <= number < diary.ledger.next_id
         elif was.is_open and incident.is_open:

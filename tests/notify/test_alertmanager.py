@@ -12,7 +12,7 @@ from tests.support.alertmanager import Manager, ends, manager, starts, watchdog
 from tests.support.command import PATIENCE, until
 from tests.support.told import Agent, configure, inbox, query, service
 from watchdog.core.instants import iso, parse_instant
-from watchdog.incidents.silences import Silence
+from watchdog.core.silences import Silence
 from watchdog.notify import alertmanager
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)

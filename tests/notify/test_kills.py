@@ -195,12 +195,12 @@ def _mended(world: World, jobs: range) -> None:
 def _are_over(world: World, jobs: Iterable[int]) -> bool:
     names = {f"job-{number}" for number in jobs}
     members = [member for incident in _open_incidents(world.folder) for member in incident["members"]]
-    return not [m for m in members if m["job"] in names and not m["ended_at"]] and not world.open_entries()
+    return not [m for m in members if m["finding"]["job"] in names and not m["ended_at"]] and not world.open_entries()
 
 
 def _all_seen(world: World) -> bool:
     jobs = [json.loads(row["document"]) for row in query(world.folder, "SELECT document FROM incidents")]
-    members = [member["job"] for incident in jobs for member in incident["members"]]
+    members = [member["finding"]["job"] for incident in jobs for member in incident["members"]]
     return sorted(members) == sorted(f"job-{number}" for number in range(world.steps))
 
 

@@ -27,16 +27,18 @@ from tests.support.post_office import Mailbox, mail_server, part
 from tests.support.telling import DAY, HOUR, MINUTE, SECOND, Office, configured, failing, finding, job
 from watchdog.config.file import Config
 from watchdog.core.clock import WallClock
+from watchdog.core.message import Entry, State
 from watchdog.core.model import Snapshot
+from watchdog.core.silences import Silence
 from watchdog.detectors.diagnosis import Diagnosis
 from watchdog.detectors.published import Published, SourceState
-from watchdog.incidents.silences import Silence
 from watchdog.metrics.collection import Metrics
 from watchdog.notify import outbox
 from watchdog.notify.dispatch import Sender, SenderThread, open_book
-from watchdog.notify.outbox import Entry, Retry, State
+from watchdog.notify.outbox import Retry
 from watchdog.notify.service import NotificationService, open_store
-from watchdog.state.store import Store, StoreError
+from watchdog.state.opening import StoreError
+from watchdog.state.store import Store
 
 SECRET = "s3cr3t-in-the-path"
 HEARD = (failing("heartbeat", since=NOW - HOUR, last_error="529 overloaded"),)

@@ -20,10 +20,11 @@ from tests.support.command import PATIENCE, until
 from tests.support.told import Agent, Inbox, configure, inbox, outbox, query, senders, service
 from watchdog.config.file import Channel
 from watchdog.core.instants import iso
+from watchdog.core.message import Entry, State
 from watchdog.notify import dispatch
 from watchdog.notify.alertmanager import LASTS
 from watchdog.notify.dispatch import AlertPoster, Book, Sender, SenderThread
-from watchdog.notify.outbox import Entry, Retry, State
+from watchdog.notify.outbox import Retry
 from watchdog.state.store import Store
 
 

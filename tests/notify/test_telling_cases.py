@@ -14,8 +14,8 @@ from tests.conftest import NOW, build, job_row
 from tests.support.command import command, free_port, running, until
 from tests.support.telling import MINUTE, Office, configured, failing, finding
 from watchdog.config.file import ConfigError, load
+from watchdog.core.message import State
 from watchdog.notify.dispatch import AT_ONCE, Sender, open_book
-from watchdog.notify.outbox import State
 from watchdog.state.store import Store
 
 

@@ -19,8 +19,8 @@ from watchdog.core.model import Finding
 from watchdog.engine import Engine
 from watchdog.recovery import command, operator_command
 from watchdog.recovery.executor import Hand
-from watchdog.recovery.records import Records
 from watchdog.recovery.recoverer import Recoverer
+from watchdog.state.records import Records
 from watchdog.state.store import Store
 
 NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)

@@ -28,13 +28,13 @@ from watchdog.core.model import Every, Job, RecordedRun, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.demo.simulator import Answer, Outcome, Simulator
 from watchdog.engine import Engine
-from watchdog.recovery import records as records_module
 from watchdog.recovery.by_hand import RefusedError, restore, revive
 from watchdog.recovery.executor import Hand
-from watchdog.recovery.records import Records
 from watchdog.recovery.recoverer import Recoverer
 from watchdog.recovery.service import Station
 from watchdog.recovery.verify import verdict
+from watchdog.state import records as records_module
+from watchdog.state.records import Records
 from watchdog.state.store import Store
 from watchdog.systems.phantom import api as phantom_api
 from watchdog.systems.phantom import ways as phantom_ways

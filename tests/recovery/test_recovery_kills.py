@@ -36,8 +36,8 @@ from watchdog.demo.web_api import ApiServer
 from watchdog.engine import Engine
 from watchdog.notify import child
 from watchdog.recovery.executor import Hand
-from watchdog.recovery.records import Records
 from watchdog.recovery.recoverer import Recoverer
+from watchdog.state.records import Records
 from watchdog.state.store import Store
 from watchdog.systems.phantom import api as phantom_api
 from watchdog.systems.phantom.ways import LINGERS

@@ -34,8 +34,8 @@ from watchdog.demo.simulator import Simulator
 from watchdog.engine import Engine
 from watchdog.recovery import rows
 from watchdog.recovery.executor import Hand
-from watchdog.recovery.records import Records
 from watchdog.recovery.recoverer import Recoverer
+from watchdog.state.records import Records
 from watchdog.state.store import Store
 from watchdog.systems.phantom import api as phantom_api
 

@@ -25,8 +25,8 @@ from watchdog.engine import Engine
 from watchdog.notify.notifier import Notifier
 from watchdog.recovery.command import Ran
 from watchdog.recovery.executor import Hand
-from watchdog.recovery.records import Records
 from watchdog.recovery.recoverer import Recoverer
+from watchdog.state.records import Records
 from watchdog.state.store import Store
 from watchdog.systems.openclaw import cli as openclaw_cli
 

@@ -27,8 +27,8 @@ from watchdog.notify import child
 from watchdog.notify.notifier import Notifier
 from watchdog.recovery import command as command_module
 from watchdog.recovery.executor import Hand
-from watchdog.recovery.records import Preserved, Records
 from watchdog.recovery.recoverer import Recoverer
+from watchdog.state.records import Preserved, Records
 from watchdog.state.store import Store
 from watchdog.systems.phantom import api as phantom_api
 

@@ -7,14 +7,15 @@ from typing import Any
 
 from tests.conftest import NOW
 from watchdog.config.file import Config
+from watchdog.core.incident import Incident, Ledger
 from watchdog.core.kinds import Kind, Severity
+from watchdog.core.message import Entry
 from watchdog.core.model import Cause, CronSchedule, Finding, Job, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.diagnosis import Diagnosis
 from watchdog.detectors.published import Published, SourceState
-from watchdog.incidents.ledger import Incident, Ledger, Timing, update
+from watchdog.incidents.ledger import Timing, update
 from watchdog.notify.notifier import Notifier
-from watchdog.notify.outbox import Entry
 from watchdog.state.store import Store
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
@@ -150,7 +151,7 @@ class Office:
 
     def silence_from_now(self, match: str, length: timedelta) -> int:
         """Somebody silences what matches; the number of the silence."""
-        from watchdog.incidents.silences import Silence
+        from watchdog.core.silences import Silence
 
         number = self.store.add_silence(Silence(0, match, self.now, self.now + length, "anna"))
         self.look()

@@ -12,7 +12,7 @@ from tests.conftest import NOW, job_row
 from tests.support.site import ACTS, BEARER, PAGE, TOKEN, Site, outage, serving
 from watchdog.core.action import Action, State
 from watchdog.core.clock import Stamp
-from watchdog.recovery.records import Records
+from watchdog.state.records import Records
 
 CHANGES: list[tuple[str, dict[str, object]]] = [
     ("/api/v1/incidents/1/acknowledge", {}),

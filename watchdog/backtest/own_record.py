@@ -13,7 +13,7 @@ from typing import TypeVar
 from watchdog.backtest.past import Change, PastError, PastRun, outcome_of, seconds_of
 from watchdog.core.instants import iso, parse_instant
 from watchdog.core.model import RunEnd
-from watchdog.incidents.silences import Silence
+from watchdog.core.silences import Silence
 from watchdog.systems.shared.sqlite_file import UnreadableError, read
 
 T = TypeVar("T")

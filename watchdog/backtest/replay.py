@@ -15,9 +15,9 @@ from watchdog.backtest.verdict import NOBODY, Condition, Message, Verdict, messa
 from watchdog.config.file import Config, Owner
 from watchdog.core.clock import SHORTEST_WAIT
 from watchdog.core.model import Finding
+from watchdog.core.silences import Silence
 from watchdog.detectors.diagnosis import Diagnosis
 from watchdog.detectors.published import Published, SourceState
-from watchdog.incidents.silences import Silence
 from watchdog.notify.notifier import Notifier
 from watchdog.state.store import Store
 

@@ -80,7 +80,7 @@ def run(config: Path | None, database: Path | None, debug_log: bool) -> None:
     from watchdog.incidents import report
     from watchdog.service import memory
     from watchdog.service.loop import Service, Wake, signals
-    from watchdog.state.store import StoreError
+    from watchdog.state.opening import StoreError
     from watchdog.web.server import CannotListenError
 
     settings, file = _configured(config, database), _usual(config, database)
@@ -356,7 +356,8 @@ def _by_hand(
 ) -> int:
     """Do it and say each step as it is done."""
     from watchdog.recovery import by_hand
-    from watchdog.state.store import Store, StoreError
+    from watchdog.state.opening import StoreError
+    from watchdog.state.store import Store
 
     config = _usual(config, database)
     if config is None and database is None:
@@ -429,7 +430,7 @@ def demo(seconds: int | None, port: int, stay: bool) -> None:
 def _state(config: Path | None, database: Path | None, state: Path | None) -> Iterator[Store]:
     """The state file of the watchdog that is meant."""
     from watchdog.incidents import verbs as incident_verbs
-    from watchdog.state.store import StoreError
+    from watchdog.state.opening import StoreError
 
     config = _usual(config, database, state)
     if sum(way is not None for way in (config, database, state)) != 1:

@@ -11,13 +11,13 @@ from rich.text import Text
 
 from watchdog.cadence.plain_words import ago, plainly, rough
 from watchdog.core.action import Action
+from watchdog.core.incident import Incident
 from watchdog.core.instants import say
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding, Job
+from watchdog.core.silences import Silence
 from watchdog.detectors.published import Published, SourceState
-from watchdog.incidents.ledger import Incident
 from watchdog.incidents.report import first_line, ordered, verdict
-from watchdog.incidents.silences import Silence
 
 COLOURS = {"OK": "bold green", "WARNING": "bold yellow", "CRITICAL": "bold red"}
 _SEVERITIES = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow"}

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from watchdog.core.incident import Incident
+from watchdog.core.silences import Silence, read_match
 from watchdog.incidents import wire
-from watchdog.incidents.ledger import Incident
-from watchdog.incidents.silences import Silence, read_match
-from watchdog.state.store import Store, StoreError
+from watchdog.state.opening import StoreError
+from watchdog.state.store import Store
 
 
 def open_state(path: Path) -> Store:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from watchdog.cadence.schedule import words
+from watchdog.core.incident import Incident
 from watchdog.core.instants import iso
 from watchdog.core.model import Cause, Finding, Job
 from watchdog.core.plain_json import Json as Json
 from watchdog.core.plain_json import value as value
 from watchdog.detectors.published import Published, SourceState
-from watchdog.incidents.ledger import Incident
 
 
 def finding(found: Finding) -> dict[str, Json]:

@@ -19,12 +19,12 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from watchdog.core.incident import Incident
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding
 from watchdog.core.release import version
 from watchdog.detectors.published import Published, SourceState
 from watchdog.engine import Tick
-from watchdog.incidents.ledger import Incident
 from watchdog.metrics.exposition import heads, samples
 from watchdog.metrics.jobs import JobCollector, JobFacts
 from watchdog.metrics.sources import SourceReadText, SourceStateText

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from watchdog.core.incident import Incident, Member
 from watchdog.core.instants import iso, parse_instant
 from watchdog.core.redaction import one_line
-from watchdog.incidents.ledger import Incident, Member
-from watchdog.incidents.silences import is_silenced
+from watchdog.core.silences import is_silenced
 from watchdog.notify.plan import People, audiences
 
 EVERY = timedelta(seconds=60)

@@ -14,9 +14,10 @@ from pathlib import Path
 from watchdog.config.file import Channel, Config, Owner
 from watchdog.core import faults
 from watchdog.core.logs import log
+from watchdog.core.message import Entry, State
 from watchdog.notify import alertmanager, outbox
 from watchdog.notify.children import Child, SendResult, StillSendingError, recorded
-from watchdog.notify.outbox import Entry, Retry, State
+from watchdog.notify.outbox import Retry
 from watchdog.notify.targets import NoAddressError, address_of, is_address, parse_key, template_name
 from watchdog.state.store import Store
 

@@ -5,12 +5,13 @@ from datetime import datetime
 
 from watchdog.config.file import Config
 from watchdog.core import faults
+from watchdog.core.incident import Incident, Ledger
+from watchdog.core.message import Entry
 from watchdog.core.model import Finding, Job
 from watchdog.core.moment import Moment
 from watchdog.detectors.published import Published
-from watchdog.incidents.ledger import Incident, Ledger, Timing, update
+from watchdog.incidents.ledger import Timing, update
 from watchdog.notify import alertmanager, words
-from watchdog.notify.outbox import Entry
 from watchdog.notify.plan import Dispatch, People, plan, targets_for
 from watchdog.notify.render import rendered
 from watchdog.state.store import Store
@@ -112,7 +113,7 @@ class Notifier:
                 # an Alertmanager is told what fires again and again, by its own poster
                 written = [one for one in due if one.audience.target.name not in self._alert_channels]
                 self._store.add_entries(_entry(dispatch, now) for dispatch in written)
-                self._store.tidy()
+                self._store.tidy(now)
             faults.point("written")
         self._ledger = ledger
         self._told |= told

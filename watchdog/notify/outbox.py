@@ -1,19 +1,10 @@
 """One durable entry per message and target: written down before the send, settled after. The rules, without effects."""
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
-
-class State(StrEnum):
-    """Where a message is on its way."""
-
-    WAITING = "waiting"
-    SENDING = "sending"
-    SENT = "sent"
-    GIVEN_UP = "given_up"
+from watchdog.core.message import Entry, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,25 +15,6 @@ class Retry:
     longest: timedelta = timedelta(minutes=30)
     give_up_after: timedelta = timedelta(hours=24)
     deadline: timedelta = timedelta(seconds=30)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A message for one target. `target` names the channel, never its address; `crashes` counts interrupted sends."""
-
-    created_at: datetime
-    incident_id: int | None
-    event: str
-    target: str
-    message: Mapping[str, str]
-    not_before: datetime
-    id: int = 0
-    state: State = State.WAITING
-    attempts: int = 0
-    started_at: datetime | None = None
-    settled_at: datetime | None = None
-    error: str | None = None
-    crashes: int = 0
 
 
 def started(entry: Entry, now: datetime) -> Entry:

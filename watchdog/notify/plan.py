@@ -9,15 +9,12 @@ from zoneinfo import ZoneInfo
 
 from watchdog.config.file import Notify, Owner, QuietHours
 from watchdog.config.owners import Subject, owners_of, subject_of
+from watchdog.core.incident import Incident, Member, Told, ToldKey, most_specific
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding, Job
 from watchdog.core.moment import Moment
-from watchdog.incidents.ledger import Incident, Member, most_specific
-from watchdog.incidents.silences import Silence, is_silenced
+from watchdog.core.silences import Silence, is_silenced
 from watchdog.notify.targets import Target, targets_of
-
-ToldKey = tuple[int, str]
-"""Incident, and the target's key."""
 
 
 class Event(StrEnum):
@@ -30,18 +27,6 @@ class Event(StrEnum):
     REMINDER = "reminder"
     ESCALATED = "escalated"
     RESOLVED = "resolved"
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What one target has been told of one incident."""
-
-    first_at: datetime
-    last_at: datetime
-    severity: Severity
-    returns: int = 0
-    count: int = 1
-    is_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

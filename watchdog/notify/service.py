@@ -7,13 +7,14 @@ from typing import Protocol
 
 from watchdog.config.file import Config
 from watchdog.core.clock import Clock
+from watchdog.core.incident import Incident
 from watchdog.core.logs import log
 from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
-from watchdog.incidents.ledger import Incident
 from watchdog.notify.dispatch import AlertPoster, Sender, SenderThread, open_book
 from watchdog.notify.notifier import Notifier
-from watchdog.state.store import Store, StoreError
+from watchdog.state.opening import StoreError
+from watchdog.state.store import Store
 
 
 def open_store(config: Config) -> Store:

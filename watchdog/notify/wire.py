@@ -1,7 +1,7 @@
 """What programs get of a message."""
 
+from watchdog.core.message import Entry
 from watchdog.core.plain_json import Json
-from watchdog.notify.outbox import Entry
 from watchdog.notify.targets import parse_key
 
 

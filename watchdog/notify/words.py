@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from watchdog.core.durations import say_duration
+from watchdog.core.incident import Incident, Member
 from watchdog.core.instants import say
 from watchdog.core.kinds import Concern, Severity
 from watchdog.core.model import Finding
 from watchdog.core.redaction import fit_to_leave
-from watchdog.incidents.ledger import Incident, Member
 from watchdog.notify.plan import Dispatch, Event
 from watchdog.systems.remedy import remedy_of, system_of
 

@@ -10,13 +10,13 @@ from watchdog.core.action import BY_HAND, Action, State, Step
 from watchdog.core.clock import Stamp, WallClock
 from watchdog.core.instants import iso, say
 from watchdog.core.logs import log
+from watchdog.core.plain_json import Json
 from watchdog.incidents.verbs import whoami
-from watchdog.incidents.wire import Json
 from watchdog.recovery import rows
 from watchdog.recovery.executor import Hand
 from watchdog.recovery.patient import Patient, RefusedError, find
 from watchdog.recovery.progress import TakenError
-from watchdog.recovery.records import Preserved, Records
+from watchdog.state.records import Preserved, Records
 from watchdog.state.store import Store
 from watchdog.systems.openclaw.ways import is_half_done
 
@@ -45,7 +45,7 @@ def revive(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[st
     except TakenError:
         told = "`scheduler-watchdog recoveries` tells what became of it"
         raise RefusedError(f"a running watchdog has gone on with {action.job}; {told}") from None
-    done = next(one for one in records.actions() if one.id == action.id)
+    done = records.action(action.id) or action
     yield from (f"{say(step.at)}  {step.what}" for step in done.steps)
     if done.state is not State.ACTED:
         raise RefusedError(f"{done.job} was not revived: {done.steps[-1].what}")
@@ -124,7 +124,7 @@ def _kept(config: Config, records: Records, job: str) -> Preserved:
 def approve(store: Store, number: int, at: datetime) -> str:
     """Allow a proposed action; raises ValueError if there is none."""
     records = Records(store)
-    action = next((action for action in records.actions() if action.id == number), None)
+    action = records.action(number)
     if action is None or action.state is not State.PROPOSED:
         raise ValueError(f"no recovery {number} waits for approval; `scheduler-watchdog recoveries` lists them")
     records.approve(number, at, whoami())

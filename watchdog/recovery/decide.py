@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from watchdog.cadence.schedule import LATEST, next_fire
 from watchdog.config.policies import FOR_JOBS, MEANT_FOR, Attempts, Policy, PolicyMatch, is_like
@@ -51,6 +52,19 @@ class Decision:
     why: str
     is_canary: bool = False
     used_up: str = ""
+
+
+class Past(Protocol):
+    """What was done before, as far as it can matter to a case. In no order."""
+
+    def of_job(self, source: str, kind: str, job_id: str | None) -> Sequence[Action]:
+        """Of this kind, for a job."""
+
+    def restarts(self, source: str) -> Sequence[Action]:
+        """The restarts of a scheduler, whatever they were for."""
+
+    def of_circuit(self, circuit: str, kind: str) -> Sequence[Action]:
+        """Of this kind, and sharing its luck."""
 
 
 def cases(
@@ -103,12 +117,43 @@ def _error_class(finding: Finding) -> str:
     return str(finding.evidence.get("error_class") or ErrorClass.UNKNOWN.value)
 
 
-def decide(cases_: Sequence[Case], history: Sequence[Action], stamp: Stamp, now: Moment) -> list[Decision]:
+class _Circuits:
+    """What the circuits are in now. Each is found out once, however many jobs share it."""
+
+    def __init__(self, past: Past, stamp: Stamp, now: Moment) -> None:
+        self._past, self._stamp, self._now = past, stamp, now
+        self._done: dict[str, Sequence[Action]] = {}
+        self._newest: dict[str, Action | None] = {}
+        self._against: dict[str, tuple[str, bool] | None] = {}
+
+    def done(self, case: Case) -> Sequence[Action]:
+        """What was tried. Where nothing was done there is nothing to learn, and nothing for a pause to count from."""
+        if case.circuit not in self._done:
+            shared = self._past.of_circuit(case.circuit, case.policy.action)
+            self._done[case.circuit] = [action for action in shared if action.state is not State.REFUSED]
+        return self._done[case.circuit]
+
+    def newest(self, case: Case) -> Action | None:
+        """The attempt that settled last."""
+        if case.circuit not in self._newest:
+            settled = [(one.settled.elapsed(self._stamp), -one.id, one) for one in self.done(case) if one.settled]
+            self._newest[case.circuit] = min(settled, key=lambda one: one[:2])[2] if settled else None
+        return self._newest[case.circuit]
+
+    def against(self, case: Case) -> tuple[str, bool] | None:
+        """What keeps the next canary back."""
+        if case.circuit not in self._against:
+            self._against[case.circuit] = _while_open(case, self.done(case), self._stamp, self._now)
+        return self._against[case.circuit]
+
+
+def decide(cases_: Sequence[Case], past: Past, stamp: Stamp, now: Moment) -> list[Decision]:
     """For each case whether its action is allowed now. Of a storm only the canary is, until it has proved itself."""
     decisions = []
     taken: set[str] = set()
+    circuits = _Circuits(past, stamp, now)
     for case in sorted(cases_, key=lambda case: _next_run(case, now.at)):
-        decision = _decide(case, history, stamp, now)
+        decision = _decide(case, past, circuits, stamp, now)
         if decision.allowed and _is_shared(case) and case.circuit in taken:
             decision = Decision(case, False, "another job of the same storm goes first")
         if decision.allowed:
@@ -127,7 +172,7 @@ def _is_shared(case: Case) -> bool:
     return case.policy.action == "restart" or (case.policy.action in FOR_JOBS and case.policy.canary)
 
 
-def _decide(case: Case, history: Sequence[Action], stamp: Stamp, now: Moment) -> Decision:
+def _decide(case: Case, past: Past, circuits: _Circuits, stamp: Stamp, now: Moment) -> Decision:
     if _is_put_off(case, now):
         return Decision(case, False, NOT_DUE)
     refusal = _never(case, now.at)
@@ -135,13 +180,13 @@ def _decide(case: Case, history: Sequence[Action], stamp: Stamp, now: Moment) ->
         return Decision(case, False, refusal)
     if case.since is not None and not now.reached(case.since + case.policy.after):
         return Decision(case, False, "its cause has not rested long enough")
-    mine = [action for action in history if _concerns(action, case)]
+    mine = _of(case, past)
     if any(action.is_under_way or action.state is State.PROPOSED for action in mine):
         return Decision(case, False, "a recovery of it is under way")
     if _was_just_refused(mine, stamp, now):
         return Decision(case, False, "it was refused just now: nothing had been done")
     if _is_shared(case):
-        return _by_circuit(case, mine, history, stamp, now)
+        return _by_circuit(case, mine, circuits, stamp, now)
     return _by_budget(case, mine, stamp, now) or Decision(case, True, "its policy allows it")
 
 
@@ -219,12 +264,11 @@ def _unfit_for_revival(job: Job, at: datetime, *, is_switched_on: bool) -> str |
     return "a one-shot whose time has passed is never revived" if is_past else None
 
 
-def _concerns(action: Action, case: Case) -> bool:
-    if action.source != case.finding.source:
-        return False
+def _of(case: Case, past: Past) -> Sequence[Action]:
+    """What was done before about the same: all restarts of a scheduler, or this kind for this job."""
     if case.policy.action == "restart":
-        return action.is_restart
-    return action.kind == case.policy.action and action.job_id == case.finding.job_id
+        return past.restarts(case.finding.source)
+    return past.of_job(case.finding.source, case.policy.action, case.finding.job_id)
 
 
 def _limited(
@@ -282,39 +326,33 @@ def _wake_when(left: timedelta, now: Moment) -> None:
     now.reached(now.at + max(left, timedelta(seconds=1)))
 
 
-def _by_circuit(case: Case, mine: Sequence[Action], history: Sequence[Action], stamp: Stamp, now: Moment) -> Decision:
+def _by_circuit(case: Case, mine: Sequence[Action], circuits: _Circuits, stamp: Stamp, now: Moment) -> Decision:
     """Half-open, as circuit breakers do: one first; the others when its next run has used real tokens."""
-    shared = [action for action in history if action.circuit == case.circuit and action.kind == case.policy.action]
-    # where nothing was done there is nothing to learn, and nothing that a pause could count from
-    done = [action for action in shared if action.state is not State.REFUSED]
-    is_proved = _is_proved(done, case, stamp)
-    against = None if is_proved else _while_open(case, done, stamp, now)
+    is_proved = _is_proved(circuits.newest(case), case)
+    against = None if is_proved else _against(case, circuits.against(case), case.circuit)
     against = against or _by_budget(case, mine, stamp, now)
     if against is not None:
         return against
     if is_proved:
-        return _spaced(case, done, stamp, now)
+        return _spaced(case, circuits.done(case), stamp, now)
     return Decision(case, True, "it goes first, as the canary", is_canary=case.policy.action in FOR_JOBS)
 
 
-def _while_open(case: Case, done: Sequence[Action], stamp: Stamp, now: Moment) -> Decision | None:
-    """What keeps the next canary back: the one that is out, or those before it that were in vain."""
+def _while_open(case: Case, done: Sequence[Action], stamp: Stamp, now: Moment) -> tuple[str, bool] | None:
+    """Whether the next canary waits: for the one that is out, or because those before it were in vain."""
     if any(action.is_under_way or action.state is State.PROPOSED for action in done):
-        return Decision(case, False, "a canary is out: it waits for its run")
+        return "a canary is out: it waits for its run", False
     # what helped does not count against the circuit: twenty jobs that came back are no reason to give up the next
     in_vain = [action for action in done if action.state in UNHELPFUL and action.state is not State.UNABLE]
     attempts = case.policy.attempts
-    limit = _spent(in_vain, attempts, stamp, now) or _pausing(done, attempts, stamp, now)
-    return _against(case, limit, case.circuit)
+    return _spent(in_vain, attempts, stamp, now) or _pausing(done, attempts, stamp, now)
 
 
-def _is_proved(done: Sequence[Action], case: Case, stamp: Stamp) -> bool:
+def _is_proved(newest: Action | None, case: Case) -> bool:
     """Whether the attempt that settled last was verified, and after this job had failed."""
-    settled = [(action.settled, action) for action in done if action.settled]
-    if not settled:
+    if newest is None or newest.settled is None:
         return False
-    at, newest = min(settled, key=lambda pair: (pair[0].elapsed(stamp), -pair[1].id))
-    return newest.state is State.VERIFIED and (case.since is None or at.at > case.since)
+    return newest.state is State.VERIFIED and (case.since is None or newest.settled.at > case.since)
 
 
 def _spaced(case: Case, done: Sequence[Action], stamp: Stamp, now: Moment) -> Decision:

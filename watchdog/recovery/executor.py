@@ -15,8 +15,8 @@ from watchdog.core.logs import log
 from watchdog.recovery.command import ask
 from watchdog.recovery.operator_command import OperatorCommand
 from watchdog.recovery.progress import Clock, Progress, TakenError
-from watchdog.recovery.records import Records
 from watchdog.recovery.restart import Restarter
+from watchdog.state.records import Records
 from watchdog.systems.openclaw.ways import RETRY, STEPS, OpenClawWays, is_half_done
 from watchdog.systems.phantom.ways import ASKING, LINGERS, PhantomWays
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from watchdog.config.file import Phantom
-from watchdog.recovery.records import Preserved, Records
+from watchdog.state.records import Preserved, Records
 from watchdog.systems.phantom.rows import RowReader
 from watchdog.systems.shared.sqlite_file import read
 

@@ -8,7 +8,7 @@ from watchdog.core import faults
 from watchdog.core.action import Action, State
 from watchdog.core.clock import Stamp
 from watchdog.core.logs import log
-from watchdog.recovery.records import Records
+from watchdog.state.records import Records
 
 LATEST_TIMER = timedelta(hours=1)
 """An armed timer looks again after an hour at most; with none armed it never does (docs/phantom.md, the timer)."""

@@ -23,8 +23,8 @@ from watchdog.recovery.before_restart import consequences
 from watchdog.recovery.decide import Case, Decision, cases, decide
 from watchdog.recovery.looking import fingerprint
 from watchdog.recovery.preserving import preserve_failed
-from watchdog.recovery.records import Preserved, Records, Version
 from watchdog.recovery.verify import Verdict, verdict
+from watchdog.state.records import Preserved, Records, Version
 from watchdog.systems.openclaw.ways import STEPS, is_half_done
 from watchdog.systems.shared.sqlite_file import UnreadableError
 
@@ -34,7 +34,6 @@ LOOK_AGAIN = timedelta(seconds=30)
 SETTLES = timedelta(seconds=5)
 """Until then what is published may have been read before the action, or before the scheduler wrote down what it did."""
 
-_SETTLED = "settled|"
 _WOULD = "would|"
 _OFF = "recovery"
 """The evidence of a finding that recovery itself is at: no policy is for it."""
@@ -74,7 +73,6 @@ class Recoverer:
         self._count = count
         self._seen: dict[str, Snapshot] = {}
         self._failed: dict[str, frozenset[tuple[str, datetime | None]]] = {}
-        self._reported = records.told(_SETTLED)
         self.use(config)
 
     def use(self, config: Config) -> None:
@@ -184,16 +182,11 @@ class Recoverer:
 
     def _report(self, stamp: Stamp) -> None:
         """Tell what has become of actions, each once; also of those that ended with the hand."""
-        settled = [action for action in self._records.actions() if action.settled is not None]
-        for action in settled:
-            key = f"{_SETTLED}{action.id}"
-            if key in self._reported:
-                continue
+        for action in self._records.unreported():
             with self._records.store.transaction():
-                if self._records.tell_once(key, stamp.at):
+                if self._records.reported(action, stamp.at):
                     self._announce_outcome(action)
                     self._count(action.kind, action.state.value)
-            self._reported.add(key)
 
     def _announce_outcome(self, action: Action) -> None:
         """Where nothing was done, the job's incident is all there is to tell; who acts by hand sees why it failed."""
@@ -207,8 +200,8 @@ class Recoverer:
 
     def _take_approvals(self, stamp: Stamp) -> None:
         approved = self._records.approvals()
-        for action in self._records.actions() if approved else ():
-            if action.state is State.PROPOSED and action.id in approved:
+        for action in self._records.proposed() if approved else ():
+            if action.id in approved:
                 who = approved[action.id]
                 self._records.save(
                     action.stepped(stamp.at, f"approved by {who}", state=State.INTENDED, by=who, created=stamp)
@@ -231,7 +224,7 @@ class Recoverer:
         found = [case for case in found if case.policy.action != "preserve" or case.policy.postpone]
         self._withdraw(found, published, stamp)
         self._forget_would(found, published)
-        for decision in decide(found, self._records.actions(), stamp, now):
+        for decision in decide(found, self._records, stamp, now):
             self._follow(decision, published, stamp, now)
 
     def _withdraw(self, found: Sequence[Case], published: Published, stamp: Stamp) -> None:
@@ -239,9 +232,9 @@ class Recoverer:
         readable = {state.snapshot.source for state in published.sources if not state.snapshot.problem}
         wanted = {(case.finding.source, case.name, case.policy.action, case.finding.job_id) for case in found}
         is_asked = self._config.recovery.mode != "act"
-        for action in self._records.actions():
+        for action in self._records.proposed():
             key = (action.source, action.policy, action.kind, action.job_id)
-            if action.state is State.PROPOSED and action.source in readable and not (key in wanted and is_asked):
+            if action.source in readable and not (key in wanted and is_asked):
                 why = "nobody is asked any more" if key in wanted else "what it was proposed for is no longer so"
                 self._records.save(action.stepped(stamp.at, f"withdrawn: {why}", state=State.REFUSED, settled=stamp))
 
@@ -333,8 +326,7 @@ class Recoverer:
     def _used_up(self, decision: Decision, stamp: Stamp) -> None:
         """The budget is used up: a person is told, once until something has helped again."""
         case, finding = decision.case, decision.case.finding
-        helped = [a.id for a in self._records.actions() if a.circuit == case.circuit and a.state is State.VERIFIED]
-        key = f"used_up|{decision.used_up}|{max(helped, default=0)}"
+        key = f"used_up|{decision.used_up}|{self._records.last_verified(case.circuit)}"
         with self._records.store.transaction():
             if self._records.tell_once(key, stamp.at):
                 self._announce(
@@ -373,7 +365,7 @@ def timeline(steps: Iterable[Step]) -> tuple[tuple[str, str], ...]:
 
 def _stand_in(action: Action) -> Finding:
     """The finding that an action was about, for finding its owner."""
-    kind = Kind(action.about) if action.about else Kind.FAILED
+    kind = Kind(action.about) if action.about in set(Kind) else Kind.FAILED  # a newer version may know others
     return Finding(action.source, kind, Severity.WARNING, action.job_id, action.job, None, action.why)
 
 

@@ -32,8 +32,7 @@ class Restarter:
     def must_have_left(self, action: Action, policy: Policy) -> None:
         """A restart to have one job heard counts as much as any other of this scheduler: see `Attempts.per_day`."""
         now, attempts = self._on.now(), policy.attempts
-        others = [other for other in self._on.records.actions() if other.is_restart]
-        others = [other for other in others if other.source == action.source]
+        others = self._on.records.restarts(action.source)
         done = [other for other in others if other.begun and other.id != action.id]
         for most, window in ((attempts.max, attempts.per), (attempts.per_day, DAY)):
             if len(spent_within(done, window, now)) >= most:

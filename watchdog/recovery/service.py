@@ -10,8 +10,8 @@ from watchdog.core.logs import log
 from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
 from watchdog.recovery.executor import Hand, is_left_off
-from watchdog.recovery.records import Records
 from watchdog.recovery.recoverer import Announce, Count, Recoverer
+from watchdog.state.records import Records
 from watchdog.state.store import Store
 
 _PAUSE = 1.0

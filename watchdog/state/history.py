@@ -14,28 +14,14 @@ from watchdog.core.instants import iso, parse_instant
 from watchdog.core.logs import log
 from watchdog.core.model import Job, RecordedRun
 from watchdog.detectors.published import Published
+from watchdog.state.retention import forget_runs
 from watchdog.state.store import Store
 
 KEPT_RUNS = 500
 """Runs, and changes of state, that are kept for each job."""
 
-KEPT_FOR = timedelta(days=400)
-"""After so long also those go whose job no longer runs."""
-
 _ROW_LAG = timedelta(seconds=1)
 """A run end's whole-second time stamp may trail the recorded run's end by this much."""
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS runs (
-    source TEXT NOT NULL, job_id TEXT NOT NULL, ended_at TEXT NOT NULL, started_at TEXT, status TEXT,
-    duration_seconds REAL, input_tokens INTEGER, output_tokens INTEGER, cost_usd REAL, error TEXT,
-    PRIMARY KEY (source, job_id, ended_at)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS job_states (
-    source TEXT NOT NULL, job_id TEXT NOT NULL, at TEXT NOT NULL, state TEXT NOT NULL,
-    PRIMARY KEY (source, job_id, at)
-) WITHOUT ROWID;
-"""
 
 JobKey = tuple[str, str]
 """Source and job id."""
@@ -179,7 +165,6 @@ class History:
         self._tidied_at: datetime | None = None
         self._problem = ""
         if store.path is not None:
-            create_tables(store.database)
             self._states = {
                 (source, job_id): state
                 for source, job_id, _, state in store.database.execute(
@@ -233,8 +218,9 @@ class History:
     def _write(self, runs: Sequence[Run], states: Mapping[JobKey, StateChange], now: datetime) -> None:
         with self._store.transaction():
             save(self._store.database, runs, states)
+            self._store.tidy(now)
             if self._tidied_at is None or now - self._tidied_at >= timedelta(days=1):
-                forget_before(self._store.database, now - KEPT_FOR)
+                forget_runs(self._store.database, now)
                 self._tidied_at = now
 
     def _forget_the_gone(self, published: Published) -> None:
@@ -251,11 +237,6 @@ def _since(job: Job, before: Seen | None, now: datetime) -> datetime:
 
 
 # the tables
-
-
-def create_tables(db: sqlite3.Connection) -> None:
-    """Make the tables where they are not there yet."""
-    db.executescript(_SCHEMA)
 
 
 def save(db: sqlite3.Connection, runs: Iterable[Run], states: Mapping[JobKey, StateChange]) -> None:
@@ -286,15 +267,10 @@ ON CONFLICT (source, job_id, ended_at) DO UPDATE SET started_at = coalesce(exclu
 
 def _trim(db: sqlite3.Connection, table: str, column: str, key: JobKey) -> None:
     db.execute(
-        f"DELETE FROM {table} WHERE source = ? AND job_id = ? AND {column} <= (SELECT {column} FROM {table} "  # noqa: S608
+        f"DELETE FROM {table} WHERE source = ? AND job_id = ? AND {column} <= (SELECT {column} FROM {table} "
         f"WHERE source = ? AND job_id = ? ORDER BY {column} DESC LIMIT 1 OFFSET ?)",
         (*key, *key, KEPT_RUNS),
     )
-
-
-def forget_before(db: sqlite3.Connection, instant: datetime) -> None:
-    """Forget what is older."""
-    db.execute("DELETE FROM runs WHERE ended_at < ?", (iso(instant),))
 
 
 def load_runs(

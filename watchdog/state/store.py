@@ -1,64 +1,59 @@
-"""The watchdog's own durable state: incidents, who was told, what is still to be sent, acknowledgements, silences.
+"""The watchdog's own durable state: incidents, who was told, what is still to be sent, what people said.
 
 One SQLite file, written by one service. The command line writes acknowledgements and silences into tables of their own,
 so neither can lose what the other wrote.
 """
 
 import contextlib
-import fcntl
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, TypeVar
 
+from watchdog.core.incident import Incident, Ledger, Told, ToldKey
 from watchdog.core.instants import iso, iso_or_none, parse_instant
-from watchdog.incidents.ledger import Incident, Ledger
-from watchdog.incidents.silences import Silence
-from watchdog.notify.outbox import Entry, State
-from watchdog.notify.plan import Told, ToldKey
-from watchdog.state.incident_codec import decode_incident, decode_told, encode_incident, encode_told
+from watchdog.core.logs import log
+from watchdog.core.message import Entry, State
+from watchdog.core.silences import Silence
+from watchdog.state import opening, retention
+from watchdog.state.documents import (
+    Document,
+    carried,
+    has_more,
+    merged_incident,
+    parsed,
+    read_incident,
+    readable,
+    write_incidents,
+    written,
+)
+from watchdog.state.opening import StoreError
+from watchdog.state.retention import KEPT_AUDIT, KEPT_INCIDENTS
+from watchdog.state.schema import VERSION
 
-VERSION = 1
+T = TypeVar("T")
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS incidents (
-    id INTEGER PRIMARY KEY, is_open INTEGER NOT NULL, changed_at TEXT NOT NULL, document TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS incidents_open ON incidents (is_open) WHERE is_open = 1;
-CREATE TABLE IF NOT EXISTS told (
-    incident_id INTEGER NOT NULL, target TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (incident_id, target)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS outbox (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, created_at TEXT NOT NULL, incident_id INTEGER, event TEXT NOT NULL,
-    target TEXT NOT NULL, message TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
-    not_before TEXT NOT NULL, started_at TEXT, settled_at TEXT, error TEXT, crashes INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (state) WHERE state IN ('waiting', 'sending');
-CREATE TABLE IF NOT EXISTS acknowledgements (
-    incident_id INTEGER PRIMARY KEY, at TEXT NOT NULL, by TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS silences (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, match TEXT NOT NULL, starts_at TEXT NOT NULL, ends_at TEXT NOT NULL,
-    by TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS alerts (
-    channel TEXT NOT NULL, fingerprint TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (channel, fingerprint)
-) WITHOUT ROWID;
-"""
-
-LOCK_PATIENCE = 1.0
-"""Seconds for which a start waits for the lock of the watchdog before it."""
-
-KEPT_INCIDENTS = 1000
-"""Resolved incidents, and settled messages of them, that are kept for looking back."""
+Decoded = dict[int, tuple[int, Incident | None]]
+"""Incidents that were read before, each with what tells whether its document is still the same."""
 
 
-class StoreError(Exception):
-    """The state file cannot be used; one line."""
+TRY_AGAIN = 60.0
+"""Seconds between two attempts to bring an older file up to date: each copies it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One change that somebody made over HTTP."""
+
+    id: int
+    at: datetime
+    by: str
+    address: str
+    what: str
 
 
 class Store:
@@ -66,17 +61,53 @@ class Store:
 
     def __init__(self, path: Path | None, *, exclusive: bool = True) -> None:
         self.path = path
-        self._lock = _locked(path) if path and exclusive else None
+        self._lock = opening.locked(path) if path and exclusive else None
+        self._problem, self._try_again_at = "", 0.0
         try:
-            self._db = _opened(path)
+            self._db = opening.opened(path)
         except (sqlite3.Error, OSError) as error:
             self.close_lock()
-            raise StoreError(f"the state file {path} cannot be used: {_reason(error)}") from None
+            raise StoreError(f"the state file {path} cannot be used: {opening.reason(error)}") from None
+        try:
+            self._take_as_it_is()
+        except (sqlite3.Error, OSError) as error:
+            self.close()
+            raise StoreError(f"the state file {path} cannot be used: {opening.reason(error)}") from None
         self._version = -1
+        self._more: dict[int, Document] = {}
+        self._tidied_at: datetime | None = None
+
+    def _take_as_it_is(self) -> None:
+        """Bring an older file up to date, if this is who may; where that cannot be done now it is done later."""
+        version = opening.version_of(self._db)
+        self._is_behind = version < VERSION
+        if version > VERSION:
+            opening.must_have_all(self._db)
+            if self._lock:
+                words = f"the state file {self.path} is a newer version's: what this one does not know is left as it is"
+                log.warning(words, extra={"action": "state"})
+        elif self._is_behind and (self._lock or self.path is None):
+            self._bring_up_to_date(must=version == 0)
+        elif self._is_behind and self.path is not None:
+            opening.bring_up_to_date_if_free(self._db, self.path)
+            self._is_behind = opening.is_behind(self._db)
+
+    def _bring_up_to_date(self, *, must: bool = False) -> None:
+        try:
+            opening.bring_up_to_date(self._db, self.path)
+        except (sqlite3.Error, OSError) as error:
+            if must:
+                raise
+            if opening.reason(error) != self._problem:
+                self._problem = opening.reason(error)
+                words = f"the state file {self.path} cannot be brought to format {VERSION} now: {self._problem}"
+                log.error(f"{words}; it is tried again, and until then nothing is recovered", extra={"action": "state"})
+        else:
+            self._is_behind = False
 
     @property
     def database(self) -> sqlite3.Connection:
-        """For those who keep tables of their own in the same file, and write in the same transaction."""
+        """For the other modules of the state file, which write in the same transaction."""
         return self._db
 
     def close(self) -> None:
@@ -92,6 +123,9 @@ class Store:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing."""
+        if self._is_behind and self._lock and time.monotonic() >= self._try_again_at:
+            self._try_again_at = time.monotonic() + TRY_AGAIN
+            self._bring_up_to_date()
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -106,49 +140,81 @@ class Store:
         before, self._version = self._version, version
         return bool(version != before)
 
+    def tidy(self, now: datetime | None = None) -> None:
+        """Forget some of the oldest of what is over; with `now` also what is too old, which is looked for once an hour.
+
+        In the caller's transaction, and so little at a time that no turn is held up.
+        """
+        retention.forget_surplus(self._db)
+        if now is not None and (self._tidied_at is None or abs(now - self._tidied_at) >= timedelta(hours=1)):
+            is_all = retention.forget_old(self._db, now)
+            self._tidied_at = now if is_all else None
+
     # incidents and who was told
 
-    def ledger(self) -> Ledger:
-        """The incidents that matter still: the open ones and those that may come back."""
-        rows = self._db.execute("SELECT document FROM incidents ORDER BY id DESC LIMIT ?", (KEPT_INCIDENTS,)).fetchall()
-        rows += self._db.execute(
-            "SELECT document FROM incidents WHERE is_open = 1 AND id <= (SELECT max(id) FROM incidents) - ?",
-            (KEPT_INCIDENTS,),
+    def ledger(self, decoded: Decoded | None = None) -> Ledger:
+        """The incidents that matter still: the open ones and those that may come back.
+
+        One of which this version can read nothing is left out, and keeps its number. Whoever asks again and again hands
+        in what it was given before.
+        """
+        rows = self._db.execute(
+            "SELECT id, document FROM incidents WHERE id > (SELECT coalesce(max(id), 0) FROM incidents) - ? "
+            "UNION ALL SELECT id, document FROM incidents WHERE is_open = 1 AND id <= "
+            "(SELECT coalesce(max(id), 0) FROM incidents) - ? ORDER BY id",
+            (KEPT_INCIDENTS, KEPT_INCIDENTS),
         ).fetchall()
-        incidents = sorted((decode_incident(json.loads(row[0])) for row in rows), key=lambda incident: incident.id)
+        known = self._read(rows, {} if decoded is None else decoded)
         (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM incidents").fetchone()
-        return Ledger({incident.id: incident for incident in incidents}, last + 1)
+        return Ledger({number: incident for number, (_, incident) in known.items() if incident is not None}, last + 1)
+
+    def _read(self, rows: Iterable[tuple[int, str]], decoded: Decoded) -> Decoded:
+        before = dict(decoded)
+        decoded.clear()
+        for number, text in rows:
+            mark = hash(text)
+            found = before.get(number)
+            decoded[number] = found if found is not None and found[0] == mark else (mark, self._incident(number, text))
+        return decoded
+
+    def _incident(self, number: int, text: str) -> Incident | None:
+        document = parsed(text)
+        incident = read_incident(document)
+        if incident is not None and has_more(document, incident):
+            self._more[number] = document
+        return incident
 
     def save_incidents(self, incidents: Iterable[Incident]) -> None:
-        """Write down what has changed."""
+        """Write down what has changed. What a newer version wrote into an incident stays in it."""
+        incidents = list(incidents)
+        documents = write_incidents(incidents)
+        for index, incident in enumerate(incidents):
+            if incident.id in self._more:
+                documents[index] = self._more[incident.id] = merged_incident(self._more[incident.id], documents[index])
         self._db.executemany(
             "INSERT INTO incidents (id, is_open, changed_at, document) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE "
             "SET is_open = excluded.is_open, changed_at = excluded.changed_at, document = excluded.document",
-            [(i.id, int(i.is_open), iso(i.changed_at), json.dumps(encode_incident(i))) for i in incidents],
+            [
+                (incident.id, int(incident.is_open), iso(incident.changed_at), json.dumps(document))
+                for incident, document in zip(incidents, documents, strict=True)
+            ],
         )
 
     def told(self) -> dict[ToldKey, Told]:
         """Who has been told what."""
         rows = self._db.execute("SELECT incident_id, target, document FROM told").fetchall()
-        return {(incident, target): decode_told(json.loads(document)) for incident, target, document in rows}
+        read = {(incident, target): _told(parsed(text)) for incident, target, text in rows}
+        return {key: told for key, told in read.items() if told is not None}
 
     def save_told(self, told: Mapping[ToldKey, Told]) -> None:
         """Write down who is told what."""
-        self._db.executemany(
-            "INSERT OR REPLACE INTO told (incident_id, target, document) VALUES (?, ?, ?)",
-            [(incident, target, json.dumps(encode_told(state))) for (incident, target), state in told.items()],
-        )
+        documents = written(Told, list(told.values()))
+        rows = [(*key, json.dumps(self._carried_told(key, new))) for key, new in zip(told, documents, strict=True)]
+        self._db.executemany("INSERT OR REPLACE INTO told (incident_id, target, document) VALUES (?, ?, ?)", rows)
 
-    def tidy(self) -> None:
-        """Forget the oldest of what is over."""
-        (oldest,) = self._db.execute("SELECT coalesce(max(id), 0) - ? FROM incidents", (KEPT_INCIDENTS,)).fetchone()
-        self._db.execute("DELETE FROM incidents WHERE id <= ? AND is_open = 0", (oldest,))
-        self._db.execute("DELETE FROM told WHERE incident_id NOT IN (SELECT id FROM incidents)")
-        self._db.execute(
-            "DELETE FROM outbox WHERE state NOT IN ('waiting', 'sending') AND id <= "
-            "(SELECT coalesce(max(id), 0) - ? FROM outbox)",
-            (10 * KEPT_INCIDENTS,),
-        )
+    def _carried_told(self, key: ToldKey, now: Document) -> Document:
+        row = self._db.execute("SELECT document FROM told WHERE incident_id = ? AND target = ?", key).fetchone()
+        return carried(Told, parsed(row[0]), now) if row else now
 
     # the outbox
 
@@ -165,24 +231,21 @@ class Store:
 
     def waiting(self) -> list[Entry]:
         """What is not settled yet, oldest first."""
-        rows = self._db.execute(
-            f"SELECT {_ENTRY} FROM outbox WHERE state IN ('waiting', 'sending') ORDER BY id"  # noqa: S608
-        ).fetchall()
-        return [_entry(row) for row in rows]
+        return self._entries("state IN ('waiting', 'sending') ORDER BY id")
 
     def untold(self) -> list[Entry]:
         """The newest messages that have not arrived: those on their way, and those that were given up."""
-        rows = self._db.execute(
-            f"SELECT {_ENTRY} FROM outbox WHERE state <> 'sent' ORDER BY id DESC LIMIT 500"  # noqa: S608
-        ).fetchall()
-        return [_entry(row) for row in reversed(rows)]
+        newest = self._entries("state IN ('waiting', 'sending', 'given_up') ORDER BY id DESC LIMIT 500")
+        return newest[::-1]
 
     def entries(self, incident_id: int) -> list[Entry]:
-        """All messages of an incident, oldest first."""
-        rows = self._db.execute(
-            f"SELECT {_ENTRY} FROM outbox WHERE incident_id = ? ORDER BY id",  # noqa: S608
-            (incident_id,),
-        ).fetchall()
+        """All messages of an incident, oldest first; but those in a state that only a newer version knows."""
+        return self._entries(
+            "incident_id = ? AND state IN ('waiting', 'sending', 'sent', 'given_up') ORDER BY id", incident_id
+        )
+
+    def _entries(self, where: str, *values: object) -> list[Entry]:
+        rows = self._db.execute(f"SELECT {_ENTRY} FROM outbox WHERE {where}", values).fetchall()
         return [_entry(row) for row in rows]
 
     def save_entry(self, entry: Entry) -> None:
@@ -231,8 +294,13 @@ class Store:
 
     def silences(self, at: datetime) -> list[Silence]:
         """Those that have not ended."""
-        rows = self._db.execute("SELECT id, match, starts_at, ends_at, by FROM silences ORDER BY id").fetchall()
-        known = [Silence(n, match, parse_instant(start), parse_instant(end), by) for n, match, start, end, by in rows]
+        second = iso(at.replace(microsecond=0) - timedelta(seconds=1))  # texts with and without fractions
+        rows = self._db.execute(
+            "SELECT id, match, starts_at, ends_at, by FROM silences WHERE ends_at >= ?", (second,)
+        ).fetchall()
+        known = [
+            Silence(n, match, parse_instant(start), parse_instant(end), by) for n, match, start, end, by in sorted(rows)
+        ]
         return [silence for silence in known if silence.ends_at > at]
 
     # alerts that a channel is told again and again while they fire
@@ -240,7 +308,7 @@ class Store:
     def alerts(self, channel: str) -> dict[str, dict[str, Any]]:
         """What was last posted to the channel, by fingerprint."""
         rows = self._db.execute("SELECT fingerprint, document FROM alerts WHERE channel = ?", (channel,)).fetchall()
-        return {fingerprint: json.loads(document) for fingerprint, document in rows}
+        return {fingerprint: parsed(document) for fingerprint, document in rows}
 
     def save_alerts(self, channel: str, alerts: Mapping[str, Mapping[str, Any] | None]) -> None:
         """Write down what is posted; None forgets an alert."""
@@ -252,6 +320,51 @@ class Store:
                     "INSERT OR REPLACE INTO alerts (channel, fingerprint, document) VALUES (?, ?, ?)",
                     (channel, fingerprint, json.dumps(document)),
                 )
+
+    # what a source remembers
+
+    def remembered(self, source: str, name: str, kind: type[T]) -> dict[str, T]:
+        """What was remembered of a source under a name, by its keys. What cannot be read as `kind` is left out."""
+        rows = self._db.execute("SELECT key, document FROM memory WHERE source = ? AND name = ?", (source, name))
+        read = {key: readable(kind, json.loads(text)) for key, text in rows.fetchall()}
+        return {key: thing for key, thing in read.items() if thing is not None}
+
+    def remember(self, source: str, name: str, things: Mapping[str, object], at: datetime) -> None:
+        """Remember values, instants or dataclasses under their keys, over any restart; None forgets one.
+
+        What has not been remembered anew for as long as `retention` says is forgotten.
+        """
+        gone = [(source, name, key) for key, thing in things.items() if thing is None]
+        self._db.executemany("DELETE FROM memory WHERE source = ? AND name = ? AND key = ?", gone)
+        self._db.executemany(
+            "INSERT OR REPLACE INTO memory (source, name, key, document, updated_at) VALUES (?, ?, ?, ?, ?)",
+            [
+                (source, name, key, json.dumps(written(type(thing), [thing])[0]), iso(at))
+                for key, thing in things.items()
+                if thing is not None
+            ],
+        )
+
+    # what was changed over HTTP
+
+    def note_change(self, at: datetime, by: str, address: str, what: str) -> None:
+        """Write down who changed what, in the transaction of the change."""
+        self._db.execute(
+            "INSERT INTO web_audit (at, by, address, what) VALUES (?, ?, ?, ?)", (iso(at), by, address, what)
+        )
+        self._db.execute("DELETE FROM web_audit WHERE id <= (SELECT max(id) FROM web_audit) - ?", (KEPT_AUDIT,))
+
+    def audit(self, limit: int) -> list[AuditEntry]:
+        """The newest changes, newest first."""
+        rows = self._db.execute(
+            "SELECT id, at, by, address, what FROM web_audit ORDER BY id DESC LIMIT ?", (limit,)
+        ).fetchall()
+        return [AuditEntry(number, parse_instant(at), by, address, what) for number, at, by, address, what in rows]
+
+
+def _told(document: Document) -> Told | None:
+    """What was told; of a severity that is not known, as of the gravest: so nothing is told a second time as worse."""
+    return readable(Told, document) or readable(Told, {**document, "severity": "critical"})
 
 
 _ENTRY = (
@@ -267,7 +380,7 @@ def _entry(row: tuple[Any, ...]) -> Entry:
         incident_id=incident,
         event=event,
         target=target,
-        message=json.loads(message),
+        message=parsed(message),
         not_before=parse_instant(not_before),
         id=id_,
         state=State(state),
@@ -277,61 +390,3 @@ def _entry(row: tuple[Any, ...]) -> Entry:
         error=error,
         crashes=crashes,
     )
-
-
-def _locked(path: Path) -> IO[bytes]:
-    """A lock that ends with the process, however that ends."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = path.with_name(path.name + ".lock").open("ab")
-    except OSError as error:
-        raise StoreError(f"the state file {path} cannot be used: {_reason(error)}; set `state:`") from None
-    if not _has(lock):
-        lock.close()
-        raise StoreError(f"the state file {path} is in use by another watchdog; give each its own `state:`")
-    return lock
-
-
-def _has(lock: IO[bytes]) -> bool:
-    """Whether the lock can be had. One that was killed a moment ago may leave it to a process that it was starting,
-    until that has become what it was started for."""
-    end = time.monotonic() + LOCK_PATIENCE
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except OSError:
-            if time.monotonic() >= end:
-                return False
-            time.sleep(0.02)
-
-
-def _opened(path: Path | None) -> sqlite3.Connection:
-    if path is not None and not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=5, check_same_thread=False)
-    try:
-        _is_ours(db)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise sqlite3.DatabaseError(f"it was written by a newer version of the watchdog (format {version})")
-        db.executescript(_SCHEMA)
-        if version != VERSION:  # written only once: a file that somebody else is writing to can be opened all the same
-            db.execute(f"PRAGMA user_version = {VERSION}")
-    except sqlite3.Error:
-        db.close()
-        raise
-    return db
-
-
-def _is_ours(db: sqlite3.Connection) -> None:
-    """Refuses, before anything is written, a database that belongs to somebody else, such as the watched one."""
-    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if tables and "incidents" not in tables:
-        raise sqlite3.DatabaseError("it is a database of another program")
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from watchdog.config.file import Config
 from watchdog.config.policies import is_like
+from watchdog.core.incident import Incident
 from watchdog.core.model import Finding
-from watchdog.incidents.ledger import Incident
 from watchdog.systems.remedy import remedy_of
 
 

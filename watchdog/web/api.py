@@ -14,8 +14,8 @@ from watchdog.core.durations import parse_duration
 from watchdog.core.instants import iso, parse_instant
 from watchdog.core.model import Job
 from watchdog.core.plain_json import Json
+from watchdog.core.silences import Silence
 from watchdog.incidents import wire
-from watchdog.incidents.silences import Silence
 from watchdog.notify.wire import message
 from watchdog.recovery import by_hand
 from watchdog.state.history import Run, runs_of

@@ -9,13 +9,16 @@ from datetime import datetime
 from pathlib import Path
 
 from watchdog.core.action import Action
+from watchdog.core.incident import Incident
 from watchdog.core.instants import EPOCH
-from watchdog.incidents.ledger import Incident
-from watchdog.incidents.silences import Silence
-from watchdog.notify.outbox import Entry
-from watchdog.recovery.records import Records
-from watchdog.state.history import JobKey, Run, StateChange, create_tables, load_runs, load_states
-from watchdog.state.store import Store, StoreError
+from watchdog.core.message import Entry
+from watchdog.core.silences import Silence
+from watchdog.state.history import JobKey, Run, StateChange, load_runs, load_states
+from watchdog.state.opening import StoreError
+from watchdog.state.records import Decoded as Actions
+from watchdog.state.records import Records
+from watchdog.state.store import Decoded as Incidents
+from watchdog.state.store import Store
 from watchdog.web.strip import LENGTH
 
 
@@ -47,6 +50,8 @@ class Archive:
         self._store: Store | None = None
         self._version: object = None
         self._notes = Notes()
+        self._incidents: Incidents = {}
+        self._actions: Actions = {}
         self._runs: dict[tuple[JobKey, int], list[Run]] = {}
         self._states: dict[JobKey, list[StateChange]] = {}
 
@@ -59,8 +64,6 @@ class Archive:
             try:
                 if self._store is None:
                     self._store = Store(self.path, exclusive=False)
-                    create_tables(self._store.database)
-                    Records(self._store)
                 yield self._store
             except (sqlite3.Error, StoreError) as error:
                 raise NoArchiveError(f"the state file cannot be used now: {error}") from error
@@ -85,7 +88,18 @@ class Archive:
             self._version = version
             self._runs.clear()
             self._states.clear()
-            self._notes = _notes(store)
+            self._notes = self._read(store)
+
+    def _read(self, store: Store) -> Notes:
+        """The notes; of incidents and actions only what has changed is read again."""
+        incidents = sorted(store.ledger(self._incidents).incidents.values(), key=lambda incident: -incident.id)
+        return Notes(
+            store.acknowledgements(),
+            tuple(store.silences(EPOCH)),
+            tuple(reversed(Records(store).actions(self._actions))),
+            tuple(incidents),
+            tuple(store.untold()),
+        )
 
     def notes(self) -> Notes:
         """What is written beside the posting; all of it empty while the file cannot be read."""
@@ -139,14 +153,3 @@ class Archive:
             if self._store is not None:
                 self._store.close()
                 self._store = None
-
-
-def _notes(store: Store) -> Notes:
-    incidents = sorted(store.ledger().incidents.values(), key=lambda incident: -incident.id)
-    return Notes(
-        store.acknowledgements(),
-        tuple(store.silences(EPOCH)),
-        tuple(reversed(Records(store).actions())),
-        tuple(incidents),
-        tuple(store.untold()),
-    )

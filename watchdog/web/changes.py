@@ -1,28 +1,19 @@
 """What may be changed over HTTP. Each change and its entry in the audit are one transaction."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from watchdog.config.file import Config
 from watchdog.core.action import Action, State
-from watchdog.core.instants import iso, parse_instant
+from watchdog.core.instants import iso
 from watchdog.core.logs import log
 from watchdog.core.redaction import one_line
-from watchdog.incidents.silences import Silence, read_match
+from watchdog.core.silences import Silence, read_match
 from watchdog.recovery import by_hand
-from watchdog.recovery.records import Records
-from watchdog.state.store import Store
+from watchdog.state.records import Records
+from watchdog.state.store import AuditEntry, Store
 from watchdog.web.archive import Archive
-
-KEPT_ENTRIES = 10_000
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS web_audit (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, address TEXT NOT NULL, what TEXT NOT NULL
-);
-"""
 
 NAME_LENGTH = 60
 LONGEST_SILENCE = timedelta(days=366)
@@ -48,17 +39,6 @@ class Who:
         return f"{one_line(self.name, NAME_LENGTH) or 'somebody'} ({self.way})"
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """One change that was made."""
-
-    id: int
-    at: datetime
-    by: str
-    address: str
-    what: str
-
-
 class Changes:
     """Makes changes in the state file. `now` gives the service's own instant, `config` what holds at present."""
 
@@ -66,12 +46,6 @@ class Changes:
         self._archive = archive
         self._config = config
         self._now = now
-
-    @contextmanager
-    def _opened(self) -> Iterator[Store]:
-        with self._archive.opened() as store:
-            store.database.executescript(_SCHEMA)
-            yield store
 
     @property
     def can_revive(self) -> bool:
@@ -81,7 +55,7 @@ class Changes:
 
     def acknowledge(self, number: int, who: Who) -> None:
         """Somebody takes an incident on. Raises UnknownError, ConflictError, NoArchiveError."""
-        with self._opened() as store:
+        with self._archive.opened() as store:
             incident = store.ledger().incidents.get(number)
             if incident is None:
                 raise UnknownError(f"there is no incident {number}")
@@ -97,7 +71,7 @@ class Changes:
         read_match(match)
         if not timedelta() < length <= LONGEST_SILENCE:
             raise ValueError("a silence lasts longer than nothing, and a year at most")
-        with self._opened() as store:
+        with self._archive.opened() as store:
             now = self._now()
             wanted = Silence(0, match, now, now + length, str(who))
             with store.transaction():
@@ -107,9 +81,9 @@ class Changes:
 
     def approve(self, number: int, who: Who) -> Action:
         """Allow a proposed recovery. Raises UnknownError, ConflictError, NoArchiveError."""
-        with self._opened() as store:
+        with self._archive.opened() as store:
             records = Records(store)
-            action = next((action for action in records.actions() if action.id == number), None)
+            action = records.action(number)
             if action is None:
                 raise UnknownError(f"there is no recovery {number}")
             if action.state is not State.PROPOSED:
@@ -127,7 +101,7 @@ class Changes:
                 "this watchdog carries nothing out (recovery.mode is observe, or there is no policy); "
                 f"type: scheduler-watchdog revive {job_id}"
             )
-        with self._opened() as store:
+        with self._archive.opened() as store:
             records = Records(store)
             with store.transaction():
                 try:
@@ -139,17 +113,11 @@ class Changes:
 
     def audit(self, limit: int) -> list[AuditEntry]:
         """The newest changes, newest first. Raises NoArchiveError."""
-        with self._opened() as store:
-            rows = store.database.execute(
-                "SELECT id, at, by, address, what FROM web_audit ORDER BY id DESC LIMIT ?", (limit,)
-            ).fetchall()
-        return [AuditEntry(number, parse_instant(at), by, address, what) for number, at, by, address, what in rows]
+        with self._archive.opened() as store:
+            return store.audit(limit)
 
 
 def _note(store: Store, at: datetime, who: Who, what: str) -> None:
     text = one_line(what, 500)
-    store.database.execute(
-        "INSERT INTO web_audit (at, by, address, what) VALUES (?, ?, ?, ?)", (iso(at), str(who), who.address, text)
-    )
-    store.database.execute("DELETE FROM web_audit WHERE id <= (SELECT max(id) FROM web_audit) - ?", (KEPT_ENTRIES,))
+    store.note_change(at, str(who), who.address, text)
     log.info(text, extra={"action": "changed", "by": str(who), "address": who.address})

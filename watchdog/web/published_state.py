@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from watchdog.core.incident import Incident
 from watchdog.detectors.published import Published
-from watchdog.incidents.ledger import Incident
 
 SLOWEST_BEAT = timedelta(seconds=2)
 """Below this a loop is not called late, however short its interval is."""

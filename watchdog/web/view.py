@@ -10,11 +10,11 @@ from watchdog.cadence.plain_words import ago, plainly, rough
 from watchdog.config.file import Config
 from watchdog.core.action import Action, State
 from watchdog.core.durations import say_duration
+from watchdog.core.incident import Incident
 from watchdog.core.instants import iso, say
 from watchdog.core.kinds import Severity
 from watchdog.core.model import STATES, Finding, Job
 from watchdog.detectors.published import Published
-from watchdog.incidents.ledger import Incident
 from watchdog.incidents.report import ordered, verdict
 from watchdog.state.history import JobKey, Run, StateChange, runs_of
 from watchdog.systems.remedy import revive_command

@@ -23,7 +23,11 @@ class Silence:
     by: str = ""
 
     def fits(self, finding: Finding) -> bool:
-        """Whether all of its conditions hold."""
+        """Whether all of its conditions hold; where one is not understood, such as a newer version's, they do not."""
+        try:
+            conditions = read_match(self.match)
+        except ValueError:
+            return False
         facts = {
             "job": finding.job or "",
             "kind": finding.kind.value,
@@ -31,7 +35,7 @@ class Silence:
             "severity": finding.severity.value,
             "job_id": finding.job_id or "",
         }
-        return all(_is_like(facts[name], pattern) for name, pattern in read_match(self.match))
+        return all(_is_like(facts[name], pattern) for name, pattern in conditions)
 
 
 def _is_like(fact: str, pattern: str) -> bool:

@@ -1,0 +1,126 @@
+"""The nouns of what goes wrong over time: an incident, what belongs to it, and who was told of it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from watchdog.core.kinds import Severity
+from watchdog.core.model import Finding
+
+Key = tuple[str, str, str | None]
+"""Source, kind and job id: what makes findings of different ticks the same."""
+
+ToldKey = tuple[int, str]
+"""Incident, and the target's key."""
+
+
+"""Which kind names an incident that has several, the first that it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One finding of an incident.
+
+    `under`: filed under its cause, and not told itself; `ended_at`: None while it is true.
+    """
+
+    finding: Finding
+    first_seen: datetime
+    under: bool = False
+    ended_at: datetime | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it is true now."""
+        return self.ended_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that is or was wrong.
+
+    `clear_since`: since when none of it has been true (it may come back); `resolved_at`: when that was certain.
+    `returns`: how often it came back after it had been resolved. `merged_into`: where what it was about is found now,
+    such as under the stall that turned out to be its cause.
+    """
+
+    id: int
+    source: str
+    family: str
+    scope: str
+    opened_at: datetime
+    changed_at: datetime
+    members: Mapping[Key, Member] = field(default_factory=dict)
+    severity: Severity = Severity.WARNING
+    clear_since: datetime | None = None
+    resolved_at: datetime | None = None
+    returns: int = 0
+    joined_at: datetime | None = None
+    merged_into: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Not resolved yet."""
+        return self.resolved_at is None
+
+    @property
+    def is_active(self) -> bool:
+        """Something of it is true now."""
+        return self.is_open and self.clear_since is None
+
+    @property
+    def is_flapping(self) -> bool:
+        """It has come back after it was over."""
+        return self.returns > 0
+
+    @property
+    def own(self) -> list[Member]:
+        """What it is about, without the symptoms; those that are true now, or all if none is."""
+        mine = [member for member in self.members.values() if not member.under] or list(self.members.values())
+        return [member for member in mine if member.active] or mine
+
+    @property
+    def symptoms(self) -> list[Member]:
+        """What is filed under it now."""
+        return [member for member in self.members.values() if member.under and member.active]
+
+    @property
+    def headline(self) -> Finding:
+        """The finding that says best what it is."""
+        return most_specific(member.finding for member in self.own)
+
+    @property
+    def since(self) -> datetime:
+        """Since when it has been so: the earliest instant that any of it became true."""
+        known = [member.finding.since or member.first_seen for member in self.members.values() if not member.under]
+        return min(known, default=self.opened_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """All incidents that still matter, and the next number."""
+
+    incidents: Mapping[int, Incident] = field(default_factory=dict)
+    next_id: int = 1
+
+    @property
+    def open(self) -> list[Incident]:
+        """The unresolved ones, oldest first."""
+        return [incident for incident in self.incidents.values() if incident.is_open]
+
+
+def most_specific(findings: Iterable[Finding]) -> Finding:
+    """The finding that says most."""
+    return min(findings, key=lambda finding: finding.kind.row.rank)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one target has been told of one incident."""
+
+    first_at: datetime
+    last_at: datetime
+    severity: Severity
+    returns: int = 0
+    count: int = 1
+    is_over: bool = False
