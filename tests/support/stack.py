@@ -145,7 +145,7 @@ class Prometheus:
 def fetch(url: str) -> Any:
     """The JSON of an answer; None while there is none. What the server refuses is an error."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         if error.code == 503:
@@ -165,7 +165,9 @@ def posted(folder: Path, labels: Sequence[Mapping[str, str]]) -> Iterator[list[t
     try:
         body = json.dumps([{"labels": each} for each in labels]).encode()
         headers = {"Content-Type": "application/json"}
-        urllib.request.urlopen(urllib.request.Request(f"{manager.url}/api/v2/alerts", body, headers), timeout=5).close()
+        urllib.request.urlopen(
+            urllib.request.Request(f"{manager.url}/api/v2/alerts", body, headers), timeout=PATIENCE
+        ).close()
         until(lambda: hooks.posts, "what is not held back is told")
         alerts = until(lambda: fetch(f"{manager.url}/api/v2/alerts"), "Alertmanager shows the alerts")
         assert len(alerts) == len(labels)
