@@ -28,10 +28,13 @@ test: $(READY) ## run the tests, but for those that are slow by nature
 test-slow: $(READY) ## run the slow ones, and the properties with many more made-up cases
 	@$(BIN)/pytest -m 'slow or deep' --hypothesis-profile=many $(PARALLEL)
 
-check: $(READY) ## formatting, lint and types
+check: $(READY) ## formatting, lint, types and what is imported
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
+	@$(BIN)/deptry watchdog
+	@$(BIN)/deptry --ignore DEP002,DEP004 tests bench alerts
 	@$(BIN)/hadolint Dockerfile
 
 format: $(READY) ## put the formatting right
