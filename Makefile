@@ -3,9 +3,9 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# two for each core, since much of what is tested waits; those that share a server stay together
+# two for each core, since much of what is tested waits; a file's tests stay together, as they may share a server
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(16, 2 * os.cpu_count()))')
-PARALLEL = -n $(WORKERS) --dist loadgroup
+PARALLEL = -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check format bench clean
@@ -28,6 +28,7 @@ test: $(READY) ## run the tests, but for those that are slow by nature
 test-slow: $(READY) ## run the slow ones, and the properties with many more made-up cases
 	@$(BIN)/pytest -m 'slow or deep' --hypothesis-profile=many $(PARALLEL)
 
+# $(BIN)/lint-imports joins them as soon as the layers hold
 check: $(READY) ## formatting, lint, types and what is imported
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .

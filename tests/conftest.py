@@ -17,8 +17,8 @@ from hypothesis import settings
 
 from tests.support.amounts import MANY
 
-settings.register_profile("few", deadline=None)
-settings.register_profile(MANY, deadline=None)
+for profile in ("few", MANY):
+    settings.register_profile(profile, deadline=None, derandomize="WATCHDOG_EXAMPLES" not in os.environ)
 settings.load_profile("few")
 
 os.environ.pop("COLUMNS", None)

@@ -11,10 +11,8 @@ from tests.support.command import ROOT, until
 from tests.support.stack import Stack, posted, stack
 from watchdog.demo.story import World
 
-pytestmark = pytest.mark.xdist_group("stack")
-
 DASHBOARDS = sorted((ROOT / "alerts/grafana").glob("*.json"))
-VARIABLES = {"$__rate_interval": "5s", "$__range": "1m", "$source": ".+", "$job_id": ".+"}
+VARIABLES = {"$__rate_interval": "10s", "$__range": "1m", "$source": ".+", "$job_id": ".+"}
 
 
 @pytest.fixture(scope="module")

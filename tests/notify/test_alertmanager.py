@@ -15,8 +15,6 @@ from watchdog.core.instants import iso, parse_instant
 from watchdog.incidents.silences import Silence
 from watchdog.notify import alertmanager
 
-pytestmark = pytest.mark.xdist_group("alertmanager")
-
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 FAILED_AT = datetime(2026, 6, 11, 9, tzinfo=UTC)
 """Where `Agent.fail` puts the failure."""

@@ -28,7 +28,7 @@ poll: 100ms
 
 
 def _live(path: Path, stop: Event) -> None:
-    """An agent that lives in real time, a job a second."""
+    """An agent that lives in real time. A job is late if it has not run for two intervals: long, for a busy machine."""
     simulator = Simulator(
         path,
         datetime.now(UTC),
@@ -38,7 +38,7 @@ def _live(path: Path, stop: Event) -> None:
     )
     with simulator:
         for name in ("heartbeat", "triage"):
-            simulator.add(name, {"kind": "every", "intervalMs": 1000})
+            simulator.add(name, {"kind": "every", "intervalMs": 3000})
         while not stop.wait(0.02):
             simulator.run_until(datetime.now(UTC))
 

@@ -28,7 +28,6 @@ def made_up(few: int, many: int) -> Callable[[Test], Test]:
         chosen = settings(
             max_examples=amount(few, many),
             derandomize="WATCHDOG_EXAMPLES" not in os.environ,
-            database=None,
             suppress_health_check=[
                 HealthCheck.too_slow,
                 HealthCheck.data_too_large,

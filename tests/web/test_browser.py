@@ -14,8 +14,6 @@ from tests.support.browser import ENTER, TAB, Browser, browser
 from tests.support.command import COMMAND, Running, fetched, free_port, running, until
 from tests.support.site import HOSTILE, TOKEN, outage
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 AXE = "axe-core@4.14.1"
 
 

@@ -14,7 +14,7 @@ from tests.support.openclaw_gateway import PATIENCE, RealGateway, real_gateway
 from watchdog.config.file import OpenClaw
 from watchdog.systems.openclaw.cli import Outcome, ask
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("gateway")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

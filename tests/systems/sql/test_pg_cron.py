@@ -22,8 +22,6 @@ from watchdog.detectors.diagnosis import diagnose
 from watchdog.engine import Engine
 from watchdog.systems.sql.source import SqlSource, open_sql
 
-pytestmark = pytest.mark.xdist_group("postgres")
-
 PASSWORD = "hunter2-and-more"
 
 MAKE = (
