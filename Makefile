@@ -3,12 +3,15 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# two for each core, since much of what is tested waits; a file's tests stay together, as they may share a server
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(16, 2 * os.cpu_count()))')
+PARALLEL = -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test test-slow check format bench clean
 
 help: ## say what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(READY): pyproject.toml constraints.txt
 	@echo "setting up $(VENV) ..."
@@ -19,13 +22,20 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## watch a simulated agent through an outage
 	@$(BIN)/scheduler-watchdog demo
 
-test: $(READY) ## run the tests
-	@$(BIN)/pytest
+test: $(READY) ## run the tests, but for those that are slow by nature
+	@$(BIN)/pytest -m 'not slow' $(PARALLEL)
 
-check: $(READY) ## formatting, lint and types
+test-slow: $(READY) ## run the slow ones, and the properties with many more made-up cases
+	@$(BIN)/pytest -m 'slow or deep' --hypothesis-profile=many $(PARALLEL)
+
+# $(BIN)/lint-imports joins them as soon as the layers hold
+check: $(READY) ## formatting, lint, types and what is imported
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
+	@$(BIN)/deptry watchdog
+	@$(BIN)/deptry --ignore DEP002,DEP004 tests bench alerts
 	@$(BIN)/hadolint Dockerfile
 
 format: $(READY) ## put the formatting right
@@ -36,4 +46,4 @@ bench: $(READY) ## measure the budgets, and write docs/benchmark.md
 	@$(BIN)/python -m bench
 
 clean: ## remove what was set up
-	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/work
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/work

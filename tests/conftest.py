@@ -13,6 +13,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+from tests.support.amounts import MANY
+
+for profile in ("few", MANY):
+    settings.register_profile(profile, deadline=None, derandomize="WATCHDOG_EXAMPLES" not in os.environ)
+settings.load_profile("few")
+
+os.environ.pop("COLUMNS", None)
+"""How wide the terminal of whoever runs the tests is, which xdist tells its workers, is nothing to the program."""
 
 NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
 

@@ -1,16 +1,13 @@
-"""The replay says what the live loop said, when the simulator lived through the same days.
+"""The replay says what the live loop said, when the simulator lived through the same days."""
 
-`WATCHDOG_EXAMPLES` says how many made-up lives are tried, as in the tests of the lives themselves.
-"""
-
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
+from tests.support.amounts import made_up
 from tests.support.harness import HOUR, MINUTE, SECOND, Agent
 from tests.support.lives import BRISK, HASTY, SLOW, Life, lives
 from tests.support.replaying import (
@@ -34,14 +31,7 @@ from watchdog.core.model import Snapshot
 from watchdog.demo.simulator import Outcome, Simulator
 from watchdog.detectors.diagnosis import diagnose
 
-EXAMPLES = int(os.environ.get("WATCHDOG_EXAMPLES", "40"))
-AMOUNT = settings(
-    max_examples=EXAMPLES,
-    derandomize="WATCHDOG_EXAMPLES" not in os.environ,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+AMOUNT = made_up(few=14, many=40)
 LIVES = lives(paces=(BRISK, BRISK, SLOW, HASTY), deeds_of=(*DEEDS, *FAULTS))
 
 

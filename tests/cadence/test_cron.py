@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -272,11 +272,11 @@ def test_the_latest_fire_is_not_one_that_february_skipped() -> None:
 )
 def test_a_schedule_without_a_date_never_fires_and_says_so_at_once(expr: str) -> None:
     cron = parse(expr, "America/New_York")
-    start = perf_counter()
+    start = thread_time()
     assert cron.next(ms("2026-01-01T00:00Z")) is None
     assert cron.at_or_before(ms("2026-01-01T00:00Z")) is None
     assert list(cron.fires(0)) == []
-    assert perf_counter() - start < 0.5
+    assert thread_time() - start < 0.5
 
 
 def test_the_rarest_date_is_found_across_a_century_without_a_leap_day() -> None:
@@ -568,11 +568,11 @@ def test_any_zone_name_is_known_or_refused_and_never_fails_otherwise(text: str) 
 
 
 def test_a_huge_expression_is_refused_in_no_time() -> None:
-    start = perf_counter()
+    start = thread_time()
     for expr in ("9" * 10**6 + " * * * *", "1," * 10**5 + " * * * *", " " * 10**6, "* " * 10**5):
         with pytest.raises(CronError):
             parse(expr)
-    assert perf_counter() - start < 2
+    assert thread_time() - start < 2
 
 
 def test_a_schedule_asked_for_again_is_not_read_again() -> None:

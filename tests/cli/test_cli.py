@@ -182,6 +182,7 @@ def test_it_stops_with_a_clear_word_where_its_namesake_is_installed(tmp_path: Pa
     assert "pipx install" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_images_steps_work_in_a_plain_environment(tmp_path: Path) -> None:
     """No container engine is needed for this: what the Dockerfile copies is installed and run as it does."""
     lines = (ROOT / "Dockerfile").read_text().splitlines()

@@ -1,30 +1,19 @@
-"""The watchdog against made-up lives of a scheduler, well ones and sick ones, whatever the clocks do.
+"""The watchdog against made-up lives of a scheduler, well ones and sick ones, whatever the clocks do."""
 
-`WATCHDOG_EXAMPLES` says how many of each are tried; by default few enough for every run of the tests. With it set,
-new ones are tried each time.
-"""
-
-import os
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
+from tests.support.amounts import made_up
 from tests.support.harness import MS, SECOND, Watch, findings_of, row_of
 from tests.support.lives import BRISK, DEEDS, FAULTS, HASTY, Keeper, Life, judged_between, led, lives
 from watchdog.config.settings import Detect
 from watchdog.detectors.diagnosis import TIMELINESS, diagnose
 
-EXAMPLES = int(os.environ.get("WATCHDOG_EXAMPLES", "120"))
-AMOUNT = settings(
-    max_examples=EXAMPLES,
-    derandomize="WATCHDOG_EXAMPLES" not in os.environ,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+AMOUNT = made_up(few=40, many=120)
 
 
 @AMOUNT

@@ -197,6 +197,11 @@ def _reminders(folder: Path, incident: int, after: datetime) -> int:
     return sum(entry.created_at > after for entry in entries)
 
 
+def _acknowledged(service: Running) -> list[int]:
+    shown = json.loads(service.get("/api/v1/incidents")[1])["incidents"]
+    return [incident["id"] for incident in shown if incident["acknowledged_by"]]
+
+
 def test_an_acknowledgement_from_another_process_ends_the_reminders_of_the_running_service(
     tmp_path: Path, service: Running
 ) -> None:
@@ -204,6 +209,7 @@ def test_an_acknowledgement_from_another_process_ends_the_reminders_of_the_runni
     break_(tmp_path, "last_delivery_status", "error: no such channel", "reminded-b")
     until(lambda: len(json.loads(service.get("/api/v1/incidents")[1])["incidents"]) == 2, "both are incidents")
     assert command("ack", "1", "-c", tmp_path / "watchdog.yaml").returncode == 0
+    until(lambda: _acknowledged(service) == [1], "the service knows")
     seen = datetime.now(UTC) + timedelta(milliseconds=500)
     until(lambda: _reminders(tmp_path, 2, seen) >= 2, "the other one is reminded of twice more")
     assert _reminders(tmp_path, 1, seen) == 0

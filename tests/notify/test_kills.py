@@ -15,8 +15,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.command import PATIENCE, command, until
 from tests.support.told import Agent, Inbox, configure, inbox, outbox, query, senders, service
+
+pytestmark = pytest.mark.slow
 
 TARGETS = ("ops", "mail")
 
@@ -77,7 +81,7 @@ class World:
 
     def to_be_sent(self) -> int:
         """Messages that the next run hands over for the last death's sake: those whose own process left no outcome."""
-        until(lambda: not senders(), "the processes that outlived the service have ended")
+        until(lambda: not senders(self.folder), "the processes that outlived the service have ended")
         rows = outbox(self.folder)
         known = sum(row["state"] in ("sent", "given_up") or self._has_outcome(row) for row in rows)
         return len(self.expected) - known
@@ -108,10 +112,6 @@ class World:
         assert len(incidents) == len(jobs)
 
 
-def _orphans_are_done(before: set[int]) -> bool:
-    return not set(senders()) - before
-
-
 def _dies(world: World, point: str, nth: int) -> None:
     """One run of the service: it makes up for the last death, sees a change, and dies at the point."""
     with service(world.folder, world.fault(point, nth)) as process:
@@ -130,7 +130,6 @@ def _dies_taking_up(world: World, point: str) -> None:
 
 def test_nothing_is_lost_and_nothing_comes_three_times_when_it_is_killed_at_any_point(tmp_path: Path) -> None:
     points = (*WRITING, *SENDING)
-    before = set(senders())
     deaths: Counter[str] = Counter()
     with inbox() as post:
         world = World(tmp_path, post, KILLS + 2)
@@ -145,7 +144,7 @@ def test_nothing_is_lost_and_nothing_comes_three_times_when_it_is_killed_at_any_
                     deaths[again] += 1
         with service(tmp_path):
             until(world.is_told, "all is told after the last death")
-            until(lambda: _orphans_are_done(before), "the sending processes have ended")
+            until(lambda: not senders(tmp_path), "the sending processes have ended")
         twice = world.check()[2]
         world.check_incidents()
     assert all(row["crashes"] <= 1 for row in outbox(tmp_path))
@@ -156,7 +155,6 @@ def test_nothing_is_lost_and_nothing_comes_three_times_when_it_is_killed_at_any_
 
 def test_no_more_copies_than_crashes_when_it_is_killed_at_random_again_and_again(tmp_path: Path) -> None:
     chance = random.Random(7)
-    before = set(senders())
     with inbox() as post:
         world = World(tmp_path, post, RANDOM_KILLS + 2)
         for _ in range(RANDOM_KILLS):
@@ -166,7 +164,7 @@ def test_no_more_copies_than_crashes_when_it_is_killed_at_random_again_and_again
             for first in range(0, world.steps, 10):  # so many at a time as can be sent while patience lasts
                 _mended(world, range(first, min(first + 10, world.steps)))
             until(lambda: not _open_incidents(tmp_path) and not world.open_entries(), "the end of all is told")
-            until(lambda: _orphans_are_done(before), "the sending processes have ended")
+            until(lambda: not senders(tmp_path), "the sending processes have ended")
         _check_copies(world)
 
 

@@ -135,19 +135,19 @@ def test_a_sending_process_ends_by_itself_when_the_service_was_killed_and_the_ta
     try:
         configure(tmp_path, {"ops": f"json://127.0.0.1:{drip.port}/ops"}, deadline="2s")
         with service(tmp_path) as process:
-            until(lambda: drip.taken and senders(process.pid), "the message is under way")
-            left = senders(process.pid)
+            until(lambda: drip.taken and senders(tmp_path), "the message is under way")
+            left = senders(tmp_path)
             process.kill()
             process.wait(PATIENCE)
-        until(lambda: not set(left) & set(senders()), "it has ended, as its deadline of 2 s is long over")
+        until(lambda: not set(left) & set(senders(tmp_path)), "it has ended, as its deadline of 2 s is long over")
     finally:
         drip.close()
         for number in left:
-            _end(number)
+            _end(tmp_path, number)
 
 
-def _end(number: int) -> None:
-    if number in senders():
+def _end(folder: Path, number: int) -> None:
+    if number in senders(folder):
         os.kill(number, signal.SIGKILL)
 
 

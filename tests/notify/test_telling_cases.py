@@ -1,7 +1,6 @@
 """Cases in which telling once went wrong; each docstring says how."""
 
 import json
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ from pytest_httpserver import HTTPServer
 
 from tests.conftest import NOW, build, job_row
 from tests.support.command import command, free_port, running, until
+from tests.support.post_office import never_done
 from tests.support.telling import MINUTE, Office, configured, failing, finding
 from watchdog.config.file import ConfigError, load
 from watchdog.core.message import State
@@ -100,14 +100,12 @@ def test_a_job_that_joins_a_storm_which_was_told_is_not_silent_until_the_reminde
 
 def test_more_targets_that_hang_than_processes_delay_no_other(tmp_path: Path) -> None:
     """With eight that hang, the ninth waits for a deadline, 30 s by default, and again at each of their retries."""
-    ending = threading.Event()
-    with HTTPServer("127.0.0.1", threaded=True) as web:
+    with HTTPServer("127.0.0.1") as web, never_done() as hanging:
         web.expect_request("/ops").respond_with_data("ok")
-        web.expect_request("/hangs").respond_with_handler(lambda request: ending.wait(20) and None)  # type: ignore[arg-type,return-value]
-        channels = {f"hangs-{number}": f"json://127.0.0.1:{web.port}/hangs" for number in range(AT_ONCE)}
+        channels = {f"hangs-{number}": f"json://127.0.0.1:{hanging}/?rto=90" for number in range(AT_ONCE)}
         channels["ops"] = f"json://127.0.0.1:{web.port}/ops"
         office = Office(
-            configured(channels=channels, owners=[], notify={"deadline": "3s"}), Store(tmp_path / "state.db")
+            configured(channels=channels, owners=[], notify={"deadline": "90s"}), Store(tmp_path / "state.db")
         )
         office.find(failing("heartbeat", since=NOW))
         office.wait(MINUTE)
@@ -118,7 +116,6 @@ def test_more_targets_that_hang_than_processes_delay_no_other(tmp_path: Path) ->
             assert sum(entry.state is State.SENDING for entry in office.store.entries(1)) == AT_ONCE
         finally:
             sender.close()
-            ending.set()
             office.store.close()
 
 

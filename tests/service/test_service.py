@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import COMMAND, command, needs, running, until
+from tests.support.command import COMMAND, PATIENCE, command, needs, running, until
 from watchdog.demo.simulator import Outcome, Simulator
 
 CONFIG = """
@@ -28,7 +28,7 @@ poll: 100ms
 
 
 def _live(path: Path, stop: Event) -> None:
-    """An agent that lives in real time, a job a second."""
+    """An agent that lives in real time. A job is late if it has not run for two intervals: long, for a busy machine."""
     simulator = Simulator(
         path,
         datetime.now(UTC),
@@ -38,7 +38,7 @@ def _live(path: Path, stop: Event) -> None:
     )
     with simulator:
         for name in ("heartbeat", "triage"):
-            simulator.add(name, {"kind": "every", "intervalMs": 1000})
+            simulator.add(name, {"kind": "every", "intervalMs": 3000})
         while not stop.wait(0.02):
             simulator.run_until(datetime.now(UTC))
 
@@ -54,7 +54,7 @@ def agent(tmp_path: Path) -> Iterator[Path]:
     until(lambda: path.exists() and (tmp_path / "phantom.db-wal").exists(), "the agent writes")
     yield path
     stop.set()
-    process.join(20)
+    process.join(PATIENCE)
     if process.exitcode != 0:
         pytest.fail(f"the agent ended with {process.exitcode}: reading it did harm")
 
@@ -129,7 +129,7 @@ def test_a_condition_is_found_at_its_deadline_without_waiting_for_the_poll(tmp_p
     with Simulator(path, datetime.now(UTC), durable=True) as simulator:
         job = simulator.add("soon", {"kind": "every", "intervalMs": 600})
     config = _configure(tmp_path, path)
-    config.write_text(config.read_text().replace("100ms", "30s"))
+    config.write_text(config.read_text().replace("100ms", "1h"))
     with running(tmp_path) as service:
         until(lambda: ("stalled", None) in service.findings(), "the deadline passes")
         told = next(line for line in service.log() if line.get("kind") == "stalled")
@@ -137,7 +137,7 @@ def test_a_condition_is_found_at_its_deadline_without_waiting_for_the_poll(tmp_p
         (due,) = connection.execute("SELECT next_run_at FROM scheduled_jobs WHERE id = ?", (job,)).fetchone()
     connection.close()
     deadline = datetime.fromisoformat(due) + timedelta(milliseconds=1200)
-    assert datetime.fromisoformat(told["time"]) - deadline < timedelta(seconds=15)
+    assert datetime.fromisoformat(told["time"]) - deadline < timedelta(seconds=PATIENCE)
 
 
 def test_sigterm_ends_it_within_two_seconds_even_with_a_mute_client(tmp_path: Path) -> None:
@@ -179,14 +179,13 @@ def test_systemd_is_told_ready_beats_reload_and_the_end(tmp_path: Path) -> None:
     _configure(tmp_path, _quiet_database(tmp_path / "phantom.db"))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
-        systemd.settimeout(20)
+        systemd.settimeout(PATIENCE)
         with running(tmp_path, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="400000") as service:
             assert systemd.recv(1000).startswith(b"READY=1")
             assert systemd.recv(1000) == b"WATCHDOG=1"
             assert systemd.recv(1000) == b"WATCHDOG=1"
             service.process.send_signal(signal.SIGHUP)
-            told = [systemd.recv(1000) for _ in range(6)]
-            assert any(text.startswith(b"RELOADING=1\nMONOTONIC_USEC=") for text in told)
+            until(lambda: systemd.recv(1000).startswith(b"RELOADING=1\nMONOTONIC_USEC="), "the reload is told")
             service.stop()
             rest: list[bytes] = []
             systemd.settimeout(0.5)
@@ -199,7 +198,7 @@ def test_no_other_beat_than_the_loops_reaches_systemd(tmp_path: Path) -> None:
     _configure(tmp_path, _quiet_database(tmp_path / "phantom.db"))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
-        systemd.settimeout(20)
+        systemd.settimeout(PATIENCE)
         with running(tmp_path, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="400000"):
             while systemd.recv(1000) != b"WATCHDOG=1":
                 pass
@@ -225,7 +224,7 @@ def test_the_demo_tells_the_story_and_ends_by_itself() -> None:
         [str(COMMAND), "demo", "--port", "0", "--seconds", "9"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

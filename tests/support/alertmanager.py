@@ -81,7 +81,7 @@ class Manager:
 
     def _get(self, path: str) -> str | None:
         try:
-            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+            with urllib.request.urlopen(self.url + path, timeout=PATIENCE) as answer:
                 return str(answer.read().decode())
         except OSError:
             return None

@@ -1,5 +1,6 @@
 """The installed command as a process, for acceptance tests."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -9,17 +10,19 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = Path(sys.executable).parent / "scheduler-watchdog"
-PATIENCE = 20.0
-"""Seconds after which a wait is a failure; a machine that is busy must not fail a test."""
+PATIENCE = 90.0
+"""Seconds after which a wait is a failure. Only a failure uses them up: a machine that is busy must not fail a test."""
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scheduler-watchdog-tests"
+"""What is fetched once for all checkouts, and may be deleted at any time."""
 
 
 def command(*arguments: str | Path, stdin: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -29,42 +32,67 @@ def command(*arguments: str | Path, stdin: str | None = None, **environment: str
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         env=os.environ | environment,
         check=False,
     )
 
 
+def missing(what: str) -> NoReturn:
+    """What a test needs is not there: it skips with the reason, and fails on CI, where .ci/run installs it."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what}, and .ci/run should have installed it")
+    pytest.skip(what)
+
+
 def needs(program: str) -> str:
-    """The program's path; without it the test skips with the reason, and fails on CI."""
-    found = shutil.which(program)
-    if found is None:
-        reason = f"{program} is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{reason}, and .ci/run should have installed it")
-        pytest.skip(reason)
-    return found
+    """The program's path."""
+    return shutil.which(program) or missing(f"{program} is not installed")
 
 
-def fetched(folder: Path, *packages: str, timeout: float = 120) -> None:
-    """Have npm install packages into a folder; skips with the reason if it cannot, and fails on CI."""
-    folder.mkdir(exist_ok=True)
+def fetched(name: str, *packages: str, patience: float = 300) -> Path:
+    """The folder, by this name, into which npm has put these packages: once, whoever asks at the same time.
+
+    The stamp is written last, so that what was broken off is fetched anew.
+    """
+    folder, wanted = CACHE / name, " ".join(packages)
+    stamp = folder / "fetched"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text() != wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            _install(folder, packages, patience)
+            stamp.write_text(wanted)
+    return folder
+
+
+def _install(folder: Path, packages: Sequence[str], patience: float) -> None:
     quiet = ["--no-audit", "--no-fund", "--ignore-scripts"]
     arguments = [needs("npm"), "install", "--prefix", str(folder), *quiet, *packages]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=timeout, check=False)
+    try:
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=patience, check=False)
+    except subprocess.TimeoutExpired:
+        missing(f"npm has not fetched {packages[-1]} within {patience:.0f} s")
     if done.returncode != 0:
-        shutil.rmtree(folder, ignore_errors=True)
-        reason = f"npm could not fetch {packages[-1]}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{reason}: {done.stderr[-300:]}")
-        pytest.skip(reason)
+        missing(f"npm could not fetch {packages[-1]}: {done.stderr[-300:]}")
+
+
+_reserved: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A port of the loopback address that was free just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback address on which nobody listens, and which nobody else is given while the tests run.
+
+    It stays bound, as one that may be bound once more by whoever asks for just this port, as servers do: not by one
+    who asks for any port, and not for the near end of a connection.
+    """
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", 0))
+    _reserved.append(probe)
+    return int(probe.getsockname()[1])
 
 
 def until(is_so: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
@@ -89,7 +117,7 @@ class Running:
     def get(self, path: str) -> tuple[int, str]:
         """The status and the text of an answer; status 0 if there is none."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+            with urllib.request.urlopen(self.url + path, timeout=PATIENCE) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

@@ -1,6 +1,6 @@
 """A real OpenClaw gateway on a free port of the loopback address, with a model server beside it that answers at once.
 
-Fetched once through npm, with a node of its own, into a folder of this environment.
+Fetched once through npm, with a node of its own.
 """
 
 import json
@@ -9,7 +9,6 @@ import platform
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -23,18 +22,15 @@ from tests.support.command import fetched, free_port, until
 RELEASE = os.environ.get("WATCHDOG_OPENCLAW", "2026.9.6")
 NODE = "24.21.0"
 TOKEN = "a-token-of-the-tests-only-0123456789"
-PATIENCE = 90.0
+PATIENCE = 180.0
 
 
 def installed() -> tuple[Path, Path]:
     """The programs of node and of the gateway; skips with the reason, and fails on CI."""
     arch = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), "unknown")
-    folder = Path(sys.prefix) / f"openclaw-{RELEASE}"
+    folder = fetched(f"openclaw-{RELEASE}", f"node-linux-{arch}@{NODE}", f"openclaw@{RELEASE}", patience=600)
     modules = folder / "node_modules"
-    node, script = modules / f"node-linux-{arch}/bin/node", modules / "openclaw/openclaw.mjs"
-    if not (node.exists() and script.exists()):
-        fetched(folder, f"node-linux-{arch}@{NODE}", f"openclaw@{RELEASE}", timeout=400)
-    return node, script
+    return modules / f"node-linux-{arch}/bin/node", modules / "openclaw/openclaw.mjs"
 
 
 class _Model(BaseHTTPRequestHandler):
@@ -157,7 +153,7 @@ class RealGateway:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run its command to its end."""
         return subprocess.run(
-            [*self.cli, *arguments], capture_output=True, text=True, timeout=60, env=self.environment, check=False
+            [*self.cli, *arguments], capture_output=True, text=True, timeout=PATIENCE, env=self.environment, check=False
         )
 
     def add(self, name: str, every: str) -> str:

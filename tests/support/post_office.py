@@ -3,8 +3,10 @@
 import email.policy
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from email.message import EmailMessage
@@ -14,7 +16,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from tests.support.command import free_port
+from tests.support.command import PATIENCE, free_port
 
 SLACK = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#ops"
 
@@ -47,6 +49,39 @@ def mail_server() -> Iterator[tuple[Mailbox, str]]:
         controller.loop.close()
 
 
+def _serve(listener: socket.socket, ending: threading.Event, drip: bytes, held: list[socket.socket]) -> None:
+    listener.settimeout(0.02)
+    while not ending.is_set():
+        try:
+            held.append(listener.accept()[0])
+        except TimeoutError:
+            for each in held if drip else ():
+                _drip(each, drip)
+
+
+def _drip(connection: socket.socket, drip: bytes) -> None:
+    try:
+        connection.sendall(drip)
+    except OSError:
+        return  # cut off, as it should be
+
+
+@contextmanager
+def never_done(drip: bytes = b"") -> Iterator[int]:
+    """A port where connections are taken and never done with; `drip` comes again and again."""
+    ending, held = threading.Event(), list[socket.socket]()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_serve, args=(listener, ending, drip, held))
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            ending.set()
+            thread.join()
+            for each in held:
+                each.close()
+
+
 def part(mail: EmailMessage, kind: str) -> str:
     """The text of a mail in one form: `plain` or `html`."""
     body = mail.get_body((kind,))
@@ -70,7 +105,7 @@ def hand_over(orders: Sequence[Mapping[str, object]], slack: str) -> list[dict[s
         input=json.dumps({"orders": list(orders), "slack": slack}),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
         env=os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
     )

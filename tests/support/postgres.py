@@ -6,18 +6,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
-import pytest
 
-from tests.support.command import free_port, until
+from tests.support.command import PATIENCE, free_port, missing, until
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
-PATIENCE = 20.0
 
 SETTINGS = """
 listen_addresses = '127.0.0.1'
@@ -39,11 +37,9 @@ host all all      127.0.0.1/32 trust
 
 def needs_pg_cron() -> None:
     """Skip with the reason where the server or its extension is missing, and fail on CI."""
-    missing = [path for path in (PROGRAMS / "postgres", PROGRAMS.parent / "lib/pg_cron.so") if not path.exists()]
-    if missing and os.environ.get("CI") == "true":
-        pytest.fail(f"{missing[0]} is missing, and .ci/run should have installed it")
-    if missing:
-        pytest.skip(f"{missing[0]} is missing (Debian: postgresql-15-cron)")
+    for path in (PROGRAMS / "postgres", PROGRAMS.parent / "lib/pg_cron.so"):
+        if not path.exists():
+            missing(f"{path} is missing (Debian: postgresql-15-cron)")
 
 
 def _unprivileged() -> str | None:
@@ -98,16 +94,23 @@ class Server:
     def ask(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """One statement as the owner of everything."""
         address = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-        with psycopg.connect(address, autocommit=True, connect_timeout=5) as connection:
+        with psycopg.connect(address, autocommit=True, connect_timeout=30) as connection:
             cursor = connection.execute(statement.encode(), values or None)
             return cursor.fetchall() if cursor.description else []
 
     def run(self, statements: Sequence[str]) -> None:
         """Several, one after the other, in one session."""
         address = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-        with psycopg.connect(address, autocommit=True, connect_timeout=5) as connection:
+        with psycopg.connect(address, autocommit=True, connect_timeout=30) as connection:
             for statement in statements:
                 connection.execute(statement.encode())
+
+    @contextmanager
+    def holding(self, lock: int) -> Iterator[None]:
+        """A session that holds this advisory lock, unless a crash ends it."""
+        with closing(psycopg.connect(f"postgresql://postgres@127.0.0.1:{self.port}/postgres")) as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
+            yield
 
     def restart(self) -> None:
         """A clean stop, and a start."""

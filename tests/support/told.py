@@ -163,6 +163,7 @@ def service(folder: Path, fault: str = "") -> Iterator[subprocess.Popen[bytes]]:
         process = subprocess.Popen(
             [str(COMMAND), "run", "-c", str(folder / "watchdog.yaml")],
             stderr=log,
+            cwd=folder,
             env=os.environ | {"WATCHDOG_FAULT": fault},
         )
     try:
@@ -191,19 +192,21 @@ def query(folder: Path, statement: str) -> list[sqlite3.Row]:
             raise
 
 
-def senders(parent: int | None = None) -> list[int]:
-    """The sending processes, by id; those of one service only if asked for."""
+def senders(folder: Path) -> list[int]:
+    """The sending processes of the service of this folder, by id, whether or not it has outlived them."""
     entries = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and _is_sender(entry)]
-    return [int(entry.name) for entry in entries if parent in (None, _parent(entry))]
+    return [int(entry.name) for entry in entries if _works_in(entry, folder)]
 
 
 def _is_sender(entry: Path) -> bool:
     return b"watchdog.notify.child" in _read(entry / "cmdline").split(b"\0")
 
 
-def _parent(entry: Path) -> int:
-    fields = _read(entry / "stat").rpartition(b")")[2].split()
-    return int(fields[1]) if fields else 0
+def _works_in(entry: Path, folder: Path) -> bool:
+    try:
+        return (entry / "cwd").readlink() == folder.resolve()
+    except OSError:
+        return False
 
 
 def _read(path: Path) -> bytes:

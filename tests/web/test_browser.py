@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,12 +26,8 @@ def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def axe() -> str:
-    """The source of axe-core, fetched once through npm into a folder of this environment."""
-    folder = Path(sys.prefix) / "axe"
-    source = folder / "node_modules" / "axe-core" / "axe.min.js"
-    if not source.exists():
-        fetched(folder, AXE)
-    return source.read_text()
+    """The source of axe-core, fetched once through npm."""
+    return (fetched("axe", AXE) / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
 @contextmanager

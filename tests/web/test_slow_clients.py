@@ -7,11 +7,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.conftest import build, cost_row, job_row
-from tests.support.command import running
+from tests.support.command import running, until
 
 SLOW = 50
 JOBS = 300
 POLL = 0.2
+NEVER = 10.0
+"""Seconds: what waits for one of them waits at least for 15, after which idle clients are shown out."""
 
 
 def test_fifty_slow_readers_and_writers_delay_neither_a_scrape_nor_a_tick(tmp_path: Path) -> None:
@@ -35,13 +37,14 @@ def test_fifty_slow_readers_and_writers_delay_neither_a_scrape_nor_a_tick(tmp_pa
             client.sendall(head + b"\r\n" if number % 2 else head)  # half of them never end their question
             if number % 2:
                 client.recv(1)
-        slowest, ticks = 0.0, set()
-        end = time.monotonic() + 5 * POLL
-        while time.monotonic() < end:
+        ticks: set[float] = set()
+
+        def has_turned_three_times() -> bool:
             began = time.monotonic()
             assert service.get("/metrics")[0] == 200
-            slowest = max(slowest, time.monotonic() - began)
-            ticks |= set(service.metric("watchdog_last_tick_timestamp_seconds").values())
-        assert slowest < 0.5
-        assert len(ticks) >= 3
+            assert time.monotonic() - began < NEVER
+            ticks.update(service.metric("watchdog_last_tick_timestamp_seconds").values())
+            return len(ticks) >= 3
+
+        until(has_turned_three_times, "the loop has turned three times while nobody is done")
         assert service.get("/healthz")[0] == 200

@@ -40,6 +40,10 @@ class Clock(Protocol):
         """The present instant, with what a jump of the clock cannot change."""
 
 
+_SINCE_BOOT: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""macOS has no such clock, and its monotonic one goes on during sleep."""
+
+
 class WallClock:
     """The machine's own."""
 
@@ -53,7 +57,7 @@ class WallClock:
 
     def stamp(self) -> Stamp:
         """With the seconds since this boot, sleep included."""
-        return Stamp(self.now(), time.clock_gettime(time.CLOCK_BOOTTIME), _boot())
+        return Stamp(self.now(), time.clock_gettime(_SINCE_BOOT), _boot())
 
 
 class FollowedClock:

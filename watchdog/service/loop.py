@@ -34,7 +34,9 @@ class Wake:
     """What ends a wait early: a signal. Written to from handlers, through a pipe that `select` can watch."""
 
     def __init__(self) -> None:
-        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
         self.should_stop = False
         self.should_reload = False
 

@@ -14,6 +14,8 @@ from tests.support.openclaw_gateway import PATIENCE, RealGateway, real_gateway
 from watchdog.config.file import OpenClaw
 from watchdog.systems.openclaw.cli import Outcome, ask
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:

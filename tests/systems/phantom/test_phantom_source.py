@@ -16,11 +16,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import NOW, SCHEMA, Writer, as_nobody, build, cost_row, healthy, job_row, session_row
+from tests.support.amounts import made_up
 from watchdog.config.file import for_database
 from watchdog.config.settings import Detect
 from watchdog.core.model import Finding, Job, Snapshot, ZeroStreak
@@ -938,9 +939,7 @@ def assert_metrics_parse(published: Published) -> None:
     assert len(samples) == sum(not line.startswith("#") for line in text.split("\n") if line)
 
 
-@settings(
-    max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@made_up(few=100, many=250)
 @given(first=MUTATIONS, second=MUTATIONS)
 def test_no_value_in_any_column_brings_it_down(first: list[Any], second: list[Any]) -> None:
     with TemporaryDirectory() as folder:

@@ -1,0 +1,40 @@
+"""How many made-up cases a property is tried with: few in every run of the tests, many in `make test-slow`.
+
+`WATCHDOG_EXAMPLES` gives another number to all of them, and then new cases are tried each time.
+"""
+
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+Test = TypeVar("Test", bound=Callable[..., object])
+
+MANY = "many"
+"""The profile of Hypothesis under which there are many: `--hypothesis-profile=many`."""
+
+
+def amount(few: int, many: int) -> int:
+    """The number for this run."""
+    return int(os.environ.get("WATCHDOG_EXAMPLES", many if settings.get_current_profile_name() == MANY else few))
+
+
+def made_up(few: int, many: int) -> Callable[[Test], Test]:
+    """So many made-up cases, however long each takes. The mark `deep` has it run once more with many."""
+
+    def decorated(test: Test) -> Test:
+        chosen = settings(
+            max_examples=amount(few, many),
+            derandomize="WATCHDOG_EXAMPLES" not in os.environ,
+            suppress_health_check=[
+                HealthCheck.too_slow,
+                HealthCheck.data_too_large,
+                HealthCheck.function_scoped_fixture,
+            ],
+        )
+        marked: Test = pytest.mark.deep(chosen(test))
+        return marked
+
+    return decorated
