@@ -28,10 +28,6 @@ def _any(lines: str, *, cased: bool = False, inside: bool = False) -> re.Pattern
     return re.compile(alone, re.DOTALL if cased else re.DOTALL | re.IGNORECASE)
 
 
-_STATUS = (
-    r"""(?! *(?:[a-z%°µ]|[A-Z]*[0-9]) | [.:/-]?\w*\d | \s*(?:ms|s|sec\w*|min\w*|hours?|days?|bytes?|[kKMG]i?B)\b)"""
-)
-
 _STATUS = re.compile(
     r"""
       (?: \bhttps?(?:/\d(?:\.\d)?)? | \bstatus | \b(?:status|error|response|result)[ _-]?code | \bcode | \berror(?=\ \d)
