@@ -20,6 +20,7 @@ from watchdog.cadence.cron_parser import LONGEST_FIELD, SUPPORTED_RULES, CronErr
 
 ROOT = Path(__file__).resolve().parents[2]
 CARRIED = ROOT / "tests" / "data" / "cron_fires.jsonl.gz"
+LAST_DAYS = ROOT / "tests" / "data" / "cron_last_days.jsonl.gz"
 WHOLE = ROOT.parent / "shared" / "cron" / "fires.jsonl.gz"
 
 # The same examples in every run, so that a failure is the change's and not the draw's.
@@ -74,6 +75,16 @@ def differing(table: Path) -> list[tuple[dict[str, Any], list[int] | str]]:
 
 def test_it_gives_the_schedulers_own_answers() -> None:
     assert differing(CARRIED) == []
+
+
+def test_every_place_of_an_l_among_the_days_means_what_it_means_to_croner() -> None:
+    assert differing(LAST_DAYS) == []
+
+
+@pytest.mark.parametrize("days", ["15L", "L15", "15l", "15,L", "L,15", "15L,15", "15,,L", "1L5"])
+def test_a_day_with_an_l_is_that_day_and_the_last(days: str) -> None:
+    found = [datetime.fromtimestamp(ms / 1000, UTC).day for ms in islice(parse(f"0 0 {days} * *", "UTC").fires(0), 4)]
+    assert found == [15, 31, 15, 28]
 
 
 def test_it_gives_all_of_the_schedulers_recorded_answers() -> None:
@@ -232,13 +243,19 @@ def test_the_nearest_weekday_stays_within_its_month() -> None:
     assert chain("0 0 31W * *", "UTC", "2026-05-01T00:00Z", 2) == ["2026-05-29T00:00Z", "2026-07-31T00:00Z"]
 
 
-def test_last_days_and_last_weekdays_can_be_listed_with_others() -> None:
-    assert chain("0 0 L,15W,LW * *", "UTC", "2026-05-01T00:00Z", 4) == [
+def test_last_days_and_nearest_weekdays_can_be_listed_with_others() -> None:
+    assert chain("0 0 L,15W,20 * *", "UTC", "2026-05-01T00:00Z", 4) == [
         "2026-05-15T00:00Z",
-        "2026-05-29T00:00Z",
+        "2026-05-20T00:00Z",
         "2026-05-31T00:00Z",
         "2026-06-15T00:00Z",
     ]
+
+
+@pytest.mark.parametrize("days", ["L,15W,LW", "LW,15", "1,lw"])
+def test_the_last_weekday_stands_alone(days: str) -> None:
+    with pytest.raises(CronError, match="day-of-month"):
+        parse(f"0 0 {days} * *", "UTC")
 
 
 def test_days_that_february_lacks_skip_as_many_days_of_march() -> None:
@@ -411,7 +428,7 @@ def plain_schedules(draw: st.DrawFn) -> tuple[list[frozenset[int] | None], str]:
     return wanted, " ".join("*" if values is None else written(values) for values in wanted)
 
 
-DAYS_OF_MONTH = ("*", "?", "L", "LW", "15W", "1W,L", "31", "1,30", "*/10", "28-31", "1-7,LW", "29")
+DAYS_OF_MONTH = ("*", "?", "L", "LW", "15W", "1W,L", "31", "1,30", "*/10", "28-31", "1-7,15L", "29")
 WEEKDAYS = ("*", "?", "MON", "1-5", "FRIL", "2#5", "sun#1,WED#L", "+MON", "+TUE-THU", "+5L", "7", "*/3")
 TIMES = ("30 2", "0 *", "*/15 1-3", "* *", "0 0", "59 23", "7,45 0,2", "*/20 */2")
 MONTHS = ("*", "2-3", "MAR,OCT,NOV", "*/2", "2")

@@ -8,9 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchdog.core.durations import parse_duration, say_duration
-from watchdog.core.error_class import classify
 from watchdog.core.instants import from_ms, iso, parse_instant, say, to_ms
-from watchdog.core.model import ErrorClass
 from watchdog.core.redaction import HIDDEN, fit_to_leave, one_line, redact
 
 BODY = "Zm9vYmFyYmF6cXV4Zm9v"
@@ -137,45 +135,6 @@ def test_a_cut_is_shown() -> None:
     assert one_line("abcd efg", 6) == "abcd…"
     assert one_line("x" * 10**7, 5) == "xxxx…"
     assert one_line(" " * 10**6 + "x", 5) == "…"
-
-
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        ("Error: 529 overloaded_error: Overloaded", "transient"),
-        ("Error: 429 rate_limit_error: This request would exceed your organization's rate limit", "transient"),
-        ("Error: 500 api_error: Internal server error", "transient"),
-        ("503 Service Unavailable", "transient"),
-        ("Request timed out", "transient"),
-        ("Run exceeded the deadline: AbortError", "transient"),
-        ("connect ECONNREFUSED 10.0.0.1:443", "transient"),
-        ("getaddrinfo EAI_AGAIN api.example.org", "transient"),
-        ("TypeError: fetch failed", "transient"),
-        ("socket hang up", "transient"),
-        ("Error: 401 authentication_error: invalid x-api-key", "permanent"),
-        ("403 Forbidden", "permanent"),
-        ("Your credit balance is too low to access the API", "permanent"),
-        ("400 invalid_request_error: prompt is too long", "permanent"),
-        ("OAuth token has expired", "permanent"),
-        ("404 not_found_error: model: claude-9", "permanent"),
-        ("insufficient_quota", "permanent"),
-        ("TypeError: undefined is not a function", "unknown"),
-        ("the model said no", "unknown"),
-        ("", "unknown"),
-        (None, "unknown"),
-    ],
-)
-def test_an_error_is_classed_by_whether_trying_again_can_help(text: str | None, kind: str) -> None:
-    assert classify(text) is ErrorClass(kind)
-
-
-def test_what_needs_a_person_wins_over_what_passes() -> None:
-    assert classify("429 Too Many Requests: quota_exceeded, see billing") is ErrorClass.PERMANENT
-
-
-@given(st.text(max_size=500))
-def test_any_text_has_a_class(text: str) -> None:
-    assert isinstance(classify(text), ErrorClass)
 
 
 @pytest.mark.parametrize(

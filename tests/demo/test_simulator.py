@@ -491,12 +491,8 @@ def test_a_slot_that_leaks_in_a_run_lets_that_run_end_and_no_other_start(make: M
     ("kind", "value"),
     [
         ("lunar", '{"phase":"full"}'),
-        ("every", '{"intervalMs":"soon"}'),
         ("every", "not json"),
-        ("cron", '{"expr":"61 * * * *"}'),
-        ("cron", '{"expr":"0 * * * *","tz":"Mars/Olympus"}'),
-        ("cron", '{"expr":7}'),
-        ("at", '{"at":"whenever"}'),
+        ("every", '{"intervalMs": 18'),
         ("at", "[]"),
     ],
 )
@@ -508,6 +504,82 @@ def test_an_unreadable_schedule_is_skipped_on_each_pass(make: Make, path: Path, 
     sim.run_until(at("06:00"))
     assert (costs(path, "future"), job(path, "future")["next_run_at"]) == ([], "2026-04-29T04:40:00.000Z")
     assert costs(path, "watch")[:2] == ["04:46:00", "05:02:00"]
+
+
+def broken(make: Make, path: Path, kind: str, value: str) -> None:
+    """A job whose row somebody broke, five minutes of it after its next fire."""
+    sim = make(behaviour=always(Outcome(duration=8 * SECOND)))
+    sim.add("watch", ("every", 10 * MINUTE))
+    sim.add("other", ("every", 12 * MINUTE))
+    change(path, "UPDATE scheduled_jobs SET schedule_kind = ?, schedule_value = ? WHERE name = 'watch'", kind, value)
+    sim.run_until(START + 15 * MINUTE)
+
+
+@pytest.mark.parametrize("value", ['{"intervalMs":0}', '{"intervalMs":-1000}', '{"intervalMs":null}'])
+def test_an_interval_that_is_none_runs_back_to_back_and_each_run_is_paid(make: Make, path: Path, value: str) -> None:
+    broken(make, path, "every", value)
+    assert len(costs(path, "watch")) > 30
+    assert job(path, "watch")["run_count"] == len(costs(path, "watch"))
+    assert len(costs(path, "other")) == 1
+
+
+@pytest.mark.parametrize("value", ['{"intervalMs":"60000"}', '{"every":30000}', '{"intervalMs":"soon"}'])
+def test_an_interval_that_is_no_number_runs_back_to_back_and_is_never_recorded(
+    make: Make, path: Path, value: str
+) -> None:
+    broken(make, path, "every", value)
+    assert len(costs(path, "watch")) > 30
+    row = job(path, "watch")
+    assert (row["run_count"], row["last_run_at"], row["next_run_at"]) == (0, None, "2026-04-29T04:40:00.000Z")
+    assert len(costs(path, "other")) == 1
+
+
+@pytest.mark.parametrize(
+    "value", ['{"expr":"61 * * * *"}', '{"expr":"0 * * * *","tz":"Mars/Olympus"}', '{"expr":7}', "{}"]
+)
+def test_a_rule_or_a_zone_that_is_none_runs_once_more_and_is_stranded(make: Make, path: Path, value: str) -> None:
+    broken(make, path, "cron", value)
+    row = job(path, "watch")
+    assert (costs(path, "watch"), row["run_count"], row["status"]) == (["04:40:08"], 1, "active")
+    assert row["next_run_at"] is None
+
+
+# frozen
+
+
+def test_a_frozen_process_does_nothing_and_makes_up_for_it_in_the_order_of_due_times(make: Make, path: Path) -> None:
+    sim = make()
+    for name, minutes in (("third", 30), ("first", 10), ("second", 20)):
+        sim.add(name, ("every", minutes * MINUTE))
+    sim.freeze()
+    sim.run_until(START + 2 * HOUR)
+    assert (costs(path), sim.next_event(), sim.life) == ([], None, 1)
+    with pytest.raises(TimeoutError, match="thaw"):
+        sim.health()
+    sim.thaw()
+    sim.run_until(START + 2 * HOUR + 4 * MINUTE)
+    assert [costs(path, name)[0] for name in ("first", "second", "third")] == ["06:31:00", "06:32:00", "06:33:00"]
+
+
+def test_a_run_that_was_answered_while_frozen_ends_well_when_it_thaws_however_late(make: Make, path: Path) -> None:
+    sim = make()
+    sim.add("watch", ("every", 10 * MINUTE))
+    sim.run_until(at("04:40:30"))
+    sim.freeze()
+    sim.run_until(at("12:00"))
+    sim.thaw()
+    sim.run_until(at("12:00"))
+    row = job(path, "watch")
+    assert (row["last_run_status"], row["last_run_duration_ms"]) == ("ok", 26_400_000)
+
+
+def test_a_kill_or_a_start_ends_a_freeze(make: Make, path: Path) -> None:
+    sim = make()
+    sim.add("watch", ("every", 10 * MINUTE))
+    sim.freeze()
+    sim.restart(downtime=HOUR)
+    sim.run_until(at("06:00"))
+    assert len(costs(path)) > 1
 
 
 def test_a_skipped_row_that_is_mended_is_seen_within_a_minute(make: Make, path: Path) -> None:
@@ -868,7 +940,17 @@ def test_a_stock_build_answers_200_and_leaves_a_failed_job_failed(make: Make, pa
     assert answer.status == 200
     assert isinstance(answer.body["job"], dict)
     assert answer.body["job"]["status"] == "failed"
-    assert (job(path, "heartbeat"), audit(path), sim.next_event()) == (before, [], None)
+    assert (job(path, "heartbeat"), sim.next_event()) == (before, None)
+    assert audit(path) == [("heartbeat", "resume", "failed", "failed")]
+
+
+def test_a_failed_job_that_is_paused_stays_failed_and_the_audit_says_so(make: Make, path: Path) -> None:
+    sim = make(stock=True)
+    failed = failed_job(sim)
+    before = job(path, "heartbeat")
+    assert sim.pause(failed).status == 200
+    assert job(path, "heartbeat") == before
+    assert audit(path) == [("heartbeat", "pause", "failed", "failed")]
 
 
 def test_a_build_with_force_revives_a_failed_job_and_refuses_without(make: Make, path: Path) -> None:

@@ -213,6 +213,69 @@ def test_a_cookie_does_not_outlive_the_process(
     assert client.ask(watch, "pause").status == 200
 
 
+def log_in_with(api: ApiServer, token: str) -> int | None:
+    return send(f"{api.url}/ui/login", json.dumps({"token": token}).encode()).status
+
+
+@pytest.mark.parametrize(("after", "status"), [(timedelta(), 200), (30 * MINUTE, 200), (30 * MINUTE + SECOND, 401)])
+def test_the_bootstrap_token_is_good_once_within_half_an_hour_of_the_first_boot(
+    sim: Simulator, after: timedelta, status: int
+) -> None:
+    with ApiServer(sim, TOKEN, kind="bootstrap") as api:
+        with api.lock:
+            sim.run_until(START + after)
+        assert [log_in_with(api, TOKEN), log_in_with(api, TOKEN)] == [status, 401]
+
+
+def test_a_restart_does_not_bring_the_bootstrap_token_back(sim: Simulator) -> None:
+    with ApiServer(sim, TOKEN, kind="bootstrap") as api:
+        assert log_in_with(api, TOKEN) == 200
+        with api.lock:
+            sim.restart()
+        assert log_in_with(api, TOKEN) == 401
+
+
+@pytest.mark.parametrize(("after", "status"), [(10 * MINUTE, 200), (10 * MINUTE + SECOND, 401)])
+def test_a_magic_link_is_good_once_within_ten_minutes(
+    api: ApiServer, sim: Simulator, after: timedelta, status: int
+) -> None:
+    token = api.routes.make_link()
+    with api.lock:
+        sim.run_until(START + after)
+    assert [log_in_with(api, token), log_in_with(api, token)] == [status, 401]
+
+
+def test_a_cookie_that_is_alive_logs_in_for_as_long_as_it_lives(client: Client, api: ApiServer, sim: Simulator) -> None:
+    cookie = client.cookie.partition("=")[2]
+    assert [log_in_with(api, cookie), log_in_with(api, cookie)] == [200, 200]
+    with api.lock:
+        sim.run_until(START + 7 * DAY)
+    assert log_in_with(api, cookie) == 401
+
+
+def test_a_frozen_process_takes_a_request_and_answers_when_it_thaws(
+    client: Client, api: ApiServer, sim: Simulator, pool: ThreadPoolExecutor
+) -> None:
+    sim.freeze()
+    reply = pool.submit(client.health)
+    with pytest.raises(TimeoutError):
+        reply.result(0.1)
+    sim.thaw()
+    assert reply.result(PATIENT).status == 200
+
+
+def test_a_kill_of_a_frozen_process_loses_what_was_asked(
+    client: Client, api: ApiServer, sim: Simulator, pool: ThreadPoolExecutor
+) -> None:
+    sim.freeze()
+    reply = pool.submit(client.health)
+    with pytest.raises(TimeoutError):
+        reply.result(0.1)
+    with api.lock:
+        sim.kill()
+    assert reply.result(PATIENT).status is None
+
+
 @pytest.mark.parametrize(
     ("method", "address"),
     [
@@ -270,7 +333,7 @@ def test_a_stock_build_answers_200_and_leaves_a_failed_job_failed(
     before = row(path, failed)
     reply = client.ask(failed, "resume", body)
     assert (reply.status, reply.body["job"]["status"]) == (200, "failed")
-    assert (row(path, failed), audit(path, failed)) == (before, [])
+    assert (row(path, failed), audit(path, failed)) == (before, ["resume"])
 
 
 def test_a_build_that_can_revive_asks_for_force(path: Path) -> None:

@@ -113,7 +113,7 @@ def _field(title: str, low: int, high: int, longest_step: int, accepted: str, nu
 
 _MINUTE: Final = _field("minute", 0, 59, 60, f"0-59 as {_COMMON}", {})
 _HOUR: Final = _field("hour", 0, 23, 24, f"0-23 as {_COMMON}", {})
-_DAY: Final = _field("day-of-month", 1, 31, 31, f"1-31 as {_COMMON}; L, LW and NW", {})
+_DAY: Final = _field("day-of-month", 1, 31, 31, f"1-31 as {_COMMON}; L also behind a day, LW alone, and NW", {})
 _MONTH: Final = _field("month", 1, 12, 12, f"1-12 and JAN-DEC as {_COMMON}", _MONTH_NUMBERS)
 _WEEKDAY: Final = _field(
     "day-of-week", 0, 7, 7, f"0-7 and SUN-SAT as {_COMMON}; NL, N#L and N#1 to N#5; + in front", _WEEKDAY_NUMBERS
@@ -141,7 +141,7 @@ def read_fields(expr: str, rules: Rules) -> Fields:
         last_day=last_day,
         last_weekday=last_weekday,
         nearest_weekdays=nearest,
-        any_day=day in stars,
+        any_day=_without_l(day) in stars,
         any_weekday=weekday in stars,
         both=both,
     )
@@ -192,20 +192,27 @@ def _span(field: _Field, item: str, first: int, last: int, step: int) -> int:
 
 
 def _read_days(text: str) -> tuple[int, bool, bool, tuple[int, ...]]:
-    """Day of month: (mask, last day, last weekday, days with a `W`)."""
-    mask, last_day, last_weekday = 0, False, False
+    """Day of month: (mask, last day, last weekday, days with a `W`).
+
+    croner takes each `L` out, wherever it stands, and adds the last day to what is left: `15L` is the 15th and the
+    last. Only then may an entry be empty. `LW` is the last weekday only where it is the whole field.
+    """
+    if text.upper() == "LW":
+        return 0, False, True, ()
+    has_last = "L" in text.upper()
+    mask = 0
     nearest: list[int] = []
     for item in _DAY.items(text):
-        plain = _DAY.plain(item)
-        if plain == "L":
-            last_day = True
-        elif plain == "LW":
-            last_weekday = True
-        elif plain.endswith("W") and plain[:-1].isdigit():
+        plain = _without_l(_DAY.plain(item))
+        if plain.endswith("W") and plain[:-1].isdigit():
             nearest.append(_read_item(_DAY, plain[:-1], item).bit_length() - 1)
-        else:
+        elif plain or not has_last:
             mask |= _read_item(_DAY, plain, item)
-    return mask, last_day, last_weekday, tuple(nearest)
+    return mask, has_last, False, tuple(nearest)
+
+
+def _without_l(days: str) -> str:
+    return days.replace("L", "").replace("l", "")
 
 
 def _read_weekdays(text: str) -> tuple[int, ...]:

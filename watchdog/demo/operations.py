@@ -66,14 +66,17 @@ class Operations(Process):
         return job_id
 
     def pause(self, job_id: str) -> Answer:
-        """An active job is paused and keeps its next fire; any other is left, and the answer is 200 all the same."""
+        """An active job is paused and keeps its next fire; any other is left, and the answer is 200 all the same.
+
+        A failed one that was asked for leaves an audit row that says so.
+        """
         return self._change(job_id, self._pause)
 
     def resume(self, job_id: str, force: bool = False) -> Answer:
         """A paused job becomes active, with a next fire from now (none for a one-shot whose time has passed).
 
         A `failed` one does too in a build that can (`stock` is False) and with `force`; that build answers 409 without.
-        A stock build answers 200 and leaves it `failed`. A `completed` one is never revived.
+        A stock build answers 200 and leaves it `failed`, which is audited. A `completed` one is never revived.
         """
         return self._change(job_id, lambda job: self._resume(job, force))
 
@@ -123,6 +126,8 @@ class Operations(Process):
     def _must_be_alive(self) -> None:
         if not self._alive:
             raise ConnectionRefusedError("the simulated scheduler is not running; call start() first")
+        if self.frozen:
+            raise TimeoutError("the simulated scheduler is frozen; call thaw() first")
 
     def _must_be_free(self, name: str) -> None:
         names = self._rows.names()
@@ -151,6 +156,8 @@ class Operations(Process):
         if job.status == "active":
             self._rows.set_status(job.id, "paused", self._now)
             self._audit(job, "pause", "paused")
+        elif job.status == "failed":
+            self._audit(job, "pause", "failed")
 
     def _resume(self, job: Job, force: bool) -> Answer | None:
         if job.status == "failed" and not self.stock and not force:
@@ -158,6 +165,8 @@ class Operations(Process):
         if job.status == "paused" or (job.status == "failed" and not self.stock):
             self._rows.revive(job.id, self._next_fire(job), self._now)
             self._audit(job, "resume", "active", "force" if job.status == "failed" else None)
+        elif job.status == "failed":
+            self._audit(job, "resume", "failed")
         return None
 
     def _next_fire(self, job: Job) -> int | None:

@@ -9,6 +9,7 @@ seen when the watched scheduler would see it. The rules are those of the facts, 
 import heapq
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,7 +19,17 @@ from pathlib import Path
 from watchdog.core.instants import from_ms, to_ms
 from watchdog.demo.outcome import Outcome
 from watchdog.demo.rows import Job, Record, Rows
-from watchdog.demo.schedules import HOUR, MINUTE, SECOND, Schedule, ScheduleError, decode, next_try, trips
+from watchdog.demo.schedules import (
+    HOUR,
+    MINUTE,
+    SECOND,
+    Schedule,
+    ScheduleError,
+    UnwritableError,
+    as_it_runs,
+    next_try,
+    trips,
+)
 from watchdog.demo.schedules import At as OneShot
 from watchdog.demo.stamps import read_stamp
 
@@ -109,7 +120,8 @@ class Process:
 
     def _turn(self, target: int) -> None:
         while (at_ms := self._next_ms()) is not None and at_ms <= target:
-            self._now = at_ms
+            # what was due while the process was frozen comes when it moves again, in its order
+            self._now = max(self._now, at_ms)
             if self._events and self._events[0][0] == at_ms:
                 heapq.heappop(self._events)[2]()
             else:
@@ -117,6 +129,8 @@ class Process:
         self._now = target
 
     def _next_ms(self) -> int | None:
+        if self.frozen:
+            return None
         if not self._events:
             return self._timer
         at_ms = self._events[0][0]
@@ -135,6 +149,7 @@ class Process:
     def _forget(self) -> None:
         """What the process holds in memory, and loses when it ends."""
         self._alive = False
+        self.frozen = False
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._timer: int | None = None
         self._executing = False
@@ -168,6 +183,14 @@ class Process:
         The connection stays open, so that the WAL is left beside the file as a killed writer leaves it.
         """
         self._forget()
+
+    def freeze(self) -> None:
+        """Stops the process where it stands, as SIGSTOP, a paused container or a sleeping host do; nothing is lost."""
+        self.frozen = self._alive
+
+    def thaw(self) -> None:
+        """Lets it go on: all that was due meanwhile happens now, a run that has had its answer ends well."""
+        self.frozen = False
 
     def restart(self, downtime: timedelta = timedelta()) -> None:
         """Kills the process and starts it again after `downtime`."""
@@ -240,7 +263,7 @@ class Process:
         if job.id in self._busy or job.id in self._leaked:
             return False
         try:
-            schedule = decode(job.kind, job.value, self._host_zone)
+            schedule = as_it_runs(job.kind, job.value, self._host_zone)
         except ScheduleError:
             return False
         self._fruitless = 0
@@ -291,7 +314,8 @@ class Process:
         """Writes the outcome into the row, and lets go of the slot."""
         job = self._rows.job(run.job.id)
         if job is not None:
-            self._write_outcome(run, job)
+            with suppress(UnwritableError):
+                self._write_outcome(run, job)
         run.over()
 
     def _write_outcome(self, run: Run, job: Job) -> None:

@@ -22,6 +22,10 @@ class ScheduleError(ValueError):
     """A schedule that cannot be read; says what is wrong and what is accepted."""
 
 
+class UnwritableError(ScheduleError):
+    """The scheduler fails to write the row after a run, because its next fire is no instant."""
+
+
 @dataclass(frozen=True, slots=True)
 class At:
     """Once, at an instant."""
@@ -55,7 +59,25 @@ class Cron:
         return self.rule.next(after_ms)
 
 
-Schedule = At | Every | Cron
+@dataclass(frozen=True, slots=True)
+class Unending:
+    """An interval that is no number: the next fire is no instant, and a row with it cannot be written."""
+
+    def next_fire(self, after_ms: int) -> int | None:
+        """Raises UnwritableError."""
+        raise UnwritableError("the next fire is no instant; set intervalMs to a number")
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """A rule or a zone that cannot be read: no next fire."""
+
+    def next_fire(self, after_ms: int) -> int | None:
+        """None."""
+        return None
+
+
+Schedule = At | Every | Cron | Unending | Never
 ScheduleSpec = Mapping[str, object] | tuple[object, ...]
 
 
@@ -98,6 +120,32 @@ def decode(kind: str, value: str, host_zone: str) -> Schedule:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ScheduleError(f"schedule: {kind} {value} cannot be read: {error}") from error
     raise ScheduleError(f"schedule: kind {kind!r} is unknown; use at, every or cron")
+
+
+def as_it_runs(kind: str, value: str, host_zone: str) -> Schedule:
+    """The schedule of a row as a pass takes it: broken rows run as well (facts: how it runs).
+
+    Raises ScheduleError where the row is skipped: its value is no JSON object, or its kind is unknown.
+    """
+    try:
+        return decode(kind, value, host_zone)
+    except ScheduleError:
+        return _broken(kind, value)
+
+
+def _broken(kind: str, value: str) -> Schedule:
+    try:
+        fields = json.loads(value)
+    except ValueError as error:
+        raise ScheduleError(f"schedule: {value} is not JSON") from error
+    if not isinstance(fields, dict) or kind not in ("at", "every", "cron"):
+        raise ScheduleError(f"schedule: {kind} {value} is skipped")
+    if kind == "at":
+        return At(0)
+    if kind == "cron":
+        return Never()
+    interval = fields.get("intervalMs", "")
+    return Unending() if isinstance(interval, str) else Every(int(interval or 0))
 
 
 def _every(interval_ms: object) -> Every:

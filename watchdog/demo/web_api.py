@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from watchdog.demo.operations import Answer
 from watchdog.demo.simulator import Simulator
-from watchdog.demo.web_routes import COOKIE, Refused, Request, Routes, Unanswered
+from watchdog.demo.web_routes import COOKIE, Refused, Request, Routes, TokenKind, Unanswered
 
 Misbehaviour = Literal["drip", "hang", "500", "redirect", "garbage"]
 MAX_BODY = 64 * 1024
@@ -41,18 +41,26 @@ class ApiServer:
       (307 to ELSEWHERE, which keeps method and body) stand in for it, `garbage` leaves all but the body. What was asked
       is done all the same: a client cannot tell from such an answer.
 
+    `kind` says how long `token` lasts: in a stock build none does (`web_routes.Login`).
+
     While the process is down a connection is closed without an answer, and so is one that a kill overtakes. A manual
     run is answered when the clock has moved past its end, or its connection dropped after `patience` real seconds.
     """
 
     def __init__(
-        self, simulator: Simulator, token: str, lock: "threading.RLock | None" = None, *, patience: float = PATIENCE
+        self,
+        simulator: Simulator,
+        token: str,
+        lock: "threading.RLock | None" = None,
+        *,
+        patience: float = PATIENCE,
+        kind: TokenKind = "lasting",
     ) -> None:
         self.lock = threading.RLock() if lock is None else lock
         self.requests: list[tuple[str, str, int | None]] = []
         self.misbehave: Misbehaviour | None = None
         self._closing = threading.Event()
-        self.routes = Routes(simulator, token, self.lock, self._closing, patience)
+        self.routes = Routes(simulator, token, self.lock, self._closing, patience, kind)
         self._listener = _Listener(self)
         self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.02,), name="demo-api")
         self._thread.daemon = True

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_urlsafe
+from typing import Literal
 from urllib.parse import unquote
 
 from watchdog.demo.operations import Answer, Call
@@ -17,6 +18,8 @@ from watchdog.demo.simulator import Simulator
 
 COOKIE = "phantom_session"
 COOKIE_LIFETIME = timedelta(days=7)
+TokenKind = Literal["lasting", "magic", "bootstrap"]
+TOKEN_LIFETIME = {"magic": timedelta(minutes=10), "bootstrap": timedelta(minutes=30)}
 POLL = 0.01
 """Seconds between two looks at what no thread is told of: the lock, the end of a run, a kill."""
 _JOB_PATH = re.compile(r"/ui/api/scheduler/(?P<id>[^/]+)/(?P<verb>pause|resume|run)")
@@ -73,6 +76,34 @@ class Cookies:
         return given_in == life and now < over
 
 
+class Login:
+    """What `POST /ui/login` takes, beside the value of a cookie that is alive. No token of a stock build lasts.
+
+    - `bootstrap`: once, within 30 minutes of the first boot
+    - `magic`: once, within ten minutes of its making, in the life that made it
+    - `lasting`: always; only for what is about something else than the login
+    """
+
+    def __init__(self, token: str, kind: TokenKind, life: int | None, now: datetime) -> None:
+        self._tokens: dict[str, tuple[TokenKind, int | None, datetime]] = {token: (kind, life, now)}
+
+    def make_link(self, life: int | None, now: datetime) -> str:
+        """The token of a magic link, as the owner gets one in chat."""
+        token = token_urlsafe(16)
+        self._tokens[token] = ("magic", life, now)
+        return token
+
+    def take(self, token: object, life: int, now: datetime) -> bool:
+        """Whether it opens the door; one that has, or that is over, never does again."""
+        if not isinstance(token, str) or token not in self._tokens:
+            return False
+        kind, made_in, made = self._tokens[token]
+        if kind == "lasting":
+            return True
+        del self._tokens[token]
+        return now <= made + TOKEN_LIFETIME[kind] and (kind == "bootstrap" or life == made_in)
+
+
 class Routes:
     """Answers requests by operating the simulator, under the lock that its driver takes too.
 
@@ -80,14 +111,24 @@ class Routes:
     """
 
     def __init__(
-        self, simulator: Simulator, token: str, lock: "threading.RLock", closing: threading.Event, patience: float
+        self,
+        simulator: Simulator,
+        token: str,
+        lock: "threading.RLock",
+        closing: threading.Event,
+        patience: float,
+        kind: TokenKind = "lasting",
     ) -> None:
         self._simulator = simulator
-        self._token = token
+        self._login = Login(token, kind, simulator.life, simulator.now)
         self._lock = lock
         self._closing = closing
         self._patience = patience
         self._cookies = Cookies()
+
+    def make_link(self) -> str:
+        """The token of a new magic link."""
+        return self._login.make_link(self._simulator.life, self._simulator.now)
 
     def life(self) -> int | None:
         """The present life of the process; None while it is down."""
@@ -106,6 +147,7 @@ class Routes:
     def answer(self, request: Request) -> Answer:
         """Does what is asked. Raises Unanswered where the connection would be lost."""
         try:
+            self._wait_while_frozen(request.life)
             with self._held():
                 self._must_be_in(request.life)
                 asked = self._route(request)
@@ -114,6 +156,12 @@ class Routes:
         except sqlite3.Error as error:
             return Answer(500, {"error": f"the database cannot be used: {error}"})
         return asked if isinstance(asked, Answer) else self._wait_for(asked, request.life)
+
+    def _wait_while_frozen(self, life: int) -> None:
+        """A frozen process takes the connection and says nothing, until it is thawed or killed."""
+        while self._simulator.frozen:
+            if self.outlived(life, POLL):
+                raise Unanswered
 
     @contextmanager
     def _held(self) -> Iterator[None]:
@@ -143,9 +191,13 @@ class Routes:
         return self._operate(job["verb"], unquote(job["id"]), request.json())
 
     def _log_in(self, request: Request) -> Answer:
-        if request.json().get("token") != self._token:
+        token, now = request.json().get("token"), self._simulator.now
+        if isinstance(token, str) and self._cookies.know(token, request.life, now):
+            cookie = token
+        elif self._login.take(token, request.life, now):
+            cookie = self._cookies.give(request.life, now)
+        else:
             return Answer(401, {"error": "Invalid token"})
-        cookie = self._cookies.give(request.life, self._simulator.now)
         return Answer(200, {"ok": True}, {"Set-Cookie": f"{COOKIE}={cookie}; HttpOnly; Path=/"})
 
     def _operate(self, verb: str, job_id: str, body: dict[str, object]) -> Answer | Call:
