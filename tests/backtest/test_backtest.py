@@ -11,8 +11,6 @@ from tests.conftest import build, cost_row, job_row, session_row
 from tests.support.harness import HOUR, MINUTE, SECOND, Agent, change
 from tests.support.replaying import past_of, replayed, watching, witness
 from tests.systems.test_recordings import names, rebuilt, recording
-from watchdog.backtest.errors import Deeds, count_errors
-from watchdog.backtest.past import ERROR, OK, UNKNOWN, PastError, PastRun, RunLog
 from watchdog.backtest.recorded_past import recorded_past
 from watchdog.backtest.replay import replay
 from watchdog.backtest.settings_change import SettingError, changed, setting
@@ -25,6 +23,8 @@ from watchdog.incidents.silences import Silence
 from watchdog.state.history import Run, create_tables, save
 from watchdog.state.store import Store
 from watchdog.systems.phantom.rows import BREAKER
+from watchdog.systems.shared.error_counts import Deeds, count_errors
+from watchdog.systems.shared.past import ERROR, OK, UNKNOWN, PastError, PastRun, RunLog
 
 NIGHT = datetime(2026, 4, 28, tzinfo=UTC)
 

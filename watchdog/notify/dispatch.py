@@ -13,9 +13,10 @@ from pathlib import Path
 
 from watchdog.config.file import Channel, Config, Owner
 from watchdog.core import faults
+from watchdog.core.children import Child, Outcome, StillSendingError, recorded
 from watchdog.core.logs import log
 from watchdog.notify import alertmanager, outbox
-from watchdog.notify.children import Child, Outcome, StillSendingError, recorded
+from watchdog.notify.child import MODULE as SENDER
 from watchdog.notify.outbox import Entry, Retry, State
 from watchdog.notify.targets import NoAddressError, address_of, is_address, parse_key, template_name
 from watchdog.state.store import Store
@@ -129,7 +130,7 @@ class Sender:
         faults.point("started")
         order = {"do": "send", "address": address, "message": dict(entry.message)}
         try:
-            self._busy[entry.target] = (entry, Child(order, self._book.retry.deadline, self._record(entry)))
+            self._busy[entry.target] = (entry, Child(SENDER, order, self._book.retry.deadline, self._record(entry)))
         except OSError as error:
             why = f"no process could be started for it: {error.strerror or error}"
             self._over(outbox.failed(entry, now, why, self._book.retry, outbox.some_jitter()))
@@ -230,7 +231,7 @@ class AlertPoster:
         if self._bodies:
             self._body = self._bodies.pop(0)
             order = {"do": "post", "url": self._url, "body": self._body}
-            self._child = Child(order, self._deadline)
+            self._child = Child(SENDER, order, self._deadline)
             faults.point("alerts-handed-over")
         elif self._alerts:
             faults.point("alerts-before-settle")

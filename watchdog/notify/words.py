@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from watchdog.core.durations import say_duration
 from watchdog.core.instants import parse_instant, say
@@ -10,7 +11,8 @@ from watchdog.core.model import Finding, Kind, Severity
 from watchdog.core.redaction import fit_to_leave
 from watchdog.incidents.ledger import Incident, Member
 from watchdog.notify.plan import Dispatch, Event
-from watchdog.systems.remedy import System, restart_words, revive_command, system_of
+from watchdog.systems.base import System
+from watchdog.systems.remedy import restart_words, revive_command, system_named
 
 LISTED = 10
 """So many jobs are named; of the others only the number is."""
@@ -196,7 +198,7 @@ def _error(head: Finding) -> str:
 def _next(head: Finding, kind: str) -> str:
     """What happens if nobody acts."""
     says = _NEXT.get(head.kind)
-    return says(head, system_of(kind)) if says else ""
+    return says(head, system_named(kind)) if says else ""
 
 
 def _when(head: Finding, name: str) -> str:
@@ -207,20 +209,20 @@ def _when(head: Finding, name: str) -> str:
         return ""
 
 
-def _failed(head: Finding, system: System) -> str:
+def _failed(head: Finding, system: System[Any]) -> str:
     sweep = _when(head, "sweep_at")
     gone = f", and its row is deleted at the first restart after {sweep}" if sweep else ""
     return f"it never runs again{gone}"
 
 
-def _failing(head: Finding, system: System) -> str:
+def _failing(head: Finding, system: System[Any]) -> str:
     if not head.evidence.get("breaker_limit"):
         return "it goes on failing"
     trip = _when(head, "breaker_trips_at")
     return f"the scheduler gives it up{f' at about {trip}' if trip else ''}, and never runs it again"
 
 
-def _wedged(head: Finding, system: System) -> str:
+def _wedged(head: Finding, system: System[Any]) -> str:
     match head.evidence.get("how"):
         case "leaked_flag":
             return f"it is skipped until the {system.process} is restarted"
@@ -230,13 +232,13 @@ def _wedged(head: Finding, system: System) -> str:
             return f"no job runs until the run ends or the {system.process} is restarted"
 
 
-def _long_run(head: Finding, system: System) -> str:
+def _long_run(head: Finding, system: System[Any]) -> str:
     if not system.aborts:
         return ""
     return f"no other job runs until it ends; the {system.process} aborts it after {system.aborts}"
 
 
-_NEXT: Mapping[Kind, Callable[[Finding, System], str]] = {
+_NEXT: Mapping[Kind, Callable[[Finding, System[Any]], str]] = {
     Kind.FAILED: _failed,
     Kind.FAILING: _failing,
     Kind.EXPIRING: lambda head, _: (

@@ -19,7 +19,7 @@ from watchdog.detectors.published import Published
 from watchdog.engine import Engine, Tick
 from watchdog.metrics.collection import Metrics
 from watchdog.notify.service import Desk, open_store
-from watchdog.recovery.service import Station
+from watchdog.recovery.service import RecoveryService
 from watchdog.service.memory import settle_garbage
 from watchdog.service.sd_notify import Systemd
 from watchdog.state.history import History
@@ -117,7 +117,9 @@ class Service:
         self._metrics = Metrics()
         self._store = open_store(self.config)
         self._desk = Desk(self.config, self._store, self._metrics, self.clock)
-        self._station = Station(self.config, self._store, self._desk.announce, self._metrics.recovered, self.clock)
+        self._recovery = RecoveryService(
+            self.config, self._store, self._desk.announce, self._metrics.recovered, self.clock
+        )
         self._history = History(self._store)
         self._board = Board(self.config.poll)
         self._systemd = Systemd()
@@ -133,14 +135,14 @@ class Service:
         self._greet(server.url)
         server.start()
         self._desk.start()
-        self._station.start()
+        self._recovery.start()
         try:
             self._loop(server.url)
         finally:
             self._systemd.stopping()
             server.stop()
             archive.close()
-            self._station.stop()
+            self._recovery.stop()
             self._desk.stop()
             self._store.close()
             log.info("stopped", extra={"action": "stop"})
@@ -173,7 +175,7 @@ class Service:
     def _turn(self) -> Published:
         now, began = self.clock.now(), time.perf_counter()
         tick = self._engine.tick(now)
-        own = self._station.turn(tick.published)
+        own = self._recovery.turn(tick.published)
         if own != tick.published.own:
             tick = replace(tick, published=self._engine.add(own), has_changed=True)
         self._metrics.ticked(tick, now, time.perf_counter() - began)
@@ -189,7 +191,7 @@ class Service:
         pause = self.config.poll
         if self._systemd.beat_every:
             pause = min(pause, self._systemd.beat_every)
-        wanted = (published.look_again_at, self._desk.look_again_at, self._station.look_again_at)
+        wanted = (published.look_again_at, self._desk.look_again_at, self._recovery.look_again_at)
         soon = [instant for instant in wanted if instant]
         if soon:
             pause = min(pause, max(SHORTEST_WAIT, self.clock.real(min(soon) - self.clock.now())))
@@ -233,6 +235,6 @@ class Service:
         self.config = config
         self._engine = Engine(config)
         self._desk.use(config)
-        self._station.use(config)
+        self._recovery.use(config)
         self._board.poll = config.poll
         log.info("configuration taken", extra={"action": "reload", "sources": len(config.sources)})

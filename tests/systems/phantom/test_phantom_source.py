@@ -30,7 +30,7 @@ from watchdog.detectors.published import Published
 from watchdog.engine import Engine
 from watchdog.incidents.wire import findings_document, jobs_document
 from watchdog.metrics.collection import StateText
-from watchdog.systems import Look
+from watchdog.systems.base import Look
 from watchdog.systems.phantom.source import PhantomSource
 from watchdog.systems.shared import sqlite_file
 

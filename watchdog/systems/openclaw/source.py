@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from watchdog.cadence.schedule import next_fire, plus
-from watchdog.config.file import OpenClaw
 from watchdog.core.model import At, CronSchedule, Every, Job, NoCadence, RecordedRun, Schedule, Snapshot, Unreadable
 from watchdog.core.redaction import one_line
-from watchdog.systems import Look
+from watchdog.systems.base import Look
 from watchdog.systems.openclaw.files import Marks, lock_files, marks
 from watchdog.systems.openclaw.memory import Meaning, Memory, Sight
 from watchdog.systems.openclaw.rows import (
@@ -30,6 +29,7 @@ from watchdog.systems.openclaw.rows import (
     status_of,
     timeout_of,
 )
+from watchdog.systems.openclaw.section import OpenClaw
 from watchdog.systems.openclaw.store import Reading, Row, StoreReader, place_of
 from watchdog.systems.openclaw.values import count, instant, text
 from watchdog.systems.shared.sqlite_file import UnreadableError, harm

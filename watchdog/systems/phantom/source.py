@@ -22,7 +22,7 @@ from watchdog.core.model import (
     Totals,
 )
 from watchdog.core.redaction import one_line
-from watchdog.systems import Look
+from watchdog.systems.base import Look
 from watchdog.systems.phantom.cost_ledger import KEY_PREFIX, CostLedger, has_end_between, has_run_ends
 from watchdog.systems.phantom.rows import BREAKER, BREAKER_AT, COLUMNS, REQUIRED, RowReader
 from watchdog.systems.shared.sqlite_file import (

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from watchdog.config.file import Sql
 from watchdog.systems.sql.columns import (
     JOB_COLUMNS,
     REQUIRED_OF_JOBS,
@@ -15,6 +14,7 @@ from watchdog.systems.sql.columns import (
     check_columns,
 )
 from watchdog.systems.sql.runs import Mark, Run, read_run
+from watchdog.systems.sql.section import Sql
 
 Row = Mapping[str, object]
 
@@ -22,14 +22,14 @@ MOST_JOBS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Rows:
     """What a query returned."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
 
 
-Ask = Callable[[str, str, Mapping[str, int]], Answer]
+Ask = Callable[[str, str, Mapping[str, int]], Rows]
 """Carries out a statement: which query it is made from (for errors), the statement, its parameters."""
 
 
@@ -116,5 +116,5 @@ class _Runs:
 _PAGE = 500
 
 
-def _columns(answer: Answer) -> list[str]:
+def _columns(answer: Rows) -> list[str]:
     return [column.lower() for column in answer.columns]

@@ -34,20 +34,21 @@ class Outcome:
 
 
 class Child:
-    """One process with one order. Its output goes to a file, so that nothing waits for a pipe.
+    """One process with one order, which its module does (`child.serve`). Its output goes to a file, so that nothing
+    waits for a pipe.
 
     With a `record` that file has a name, and is locked while the process lives: whoever takes over after a crash can
     wait for the outcome instead of guessing it (`recorded`).
     """
 
-    def __init__(self, order: Mapping[str, Any], deadline: timedelta, record: Path | None = None) -> None:
+    def __init__(self, module: str, order: Mapping[str, Any], deadline: timedelta, record: Path | None = None) -> None:
         self._deadline = deadline
         self._record = record
         self._outcome: Outcome | None = None
         self._output = _output(record)
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "watchdog.notify.child"],
+            self._process = subprocess.Popen(  # noqa: S603 - ourselves, by a module of our own
+                [sys.executable, "-m", module],
                 stdin=subprocess.PIPE,
                 stdout=self._output,
                 stderr=subprocess.DEVNULL,
@@ -152,7 +153,7 @@ def finish(child: Child) -> Outcome:
     return outcome
 
 
-def call(order: Mapping[str, Any], deadline: timedelta) -> Mapping[str, Any]:
+def call(module: str, order: Mapping[str, Any], deadline: timedelta) -> Mapping[str, Any]:
     """Do one order and wait for its answer; never longer than the deadline."""
-    outcome = finish(Child(order, deadline))
+    outcome = finish(Child(module, order, deadline))
     return {**outcome.said, "ok": outcome.ok, "error": outcome.error}
