@@ -24,7 +24,7 @@ _SLOW = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Result:
     """What became of an order. `never`: trying again cannot help; `said`: all that the process answered."""
 
     ok: bool
@@ -44,7 +44,7 @@ class Child:
     def __init__(self, module: str, order: Mapping[str, Any], deadline: timedelta, record: Path | None = None) -> None:
         self._deadline = deadline
         self._record = record
-        self._outcome: Outcome | None = None
+        self._outcome: Result | None = None
         self._output = _output(record)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves, by a module of our own
@@ -72,14 +72,14 @@ class Child:
         except BrokenPipeError:
             return  # it has ended already; its exit tells
 
-    def outcome(self) -> Outcome | None:
+    def outcome(self) -> Result | None:
         """What became of it; None while it may still end well. The answer stays the same."""
         if self._outcome is None and self._process.poll() is not None:
             self._outcome = self._read()
         if self._outcome is None and time.monotonic() >= self._ends:
             self.kill()
             said = f"it took longer than {self._deadline.total_seconds():.0f} s and was cut off"
-            self._outcome = Outcome(False, said)
+            self._outcome = Result(False, said)
         return self._outcome
 
     @property
@@ -92,11 +92,11 @@ class Child:
         if self._record is not None:
             self._record.unlink(missing_ok=True)
 
-    def _read(self) -> Outcome:
+    def _read(self) -> Result:
         self._output.seek(0)
         text = self._output.read(_MOST)
         self._output.close()
-        silent = Outcome(False, f"the sending process ended with {self._process.returncode} and said nothing")
+        silent = Result(False, f"the sending process ended with {self._process.returncode} and said nothing")
         return _said(text) or silent
 
     def kill(self) -> None:
@@ -116,10 +116,10 @@ def _output(record: Path | None) -> IO[bytes]:
     return output
 
 
-def _said(text: bytes) -> Outcome | None:
+def _said(text: bytes) -> Result | None:
     try:
         said = json.loads(text)
-        return Outcome(bool(said["ok"]), str(said["error"]), bool(said.get("never")), said)
+        return Result(bool(said["ok"]), str(said["error"]), bool(said.get("never")), said)
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -128,7 +128,7 @@ class StillSendingError(Exception):
     """The process that a crashed watchdog had started is still at it."""
 
 
-def recorded(record: Path) -> Outcome | None:
+def recorded(record: Path) -> Result | None:
     """The outcome that stands in a record; None if none does. Raises StillSendingError while its process lives."""
     try:
         with record.open("rb") as output:
@@ -146,7 +146,7 @@ def _environment() -> dict[str, str]:
     return os.environ | {"no_proxy": known, "NO_PROXY": known}
 
 
-def finish(child: Child) -> Outcome:
+def finish(child: Child) -> Result:
     """Wait for it; never longer than its deadline."""
     while (outcome := child.outcome()) is None:
         time.sleep(0.01)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from watchdog.config.file import Channel, Config, Owner
 from watchdog.core import faults
-from watchdog.core.children import Child, Outcome, StillSendingError, recorded
+from watchdog.core.children import Child, Result, StillSendingError, recorded
 from watchdog.core.logs import log
 from watchdog.notify import alertmanager, outbox
 from watchdog.notify.child import MODULE as SENDER
@@ -173,7 +173,7 @@ def _shown(target: str) -> str:
     return parse_key(target).name
 
 
-def _settled(entry: Entry, outcome: Outcome, now: datetime, retry: Retry) -> Entry:
+def _settled(entry: Entry, outcome: Result, now: datetime, retry: Retry) -> Entry:
     if outcome.ok:
         return outbox.succeeded(entry, now)
     if outcome.never:
@@ -241,7 +241,7 @@ class AlertPoster:
             self._count(self.channel, "sent")
             self._alerts = {}
 
-    def _is_split(self, outcome: Outcome) -> bool:
+    def _is_split(self, outcome: Result) -> bool:
         """Whether the batch was refused for what stands in it. Then its halves are tried, so that one bad alert keeps
         back itself alone."""
         if not 400 <= int(outcome.said.get("status") or 0) < 500:
@@ -254,7 +254,7 @@ class AlertPoster:
             log.error(f"an alert was refused: {outcome.error}", extra=facts)
         return True
 
-    def _fail(self, outcome: Outcome, now: datetime) -> None:
+    def _fail(self, outcome: Result, now: datetime) -> None:
         self._next = now + timedelta(seconds=15)
         self._bodies = []
         self._alerts = {}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from watchdog.config.file import FILLED_IN, Config
-from watchdog.core.children import Child, Outcome, finish
+from watchdog.core.children import Child, Result, finish
 from watchdog.core.instants import iso
 from watchdog.notify import alertmanager
 from watchdog.notify.child import MODULE as SENDER
@@ -14,7 +14,7 @@ from watchdog.notify.targets import NoAddressError, Target, address_of, is_addre
 from watchdog.notify.words import Letter
 
 
-def try_channels(config: Config, now: datetime) -> Iterator[tuple[str, Outcome]]:
+def try_channels(config: Config, now: datetime) -> Iterator[tuple[str, Result]]:
     """Send a test message to each channel of the configuration, one after another."""
     letter = Letter(
         title="Test: the scheduler watchdog can reach you",
@@ -29,7 +29,7 @@ def try_channels(config: Config, now: datetime) -> Iterator[tuple[str, Outcome]]
         yield name, _try(config, name, message, now)
 
 
-def _try(config: Config, name: str, message: dict[str, str], now: datetime) -> Outcome:
+def _try(config: Config, name: str, message: dict[str, str], now: datetime) -> Result:
     url = config.channels[name].alertmanager
     if url is not None:
         order: dict[str, object] = {"do": "post", "url": url.rstrip("/") + alertmanager.PATH, "body": [_alert(now)]}
@@ -37,7 +37,7 @@ def _try(config: Config, name: str, message: dict[str, str], now: datetime) -> O
     try:
         address = address_of(Target(name), config.channels, {})
     except NoAddressError as error:
-        return Outcome(False, str(error))
+        return Result(False, str(error))
     return finish(Child(SENDER, {"do": "send", "address": address, "message": message}, config.notify.deadline))
 
 
@@ -71,6 +71,6 @@ def _bad(place: str, target: Target, config: Config) -> Iterator[str]:
         address = address_of(target, config.channels, open_book(config).templates)
         outcome = finish(Child(SENDER, {"do": "check", "address": address}, config.notify.deadline))
     except NoAddressError as error:
-        outcome = Outcome(False, str(error))
+        outcome = Result(False, str(error))
     if not outcome.ok:
         yield f"{place}: {outcome.error}"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from watchdog.config.policies import ANYWHERE
 from watchdog.config.sources import Section
 from watchdog.core.action import Action
 from watchdog.systems import KINDS, system, system_of
@@ -31,10 +32,12 @@ class KnownActions:
         return self._of_source.get(source, {})
 
     def of(self, action: Action) -> ActionKind | None:
-        """What is known of one that was begun; also where its source is not in the configuration any more."""
-        if action.source in self._of_source:
-            return self.at(action.source).get(action.kind)
-        return next((kinds[action.kind] for kinds in map(_kinds_there, KINDS) if action.kind in kinds), None)
+        """What is known of one that was written down; also where its source is another by now, or is gone."""
+        if action.kind in ANYWHERE:
+            return None
+        there = self.at(action.source).get(action.kind)
+        others = (kinds[action.kind] for kinds in map(_kinds_there, KINDS) if action.kind in kinds)
+        return there or next(others, None)
 
     def is_half_done(self, action: Action) -> bool:
         """Whether its first step was done, and its last must be done yet whatever happens."""

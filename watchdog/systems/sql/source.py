@@ -22,9 +22,10 @@ from watchdog.core.model import (
 from watchdog.core.redaction import fit_to_leave, one_line
 from watchdog.systems.base import Look, Trial
 from watchdog.systems.shared.sqlite_file import UnreadableError
-from watchdog.systems.sql.columns import ERROR_LENGTH, NAME_LENGTH, QueryError, Values
+from watchdog.systems.shared.values import ERROR_LENGTH, NAME_LENGTH, Values
+from watchdog.systems.sql.columns import QueryError
 from watchdog.systems.sql.reading import Reader, Reading
-from watchdog.systems.sql.runs import History, Mark, Runs, key
+from watchdog.systems.sql.runs import JobRuns, Mark, Runs, key
 from watchdog.systems.sql.section import Sql
 
 EARLY = timedelta(minutes=1)
@@ -133,13 +134,13 @@ class SqlSource:
         is_file = self._settings.database is not None
         return self._settings.deadline + (timedelta() if is_file else self._settings.every)
 
-    def _errors(self, values: Values, history: History, reading: Reading) -> int | None:
+    def _errors(self, values: Values, history: JobRuns, reading: Reading) -> int | None:
         if "consecutive_errors" in reading.job_columns or self._settings.runs is None:
             return values.count("consecutive_errors")
         return history.consecutive_errors
 
     def _anchor(
-        self, id_: str, plan: Plan, values: Values, history: History, started: datetime | None, now: datetime
+        self, id_: str, plan: Plan, values: Values, history: JobRuns, started: datetime | None, now: datetime
     ) -> datetime:
         """From when on the job's next fire is counted: its last run, or when it was last planned anew.
 
