@@ -8,9 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.support.openclaw_stores import LAYOUTS, Gateway, job
-from watchdog.config.file import Config, OpenClaw
+from watchdog.config.file import Config
 from watchdog.core.instants import to_ms
 from watchdog.engine import Engine
+from watchdog.systems.openclaw.section import OpenClaw
 
 JOBS = 1000
 CHANGES = 40

@@ -10,7 +10,7 @@ from watchdog.core.model import Finding, Snapshot
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.detectors.lateness import deadline_of
 from watchdog.detectors.published import Published, SourceState
-from watchdog.systems import Source
+from watchdog.systems.base import Source
 from watchdog.systems.opening import open_source
 
 

@@ -18,11 +18,12 @@ from alerts.grafana import generate
 from tests.conftest import build, healthy, job_row, session_row
 from tests.support.command import ROOT, needs
 from tests.systems.test_recordings import names, rebuilt, recording
-from watchdog.config.file import Config, Phantom, load
+from watchdog.config.file import Config, load
 from watchdog.core.kinds import Kind, Severity
 from watchdog.demo.story import World
 from watchdog.engine import Engine
 from watchdog.metrics.collection import Metrics
+from watchdog.systems.phantom.section import Phantom
 
 ALERTS = ROOT / "alerts"
 RUNBOOKS = ALERTS / "runbooks"

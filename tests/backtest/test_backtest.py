@@ -11,8 +11,6 @@ from tests.conftest import build, cost_row, job_row, session_row
 from tests.support.harness import HOUR, MINUTE, SECOND, Agent, change
 from tests.support.replaying import past_of, replayed, watching, witness
 from tests.systems.test_recordings import names, rebuilt, recording
-from watchdog.backtest.errors import Deeds, count_errors
-from watchdog.backtest.past import ERROR, OK, UNKNOWN, PastError, PastRun, RunLog
 from watchdog.backtest.recorded_past import recorded_past
 from watchdog.backtest.replay import replay
 from watchdog.backtest.settings_change import SettingError, changed, setting
@@ -21,10 +19,13 @@ from watchdog.config.file import Config, for_database
 from watchdog.core.instants import parse_instant
 from watchdog.core.model import CronSchedule, Job, RecordedRun, RunEnd
 from watchdog.core.silences import Silence
-from watchdog.demo.simulator import Outcome, Simulator
+from watchdog.demo.outcome import Outcome
+from watchdog.demo.simulator import Simulator
 from watchdog.state.history import Run, save
 from watchdog.state.store import Store
 from watchdog.systems.phantom.rows import BREAKER
+from watchdog.systems.shared.error_counts import Deeds, count_errors
+from watchdog.systems.shared.past import ERROR, OK, UNKNOWN, PastError, PastRun, RunLog
 
 NIGHT = datetime(2026, 4, 28, tzinfo=UTC)
 

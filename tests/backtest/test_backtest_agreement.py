@@ -28,7 +28,8 @@ from watchdog.backtest.judge import AT_ONCE, Judge
 from watchdog.backtest.scene import Scene
 from watchdog.config.settings import Detect
 from watchdog.core.model import Snapshot
-from watchdog.demo.simulator import Outcome, Simulator
+from watchdog.demo.outcome import Outcome
+from watchdog.demo.simulator import Simulator
 from watchdog.detectors.diagnosis import diagnose
 
 AMOUNT = made_up(few=14, many=40)

@@ -14,7 +14,7 @@ from tests.support.command import COMMAND, ROOT, command
 from tests.support.harness import HOUR, Agent, scheduler
 from tests.support.replaying import watching, witness
 from tests.systems.test_recordings import rebuilt
-from watchdog.demo.simulator import Outcome
+from watchdog.demo.outcome import Outcome
 
 RECORDING = ROOT.parent / "shared" / "recordings" / "incident-next-day-2045-silent.db"
 INCIDENT = ("--since", "2026-04-28T00:00:00Z", "--until", "2026-04-30T20:45:00Z")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import COMMAND, ROOT, command
-from watchdog.demo.simulator import Outcome, Simulator
+from watchdog.demo.outcome import Outcome
+from watchdog.demo.simulator import Simulator
 
 BEGIN = datetime(2026, 7, 1, 9, 30, tzinfo=UTC)
 

@@ -11,13 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import as_nobody
-from watchdog.config.file import Config, ConfigError, for_database, load, parse_address, read_secret
+from watchdog.config.fields import read_secret
+from watchdog.config.file import Config, ConfigError, for_database, load, parse_address
 from watchdog.config.settings import Detect
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Job, Unreadable
 from watchdog.detectors.lateness import Overdue
 from watchdog.detectors.wedged import Wedged
 from watchdog.detectors.zero_tokens import ZeroTokens
+from watchdog.systems.phantom.section import Phantom
 
 SOURCES = "sources: [{kind: phantom, name: phantom, database: /data/phantom.db}]\n"
 SECRET = "xoxb-hunter2hunter2"
@@ -83,7 +85,8 @@ class TestTheSample:
         return loaded(file, SAMPLE.replace("FOLDER", str(tmp_path)), {"SLACK_TOKEN": SECRET})
 
     def test_it_loads_as_it_stands(self, sample: Config) -> None:
-        (source,) = sample.phantoms
+        (source,) = sample.sources
+        assert isinstance(source, Phantom)
         assert (source.name, source.database, source.timezone) == ("phantom", Path("/data/phantom.db"), "UTC")
         assert source.api is not None
         assert read_secret(source.api.token_file or Path()) == "hunter2"

@@ -17,7 +17,7 @@ from watchdog.core.kinds import Family, Kind, exposed, of_family
 from watchdog.detectors import DETECTORS, RULES
 from watchdog.detectors.rules import Rule
 from watchdog.engine import Engine
-from watchdog.systems.remedy import remedy, system_of
+from watchdog.systems.remedy import remedy, system_named
 from watchdog.web.advice import advise
 
 SYSTEMS = ("phantom", "openclaw", "sql")
@@ -92,7 +92,7 @@ def test_each_kind_can_be_told_with_no_evidence_at_all(kind: Kind, system: str) 
     assert kind.row.one
     assert kind.row.many
     assert remedy(kind, system)
-    assert isinstance(kind.ahead({}, system_of(system)), str)
+    assert isinstance(kind.ahead({}, system_named(system)), str)
 
 
 @pytest.mark.parametrize("kind", Kind)

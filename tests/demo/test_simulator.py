@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from watchdog.demo.outcome import Outcome
 from watchdog.demo.schedules import ScheduleError
-from watchdog.demo.simulator import Outcome, Simulator
+from watchdog.demo.simulator import Simulator
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDINGS = ROOT.parent / "shared" / "recordings"

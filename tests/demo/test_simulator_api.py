@@ -18,7 +18,8 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 
 import pytest
 
-from watchdog.demo.simulator import Outcome, Simulator
+from watchdog.demo.outcome import Outcome
+from watchdog.demo.simulator import Simulator
 from watchdog.demo.web_api import MAX_BODY, ApiServer, Misbehaviour
 
 START = datetime(2026, 4, 29, 4, 30, tzinfo=UTC)

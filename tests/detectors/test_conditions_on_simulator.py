@@ -29,7 +29,8 @@ from tests.support.harness import (
     scheduler,
     touch_of,
 )
-from watchdog.demo.simulator import Outcome, Simulator
+from watchdog.demo.outcome import Outcome
+from watchdog.demo.simulator import Simulator
 
 OVERLOADED = Outcome.failing("Error: 529 overloaded_error: Overloaded")
 RUN_LIMIT = 245 * MINUTE

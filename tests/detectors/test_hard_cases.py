@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.harness import HOUR, MINUTE, MS, SECOND, START, Agent, Watch, findings_of, scheduler, touch_of
-from watchdog.demo.simulator import Outcome, Simulator
+from watchdog.demo.outcome import Outcome
+from watchdog.demo.simulator import Simulator
 
 Begin = Callable[..., tuple[Agent, Simulator, Watch]]
 

@@ -16,15 +16,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from tests.conftest import NOW, build, cost_row, healthy, job_row, session_row
-from watchdog.config.file import Channel, Config, Owner, OwnerMatch, Phantom, for_database
+from watchdog.config.file import Channel, Config, Owner, OwnerMatch, for_database
 from watchdog.config.settings import Detect
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Every, Job, Snapshot, Totals
-from watchdog.demo.simulator import Outcome, Simulator
+from watchdog.demo.outcome import Outcome
+from watchdog.demo.simulator import Simulator
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.detectors.published import Published, SourceState
 from watchdog.engine import Engine
 from watchdog.metrics.collection import Metrics, StateText
+from watchdog.systems.phantom.section import Phantom
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 

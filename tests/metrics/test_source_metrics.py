@@ -11,10 +11,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from tests.conftest import NOW, build, healthy, job_row
 from tests.support.harness import change
-from watchdog.config.file import Config, Phantom
+from watchdog.config.file import Config
 from watchdog.engine import Engine
 from watchdog.metrics import exposition
 from watchdog.metrics.collection import Metrics
+from watchdog.systems.phantom.section import Phantom
 
 SOURCES = 40
 SECOND = timedelta(seconds=1)

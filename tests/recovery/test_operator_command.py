@@ -17,11 +17,12 @@ from watchdog.core.clock import Stamp
 from watchdog.core.instants import iso
 from watchdog.core.model import Finding
 from watchdog.engine import Engine
-from watchdog.recovery import command, operator_command
-from watchdog.recovery.executor import Hand
+from watchdog.recovery import operator_command
+from watchdog.recovery.executor import Executor
 from watchdog.recovery.recoverer import Recoverer
 from watchdog.state.records import Records
 from watchdog.state.store import Store
+from watchdog.systems.shared import command
 
 NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -68,7 +69,7 @@ class Rig:
         self.config = config
         self.engine = Engine(config)
         self.recoverer = Recoverer(config, self.records, self._tell, lambda *_: None)
-        self.hand = Hand(config, Records(self.store), self.stamp)
+        self.hand = Executor(config, Records(self.store), self.stamp)
 
     def _tell(self, finding: Finding, title: str, lead: str, facts: object) -> None:
         self.told.append(title)
@@ -253,7 +254,7 @@ def test_a_configuration_that_is_read_again_meanwhile_does_not_hide_how_it_ended
     run = command.run
 
     def beside(*what: Any) -> Any:
-        Hand(rig.config, Records(rig.store), rig.stamp).turn()
+        Executor(rig.config, Records(rig.store), rig.stamp).turn()
         return run(*what)
 
     monkeypatch.setattr(operator_command, "run", beside)

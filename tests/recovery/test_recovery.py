@@ -28,12 +28,14 @@ from watchdog.core.clock import Stamp, WallClock
 from watchdog.core.instants import parse_instant
 from watchdog.core.model import Every, Job, RecordedRun, Snapshot
 from watchdog.core.moment import Moment
-from watchdog.demo.simulator import Answer, Outcome, Simulator
+from watchdog.demo.operations import Answer
+from watchdog.demo.outcome import Outcome
+from watchdog.demo.simulator import Simulator
 from watchdog.engine import Engine
 from watchdog.recovery.by_hand import RefusedError, restore, revive
-from watchdog.recovery.executor import Hand
+from watchdog.recovery.executor import Executor
 from watchdog.recovery.recoverer import Recoverer
-from watchdog.recovery.service import Station
+from watchdog.recovery.service import RecoveryService
 from watchdog.recovery.verify import verdict
 from watchdog.state import records as records_module
 from watchdog.state.records import Records
@@ -484,7 +486,7 @@ def test_what_somebody_changed_meanwhile_is_left_as_it_is(statement: str, words:
         assert it.states() == [State.INTENDED]
         change(it.path, statement)
         before = it.row(job_id)
-        Hand.turn(it.hand)
+        Executor.turn(it.hand)
         assert it.states() == [State.REFUSED]
         assert words in said(it.only)
         assert it.row(job_id) == before
@@ -902,7 +904,7 @@ def test_a_state_file_that_cannot_be_written_does_not_end_the_loop(
     with rig(tmp_path, REVIVE, mode="observe") as it:
         it.fail("one")
         it.run(HOUR)
-        station = Station(it.config, it.store, it._announce, lambda *_: None, WallClock())
+        station = RecoveryService(it.config, it.store, it._announce, lambda *_: None, WallClock())
         it.store.database.execute("ALTER TABLE actions RENAME TO gone")
         published = it.engine.tick(it.now).published
         assert station.turn(published) == station.turn(published) == ()

@@ -34,12 +34,12 @@ from watchdog.core.model import Finding
 from watchdog.demo.simulator import Simulator
 from watchdog.demo.web_api import ApiServer
 from watchdog.engine import Engine
-from watchdog.notify import child
-from watchdog.recovery.executor import Hand
+from watchdog.recovery.executor import Executor
 from watchdog.recovery.recoverer import Recoverer
 from watchdog.state.records import Records
 from watchdog.state.store import Store
 from watchdog.systems.phantom import api as phantom_api
+from watchdog.systems.phantom import asking
 from watchdog.systems.phantom.ways import LINGERS
 
 NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)
@@ -145,7 +145,7 @@ def _turns(folder: Path, now: datetime, turns: int) -> None:
 
     engine = Engine(config)
     recoverer = Recoverer(config, Records(store), announce, lambda *_: None)
-    hand = Hand(config, Records(store), stamp)
+    hand = Executor(config, Records(store), stamp)
     for turn in range(turns):
         if turn * TURN > LINGERS:
             _wait_for_questions()
@@ -183,7 +183,7 @@ def _in_a_process_of_its_own(order: Mapping[str, Any], deadline: timedelta) -> M
 
 def _ask(order: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
-        return child.phantom(dict(order))
+        return asking.phantom(dict(order))
     except Exception as error:
         return {"ok": False, "error": f"{type(error).__name__}: {error}"}
 

@@ -33,12 +33,13 @@ from watchdog.core.clock import Stamp
 from watchdog.demo.operations import Answer
 from watchdog.demo.simulator import Simulator
 from watchdog.engine import Engine
-from watchdog.recovery import rows
-from watchdog.recovery.executor import Hand
+from watchdog.recovery.executor import Executor
 from watchdog.recovery.recoverer import Recoverer
 from watchdog.state.records import Records
 from watchdog.state.store import Store
 from watchdog.systems.phantom import api as phantom_api
+from watchdog.systems.phantom import writing as rows
+from watchdog.systems.shared.sqlite_file import UnreadableError
 
 NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -173,7 +174,7 @@ class Watchdog:
         config = self._config
         self._engine = Engine(config)
         self._recoverer = Recoverer(config, Records(self.store), lambda *_: None, lambda *_: None)
-        self.hand = Hand(config, Records(self.store), self.stamp)
+        self.hand = Executor(config, Records(self.store), self.stamp)
 
     def stamp(self) -> Stamp:
         return Stamp(self.now, (self.now - NOW).total_seconds() + 1000, "boot")
@@ -478,7 +479,7 @@ def test_a_hand_that_takes_over_while_another_is_at_it_restarts_nothing_twice(tm
         config = _restarting(agent.path.parent, ("one", "two"), ("/bin/sh", "-c", command))
         for name in ("one", "two"):
             Records(first).add(_restart_of(name))
-        hands = [Hand(config, Records(store), lambda: Stamp(NOW, 1000, "boot")) for store in (first, second)]
+        hands = [Executor(config, Records(store), lambda: Stamp(NOW, 1000, "boot")) for store in (first, second)]
         before = threading.Thread(target=hands[0].turn, daemon=True)
         before.start()
         until(marks.exists, "the first hand restarts the first agent")
@@ -541,7 +542,7 @@ def test_a_job_is_not_left_paused_while_the_file_cannot_be_read() -> None:
     """No answer came, and the row cannot tell either: it is put back all the same."""
     with scheduler(api="down") as agent:
         original, watchdog = agent.row(), Watchdog(agent, ("pause_resume",))
-        with boundaries(agent, _Raises(rows.UnreadableError("it is locked"), "before look", after="after ask").at):
+        with boundaries(agent, _Raises(UnreadableError("it is locked"), "before look", after="after ask").at):
             watchdog.turn()
         assert agent.row() == original
         assert [action.state for action in watchdog.actions()] == [State.FAILED]

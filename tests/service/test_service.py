@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import COMMAND, PATIENCE, command, needs, running, until
-from watchdog.demo.simulator import Outcome, Simulator
+from watchdog.demo.outcome import Outcome
+from watchdog.demo.simulator import Simulator
 
 CONFIG = """
 sources:

@@ -13,13 +13,14 @@ from typing import Any
 
 from tests.support.command import PATIENCE, free_port, needs, until
 from tests.support.told import Inbox
-from watchdog.config.file import Channel, Config, Notify, Phantom
+from watchdog.config.file import Channel, Config, Notify
 from watchdog.core.instants import parse_instant
 from watchdog.engine import Engine
 from watchdog.notify.alertmanager import Alert
 from watchdog.notify.dispatch import AlertPoster
 from watchdog.notify.notifier import Notifier
 from watchdog.state.store import Store
+from watchdog.systems.phantom.section import Phantom
 
 _CONFIG = """
 route: {{receiver: hook, group_by: ['...'], group_wait: 0s, group_interval: 1s, repeat_interval: 1h}}

@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from watchdog.config.file import Config, Phantom
+from watchdog.config.file import Config
 from watchdog.config.settings import Detect
 from watchdog.core.clock import SHORTEST_WAIT
 from watchdog.core.model import Finding
-from watchdog.demo.simulator import Outcome, Simulator
+from watchdog.demo.outcome import Outcome
+from watchdog.demo.simulator import Simulator
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.engine import Engine
+from watchdog.systems.phantom.section import Phantom
 from watchdog.systems.phantom.source import PhantomSource
 
 MS, SECOND, MINUTE, HOUR, DAY = (

@@ -12,7 +12,8 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from tests.support.harness import DAY, HOUR, MINUTE, MS, POLL, SECOND, Agent, Watch, change, row_of
-from watchdog.demo.simulator import Outcome, Simulator
+from watchdog.demo.outcome import Outcome
+from watchdog.demo.simulator import Simulator
 
 MOST_WAKES = 600
 """One example goes no further than this: in a repeated hour a job may run again and again."""

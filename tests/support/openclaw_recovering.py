@@ -23,12 +23,12 @@ from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
 from watchdog.engine import Engine
 from watchdog.notify.notifier import Notifier
-from watchdog.recovery.command import Ran
-from watchdog.recovery.executor import Hand
+from watchdog.recovery.executor import Executor
 from watchdog.recovery.recoverer import Recoverer
 from watchdog.state.records import Records
 from watchdog.state.store import Store
 from watchdog.systems.openclaw import cli as openclaw_cli
+from watchdog.systems.shared.command import Ran
 
 DOWN = "Error: gateway closed (1006 abnormal closure (no close frame)): no close reason\nGateway target: ws://x\n"
 PAIRING = "gateway connect failed: GatewayClientRequestError: pairing required\n"
@@ -156,7 +156,7 @@ class Rig:
         self.engine = Engine(self.config)
         self.notifier = Notifier(self.config, self.store)
         self.recoverer = Recoverer(self.config, self.records, self._announce, lambda *what: self.counts.append(what))
-        self.hand = Hand(self.config, Records(self.store), self.stamp)
+        self.hand = Executor(self.config, Records(self.store), self.stamp)
         self.notifier.turn(self.engine.tick(self.now).published, self.now)
 
     def _announce(self, finding: Finding, title: str, lead: str, facts: tuple[tuple[str, str], ...]) -> None:

@@ -16,21 +16,23 @@ import pytest
 
 from tests.support.harness import HOUR, MINUTE, SECOND, START, Agent, row_of
 from watchdog.config.file import Config
+from watchdog.core import child
 from watchdog.core.action import Action, State
 from watchdog.core.clock import Stamp
 from watchdog.core.model import Finding
-from watchdog.demo.simulator import Outcome, Simulator
+from watchdog.demo.outcome import Outcome
+from watchdog.demo.simulator import Simulator
 from watchdog.demo.web_api import ApiServer
 from watchdog.detectors.published import Published
 from watchdog.engine import Engine
-from watchdog.notify import child
 from watchdog.notify.notifier import Notifier
-from watchdog.recovery import command as command_module
-from watchdog.recovery.executor import Hand
+from watchdog.recovery.executor import Executor
 from watchdog.recovery.recoverer import Recoverer
 from watchdog.state.records import Preserved, Records
 from watchdog.state.store import Store
 from watchdog.systems.phantom import api as phantom_api
+from watchdog.systems.phantom import asking
+from watchdog.systems.shared import command as command_module
 
 TOKEN = "sesame-sesame"
 STEP = MINUTE
@@ -47,7 +49,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def call(order: Mapping[str, Any], deadline: timedelta) -> Mapping[str, Any]:
         assert deadline > timedelta()
         try:
-            return {"phantom": child.phantom, "get": child.get}[order["do"]](order)
+            return {"phantom": asking.phantom, "get": child.get}[order["do"]](order)
         except Exception as error:
             return {"ok": False, "error": f"{type(error).__name__}: {error}"}
 
@@ -89,7 +91,7 @@ class Rig:
         self.engine = Engine(self.config)
         self.notifier = Notifier(self.config, self.store)
         self.recoverer = Recoverer(self.config, self.records, self._announce, lambda *what: self.counts.append(what))
-        self.hand = Hand(self.config, Records(self.store), self.stamp)
+        self.hand = Executor(self.config, Records(self.store), self.stamp)
         self._again_at: datetime | None = None
         # nobody can be told of anything before the notifier has seen what was published
         self.notifier.turn(self.engine.tick(self.now).published, self.now)

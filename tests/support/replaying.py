@@ -9,15 +9,17 @@ from pathlib import Path
 
 from tests.support.harness import MS, POLL, SECOND, Watch, row_of
 from tests.support.lives import MOST_WAKES, Deed, Keeper, Life, Spec
-from watchdog.backtest.past import SourcePast
 from watchdog.backtest.replay import replay
 from watchdog.backtest.verdict import Message, Verdict, message_of
 from watchdog.config.file import Config
-from watchdog.demo.simulator import Outcome, Simulator
+from watchdog.demo.outcome import Outcome
+from watchdog.demo.simulator import Simulator
 from watchdog.notify.notifier import Notifier
 from watchdog.state.history import History
 from watchdog.state.store import Store
 from watchdog.systems.phantom.past import phantom_past
+from watchdog.systems.phantom.section import Phantom
+from watchdog.systems.shared.past import SourcePast
 
 TOLERANCE = POLL + 3 * SECOND
 """A change is seen at the next poll; run ends are cut to the second; and a restart shows only by the first run after
@@ -36,7 +38,8 @@ class Witness(Watch):
     def __init__(
         self, sim: Simulator, config: Config, *, poll: timedelta = POLL, phase: timedelta = timedelta()
     ) -> None:
-        (source,) = config.phantoms
+        (source,) = config.sources
+        assert isinstance(source, Phantom)
         self.config = config
         self.messages: list[Message] = []
         self._store = Store(config.state)
@@ -80,7 +83,8 @@ def watching(folder: Path, **sections: object) -> Config:
 
 def past_of(config: Config, since: datetime, until: datetime, *, with_record: bool = True) -> SourcePast:
     """What is left of these days."""
-    (source,) = config.phantoms
+    (source,) = config.sources
+    assert isinstance(source, Phantom)
     return phantom_past(source, config.state if with_record else None, since, until)
 
 

@@ -9,12 +9,13 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from tests.conftest import NOW, Row, build, cost_row, job_row, session_row
-from watchdog.config.file import Config, Http, Phantom
+from watchdog.config.file import Config, Http
 from watchdog.config.policies import Policy, Recovery
 from watchdog.engine import Engine
 from watchdog.notify.notifier import Notifier
 from watchdog.state.history import History
 from watchdog.state.store import Store
+from watchdog.systems.phantom.section import Phantom
 from watchdog.web import app
 from watchdog.web.archive import Archive
 from watchdog.web.published_state import PublishedState

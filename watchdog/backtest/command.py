@@ -9,17 +9,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from watchdog.backtest import document, report
-from watchdog.backtest.own_record import silences
-from watchdog.backtest.past import PastError, SourcePast
 from watchdog.backtest.recorded_past import recorded_past
 from watchdog.backtest.replay import Progress, replay
 from watchdog.backtest.settings_change import changed, setting
+from watchdog.backtest.silenced import silences
 from watchdog.backtest.verdict import Verdict
 from watchdog.config import file as configuration
-from watchdog.config.file import AnySource, Config, Phantom
+from watchdog.config.file import Config
+from watchdog.config.sources import Section
 from watchdog.core.durations import parse_duration
 from watchdog.core.instants import parse_instant
-from watchdog.systems.phantom.past import phantom_past
+from watchdog.systems import system_of
+from watchdog.systems.shared.past import PastError, SourcePast
 
 LONG = 20_000
 """From so many runs on the progress is shown, if anybody looks."""
@@ -110,10 +111,9 @@ def _pasts(config: Config, since: datetime, until: datetime) -> tuple[SourcePast
     return tuple(_past(source, config.state, since, until) for source in config.sources)
 
 
-def _past(source: AnySource, state: Path, since: datetime, until: datetime) -> SourcePast:
-    if isinstance(source, Phantom):
-        return phantom_past(source, state, since, until)
-    return recorded_past(source, state, since, until)
+def _past(source: Section, state: Path, since: datetime, until: datetime) -> SourcePast:
+    kept = system_of(source).past(source, state, since, until)
+    return kept or recorded_past(source, state, since, until)
 
 
 @contextmanager

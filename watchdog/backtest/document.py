@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from watchdog.backtest.past import SourcePast
 from watchdog.backtest.verdict import Condition, Message, Verdict
 from watchdog.incidents import wire
+from watchdog.systems.shared.past import SourcePast
 
 
 def document(

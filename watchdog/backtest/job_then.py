@@ -3,13 +3,12 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from watchdog.backtest.past import AS_NOW, CREATED, ERROR, OK, REDATED, Change, JobPast, PastRun
 from watchdog.cadence.breaker import after_error
 from watchdog.cadence.schedule import next_fire
 from watchdog.core.error_class import classify
 from watchdog.core.model import At, Job, NoCadence, RecordedRun, Schedule, Unreadable
-from watchdog.systems.phantom.cost_ledger import Account
-from watchdog.systems.phantom.rows import swept_from
+from watchdog.systems.shared.past import AS_NOW, CREATED, ERROR, OK, REDATED, Change, JobPast, PastRun
+from watchdog.systems.shared.run_ends import Account
 
 _CUT = timedelta(seconds=1)
 """Run ends are cut to the second, and so may be what is reckoned from them."""
@@ -92,9 +91,9 @@ class JobThen:
         return self._plain.schedule if self._is_due_known else NoCadence("not known for this time")
 
     def _sweep_at(self) -> datetime | None:
-        if self._status != "failed" or not self.past.is_swept or self.updated_at is None:
+        if self._status != "failed" or self.past.swept_from is None or self.updated_at is None:
             return None
-        return swept_from(self.updated_at)
+        return self.past.swept_from(self.updated_at)
 
     # what happens to it
 

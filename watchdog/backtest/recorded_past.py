@@ -8,9 +8,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from watchdog.backtest.errors import Deeds, count_errors
-from watchdog.backtest.own_record import OwnRecord, own_record
-from watchdog.backtest.past import (
+from watchdog.config.sources import Section
+from watchdog.core.instants import say
+from watchdog.core.model import Job, RunEnd
+from watchdog.state.history import Run, runs_of
+from watchdog.systems.opening import open_source
+from watchdog.systems.shared.error_counts import Deeds, count_errors
+from watchdog.systems.shared.own_record import OwnRecord, own_record
+from watchdog.systems.shared.past import (
     AS_NOW,
     Change,
     JobPast,
@@ -22,11 +27,6 @@ from watchdog.backtest.past import (
     outcome_of,
     seconds_of,
 )
-from watchdog.config.file import AnySource
-from watchdog.core.instants import say
-from watchdog.core.model import Job, RunEnd
-from watchdog.state.history import Run, runs_of
-from watchdog.systems.opening import open_source
 
 LOOK_BACK = timedelta(days=7)
 """How much of the time before is read, so that what began then is known."""
@@ -38,7 +38,7 @@ GAPS = (
 )
 
 
-def recorded_past(source: AnySource, state: Path | None, since: datetime, until: datetime) -> SourcePast:
+def recorded_past(source: Section, state: Path | None, since: datetime, until: datetime) -> SourcePast:
     """The past of one scheduler. Raises PastError if it cannot be read now."""
     now = open_source(source).look(until).snapshot
     if now.problem:

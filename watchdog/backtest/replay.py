@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from watchdog.backtest.judge import Judge
-from watchdog.backtest.past import SourcePast
 from watchdog.backtest.scene import Scene
 from watchdog.backtest.verdict import NOBODY, Condition, Message, Verdict, message_of
 from watchdog.config.file import Config, Owner
@@ -20,6 +19,7 @@ from watchdog.detectors.diagnosis import Diagnosis
 from watchdog.detectors.published import Published, SourceState
 from watchdog.notify.notifier import Notifier
 from watchdog.state.store import Store
+from watchdog.systems.shared.past import SourcePast
 
 Key = tuple[str, str, str | None]
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from watchdog.backtest.past import SourcePast
 from watchdog.backtest.verdict import NOBODY, Condition, Message, Verdict
 from watchdog.core.durations import say_duration
 from watchdog.core.kinds import Severity
+from watchdog.systems.shared.past import SourcePast
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from watchdog.backtest.job_then import JobThen
-from watchdog.backtest.past import Change, SourcePast, gone_owner
 from watchdog.core.model import Departed, Hold, Job
 from watchdog.detectors.lateness import AFTER_A_RUN
+from watchdog.systems.shared.past import Change, SourcePast, gone_owner
 
 REDATED_APART = timedelta(seconds=5)
-"""On start the scheduler dates past-due rows anew, so far apart (docs/phantom.md, a restart)."""
+"""On start the scheduler dates past-due rows anew, so far apart."""
 
 _AFTER_A_DEED = timedelta(seconds=5)
 _CUT = timedelta(seconds=1)

@@ -1,4 +1,4 @@
-"""When a cron schedule fires by the rules of cron itself (Vixie's, and so pg_cron's), through croniter.
+"""When a cron schedule fires by the rules of cron itself (Vixie's, and so that of databases), through croniter.
 
 They differ from croner's above all where day and weekday are both restricted (either one will do), in a field that
 begins with `*` (then both must fit, even in `*/2`), and in having five fields, never seconds.

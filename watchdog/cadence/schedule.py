@@ -13,7 +13,7 @@ LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
 CLOCK_CHANGE_GRACE = timedelta(minutes=65)
 """Around a clock change the scheduler's own arithmetic may answer an instant in the past, for up to an hour;
-nothing is called late on the strength of arithmetic within this much of one (docs/phantom.md, clock changes)."""
+nothing is called late on the strength of arithmetic within this much of one."""
 
 
 @lru_cache(maxsize=256)

@@ -296,8 +296,8 @@ def silence(
 def revive(config: Path | None, database: Path | None, state: Path | None, job: str, dry_run: bool) -> int:
     """Bring a failed JOB back, with the same guards as a policy.
 
-    Phantom's by its API where one is configured, else by SQL. OpenClaw's by its own command, which also frees a JOB
-    that is stuck and runs one that is due.
+    By its scheduler's API or own command, where that has one that may be used, else by SQL. Where its scheduler can, a
+    JOB that is stuck is freed, and one that is due is run.
     """
     from watchdog.recovery import by_hand
 
@@ -398,10 +398,10 @@ def notify_test(config: Path) -> int:
 def validate(config: Path) -> None:
     """Check a configuration file; all its errors are told in one go."""
     from watchdog.notify import trial
-    from watchdog.systems.sql import source as sql
+    from watchdog.systems.opening import try_out
 
     settings = _load(config)
-    wrong, unasked = sql.try_queries(settings, datetime.now(UTC))
+    wrong, unasked = try_out(settings, datetime.now(UTC))
     problems = [f"{config}: {problem}" for problem in [*wrong, *trial.bad_addresses(settings)]]
     if problems:
         raise CannotGoOn("\n".join(problems))

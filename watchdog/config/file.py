@@ -5,33 +5,29 @@ import hashlib
 import ipaddress
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    Discriminator,
     Field,
     SecretStr,
-    Tag,
     ValidationError,
     field_validator,
     model_validator,
 )
 from pydantic_core import ErrorDetails
 
-from watchdog.config import yaml_file
-from watchdog.config.policies import MEANT_FOR, Recovery, is_like
+from watchdog.config import kinds, yaml_file
+from watchdog.config.fields import FilePath, Name, SecretFile, WebAddress, Zone
+from watchdog.config.policies import ANYWHERE, Recovery, is_like
 from watchdog.config.settings import Detect
-from watchdog.core.durations import say_duration
+from watchdog.config.sources import AnySource, Section, kind_of
 from watchdog.core.fields import Duration, Frozen
-from watchdog.core.model import CronRules
 
 DEFAULT_LISTEN = "127.0.0.1:9846"
 DEFAULT_STATE = Path("/var/lib/watchdog/state.db")
@@ -43,181 +39,6 @@ class ConfigError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"{name!r} is not a time zone; write a name like UTC or Europe/Berlin") from None
-    return name
-
-
-Zone = Annotated[str, AfterValidator(_zone)]
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
-
-
-def read_secret(path: Path) -> str:
-    """The first line of a secret's file; raises ValueError with the path, never with what stands in it."""
-    try:
-        lines = path.read_text(encoding="utf-8").strip().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise ValueError(f"the file {path} cannot be read: {reason}") from None
-    if not lines:
-        raise ValueError(f"the file {path} is empty")
-    return lines[0].strip()
-
-
-def _readable(path: Path | None) -> Path | None:
-    if path is not None:
-        read_secret(path)
-    return path
-
-
-SecretFile = Annotated[Path, AfterValidator(_readable)]
-
-
-def _web_address(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an http:// or https:// address")
-    return url
-
-
-class Api(Frozen):
-    """The scheduler's own web API, where it has one that may be used."""
-
-    url: Annotated[str, AfterValidator(_web_address)]
-    token_file: SecretFile | None = None
-
-
-def _possible(path: Path) -> Path:
-    if "\0" in str(path):
-        raise ValueError("not a path: there is a NUL in it")
-    return path
-
-
-FilePath = Annotated[Path, AfterValidator(_possible)]
-
-
-class Phantom(Frozen):
-    """A Phantom agent's database file."""
-
-    kind: Literal["phantom"] = "phantom"
-    name: Name = "phantom"
-    database: FilePath
-    timezone: Zone = "UTC"
-    look_back: Duration = timedelta(days=7)
-    labels: Mapping[str, str] = {}
-    api: Api | None = None
-
-
-def _one_select(text: str) -> str:
-    query = text.strip().rstrip(";").rstrip()
-    if not _SELECT.match(query):
-        raise ValueError("must be one SELECT statement (or WITH ... SELECT)")
-    return query
-
-
-_SELECT = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:select|with)\b", re.IGNORECASE | re.DOTALL)
-
-Query = Annotated[str, AfterValidator(_one_select)]
-"""A query of the operator's own. It can only read: the database is opened for nothing else."""
-
-
-def _after_an_id(query: str) -> str:
-    if not re.search(r"(?<![:\w]):after\b", query):
-        raise ValueError("must ask for the runs after the last id seen: WHERE id > :after")
-    return query
-
-
-def _between(least: timedelta, most: timedelta) -> AfterValidator:
-    def check(length: timedelta) -> timedelta:
-        if not least <= length <= most:
-            raise ValueError(f"must lie between {say_duration(least)} and {say_duration(most)}")
-        return length
-
-    return AfterValidator(check)
-
-
-_SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
-
-
-class Sql(Frozen):
-    """Any scheduler with its jobs in SQLite or PostgreSQL, read by two queries of the operator's own (docs/sql.md).
-
-    `every`: how often a PostgreSQL server is asked. `deadline`: when a read is cut off, whatever it hangs in.
-    `look_back`: how many of the newest runs the first look reads.
-    """
-
-    kind: Literal["sql"]
-    name: Name = "sql"
-    database: FilePath | None = None
-    dsn: SecretStr | None = None
-    dsn_file: SecretFile | None = None
-    jobs: Query
-    runs: Annotated[Query, AfterValidator(_after_an_id)] | None = None
-    cron: CronRules = "classic"
-    timezone: Zone = "UTC"
-    every: Annotated[Duration, _between(_SECOND, _DAY)] = timedelta(seconds=15)
-    deadline: Annotated[Duration, _between(_SECOND, 60 * _SECOND)] = timedelta(seconds=5)
-    max_run: Annotated[Duration, _between(_SECOND, 365 * _DAY)] | None = None
-    look_back: Annotated[int, Field(ge=1000, le=1_000_000, strict=True)] = 10_000
-    labels: Mapping[str, str] = {}
-
-    @model_validator(mode="after")
-    def _one_database(self) -> Self:
-        if sum(way is not None for way in (self.database, self.dsn, self.dsn_file)) != 1:
-            raise ValueError("give one of database (an SQLite file), dsn and dsn_file (PostgreSQL)")
-        return self
-
-
-class OpenClaw(Frozen):
-    """An OpenClaw gateway's state folder, or the one file in it that holds the jobs (docs/openclaw.md).
-
-    `lock`: the gateway's lock file, or the folder that it lies in: it tells restarts. `grace`: how long after its due
-    time a job may start; the gateway never sleeps longer than a minute. `cli`: how its own command is called where
-    recovery may use it, for example `[docker, exec, gateway, openclaw]`.
-    """
-
-    kind: Literal["openclaw"]
-    name: Name = "openclaw"
-    state_dir: FilePath | None = None
-    store: FilePath | None = None
-    lock: FilePath | None = None
-    timezone: Zone = "UTC"
-    grace: Annotated[Duration, _between(timedelta(), _DAY)] = timedelta(minutes=1)
-    cli: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] = ("openclaw",)
-    labels: Mapping[str, str] = {}
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        if (self.state_dir is None) == (self.store is None):
-            raise ValueError(
-                "give one of state_dir (the folder, often ~/.openclaw) and store (its jobs.json or database)"
-            )
-        return self
-
-
-KINDS = ("phantom", "openclaw", "sql")
-
-
-def _kind(source: object) -> str | None:
-    """Which class a source is of; phantom where nothing is said."""
-    kind = source.get("kind", "phantom") if isinstance(source, Mapping) else getattr(source, "kind", "phantom")
-    return kind if isinstance(kind, str) else None
-
-
-AnySource = Annotated[
-    Annotated[Phantom, Tag("phantom")] | Annotated[OpenClaw, Tag("openclaw")] | Annotated[Sql, Tag("sql")],
-    Discriminator(
-        _kind,
-        custom_error_type="kind",
-        custom_error_message="should be " + ", ".join(map(repr, KINDS[:-1])) + f" or {KINDS[-1]!r}",
-    ),
-]
-"""One watched scheduler. `kind` says which class it is of."""
 
 
 class Address(Frozen):
@@ -272,7 +93,7 @@ class Channel(Frozen):
 
     url: SecretStr | None = None
     url_file: SecretFile | None = None
-    alertmanager: Annotated[str, AfterValidator(_web_address)] | None = None
+    alertmanager: WebAddress | None = None
 
     @model_validator(mode="after")
     def _one_address(self) -> Self:
@@ -411,19 +232,15 @@ class Config(Frozen):
     @model_validator(mode="after")
     def _doable(self) -> Self:
         for index, policy in enumerate(self.recovery.policies):
-            wanted, pattern = MEANT_FOR.get(policy.action), policy.match.source
+            pattern = policy.match.source
             meant = [source for source in self.sources if pattern is None or is_like(source.name, pattern)]
-            if wanted and meant and all(source.kind != wanted for source in meant):
-                raise ValueError(
-                    f"recovery.policies[{index}] is {policy.action}, an action for a source of kind {wanted}; "
-                    f"{meant[0].name} is of kind {meant[0].kind}, {_instead(meant[0].kind)}"
-                )
+            if not meant or policy.action in ANYWHERE or any(policy.action in source.actions for source in meant):
+                continue
+            raise ValueError(
+                f"recovery.policies[{index}] is {policy.action}, an action for a source of kind "
+                f"{kinds.that_can(policy.action)}; {meant[0].name} is of kind {meant[0].kind}, {_instead(meant[0])}"
+            )
         return self
-
-    @property
-    def phantoms(self) -> tuple[Phantom, ...]:
-        """The sources whose jobs recovery knows how to bring back."""
-        return tuple(source for source in self.sources if isinstance(source, Phantom))
 
     @property
     def people(self) -> tuple[Owner, ...]:
@@ -433,15 +250,14 @@ class Config(Frozen):
         return (Owner(notify=tuple(self.channels)),)
 
 
-def _instead(kind: str) -> str:
-    known = [action for action, meant in MEANT_FOR.items() if meant == kind]
-    return f"where it can be {', '.join([*known, 'command'])} or restart"
+def _instead(source: Section) -> str:
+    return f"where it can be {', '.join([*source.actions, 'command'])} or restart"
 
 
 def for_database(path: Path) -> Config:
     """What holds when there is no file: this database, with all defaults and a state file of its own."""
     name = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:12]
-    return Config(sources=(Phantom(database=path),), state=state_folder() / f"{name}.db")
+    return Config.model_validate({"sources": [{"database": path}], "state": state_folder() / f"{name}.db"})
 
 
 def state_folder() -> Path:
@@ -476,63 +292,65 @@ def checked(data: Mapping[str, object], where: str, unset: Iterable[yaml_file.Pr
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        for place, what in map(_problem, error.errors(include_input=False, include_url=False)):
+        for detail in error.errors(include_input=False, include_url=False):
+            place, what = _problem(detail, data)
             problems.setdefault(place, f"{where}: {place}: {what}")
     if problems:
         raise ConfigError(list(problems.values()))
     return config
 
 
-def _problem(detail: ErrorDetails) -> tuple[str, str]:
+def _problem(detail: ErrorDetails, data: Mapping[str, object]) -> tuple[str, str]:
     parts = [part for part in detail["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
     place = [*parts, "kind"] if detail["type"] == "kind" else parts
-    return _place(place), _what(detail, parts)
+    return _place(place), _what(detail, parts, data)
 
 
 def _place(parts: list[int | str]) -> str:
     text = ""
-    for part in _without_tag(parts):
+    for part in parts:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text or "the file"
 
 
-def _without_tag(parts: list[int | str]) -> list[int | str]:
-    """Without the kind of the source, which pydantic puts in the path and which does not stand there in the file."""
-    has_tag = parts[:1] == ["sources"] and len(parts) > 2 and parts[2] in KINDS
-    return [*parts[:2], *parts[3:]] if has_tag else parts
-
-
-def _what(detail: ErrorDetails, place: list[int | str]) -> str:
+def _what(detail: ErrorDetails, place: list[int | str], data: Mapping[str, object]) -> str:
     if detail["type"] == "extra_forbidden":
-        return "unknown key" + _meant(str(place[-1]), place[:-1])
+        return "unknown key" + _meant(str(place[-1]), _fields_at(place[:-1], data))
     if detail["type"] == "missing":
         return "is missing"
     message = detail["msg"].removeprefix("Value error, ")
     return message[0].lower() + message[1:]
 
 
-def _meant(key: str, parents: list[int | str]) -> str:
-    fields = _fields_at(parents)
+def _meant(key: str, fields: list[str]) -> str:
     near = difflib.get_close_matches(key, fields, 1)
     if near:
         return f"; did you mean {near[0]}?"
     return f"; known here: {', '.join(sorted(fields))}" if fields else ""
 
 
-def _fields_at(parents: list[int | str]) -> list[str]:
+def _fields_at(parents: list[int | str], data: Mapping[str, object]) -> list[str]:
     """The keys that may be written at this place."""
     annotation: object = Config
+    if parents[:1] == ["sources"] and len(parents) > 1:
+        annotation, parents = _section_at(parents[1], data), parents[2:]
     for part in parents:
         annotation = _inside(annotation, part)
     model = _find_model(annotation)
     return [field.alias or name for name, field in model.model_fields.items()] if model else []
 
 
+def _section_at(place: int | str, data: Mapping[str, object]) -> type[Section] | None:
+    sources = data.get("sources")
+    if not isinstance(sources, Sequence) or not isinstance(place, int):
+        return None
+    kind = kind_of(sources[place])
+    return kinds.section_of(kind) if kind in kinds.known() else None
+
+
 def _inside(annotation: object, part: int | str) -> object:
     """What stands under a key of a model, or under any key or index of a collection."""
     origin = getattr(annotation, "__origin__", None)
-    if (tagged := _tagged(origin, part)) is not None:
-        return tagged
     if isinstance(origin, type) and issubclass(origin, Mapping | tuple):
         arguments = annotation.__args__  # type: ignore[attr-defined]
         return arguments[1] if issubclass(origin, Mapping) else arguments[0]
@@ -540,12 +358,6 @@ def _inside(annotation: object, part: int | str) -> object:
     fields = model.model_fields if model else {}
     named = next((field for name, field in fields.items() if part in (name, field.alias)), None)
     return named.annotation if named else None
-
-
-def _tagged(union: object, tag: int | str) -> object:
-    """The member of a union that has this tag."""
-    members = getattr(union, "__args__", ())
-    return next((one for one in members if Tag(str(tag)) in getattr(one, "__metadata__", ())), None)
 
 
 def _find_model(annotation: object) -> type[BaseModel] | None:

@@ -1,12 +1,12 @@
 """The recovery section of the configuration: what may be done about which findings, and how often."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from watchdog.config import kinds
 from watchdog.core.fields import Count, Duration, Frozen
 from watchdog.core.kinds import Kind
 from watchdog.core.model import ErrorClass
@@ -17,20 +17,11 @@ must then be heard; or, where none of them was, a restart."""
 
 
 Deed = Literal["revive", "restart", "preserve", "run_due", "enable", "unstick", "command", "none"]
-"""What a policy does. `run_due`, `enable` and `unstick` (off and on again, which frees a stuck marker) ask an OpenClaw
-gateway through its own command; `command` runs one of the operator's."""
+"""What a policy does. `run_due`, `enable` and `unstick` (off and on again, which frees a stuck marker) ask the
+scheduler through its own command; `command` runs one of the operator's."""
 
-MEANT_FOR: Mapping[str, str] = {
-    "revive": "phantom",
-    "preserve": "phantom",
-    "run_due": "openclaw",
-    "enable": "openclaw",
-    "unstick": "openclaw",
-}
-"""The kind of source that an action is for; the others are for any."""
-
-FOR_JOBS = ("revive", "run_due", "enable", "unstick", "command")
-"""The actions of which one job can go first, as the canary."""
+ANYWHERE = ("restart", "command", "none")
+"""The actions for any kind of source; each of the others is for those that name it."""
 
 
 def is_like(value: str | None, pattern: str) -> bool:
@@ -110,7 +101,8 @@ class Policy(Frozen):
     def _can_restart(self) -> Self:
         wants = self.action == "restart" or (self.action == "revive" and "restart" in self.via)
         if wants and not self.run and self.call is None:
-            raise ValueError('a restart needs `run: ["docker", "restart", "phantom"]` or `call: {url: ...}`')
+            example = f'["docker", "restart", "{kinds.usual()}"]'
+            raise ValueError(f"a restart needs `run: {example}` or `call: {{url: ...}}`")
         if self.action == "command" and not self.run:
             raise ValueError('a command needs `run: ["program", "an argument", "{job_id}"]`')
         return self

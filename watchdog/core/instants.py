@@ -10,7 +10,7 @@ LAST_YEAR = 2999
 def parse_instant(text: str) -> datetime:
     """The instant of ISO 8601 text: with `T` or a space, with a zone or without one (then UTC).
 
-    Phantom writes both `2026-04-29T10:00:11.123Z` and `2026-04-29 10:00:11`.
+    Watched systems write both `2026-04-29T10:00:11.123Z` and `2026-04-29 10:00:11`.
     Raises ValueError for anything else, and for years before 1970 or after 2999: no schedule means those, and what
     is added to an instant must stay within the calendar.
     """

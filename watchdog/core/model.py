@@ -33,7 +33,7 @@ class Every:
 
 
 CronRules = Literal["croner", "classic"]
-"""Whose reading of a cron expression holds: croner's, or that of cron itself and its kin (pg_cron)."""
+"""Whose reading of a cron expression holds: croner's, or that of cron itself and its kin."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,17 @@ from rich.console import Console
 from rich.text import Text
 
 from watchdog.cli import tables
-from watchdog.config.file import Config, Http, Phantom
+from watchdog.config.file import Config, Http
 from watchdog.core import logs
 from watchdog.core.clock import FollowedClock
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding
-from watchdog.demo.simulator import Outcome, Simulator
+from watchdog.demo.outcome import Outcome
+from watchdog.demo.simulator import Simulator
 from watchdog.engine import Engine
 from watchdog.incidents import report
 from watchdog.service.loop import Service, Wake, signals
+from watchdog.systems.phantom.section import Phantom
 
 BEGIN = datetime(2026, 4, 29, 3, 30, tzinfo=UTC)
 END = datetime(2026, 4, 29, 23, 30, tzinfo=UTC)

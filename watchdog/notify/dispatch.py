@@ -13,10 +13,11 @@ from pathlib import Path
 
 from watchdog.config.file import Channel, Config, Owner
 from watchdog.core import faults
+from watchdog.core.children import Child, Result, StillSendingError, recorded
 from watchdog.core.logs import log
 from watchdog.core.message import Entry, State
 from watchdog.notify import alertmanager, outbox
-from watchdog.notify.children import Child, SendResult, StillSendingError, recorded
+from watchdog.notify.child import MODULE as SENDER
 from watchdog.notify.outbox import Retry
 from watchdog.notify.targets import NoAddressError, address_of, is_address, parse_key, template_name
 from watchdog.state.store import Store
@@ -130,7 +131,7 @@ class Sender:
         faults.point("started")
         order = {"do": "send", "address": address, "message": dict(entry.message)}
         try:
-            self._busy[entry.target] = (entry, Child(order, self._book.retry.deadline, self._record(entry)))
+            self._busy[entry.target] = (entry, Child(SENDER, order, self._book.retry.deadline, self._record(entry)))
         except OSError as error:
             why = f"no process could be started for it: {error.strerror or error}"
             self._over(outbox.failed(entry, now, why, self._book.retry, outbox.some_jitter()))
@@ -173,7 +174,7 @@ def _shown(target: str) -> str:
     return parse_key(target).name
 
 
-def _settled(entry: Entry, outcome: SendResult, now: datetime, retry: Retry) -> Entry:
+def _settled(entry: Entry, outcome: Result, now: datetime, retry: Retry) -> Entry:
     if outcome.ok:
         return outbox.succeeded(entry, now)
     if outcome.never:
@@ -231,7 +232,7 @@ class AlertPoster:
         if self._bodies:
             self._body = self._bodies.pop(0)
             order = {"do": "post", "url": self._url, "body": self._body}
-            self._child = Child(order, self._deadline)
+            self._child = Child(SENDER, order, self._deadline)
             faults.point("alerts-handed-over")
         elif self._alerts:
             faults.point("alerts-before-settle")
@@ -241,7 +242,7 @@ class AlertPoster:
             self._count(self.channel, "sent")
             self._alerts = {}
 
-    def _is_split(self, outcome: SendResult) -> bool:
+    def _is_split(self, outcome: Result) -> bool:
         """Whether the batch was refused for what stands in it. Then its halves are tried, so that one bad alert keeps
         back itself alone."""
         if not 400 <= int(outcome.said.get("status") or 0) < 500:
@@ -254,7 +255,7 @@ class AlertPoster:
             log.error(f"an alert was refused: {outcome.error}", extra=facts)
         return True
 
-    def _fail(self, outcome: SendResult, now: datetime) -> None:
+    def _fail(self, outcome: Result, now: datetime) -> None:
         self._next = now + timedelta(seconds=15)
         self._bodies = []
         self._alerts = {}

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from watchdog.config.file import Channel, read_secret
+from watchdog.config.fields import read_secret
+from watchdog.config.file import Channel
 from watchdog.core.model import Finding, Job
 
 _PLACE = re.compile(r"\{([a-z_]+)\}")

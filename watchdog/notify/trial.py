@@ -4,16 +4,17 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from watchdog.config.file import FILLED_IN, Config
+from watchdog.core.children import Child, Result, finish
 from watchdog.core.instants import iso
 from watchdog.notify import alertmanager
-from watchdog.notify.children import Child, SendResult, finish
+from watchdog.notify.child import MODULE as SENDER
 from watchdog.notify.dispatch import open_book
 from watchdog.notify.render import rendered
 from watchdog.notify.targets import NoAddressError, Target, address_of, is_address, template_name
 from watchdog.notify.words import Message
 
 
-def try_channels(config: Config, now: datetime) -> Iterator[tuple[str, SendResult]]:
+def try_channels(config: Config, now: datetime) -> Iterator[tuple[str, Result]]:
     """Send a test message to each channel of the configuration, one after another."""
     tested = Message(
         title="Test: the scheduler watchdog can reach you",
@@ -28,16 +29,16 @@ def try_channels(config: Config, now: datetime) -> Iterator[tuple[str, SendResul
         yield name, _try(config, name, message, now)
 
 
-def _try(config: Config, name: str, message: dict[str, str], now: datetime) -> SendResult:
+def _try(config: Config, name: str, message: dict[str, str], now: datetime) -> Result:
     url = config.channels[name].alertmanager
     if url is not None:
         order: dict[str, object] = {"do": "post", "url": url.rstrip("/") + alertmanager.PATH, "body": [_alert(now)]}
-        return finish(Child(order, config.notify.deadline))
+        return finish(Child(SENDER, order, config.notify.deadline))
     try:
         address = address_of(Target(name), config.channels, {})
     except NoAddressError as error:
-        return SendResult(False, str(error))
-    return finish(Child({"do": "send", "address": address, "message": message}, config.notify.deadline))
+        return Result(False, str(error))
+    return finish(Child(SENDER, {"do": "send", "address": address, "message": message}, config.notify.deadline))
 
 
 def _alert(now: datetime) -> dict[str, object]:
@@ -68,8 +69,8 @@ def _sample(address: str) -> Target:
 def _bad(place: str, target: Target, config: Config) -> Iterator[str]:
     try:
         address = address_of(target, config.channels, open_book(config).templates)
-        outcome = finish(Child({"do": "check", "address": address}, config.notify.deadline))
+        outcome = finish(Child(SENDER, {"do": "check", "address": address}, config.notify.deadline))
     except NoAddressError as error:
-        outcome = SendResult(False, str(error))
+        outcome = Result(False, str(error))
     if not outcome.ok:
         yield f"{place}: {outcome.error}"

@@ -11,7 +11,7 @@ from watchdog.core.kinds import Concern, Severity
 from watchdog.core.model import Finding
 from watchdog.core.redaction import fit_to_leave
 from watchdog.notify.plan import Dispatch, Event
-from watchdog.systems.remedy import remedy_of, system_of
+from watchdog.systems.remedy import remedy_of, system_named
 
 LISTED = 10
 """So many jobs are named; of the others only the number is."""
@@ -127,7 +127,7 @@ def _facts(dispatch: Dispatch, head: Finding, now: datetime) -> list[tuple[str, 
         facts.append(
             ("Comes and goes", f"{times} times so far; you hear of it again when it has stayed away for a day")
         )
-    ahead = (("Error", _error(head)), ("If nobody acts", head.kind.ahead(head.evidence, system_of(dispatch.system))))
+    ahead = (("Error", _error(head)), ("If nobody acts", head.kind.ahead(head.evidence, system_named(dispatch.system))))
     facts += [(label, text) for label, text in ahead if text]
     waiting = len(incident.symptoms)
     if waiting:

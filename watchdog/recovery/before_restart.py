@@ -8,7 +8,7 @@ from watchdog.core.model import Snapshot
 
 
 def consequences(snapshot: Snapshot, at: datetime) -> Iterator[str]:
-    """One sentence for each thing that a restart at `at` would do beside its purpose (docs/phantom.md, a restart)."""
+    """One sentence for each thing that a restart at `at` would do beside its purpose."""
     for job in snapshot.jobs:
         if job.in_flight_since is not None:
             again = ", and may run it again from its start" if snapshot.replays else ""

@@ -1,6 +1,6 @@
 """`revive`, `restore`, `approve`, `recoveries`: what a person asks for, with the same guards and on the same record."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from logging import NullHandler
@@ -12,13 +12,13 @@ from watchdog.core.instants import iso, say
 from watchdog.core.logs import log
 from watchdog.core.plain_json import Json
 from watchdog.incidents.verbs import whoami
-from watchdog.recovery import rows
-from watchdog.recovery.executor import Hand
-from watchdog.recovery.patient import Patient, RefusedError, find
-from watchdog.recovery.progress import TakenError
+from watchdog.recovery.executor import Executor
+from watchdog.recovery.known_actions import KnownActions, definitions_of
+from watchdog.recovery.target import find
 from watchdog.state.records import Preserved, Records
 from watchdog.state.store import Store
-from watchdog.systems.openclaw.ways import is_half_done
+from watchdog.systems.shared.acting import CannotWriteError, ChangedError, RefusedError, Target
+from watchdog.systems.shared.progress import TakenError
 
 __all__ = ["RefusedError", "approve", "document", "intend", "listed", "restore", "revive"]
 
@@ -29,19 +29,19 @@ def revive(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[st
     records = Records(store)
     action, next_run = _unfinished(config, records, job), ""
     if action is None:
-        patient = find(config, job, now.at)
-        next_run = patient.next_run(now.at)
+        target = find(config, job, now.at)
+        next_run = target.next_run(now.at)
         if dry_run:
-            ways = " then ".join(patient.ways)
-            yield f"would {patient.kind} {patient.name}: {ways}; its next run would be {next_run}"
+            ways = " then ".join(target.steps)
+            yield f"would {target.action} {target.name}: {ways}; its next run would be {next_run}"
             return
-        action = records.add(_action(patient, now))
+        action = records.add(_action(target, now))
     elif dry_run:
         yield f"would switch {action.job} on again, which recovery {action.id} has switched off"
         return
     log.addHandler(NullHandler())  # each step is said below; without a handler it would stand on stderr as well
     try:
-        Hand(config, records, WallClock().stamp).carry_out(action)
+        Executor(config, records, WallClock().stamp).carry_out(action)
     except TakenError:
         told = "`scheduler-watchdog recoveries` tells what became of it"
         raise RefusedError(f"a running watchdog has gone on with {action.job}; {told}") from None
@@ -49,70 +49,76 @@ def revive(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[st
     yield from (f"{say(step.at)}  {step.what}" for step in done.steps)
     if done.state is not State.ACTED:
         raise RefusedError(f"{done.job} was not revived: {done.steps[-1].what}")
-    ahead = f", {next_run}" if next_run and done.kind != "run_due" else ""
+    ahead = f", {next_run}" if next_run and not _ran_at_once(config, done) else ""
     yield f"{done.job} is active. It is proved only by its next run{ahead}; a running watchdog tells."
 
 
 def _unfinished(config: Config, records: Records, job: str) -> Action | None:
     """What was switched off for this job and not yet on again: that comes first."""
     sources = {source.name for source in config.sources}
+    known = KnownActions(config.sources)
     mine = [action for action in records.under_way() if job in (action.job_id, action.job) and action.source in sources]
-    return next((action for action in mine if is_half_done(action)), None)
+    return next((action for action in mine if known.is_half_done(action)), None)
+
+
+def _ran_at_once(config: Config, action: Action) -> bool:
+    kind = KnownActions(config.sources).of(action)
+    return kind is not None and kind.runs_now
 
 
 def intend(config: Config, records: Records, source_name: str, job_id: str, by: str) -> Action:
-    """Write a revival down for the hand of the running service, with the guards of `revive`. Raises RefusedError."""
+    """Write a revival down for the running service, with the guards of `revive`. Raises RefusedError."""
     now = WallClock().stamp()
     if all(source.name != source_name for source in config.sources):
         raise RefusedError(f"there is no source {source_name!r}")
-    patient = find(config, job_id, now.at, source_name)
-    if patient.id != job_id:
+    target = find(config, job_id, now.at, source_name)
+    if target.id != job_id:
         raise RefusedError(f"there is no job with the id {job_id!r} in {source_name}")
     if any((one.source, one.job_id) == (source_name, job_id) for one in records.under_way()):
-        raise RefusedError(f"a recovery of {patient.name} is under way")
-    action = _action(patient, now)
-    asked = Step(now.at, f"asked for by {by}; {patient.standing}")
+        raise RefusedError(f"a recovery of {target.name} is under way")
+    action = _action(target, now)
+    asked = Step(now.at, f"asked for by {by}; {target.standing}")
     return records.add(replace(action, state=State.INTENDED, by=by, steps=(asked,)))
 
 
-def _action(patient: Patient, now: Stamp) -> Action:
+def _action(target: Target, now: Stamp) -> Action:
     return Action(
         id=0,
         created=now,
         policy=BY_HAND,
-        kind=patient.kind,
-        source=patient.source.name,
-        job_id=patient.id,
-        job=patient.name,
-        circuit=f"{patient.source.name}|{BY_HAND}",
+        kind=target.action,
+        source=target.source.name,
+        job_id=target.id,
+        job=target.name,
+        circuit=f"{target.source.name}|{BY_HAND}",
         state=State.BEGUN,  # not `intended`: a running service must not take it up as well
         by=whoami(),
         why="asked for by hand",
-        seen=patient.seen,
-        ways=patient.ways,
-        steps=(Step(now.at, f"asked for by {whoami()}; {patient.standing}"),),
+        seen=target.seen,
+        ways=target.steps,
+        steps=(Step(now.at, f"asked for by {whoami()}; {target.standing}"),),
     )
 
 
 def restore(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[str]:
     """Put a swept job back as it was."""
     records = Records(store)
-    kept = _kept(config, records, job)
-    source = next(source for source in config.phantoms if source.name == kept.source)
+    swept = {source.name: (source, found) for source in config.sources if (found := definitions_of(source))}
+    kept = _kept(swept, records, job)
+    source, definitions = swept[kept.source]
     if dry_run:
         yield f"would put {kept.name} back as it was on {say(kept.preserved_at)}: {', '.join(kept.row)}"
         return
     try:
-        rows.put_back(source.database, kept.row)
-    except (rows.ChangedError, rows.CannotWriteError) as error:
+        definitions.put_back(source, kept.row)
+    except (ChangedError, CannotWriteError) as error:
         raise RefusedError(f"{kept.name} was not restored: {error}") from error
     records.preserve(replace(kept, restored_at=datetime.now(UTC)))
     yield f"{kept.name} is there again, as it was on {say(kept.preserved_at)}: {kept.row.get('status')}"
     yield f"to bring it back to life: scheduler-watchdog revive {kept.job_id}"
 
 
-def _kept(config: Config, records: Records, job: str) -> Preserved:
-    names = {source.name for source in config.phantoms}
+def _kept(names: Container[str], records: Records, job: str) -> Preserved:
     wanted = [kept for kept in records.preserved() if kept.source in names and job in (kept.job_id, kept.name)]
     if not wanted:
         raise RefusedError(f"no definition of {job!r} is kept; only failed jobs are, from when a watchdog saw them")

@@ -6,13 +6,15 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from watchdog.cadence.schedule import LATEST, next_fire
-from watchdog.config.policies import FOR_JOBS, MEANT_FOR, Attempts, Policy, PolicyMatch, is_like
+from watchdog.config.policies import ANYWHERE, Attempts, Policy, PolicyMatch, is_like
 from watchdog.core.action import UNHELPFUL, Action, State
 from watchdog.core.clock import Stamp
 from watchdog.core.durations import say_duration
 from watchdog.core.kinds import Kind
-from watchdog.core.model import At, ErrorClass, Finding, Job
+from watchdog.core.model import ErrorClass, Finding, Job
 from watchdog.core.moment import Moment
+from watchdog.recovery.known_actions import KnownActions
+from watchdog.systems.shared.acting import NOT_DUE, ActionKind
 
 DAY = timedelta(days=1)
 
@@ -20,17 +22,20 @@ AFTER_A_REFUSAL = timedelta(minutes=5)
 """How long nothing is intended again where the row had changed, or the probe was not well."""
 
 
-NOT_DUE = "its scheduler has put it off, and runs nothing before it is due"
-
-
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A finding that a policy is for."""
+    """A finding that a policy is for. `kind`: what its action is there; None for one that can be done anywhere."""
 
     finding: Finding
     policy: Policy
     name: str
     job: Job | None
+    kind: ActionKind | None = None
+
+    @property
+    def is_for_one_job(self) -> bool:
+        """Whether one job can go first, as the canary."""
+        return self.kind.has_canary if self.kind else self.policy.action == "command"
 
     @property
     def circuit(self) -> str:
@@ -72,29 +77,27 @@ def cases(
     policies: Sequence[Policy],
     jobs: Mapping[tuple[str, str], Job],
     owners: Mapping[tuple[str, str], str],
-    systems: Mapping[str, str],
+    known: KnownActions,
 ) -> list[Case]:
-    """The findings that some policy is for; the first that fits, and whose action is one for such a source, decides.
-
-    `systems`: the kind of each source.
-    """
+    """The findings that some policy is for; the first that fits, and whose action is one for such a source, decides."""
     found = []
     for finding in findings:
         key = (finding.source, finding.job_id or "")
-        system = systems.get(finding.source, "")
+        kinds = known.at(finding.source)
         for index, policy in enumerate(policies):
-            is_meant = MEANT_FOR.get(policy.action, system) == system
-            if is_meant and _is_own(finding, policy) and _fits(policy.match, finding, owners.get(key)):
+            kind = kinds.get(policy.action)
+            is_meant = kind is not None or policy.action in ANYWHERE
+            if is_meant and _is_own(finding, kind) and _fits(policy.match, finding, owners.get(key)):
                 name = policy.name or f"policies[{index}]"
-                found.append(Case(finding, policy, name, jobs.get(key)))
+                found.append(Case(finding, policy, name, jobs.get(key), kind))
                 break
     return [case for case in found if case.policy.action != "none"]
 
 
-def _is_own(finding: Finding, policy: Policy) -> bool:
+def _is_own(finding: Finding, kind: ActionKind | None) -> bool:
     """Not a symptom of something else. Of a timer that is dead each late job can be relieved alone: it is run."""
     cause = finding.caused_by
-    return cause is None or (policy.action == "run_due" and cause.kind == Kind.STALLED)
+    return cause is None or (kind is not None and kind.runs_now and cause.kind == Kind.STALLED)
 
 
 def _fits(match: PolicyMatch, finding: Finding, owner: str | None) -> bool:
@@ -169,7 +172,7 @@ def _next_run(case: Case, at: datetime) -> tuple[datetime, str]:
 
 
 def _is_shared(case: Case) -> bool:
-    return case.policy.action == "restart" or (case.policy.action in FOR_JOBS and case.policy.canary)
+    return case.policy.action == "restart" or (case.is_for_one_job and case.policy.canary)
 
 
 def _decide(case: Case, past: Past, circuits: _Circuits, stamp: Stamp, now: Moment) -> Decision:
@@ -214,54 +217,20 @@ def _was_just_refused(mine: Sequence[Action], stamp: Stamp, now: Moment) -> bool
 def _is_put_off(case: Case, now: Moment) -> bool:
     """Whether the job is late, and its scheduler has set it down for later: then it would not run it now."""
     due = case.job.next_run_at if case.job else None
-    return case.policy.action == "run_due" and due is not None and not now.reached(due)
+    runs_now = case.kind is not None and case.kind.runs_now
+    return runs_now and due is not None and not now.reached(due)
 
 
 def _never(case: Case, at: datetime) -> str | None:
     """What no policy can allow."""
-    action = case.policy.action
-    if action not in FOR_JOBS or action == "command":
+    if case.kind is None or not case.kind.has_canary:
         return None
-    refusal = "it is about no job" if case.job is None else unfit(action, case.job, at)
-    if refusal is None and action == "unstick" and case.finding.kind is not Kind.WEDGED:
+    refusal = "it is about no job" if case.job is None else case.kind.unfit(case.job, at)
+    if refusal is None and case.kind.frees and case.finding.kind is not Kind.WEDGED:
         refusal = "only a run that is stuck is freed"
     if refusal is None and _error_class(case.finding) == ErrorClass.PERMANENT.value:
         refusal = "a permanent error (auth, billing) is never retried by itself: it needs a person"
     return refusal
-
-
-def unfit(action: str, job: Job, at: datetime) -> str | None:
-    """Why a job is in no state for this action, whoever asks for it; None if it is."""
-    if MEANT_FOR.get(action) == "openclaw" and job.id.startswith("-"):
-        return "its id begins with a dash and would be taken for an option"
-    if action in ("revive", "enable"):
-        return _unfit_for_revival(job, at, is_switched_on=action == "revive")
-    if not job.is_planned:
-        return f"it is {job.state}"
-    if action == "unstick":
-        return _unfit_for_freeing(job, at)
-    if job.in_flight_since:
-        return "a run of it is in flight"
-    if job.next_run_at is not None and job.next_run_at > at:
-        return NOT_DUE
-    return "its last run was broken off, and may have been delivered: it needs a person" if job.interrupted else None
-
-
-def _unfit_for_freeing(job: Job, at: datetime) -> str | None:
-    if not job.in_flight_since:
-        return "no run of it is in flight"
-    # switched on again it would be due at once, while the run that is stuck may have been delivered
-    is_past = isinstance(job.schedule, At) and job.schedule.at <= at
-    return "a one-shot whose time has passed would run again at once: it needs a person" if is_past else None
-
-
-def _unfit_for_revival(job: Job, at: datetime, *, is_switched_on: bool) -> str | None:
-    if job.status != "failed":
-        return "only a failed job can be revived"
-    if is_switched_on and not job.enabled:
-        return "a job that is switched off would not run"
-    is_past = isinstance(job.schedule, At) and job.schedule.at <= at
-    return "a one-shot whose time has passed is never revived" if is_past else None
 
 
 def _of(case: Case, past: Past) -> Sequence[Action]:
@@ -335,7 +304,7 @@ def _by_circuit(case: Case, mine: Sequence[Action], circuits: _Circuits, stamp: 
         return against
     if is_proved:
         return _spaced(case, circuits.done(case), stamp, now)
-    return Decision(case, True, "it goes first, as the canary", is_canary=case.policy.action in FOR_JOBS)
+    return Decision(case, True, "it goes first, as the canary", is_canary=case.is_for_one_job)
 
 
 def _while_open(case: Case, done: Sequence[Action], stamp: Stamp, now: Moment) -> tuple[str, bool] | None:

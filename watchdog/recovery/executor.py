@@ -1,4 +1,4 @@
-"""The hand: does what was decided, one step after another, each written down before and after.
+"""Does what was decided, one step after another, each written down before and after.
 
 It runs in a thread of its own: a call to the agent, or a command, may take up to its deadline.
 """
@@ -7,18 +7,19 @@ from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from watchdog.config.file import AnySource, Config, OpenClaw, Phantom
+from watchdog.config.file import Config
 from watchdog.config.policies import Policy
+from watchdog.config.sources import Section
 from watchdog.core.action import BY_HAND, Action, State
 from watchdog.core.clock import Stamp
 from watchdog.core.logs import log
-from watchdog.recovery.command import ask
+from watchdog.recovery.known_actions import KnownActions, acting_of
 from watchdog.recovery.operator_command import OperatorCommand
-from watchdog.recovery.progress import Clock, Progress, TakenError
 from watchdog.recovery.restart import Restarter
 from watchdog.state.records import Records
-from watchdog.systems.openclaw.ways import RETRY, STEPS, OpenClawWays, is_half_done
-from watchdog.systems.phantom.ways import ASKING, LINGERS, PhantomWays
+from watchdog.systems.shared.acting import RETRY, Actor
+from watchdog.systems.shared.command import ask
+from watchdog.systems.shared.progress import Clock, Progress, TakenError
 
 PROBE_DEADLINE = timedelta(seconds=10)
 
@@ -26,7 +27,7 @@ LONGEST = timedelta(minutes=10)
 """No revival by hand takes longer; what was begun before that was left by a command that died."""
 
 
-class Hand:
+class Executor:
     """Carries actions out on the sources of one configuration."""
 
     def __init__(self, config: Config, records: Records, clock: Clock) -> None:
@@ -40,16 +41,17 @@ class Hand:
 
     def use(self, config: Config) -> None:
         """From now on this configuration holds."""
-        self._sources: dict[str, AnySource] = {source.name: source for source in config.sources}
+        self._sources: dict[str, Section] = {source.name: source for source in config.sources}
+        self._known = KnownActions(config.sources)
         self._policies = {
             policy.name or f"policies[{index}]": policy for index, policy in enumerate(config.recovery.policies)
         }
-        self._phantoms: dict[str, PhantomWays] = {}
+        self._actors: dict[str, Actor] = {}
         # where nothing may be done, a job that was switched off is switched on again all the same
         self._only_ends = config.recovery.mode == "observe" or not config.recovery.policies
 
     def rest(self) -> None:
-        """Begin nothing more: what is under way is ended, and the rest is another hand's."""
+        """Begin nothing more: what is under way is ended, and the rest is another executor's."""
         self._rests = True
 
     def turn(self) -> bool:
@@ -68,27 +70,30 @@ class Hand:
         return bool(todo)
 
     def _is_to_be_ended(self, action: Action) -> bool:
-        return action.state is State.BEGUN and (action.kind == "unstick" or not self._only_ends)
+        return action.state is State.BEGUN and (self._known.frees(action) or not self._only_ends)
 
     def _is_to_do(self, action: Action) -> bool:
-        if action.state is not State.INTENDED or (self._only_ends and not is_half_done(action)):
+        if action.state is not State.INTENDED or (self._only_ends and not self._known.is_half_done(action)):
             return False
         left = action.not_before - self._clock().at if action.not_before else timedelta()
         return not timedelta() < left <= RETRY  # further ahead it is only since the clock was set back
 
     def _is_left_over(self, action: Action, born: Stamp) -> bool:
-        """Whether nobody is at it any more: not the hand before this one, nor this one, nor a person's command."""
+        """Whether nobody is at it any more: not the executor before this one, nor this one, nor a person's command."""
         now = self._clock()
         if self._progress.is_at(action) or action.spent.elapsed(now) > LONGEST:
             return True
         if action.id not in self._left:
             return False
-        if action.way in ASKING:
-            return born.elapsed(now) > LINGERS
-        policy = self._policy(action)
-        # the command may still be running, or the hand before this one be at it yet
-        is_run = action.kind in STEPS or action.way == "command"
-        return not is_run or policy is None or born.elapsed(now) > policy.deadline
+        lingers = self._lingers(action)
+        return not lingers or born.elapsed(now) > lingers
+
+    def _lingers(self, action: Action) -> timedelta:
+        """How long what was asked for may still be under way, or the executor before this one be at it yet."""
+        source, policy = self._sources.get(action.source), self._policy(action)
+        acting = acting_of(source) if source else None
+        asked = acting.lingers(action, policy) if acting and action.kind in acting.kinds else timedelta()
+        return asked or (policy.deadline if policy and action.way == "command" else timedelta())
 
     def _unless_taken(self, do: Callable[[Action], None], action: Action) -> None:
         try:
@@ -101,40 +106,42 @@ class Hand:
         self._progress.take(action)
         source, policy = self._sources.get(action.source), self._policy(action)
         if source is None or policy is None:
-            what = f"its source or policy is not in the configuration any more{_may_be_off(action)}"
+            what = f"its source or policy is not in the configuration any more{self._may_be_left(action)}"
             self._progress.settle(action, State.FAILED, what)
             return
-        probe = "" if is_half_done(action) else policy.check.http
+        probe = "" if self._known.is_half_done(action) else policy.check.http
         if probe and ask({"do": "get", "url": probe}, PROBE_DEADLINE):
             what = f"{urlsplit(probe).netloc} is not well yet, so nothing was done"
             self._progress.settle(action, State.REFUSED, what)
         else:
             self._do(action, source, policy)
 
-    def _do(self, action: Action, source: AnySource, policy: Policy) -> None:
-        match action.kind, source:
-            case "restart", _:
-                Restarter(self._progress, source).restart(action, policy)
-            case "command", _:
-                OperatorCommand(self._progress, source).carry_out(action, policy)
-            case "preserve", Phantom():
-                self._phantom(source).postpone(action)
-            case "revive", Phantom():
-                self._phantom(source).revive(action, policy)
-            case kind, OpenClaw() if kind in STEPS:
-                OpenClawWays(self._progress, source).carry_out(action, policy.deadline)
-            case kind, _:
-                what = f"{kind} is nothing that can be done about a source of kind {source.kind}"
-                self._progress.settle(action, State.FAILED, what)
+    def _do(self, action: Action, source: Section, policy: Policy) -> None:
+        if action.kind == "restart":
+            Restarter(self._progress, self._records, source).restart(action, policy)
+        elif action.kind == "command":
+            OperatorCommand(self._progress, source).carry_out(action, policy)
+        elif actor := self._actor(action, source):
+            actor.carry_out(action, policy)
+        else:
+            what = f"{action.kind} is nothing that can be done about a source of kind {source.kind}"
+            self._progress.settle(action, State.FAILED, what)
+
+    def _actor(self, action: Action, source: Section) -> Actor | None:
+        """What does such an action there; the same one as the last time, for it may have logged in."""
+        acting = acting_of(source)
+        if acting is None or action.kind not in acting.kinds:
+            return None
+        if source.name not in self._actors:
+            restarts = Restarter(self._progress, self._records, source)
+            self._actors[source.name] = acting.actor(source, self._progress, restarts)
+        return self._actors[source.name]
 
     def _policy(self, action: Action) -> Policy | None:
         """The policy that it is done by; what was begun is ended whatever the configuration says now."""
-        if action.policy == BY_HAND or is_half_done(action):
+        if action.policy == BY_HAND or self._known.is_half_done(action):
             return self._policies.get(action.policy, Policy(action="revive", canary=False))
         return self._policies.get(action.policy)
-
-    def _phantom(self, source: Phantom) -> PhantomWays:
-        return self._phantoms.setdefault(source.name, PhantomWays(self._progress, source))
 
     def _take_up(self, action: Action) -> None:
         """The watchdog died in the middle of it. It is done again only if it is known not to have happened."""
@@ -143,22 +150,21 @@ class Hand:
         if action.way in ("restart", "command") and source is not None:
             what = f"the watchdog ended in the middle of a {action.way}; it is not done twice"
             self._progress.acted(action, what, None)
-        elif isinstance(source, OpenClaw) and action.kind in STEPS:
-            OpenClawWays(self._progress, source).take_up(action)
-        elif isinstance(source, Phantom) and action.kind != "restart" and action.job_id is not None:
-            self._phantom(source).take_up(action)
+        elif source is not None and action.job_id is not None and (actor := self._actor(action, source)):
+            actor.take_up(action)
         else:
-            what = f"the watchdog ended in the middle of it; it is not done twice{_may_be_off(action)}"
+            what = f"the watchdog ended in the middle of it; it is not done twice{self._may_be_left(action)}"
             self._progress.settle(action, State.UNKNOWN, what)
 
+    def _may_be_left(self, action: Action) -> str:
+        """Nobody else finds a job that was switched off and not on again."""
+        kind = self._known.of(action)
+        if kind is None or not kind.left_half_done or action.begun is None:
+            return ""
+        return f", and {kind.left_half_done.replace('{job_id}', action.job_id or '')}"
 
-def is_left_off(action: Action, now: Stamp) -> bool:
+
+def is_left_off(action: Action, known: KnownActions, now: Stamp) -> bool:
     """Whether a job was switched off to free it, and whoever did so is not at it any more."""
     is_abandoned = action.state is State.BEGUN and action.spent.elapsed(now) > LONGEST
-    return is_half_done(action) or (action.kind == "unstick" and is_abandoned)
-
-
-def _may_be_off(action: Action) -> str:
-    """Nobody else finds a job that was switched off and not on again."""
-    is_begun = action.kind == "unstick" and action.begun is not None
-    return f", and the job may be switched off still: openclaw cron enable -- {action.job_id}" if is_begun else ""
+    return known.is_half_done(action) or (known.frees(action) and is_abandoned)

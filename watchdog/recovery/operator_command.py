@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from watchdog.config.file import AnySource, Sql
 from watchdog.config.policies import Policy
+from watchdog.config.sources import Section
 from watchdog.core import faults
 from watchdog.core.action import Action, State
 from watchdog.core.model import Job
 from watchdog.core.redaction import fit_to_leave
-from watchdog.recovery.command import facts_of, run
-from watchdog.recovery.looking import Facts, fingerprint, is_as_seen, look_at
-from watchdog.recovery.progress import REASON, Progress
+from watchdog.systems import system_of
+from watchdog.systems.opening import look_at
+from watchdog.systems.shared.command import facts_of, run
+from watchdog.systems.shared.fingerprint import Facts, fingerprint, is_as_seen
+from watchdog.systems.shared.progress import REASON, Progress
 from watchdog.systems.shared.sqlite_file import UnreadableError
 
 PLACE = "{job_id}"
@@ -25,7 +27,7 @@ SOURCE_GRACE = timedelta(minutes=15)
 class OperatorCommand:
     """Runs commands about the jobs of one source."""
 
-    def __init__(self, progress: Progress, source: AnySource) -> None:
+    def __init__(self, progress: Progress, source: Section) -> None:
         self._on = progress
         self._source = source
 
@@ -59,7 +61,7 @@ class OperatorCommand:
             return str(error)
         if job is None:
             return "the job is gone"
-        seen = _told_at_once(action.seen, job) if isinstance(self._source, Sql) else action.seen
+        seen = action.seen if system_of(self._source).tells_all_at_once else _told_at_once(action.seen, job)
         return "" if is_as_seen(job, seen) else "the job is no longer as it was seen"
 
 

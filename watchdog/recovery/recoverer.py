@@ -1,15 +1,14 @@
 """Recovery from tick to tick: what was done is verified, what is lost is told, what is allowed is intended.
 
-Nothing here touches a watched system; the hand does. All that a step decides is written in one transaction.
+Nothing here touches a watched system; the executor does. All that a step decides is written in one transaction.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from watchdog.config.file import Config
-from watchdog.config.policies import FOR_JOBS
+from watchdog.config.sources import Section
 from watchdog.core.action import BY_HAND, Action, State, Step
 from watchdog.core.clock import Stamp
 from watchdog.core.instants import say
@@ -18,14 +17,13 @@ from watchdog.core.logs import log
 from watchdog.core.model import Finding, Job, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.published import Published
-from watchdog.recovery import rows
 from watchdog.recovery.before_restart import consequences
 from watchdog.recovery.decide import Case, Decision, cases, decide
-from watchdog.recovery.looking import fingerprint
+from watchdog.recovery.known_actions import KnownActions, acting_of, definitions_of
 from watchdog.recovery.preserving import preserve_failed
 from watchdog.recovery.verify import Verdict, verdict
 from watchdog.state.records import Preserved, Records, Version
-from watchdog.systems.openclaw.ways import STEPS, is_half_done
+from watchdog.systems.shared.fingerprint import Facts, fingerprint
 from watchdog.systems.shared.sqlite_file import UnreadableError
 
 LOOK_AGAIN = timedelta(seconds=30)
@@ -78,7 +76,10 @@ class Recoverer:
     def use(self, config: Config) -> None:
         """From now on this configuration holds."""
         self._config = config
-        self._sources = {source.name: source for source in config.phantoms}
+        self._sources: dict[str, Section] = {source.name: source for source in config.sources}
+        self._known = KnownActions(config.sources)
+        swept = ((source.name, definitions_of(source)) for source in config.sources)
+        self._definitions = {name: definitions for name, definitions in swept if definitions}
         self._looked_at: tuple[int, Version] | None = None
         self._last: tuple[datetime, Turn] | None = None
 
@@ -106,8 +107,9 @@ class Recoverer:
 
     def _preserve(self, snapshot: Snapshot, at: datetime) -> None:
         """Keep the definition of every job that has newly failed, as soon as it has."""
-        source = self._sources.get(snapshot.source)
-        if source is None or snapshot.problem is not None or self._seen.get(snapshot.source) is snapshot:
+        if snapshot.source not in self._definitions or snapshot.problem is not None:
+            return
+        if self._seen.get(snapshot.source) is snapshot:
             return
         self._seen[snapshot.source] = snapshot
         failed = frozenset((job.id, job.updated_at) for job in snapshot.jobs if job.status == "failed")
@@ -115,7 +117,7 @@ class Recoverer:
             return
         try:
             if failed:
-                preserve_failed(self._records, source, at)
+                preserve_failed(self._records, self._sources[snapshot.source], at)
             self._failed[snapshot.source] = failed
         except UnreadableError as error:
             log.warning(f"failed jobs could not be kept: {error}", extra={"action": "preserve"})
@@ -125,7 +127,7 @@ class Recoverer:
         readable = [state.snapshot for state in published.sources if not state.snapshot.problem]
         there = {snapshot.source: {job.id: job for job in snapshot.jobs} for snapshot in readable}
         for kept in self._records.preserved():
-            if kept.source not in there or kept.source not in self._sources or kept.restored_at is not None:
+            if kept.source not in there or kept.source not in self._definitions or kept.restored_at is not None:
                 continue
             job = there[kept.source].get(kept.job_id)
             if job is None:
@@ -139,7 +141,7 @@ class Recoverer:
     def _gone(self, kept: Preserved, at: datetime) -> Iterable[Finding]:
         if kept.gone_at is None:
             source = self._sources[kept.source]
-            if rows.has_audit(source.database, kept.job_id, "delete"):
+            if self._definitions[kept.source].was_deleted(source, kept.job_id):
                 self._records.preserve(replace(kept, restored_at=at))
                 return
             kept = replace(kept, gone_at=at)
@@ -152,7 +154,7 @@ class Recoverer:
         jobs = _jobs(published)
         for action in self._records.under_way():
             job = jobs.get((action.source, action.job_id or ""))
-            if is_half_done(action) and (job is None or not job.enabled):
+            if self._known.is_half_done(action) and (job is None or not job.enabled):
                 yield _off_finding(action)
 
     # proof
@@ -181,7 +183,7 @@ class Recoverer:
         level(f"{action.kind} of {action.job or action.source}: {state.value}, {found.what}", extra=facts)
 
     def _report(self, stamp: Stamp) -> None:
-        """Tell what has become of actions, each once; also of those that ended with the hand."""
+        """Tell what has become of actions, each once; also of those that ended with the executor."""
         for action in self._records.unreported():
             with self._records.store.transaction():
                 if self._records.reported(action, stamp.at):
@@ -213,14 +215,13 @@ class Recoverer:
             self._withdraw((), published, stamp)
             return
         jobs = _jobs(published)
-        systems = {state.snapshot.source: state.snapshot.kind for state in published.sources}
         owners = {
             (state.snapshot.source, job_id): owner
             for state in published.sources
             for job_id, owner in state.owners.items()
         }
         findings = [finding for finding in published.findings if _OFF not in finding.evidence]
-        found = cases(findings, recovery.policies, jobs, owners, systems)
+        found = cases(findings, recovery.policies, jobs, owners, self._known)
         found = [case for case in found if case.policy.action != "preserve" or case.policy.postpone]
         self._withdraw(found, published, stamp)
         self._forget_would(found, published)
@@ -277,21 +278,21 @@ class Recoverer:
             circuit=case.circuit,
             why=f"{finding.kind.value}: {decision.why}",
             seen=seen,
-            ways=tuple(case.policy.via) if case.policy.action == "revive" else STEPS.get(case.policy.action, ()),
+            ways=case.kind.steps_of(case.policy) if case.kind else (),
             is_canary=decision.is_canary,
             about=finding.kind.value,
             steps=(Step(stamp.at, f"{finding.kind.value} since {say(finding.since) if finding.since else 'unknown'}"),),
         )
 
-    def _seen_now(self, case: Case) -> Mapping[str, object] | None:
-        """What must still be so when it is done: Phantom's row, or what the snapshot says of any other job."""
+    def _seen_now(self, case: Case) -> Facts | None:
+        """What must still be so when it is done, as its system tells it; a restart is about no job."""
         if case.policy.action == "restart":
             return {}
         source = self._sources.get(case.finding.source)
-        if source is None or case.policy.action == "command":
+        acting = acting_of(source) if source and case.kind else None
+        if source is None or acting is None:
             return fingerprint(case.job) if case.job else {}
-        row = _row(source.database, case.finding.job_id or "")
-        return rows.fingerprint(row) if row and row.get("status") == "failed" else None
+        return acting.seen(source, case.job, case.finding.job_id or "")
 
     def _would(self, case: Case, stamp: Stamp) -> None:
         """Mode `observe`: say once what it would do."""
@@ -346,7 +347,7 @@ def _is_outdated(last: tuple[datetime, Turn], at: datetime) -> bool:
 
 def _would_key(case: Case) -> str:
     """Of a storm only the canary is spoken of, and which job that is changes with the hour."""
-    is_storm = case.policy.action in FOR_JOBS and case.policy.canary
+    is_storm = case.is_for_one_job and case.policy.canary
     return f"{_WOULD}{case.circuit}|{'' if is_storm else case.finding.job_id}"
 
 
@@ -404,13 +405,6 @@ def _swept_finding(kept: Preserved, gone_at: datetime) -> Finding:
         f"scheduler-watchdog restore {kept.job_id}",
         {"preserved_at": kept.preserved_at, **({"sweep_at": kept.sweep_at} if kept.sweep_at else {})},
     )
-
-
-def _row(path: Path, job_id: str) -> rows.Row | None:
-    try:
-        return rows.look(path, job_id)
-    except UnreadableError:
-        return None
 
 
 def _other_succeeded(case: Case, published: Published) -> bool:

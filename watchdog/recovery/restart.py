@@ -3,36 +3,35 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from watchdog.config.file import AnySource, Phantom
 from watchdog.config.policies import Policy
+from watchdog.config.sources import Section
 from watchdog.core import faults
 from watchdog.core.action import Action, State
 from watchdog.core.logs import log
 from watchdog.core.redaction import fit_to_leave
 from watchdog.recovery.before_restart import consequences
-from watchdog.recovery.command import ask, facts_of, run
 from watchdog.recovery.decide import DAY, spent_within, used_up
 from watchdog.recovery.preserving import preserve_failed
-from watchdog.recovery.progress import REASON, Progress
-from watchdog.systems.opening import open_source
+from watchdog.state.records import Records
+from watchdog.systems.opening import snapshot_of
+from watchdog.systems.shared.acting import NoRestartLeftError
+from watchdog.systems.shared.command import ask, facts_of, run
+from watchdog.systems.shared.progress import REASON, Progress
 from watchdog.systems.shared.sqlite_file import UnreadableError
-
-
-class NoRestartLeftError(Exception):
-    """As many restarts as are allowed have been tried."""
 
 
 class Restarter:
     """Restarts one source's scheduler."""
 
-    def __init__(self, progress: Progress, source: AnySource) -> None:
+    def __init__(self, progress: Progress, records: Records, source: Section) -> None:
         self._on = progress
+        self._records = records
         self._source = source
 
     def must_have_left(self, action: Action, policy: Policy) -> None:
         """A restart to have one job heard counts as much as any other of this scheduler: see `Attempts.per_day`."""
         now, attempts = self._on.now(), policy.attempts
-        others = self._on.records.restarts(action.source)
+        others = self._records.restarts(action.source)
         done = [other for other in others if other.begun and other.id != action.id]
         for most, window in ((attempts.max, attempts.per), (attempts.per_day, DAY)):
             if len(spent_within(done, window, now)) >= most:
@@ -64,11 +63,8 @@ class Restarter:
     def _warned(self, action: Action) -> Action:
         """What a restart destroys is kept before, and told."""
         now = self._on.now().at
-        if isinstance(self._source, Phantom):
-            preserve_failed(self._on.records, self._source, now)
-        snapshot = open_source(self._source).look(now).snapshot
-        if snapshot.problem is not None:
-            raise UnreadableError(snapshot.problem)
+        preserve_failed(self._records, self._source, now)
+        snapshot = snapshot_of(self._source, now)
         for sentence in consequences(snapshot, now):
             log.warning(sentence, extra={"action": "restart_ahead", "source": self._source.name})
             action = action.stepped(now, sentence)

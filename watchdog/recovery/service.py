@@ -1,4 +1,4 @@
-"""What the service has to do with recovery: the records, who decides, and the hand in a thread of its own."""
+"""What the service has to do with recovery: the records, who decides, and who acts, in a thread of its own."""
 
 import sqlite3
 import threading
@@ -9,7 +9,8 @@ from watchdog.core.clock import Clock
 from watchdog.core.logs import log
 from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
-from watchdog.recovery.executor import Hand, is_left_off
+from watchdog.recovery.executor import Executor, is_left_off
+from watchdog.recovery.known_actions import KnownActions
 from watchdog.recovery.recoverer import Announce, Count, Recoverer
 from watchdog.state.records import Records
 from watchdog.state.store import Store
@@ -17,18 +18,19 @@ from watchdog.state.store import Store
 _PAUSE = 1.0
 
 
-class Station:
+class RecoveryService:
     """Opens with the service and closes with it."""
 
     def __init__(self, config: Config, store: Store, announce: Announce, count: Count, clock: Clock) -> None:
         self._config = config
+        self._known = KnownActions(config.sources)
         self._store = store
         self._clock = clock
         self._records = Records(store)
         self._recoverer = Recoverer(config, self._records, announce, count)
         self._look_again_at: datetime | None = None
         self._problem = ""
-        self._thread: HandThread | None = None
+        self._thread: ExecutorThread | None = None
 
     @property
     def look_again_at(self) -> datetime | None:
@@ -44,7 +46,7 @@ class Station:
         if self._store.path is None:
             log.error("recovery needs a state file; nothing is done", extra={"action": "recovery"})
             return
-        self._thread = HandThread(self._config, Store(self._store.path, exclusive=False), self._clock)
+        self._thread = ExecutorThread(self._config, Store(self._store.path, exclusive=False), self._clock)
         self._thread.start()
 
     def turn(self, published: Published) -> tuple[Finding, ...]:
@@ -65,8 +67,8 @@ class Station:
 
     def _is_anything_left(self) -> bool:
         """Whether a job was switched off and is not on again. That is ended whatever the configuration says now."""
-        now = self._clock.stamp()
-        return any(is_left_off(action, now) for action in self._records.under_way())
+        now, known = self._clock.stamp(), self._known
+        return any(is_left_off(action, known, now) for action in self._records.under_way())
 
     def _complain(self, problem: str) -> None:
         """Say once that nothing can be written down, so that nothing is done; looking goes on."""
@@ -79,6 +81,7 @@ class Station:
         """From now on this configuration holds."""
         self.stop()
         self._config = config
+        self._known = KnownActions(config.sources)
         self._recoverer.use(config)
         self.start()
 
@@ -89,13 +92,13 @@ class Station:
             self._thread = None
 
 
-class HandThread(threading.Thread):
-    """Turns the hand beside the loop."""
+class ExecutorThread(threading.Thread):
+    """Turns the executor beside the loop."""
 
     def __init__(self, config: Config, store: Store, clock: Clock) -> None:
-        super().__init__(name="hand", daemon=True)
+        super().__init__(name="executor", daemon=True)
         self._store = store
-        self._hand = Hand(config, Records(store), clock.stamp)
+        self._executor = Executor(config, Records(store), clock.stamp)
         self._wake = threading.Event()
         self._ending = threading.Event()
 
@@ -107,7 +110,7 @@ class HandThread(threading.Thread):
         """Until `stop`. Whatever goes wrong is told, and the next round tries again."""
         while not self._ending.is_set():
             try:
-                self._hand.turn()
+                self._executor.turn()
             except Exception:
                 log.exception("a recovery went wrong", extra={"action": "recovery"})
             self._wake.wait(_PAUSE)
@@ -116,7 +119,7 @@ class HandThread(threading.Thread):
 
     def stop(self) -> None:
         """End as soon as what is under way has ended."""
-        self._hand.rest()
+        self._executor.rest()
         self._ending.set()
         self._wake.set()
         self.join(1)

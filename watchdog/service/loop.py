@@ -20,7 +20,7 @@ from watchdog.detectors.published import Published
 from watchdog.engine import Engine, Tick
 from watchdog.metrics.collection import Metrics
 from watchdog.notify.service import NotificationService, open_store
-from watchdog.recovery.service import Station
+from watchdog.recovery.service import RecoveryService
 from watchdog.service.memory import settle_garbage
 from watchdog.service.sd_notify import Systemd
 from watchdog.state.history import History
@@ -120,7 +120,7 @@ class Service:
         self._metrics = Metrics()
         self._store = open_store(self.config)
         self._notifications = NotificationService(self.config, self._store, self._metrics, self.clock)
-        self._station = Station(
+        self._recovery = RecoveryService(
             self.config, self._store, self._notifications.announce, self._metrics.recovered, self.clock
         )
         self._history = History(self._store)
@@ -138,14 +138,14 @@ class Service:
         self._greet(server.url)
         server.start()
         self._notifications.start()
-        self._station.start()
+        self._recovery.start()
         try:
             self._loop(server.url)
         finally:
             self._systemd.stopping()
             server.stop()
             archive.close()
-            self._station.stop()
+            self._recovery.stop()
             self._notifications.stop()
             self._store.close()
             log.info("stopped", extra={"action": "stop"})
@@ -178,7 +178,7 @@ class Service:
     def _turn(self) -> Published:
         now, began = self.clock.now(), time.perf_counter()
         tick = self._engine.tick(now)
-        own = self._station.turn(tick.published)
+        own = self._recovery.turn(tick.published)
         if own != tick.published.own:
             tick = replace(tick, published=self._engine.add(own), has_changed=True)
         self._metrics.ticked(tick, now, time.perf_counter() - began)
@@ -194,7 +194,7 @@ class Service:
         pause = self.config.poll
         if self._systemd.beat_every:
             pause = min(pause, self._systemd.beat_every)
-        wanted = (published.look_again_at, self._notifications.look_again_at, self._station.look_again_at)
+        wanted = (published.look_again_at, self._notifications.look_again_at, self._recovery.look_again_at)
         soon = [instant for instant in wanted if instant]
         if soon:
             pause = min(pause, max(SHORTEST_WAIT, self.clock.real(min(soon) - self.clock.now())))
@@ -238,6 +238,6 @@ class Service:
         self.config = config
         self._engine = Engine(config)
         self._notifications.use(config)
-        self._station.use(config)
+        self._recovery.use(config)
         self._published_state.poll = config.poll
         log.info("configuration taken", extra={"action": "reload", "sources": len(config.sources)})

@@ -1,34 +1,41 @@
-"""How a scheduler is read: one file per system, one small protocol. A source knows no detector."""
+"""The schedulers that can be watched. Each is a folder here, and nothing outside knows one by name: this is the list.
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+A system's code is imported only where one is watched, so nothing heavy is imported here.
+"""
 
-from watchdog.core.model import Snapshot
+from __future__ import annotations
+
+from functools import cache, partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from watchdog.config import kinds
+
+if TYPE_CHECKING:
+    from watchdog.config.sources import Section
+    from watchdog.systems.base import System
+
+KINDS = ("phantom", "openclaw", "sql")
+"""The folders, the usual one first; each has a module `system` with its object in it, `SYSTEM`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one look gave. `is_new` is False if nothing has changed since the last one; `seconds` is None then."""
+@cache
+def system(kind: str) -> System[Any]:
+    """The system of this kind; raises KeyError for one that is not known."""
+    if kind not in KINDS:
+        raise KeyError(kind)
+    found: System[Any] = import_module(f"watchdog.systems.{kind}.system").SYSTEM
+    return found
 
-    snapshot: Snapshot
-    is_new: bool
-    seconds: float | None = None
+
+def system_of(source: Section) -> System[Any]:
+    """The system of a configured source."""
+    return system(source.kind)
 
 
-class Source(Protocol):
-    """One watched scheduler. It remembers what must be remembered from look to look, and holds nothing open."""
+def _section(kind: str) -> type[Section]:
+    return system(kind).section
 
-    @property
-    def name(self) -> str:
-        """The name that the configuration gives it."""
 
-    @property
-    def kind(self) -> str:
-        """The system: `phantom`, …"""
-
-    def look(self, now: datetime) -> Look:
-        """The state now. What cannot be read becomes the snapshot's `problem`; no exception comes out of this."""
-
-    def warnings(self) -> list[str]:
-        """What the operator should know before it starts: ways in which reading as this user could do harm."""
+for _kind in KINDS:
+    kinds.make_known(_kind, partial(_section, _kind))

@@ -1,18 +1,38 @@
-"""From what the configuration names to what reads it. A system's code is imported only where it is used."""
+"""From what the configuration names to what reads it, and to a look at one of its jobs."""
 
-from watchdog.config.file import AnySource, OpenClaw, Sql
-from watchdog.systems import Source
-from watchdog.systems.phantom.source import PhantomSource
+from datetime import datetime
+
+from watchdog.config.file import Config
+from watchdog.config.sources import Section
+from watchdog.core.model import Job, Snapshot
+from watchdog.systems import system_of
+from watchdog.systems.base import Source
+from watchdog.systems.shared.sqlite_file import UnreadableError
 
 
-def open_source(source: AnySource) -> Source:
+def open_source(source: Section) -> Source:
     """A source without any memory yet."""
-    if isinstance(source, Sql):
-        from watchdog.systems.sql.source import open_sql
+    return system_of(source).open(source)
 
-        return open_sql(source)
-    if isinstance(source, OpenClaw):
-        from watchdog.systems.openclaw.source import OpenClawSource
 
-        return OpenClawSource(source)
-    return PhantomSource(source.name, source.database, source.timezone, source.look_back)
+def snapshot_of(source: Section, now: datetime) -> Snapshot:
+    """What a first look shows. Raises UnreadableError."""
+    snapshot = open_source(source).look(now).snapshot
+    if snapshot.problem is not None:
+        raise UnreadableError(snapshot.problem)
+    return snapshot
+
+
+def look_at(source: Section, job_id: str, now: datetime) -> Job | None:
+    """The job as its source shows it now; None if it is gone. Raises UnreadableError."""
+    return next((job for job in snapshot_of(source, now).jobs if job.id == job_id), None)
+
+
+def try_out(config: Config, now: datetime) -> tuple[list[str], list[str]]:
+    """Ask each source once: what is wrong with the configuration, and which sources could not be asked."""
+    wrong, unasked = [], []
+    for index, source in enumerate(config.sources):
+        trial = system_of(source).try_out(source, now)
+        wrong += [f"sources[{index}]: {problem}" for problem in trial.wrong]
+        unasked += [f"sources[{index}]: {reason}" for reason in trial.unasked]
+    return wrong, unasked

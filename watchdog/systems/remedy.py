@@ -1,24 +1,19 @@
 """What helps against a finding, by the system that it is about: one scheduler's remedy does nothing for another.
 
-The general remedies stand in the table of kinds. Messages, the page and the API give what is said here.
+The general remedies stand in the table of kinds, a system's own in its object. Messages, the page and the API give what
+is said here.
 """
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Finding
+from watchdog.systems import KINDS, system
+from watchdog.systems.base import System
 
-
-@dataclass(frozen=True, slots=True)
-class System:
-    """How one system is spoken of. `remedies`: what `scheduler-watchdog revive` does against which findings there."""
-
-    process: str = "scheduler"
-    restart: str = ""
-    aborts: str = ""
-    remedies: Mapping[Kind, str] = field(default_factory=dict)
+_UNKNOWN: System[Any] = System()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,40 +47,24 @@ class Remedy:
         return f"{said[0].upper()}{said[1:]}"
 
 
-_BACK = "bring it back once its cause is gone"
-
-_SYSTEMS: Mapping[str, System] = {
-    "phantom": System("agent", "docker restart phantom", "240 min", {Kind.FAILED: _BACK, Kind.EXPIRING: _BACK}),
-    "openclaw": System(
-        "gateway",
-        "openclaw gateway restart",
-        remedies={
-            Kind.FAILED: _BACK,
-            Kind.WEDGED: "free it by switching it off and on again; a run that still lives may go on beside the next",
-            Kind.OVERDUE: "have it run now, if its scheduler still holds it due",
-        },
-    ),
-}
-
-
-def system_of(kind: str) -> System:
-    """The system of a source of this kind."""
-    return _SYSTEMS.get(kind, System())
+def system_named(kind: str) -> System[Any]:
+    """How a system is spoken of; one that is not known, for example a later version's, like any scheduler."""
+    return system(kind) if kind in KINDS else _UNKNOWN
 
 
 def remedy(kind: Kind, system_kind: str) -> str:
     """What helps against this kind of finding with any job of this system: its own remedy, or the general one."""
-    system = system_of(system_kind)
+    system = system_named(system_kind)
     return system.remedies.get(kind) or _general(kind, system)
 
 
-def _general(kind: Kind, system: System) -> str:
+def _general(kind: Kind, system: System[Any]) -> str:
     return kind.row.remedy.format(process=system.process)
 
 
 def remedy_of(finding: Finding, system_kind: str) -> Remedy:
     """What helps against this finding. What waits for something else is not helped by being brought back."""
-    kind, system = finding.kind, system_of(system_kind)
+    kind, system = finding.kind, system_named(system_kind)
     general = _general(kind, system)
     example = system.restart if kind.row.by_restart else ""
     command = revive_command(finding, system_kind) if finding.caused_by is None else ""
@@ -98,7 +77,7 @@ def remedy_of(finding: Finding, system_kind: str) -> Remedy:
 
 def revive_command(finding: Finding, kind: str) -> str:
     """The command that brings the job back; empty where there is none."""
-    is_known = finding.kind in system_of(kind).remedies and finding.job_id
+    is_known = finding.kind in system_named(kind).remedies and finding.job_id
     return f"scheduler-watchdog revive {shlex.quote(finding.job_id or '')}" if is_known else ""
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from watchdog.config.file import read_secret
+from watchdog.config.fields import read_secret
 from watchdog.core.logs import log
 
 COOKIE = "watchdog_session"

@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 
 from tests.conftest import as_nobody
 from tests.support.openclaw_stores import LAYOUTS, Gateway, Json, job
-from watchdog.config.file import Config, ConfigError, OpenClaw, load
+from watchdog.config.file import Config, ConfigError, load
 from watchdog.config.settings import Detect
 from watchdog.core.instants import iso, parse_instant, to_ms
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding, Snapshot
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.engine import Engine
+from watchdog.systems.openclaw.section import OpenClaw
 from watchdog.systems.openclaw.source import OpenClawSource
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.command import Running, command, running, until
 from tests.support.openclaw_gateway import PATIENCE, RealGateway, real_gateway
-from watchdog.config.file import OpenClaw
-from watchdog.systems.openclaw.cli import Outcome, ask
+from watchdog.systems.openclaw.cli import Replied, ask
+from watchdog.systems.openclaw.section import OpenClaw
 
 pytestmark = pytest.mark.slow
 
@@ -105,11 +105,11 @@ def test_switching_a_running_job_off_and_on_again_leaves_it_on(still: RealGatewa
     source = OpenClaw(kind="openclaw", state_dir=still.state_dir, cli=tuple(still.cli))
     for order, is_on in (("disable", False), ("enable", True)):
         answer = ask(source, order, job, still.environment, timedelta(seconds=30))
-        assert answer.outcome is Outcome.DONE, answer
+        assert answer.outcome is Replied.DONE, answer
         assert still.state(job)[0] is is_on
     assert ask(source, "run_due", job, still.environment, timedelta(seconds=30)).what.endswith("not-due")
     unknown = ask(source, "enable", "no-such-job", still.environment, timedelta(seconds=30))
-    assert unknown.outcome is Outcome.REFUSED
+    assert unknown.outcome is Replied.REFUSED
     assert re.search("unknown cron job id|not found", unknown.what)
 
 

@@ -20,10 +20,10 @@ from watchdog.core.action import Action, State
 from watchdog.core.clock import FollowedClock
 from watchdog.core.instants import to_ms
 from watchdog.recovery.by_hand import RefusedError, approve, intend, revive
-from watchdog.recovery.command import Ran
-from watchdog.recovery.service import Station
+from watchdog.recovery.service import RecoveryService
 from watchdog.systems.openclaw import cli as openclaw_cli
-from watchdog.systems.openclaw.cli import Outcome, answer_of
+from watchdog.systems.openclaw.cli import Replied, reply_of
+from watchdog.systems.shared.command import Ran
 
 RUN_DUE = {"match": {"kind": "overdue"}, "action": "run_due", "after": "1m"}
 ENABLE = {"match": {"kind": "failed"}, "action": "enable", "after": "1m"}
@@ -257,16 +257,16 @@ def test_a_command_that_is_not_there_is_told_with_the_setting_that_names_it(
 @pytest.mark.parametrize(
     ("order", "said_", "outcome"),
     [
-        ("run_due", "", Outcome.UNSURE),
-        ("run_due", '{"ok": true, "ran": false, "reason": "not-due"}', Outcome.REFUSED),
-        ("run_due", '{"ok": true, "enqueued": true, "runId": "manual:x:1:1"}', Outcome.DONE),
-        ("enable", json.dumps({"enabled": True, "message": "x" * 90_000})[-65_536:], Outcome.UNSURE),  # cut off
-        ("enable", '{"id": "x", "enabled": false}', Outcome.REFUSED),
-        ("disable", '{"id": "x", "enabled": false}', Outcome.DONE),
+        ("run_due", "", Replied.UNSURE),
+        ("run_due", '{"ok": true, "ran": false, "reason": "not-due"}', Replied.REFUSED),
+        ("run_due", '{"ok": true, "enqueued": true, "runId": "manual:x:1:1"}', Replied.DONE),
+        ("enable", json.dumps({"enabled": True, "message": "x" * 90_000})[-65_536:], Replied.UNSURE),  # cut off
+        ("enable", '{"id": "x", "enabled": false}', Replied.REFUSED),
+        ("disable", '{"id": "x", "enabled": false}', Replied.DONE),
     ],
 )
-def test_a_command_that_ends_well_is_believed_only_what_it_says(order: str, said_: str, outcome: Outcome) -> None:
-    assert answer_of(order, Ran("", said_, "")).outcome is outcome
+def test_a_command_that_ends_well_is_believed_only_what_it_says(order: str, said_: str, outcome: Replied) -> None:
+    assert reply_of(order, Ran("", said_, "")).outcome is outcome
 
 
 def test_the_gateway_of_a_store_is_asked_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -630,7 +630,7 @@ def test_what_was_switched_off_is_switched_on_even_where_nothing_may_be_done_any
         given_up(it, "other")
         config = it.config.model_copy(update={"recovery": it.config.recovery.model_copy(update=recovery)})
         clock = FollowedClock(lambda: it.now, 1)
-        station = Station(config, it.store, it._announce, lambda *_: None, clock)
+        station = RecoveryService(config, it.store, it._announce, lambda *_: None, clock)
         station.start()
         try:
             it.played.now += 11 * MINUTE  # nobody is at it any more

@@ -25,13 +25,14 @@ from tests.support.amounts import made_up
 from watchdog.config.file import for_database
 from watchdog.config.settings import Detect
 from watchdog.core.model import Finding, Job, Snapshot, ZeroStreak
-from watchdog.demo.simulator import Outcome, Simulator
+from watchdog.demo.outcome import Outcome
+from watchdog.demo.simulator import Simulator
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.detectors.published import Published
 from watchdog.engine import Engine
 from watchdog.incidents.wire import findings_document, jobs_document
 from watchdog.metrics.collection import StateText
-from watchdog.systems import Look
+from watchdog.systems.base import Look
 from watchdog.systems.phantom.source import PhantomSource
 from watchdog.systems.shared import sqlite_file
 

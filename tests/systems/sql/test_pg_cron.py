@@ -20,6 +20,7 @@ from watchdog.core.kinds import Kind
 from watchdog.core.model import Finding, Job, Snapshot
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.engine import Engine
+from watchdog.systems.sql.section import Sql
 from watchdog.systems.sql.source import SqlSource, open_sql
 
 PASSWORD = "hunter2-and-more"
@@ -95,7 +96,7 @@ def configured(server: Server, folder: Path, password: str = PASSWORD, **changes
 
 def opened(config: Config) -> SqlSource:
     (settings,) = config.sources
-    assert settings.kind == "sql"
+    assert isinstance(settings, Sql)
     return open_sql(settings)
 
 

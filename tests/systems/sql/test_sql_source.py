@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from tests.support.command import ROOT, command
 from watchdog.cadence import classic_cron
-from watchdog.config.file import Config, ConfigError, Sql, load
+from watchdog.config.file import Config, ConfigError, load
 from watchdog.config.settings import Detect
 from watchdog.core.instants import from_ms, to_ms
 from watchdog.core.kinds import Kind
 from watchdog.core.model import At, CronSchedule, Every, Finding, Job, NoCadence, Snapshot, Unreadable
 from watchdog.detectors.diagnosis import diagnose
+from watchdog.systems.sql.section import Sql
 from watchdog.systems.sql.source import SqlSource, open_sql
 
 NOW = datetime(2026, 6, 10, 12, 30, tzinfo=UTC)

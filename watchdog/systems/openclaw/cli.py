@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from watchdog.config.file import OpenClaw
 from watchdog.core.redaction import fit_to_leave
-from watchdog.recovery.command import Ran, run
+from watchdog.systems.openclaw.section import OpenClaw
 from watchdog.systems.openclaw.store import place_of
+from watchdog.systems.shared.command import Ran, run
 
 _ORDERS: Mapping[str, Sequence[str]] = {
     "run_due": ("run", "--due"),
@@ -24,7 +24,7 @@ _ORDERS: Mapping[str, Sequence[str]] = {
 _LONGEST = 200
 
 
-class Outcome(StrEnum):
+class Replied(StrEnum):
     """What became of an order. `unsure`: no answer came, and it may have been done."""
 
     DONE = "done"
@@ -35,19 +35,19 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """What the gateway said, in one line."""
 
-    outcome: Outcome
+    outcome: Replied
     what: str
 
 
-def ask(source: OpenClaw, order: str, job_id: str, facts: Mapping[str, str], deadline: timedelta) -> Answer:
+def ask(source: OpenClaw, order: str, job_id: str, facts: Mapping[str, str], deadline: timedelta) -> Reply:
     """Have the gateway do something with a job: `run_due`, `enable` or `disable`."""
     # left to itself one release waits for ten minutes
     patience = ("--timeout", str(int(max(deadline / 2, timedelta(seconds=1)) / timedelta(milliseconds=1))))
     arguments = (*source.cli, "cron", *_ORDERS[order], *patience, "--", job_id)
-    return answer_of(order, run(arguments, {**facts, **_environment(source)}, deadline))
+    return reply_of(order, run(arguments, {**facts, **_environment(source)}, deadline))
 
 
 def _environment(source: OpenClaw) -> Mapping[str, str]:
@@ -58,15 +58,15 @@ def _environment(source: OpenClaw) -> Mapping[str, str]:
     return {**where, "OPENCLAW_NO_RESPAWN": "1", "NO_COLOR": "1"}
 
 
-def answer_of(order: str, ran: Ran) -> Answer:
+def reply_of(order: str, ran: Ran) -> Reply:
     """What the end of the command means."""
     if ran.never_began:
-        return Answer(Outcome.UNABLE, f"cannot act: {_fit(ran.problem)} (`cli` of the source says how it is called)")
+        return Reply(Replied.UNABLE, f"cannot act: {_fit(ran.problem)} (`cli` of the source says how it is called)")
     said = _json_in(ran.out)
     if said.get("ran") is False:
         reason = _fit(str(said.get("reason") or "no reason given"))
         is_running = reason == "already-running"
-        return Answer(Outcome.RUNNING if is_running else Outcome.REFUSED, f"the gateway would not: {reason}")
+        return Reply(Replied.RUNNING if is_running else Replied.REFUSED, f"the gateway would not: {reason}")
     if not ran.problem:
         return _done(order, said)
     error = said.get("error")
@@ -74,28 +74,28 @@ def answer_of(order: str, ran: Ran) -> Answer:
     return _refused(message, ran)
 
 
-def _done(order: str, said: Mapping[str, object]) -> Answer:
+def _done(order: str, said: Mapping[str, object]) -> Reply:
     """Believed only if the answer says so itself. Of one that cannot be read, a long job's, the store tells more."""
     if order == "run_due":
         run_id = said.get("runId")
         if not run_id:
-            return Answer(Outcome.UNSURE, "the command ended well, and does not say that the run was taken on")
-        return Answer(Outcome.DONE, f"the gateway has taken the run on as {_fit(str(run_id))}")
+            return Reply(Replied.UNSURE, "the command ended well, and does not say that the run was taken on")
+        return Reply(Replied.DONE, f"the gateway has taken the run on as {_fit(str(run_id))}")
     is_on = order == "enable"
     if said.get("enabled") is not is_on:
         what = f"the gateway answered, and does not say that the job is {order}d"
-        return Answer(Outcome.REFUSED if "enabled" in said else Outcome.UNSURE, what)
-    return Answer(Outcome.DONE, f"the gateway says that the job is switched {'on' if is_on else 'off'}")
+        return Reply(Replied.REFUSED if "enabled" in said else Replied.UNSURE, what)
+    return Reply(Replied.DONE, f"the gateway says that the job is switched {'on' if is_on else 'off'}")
 
 
-def _refused(message: str, ran: Ran) -> Answer:
+def _refused(message: str, ran: Ran) -> Reply:
     complaint = _first_line(message)
     for pattern, meaning in _MEANINGS:
         if pattern.search(message):
-            return Answer(Outcome.UNABLE, f"cannot act: {meaning}: {_fit(complaint)}")
+            return Reply(Replied.UNABLE, f"cannot act: {meaning}: {_fit(complaint)}")
     if ran.was_cut_off or _TIMED_OUT.search(complaint):
-        return Answer(Outcome.UNSURE, f"no answer came ({_fit(complaint or ran.problem)}); it may have been done")
-    return Answer(Outcome.REFUSED, f"the gateway would not: {_fit(complaint or ran.problem)}")
+        return Reply(Replied.UNSURE, f"no answer came ({_fit(complaint or ran.problem)}); it may have been done")
+    return Reply(Replied.REFUSED, f"the gateway would not: {_fit(complaint or ran.problem)}")
 
 
 _TIMED_OUT = re.compile(r"time[d ]?.?out", re.IGNORECASE)

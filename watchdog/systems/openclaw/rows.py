@@ -20,7 +20,7 @@ from watchdog.core.model import (
 )
 from watchdog.core.redaction import fit_to_leave
 from watchdog.systems.openclaw.store import Object, Row
-from watchdog.systems.openclaw.values import count, instant, length, number, text
+from watchdog.systems.shared.values import count, ms_instant, ms_length, number, text
 
 LADDER = tuple(timedelta(seconds=seconds) for seconds in (30, 60, 300, 900, 3600))
 """The pauses after errors in a row, counted from the run's end; the next run is the later of that and the next fire."""
@@ -60,7 +60,7 @@ def schedule_of(row: Row, zone: str) -> Schedule:
                 return _cron(parts, zone)
     except ValueError as error:
         return Unreadable(fit_to_leave(str(error), 200), _shown(parts))
-    if instant(row.state.get("nextRunAtMs")):
+    if ms_instant(row.state.get("nextRunAtMs")):
         return NoCadence(_shown(parts))  # a kind of a later release: the gateway knows when it is due
     return Unreadable(f"its kind is {fit_to_leave(repr(kind), 60)}; at, every and cron are known", _shown(parts))
 
@@ -75,7 +75,7 @@ def _kind_by_keys(parts: Object) -> str | None:
 
 
 def _at(parts: Object) -> Schedule:
-    known = instant(parts.get("atMs")) or instant(parts.get("at"))
+    known = ms_instant(parts.get("atMs")) or ms_instant(parts.get("at"))
     if known:
         return At(known)
     written = parts.get("at")
@@ -111,7 +111,7 @@ def _cron(parts: Object, zone: str) -> Schedule:
 def stagger_of(row: Row) -> timedelta:
     """How much later than its expression says a cron job may fire: those at the top of an hour are spread out."""
     parts = row.definition.get("schedule")
-    given = length(parts.get("staggerMs")) if isinstance(parts, Mapping) else None
+    given = ms_length(parts.get("staggerMs")) if isinstance(parts, Mapping) else None
     expr = parts.get("expr") if isinstance(parts, Mapping) else None
     is_top = isinstance(expr, str) and expr.split()[-5:-4] == ["0"]
     return given if given is not None else timedelta(minutes=5) if is_top else timedelta()
@@ -132,7 +132,7 @@ def status_of(row: Row, schedule: Schedule) -> str:
 def given_up_at(row: Row) -> datetime | None:
     """When the scheduler disabled the job, where it says so."""
     facts = row.state.get("autoDisabled")
-    return instant(facts.get("atMs")) if isinstance(facts, Mapping) else None
+    return ms_instant(facts.get("atMs")) if isinstance(facts, Mapping) else None
 
 
 def last_status(state: Object) -> str | None:
@@ -143,13 +143,13 @@ def last_status(state: Object) -> str | None:
 def last_run_of(row: Row, logged: Callable[[], str | None]) -> RecordedRun | None:
     """The last recorded run. `logged` is what the log says of its error: the next start clears the state's own text."""
     state = row.state
-    started = instant(state.get("lastRunAtMs"))
+    started = ms_instant(state.get("lastRunAtMs"))
     if started is None:
         return None
     status = last_status(state)
     said = text(state.get("lastError"), 500) or logged() if status == "error" else None
     why = _class(state.get("lastErrorReason"), said) if status == "error" else None
-    return RecordedRun(started, status, length(state.get("lastDurationMs")), said, why)
+    return RecordedRun(started, status, ms_length(state.get("lastDurationMs")), said, why)
 
 
 def _class(reason: object, error: str | None) -> ErrorClass:
@@ -199,7 +199,7 @@ def maker_of(row: Row) -> str | None:
 
 def backoff_end(state: Object) -> datetime | None:
     """Until when the scheduler holds a job back after errors, whatever its next run says."""
-    started, took = instant(state.get("lastRunAtMs")), length(state.get("lastDurationMs"))
+    started, took = ms_instant(state.get("lastRunAtMs")), ms_length(state.get("lastDurationMs"))
     errors = count(state.get("consecutiveErrors"))
     if started is None or not errors or last_status(state) != "error":
         return None

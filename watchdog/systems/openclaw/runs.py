@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from watchdog.core.model import RunEnd, ZeroStreak
-from watchdog.systems.openclaw.values import instant, length, text
+from watchdog.systems.shared.values import ms_instant, ms_length, text
 
 REMEMBERED = 40
 """Finished runs that are kept for each job, newest last."""
@@ -35,9 +35,9 @@ class FinishedRun:
 
 def read_run(entry: Mapping[str, object]) -> FinishedRun | None:
     """A line of a run log, or what the database keeps of one; None for anything else."""
-    started = instant(entry.get("runAtMs"))
-    took = length(entry.get("durationMs"))
-    ended = started + took if started and took is not None else instant(entry.get("ts"))
+    started = ms_instant(entry.get("runAtMs"))
+    took = ms_length(entry.get("durationMs"))
+    ended = started + took if started and took is not None else ms_instant(entry.get("ts"))
     status = text(entry.get("status"), 40)
     if started is None or ended is None or status is None or entry.get("action", "finished") != "finished":
         return None

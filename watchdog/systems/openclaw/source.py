@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from watchdog.cadence.schedule import next_fire, plus
-from watchdog.config.file import OpenClaw
 from watchdog.core.model import At, CronSchedule, Every, Job, NoCadence, RecordedRun, Schedule, Snapshot, Unreadable
 from watchdog.core.redaction import one_line
-from watchdog.systems import Look
+from watchdog.systems.base import Look
 from watchdog.systems.openclaw.files import Marks, lock_files, marks
 from watchdog.systems.openclaw.memory import Meaning, Memory, Sight
 from watchdog.systems.openclaw.rows import (
@@ -30,10 +29,11 @@ from watchdog.systems.openclaw.rows import (
     status_of,
     timeout_of,
 )
+from watchdog.systems.openclaw.section import OpenClaw
 from watchdog.systems.openclaw.store import Reading, Row, StoreReader, place_of
-from watchdog.systems.openclaw.values import count, instant, text
 from watchdog.systems.shared.sqlite_file import UnreadableError, harm
 from watchdog.systems.shared.unchanged import Unchanged
+from watchdog.systems.shared.values import count, ms_instant, text
 
 SETTLES_AFTER = 3.0
 """Seconds after the last change during which all is read again: a run's log line comes a moment beside the store's."""
@@ -176,11 +176,11 @@ class OpenClawSource:
 
     def _facts(self, row: Row, reading: Reading) -> _Seen:
         state = row.state
-        marker = instant(state.get("runningAtMs"))
+        marker = ms_instant(state.get("runningAtMs"))
         return _Seen(
             row,
             schedule_of(row, self._settings.timezone),
-            instant(state.get("nextRunAtMs")),
+            ms_instant(state.get("nextRunAtMs")),
             marker,
             last_run_of(row, lambda: self._store.book.last_error(row.id)),
             marker is not None and _is_orphan(row, marker, reading),
@@ -307,7 +307,7 @@ def _put_off(seen: _Seen) -> datetime | None:
     if run is None or next_run is None or not isinstance(schedule, Every | CronSchedule):
         return None
     ended = run.ended_at or run.started_at
-    is_marked = instant(row.state.get("startupCatchupAtMs")) is not None
+    is_marked = ms_instant(row.state.get("startupCatchupAtMs")) is not None
     if not is_marked and (row.updated_at is None or row.updated_at > ended + timedelta(seconds=5)):
         return None  # somebody may have changed or enabled it since
     usual = next_fire(schedule, ended)

@@ -15,10 +15,10 @@ from typing import Literal
 
 from watchdog.systems.openclaw.files import Lock, LogTail, is_there, read_json, read_locks
 from watchdog.systems.openclaw.runs import RunBook
-from watchdog.systems.openclaw.values import instant, text
 from watchdog.systems.shared.sqlite_file import UnreadableError, columns_of
 from watchdog.systems.shared.sqlite_file import read as read_sqlite
 from watchdog.systems.shared.unchanged import Unchanged
+from watchdog.systems.shared.values import ms_instant, text
 
 Layout = Literal["inline", "split", "wide", "canonical"]
 
@@ -335,7 +335,7 @@ def _file_row(value: object, number: int, states: Object) -> Row:
     id_ = id_ if isinstance(id_, str) else ""
     kept = _mapping(states.get(id_))
     state = _mapping(kept.get("state")) or _mapping(value.get("state"))
-    updated = instant(kept.get("updatedAtMs")) or instant(value.get("updatedAtMs"))
+    updated = ms_instant(kept.get("updatedAtMs")) or ms_instant(value.get("updatedAtMs"))
     return Row(id_, value, state, value.get("enabled") is not False, updated)
 
 
@@ -346,7 +346,7 @@ def _table_row(row: Object) -> Row:
     definition, state = _object(row.get("job_json")), _object(row.get("state_json"))
     problem = None if definition else "its row has no readable job_json"
     definition = {"name": row.get("name"), **definition}
-    stamps = [at for name in ("updated_at", "runtime_updated_at_ms") if (at := instant(row.get(name)))]
+    stamps = [at for name in ("updated_at", "runtime_updated_at_ms") if (at := ms_instant(row.get(name)))]
     enabled = row["enabled"] != 0 if row.get("enabled") is not None else definition.get("enabled") is not False
     return Row(text(row.get("job_id"), 200) or "", definition, state, enabled, max(stamps, default=None), problem)
 
@@ -383,7 +383,7 @@ def _open_tasks(connection: sqlite3.Connection) -> tuple[OpenTask, ...]:
     return tuple(
         OpenTask(job_id, at, text(run_id) or "")
         for job_id, run_id, started in rows
-        if isinstance(job_id, str) and (at := instant(started))
+        if isinstance(job_id, str) and (at := ms_instant(started))
     )
 
 
@@ -404,7 +404,7 @@ def _gateway(connection: sqlite3.Connection) -> Gateway:
     if not rows:
         return Gateway()
     started, stopped, pid = rows[0]
-    return Gateway(instant(started), instant(stopped), pid if isinstance(pid, int) else None)
+    return Gateway(ms_instant(started), ms_instant(stopped), pid if isinstance(pid, int) else None)
 
 
 def _owners(connection: sqlite3.Connection) -> Mapping[str, int] | None:

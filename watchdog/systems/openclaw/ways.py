@@ -3,25 +3,22 @@
 Only `run --due` is used, never a forced run: the gateway itself then refuses what is not due, or is running.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from watchdog.config.file import OpenClaw
+from watchdog.config.policies import Policy
 from watchdog.core import faults
 from watchdog.core.action import Action, State
 from watchdog.core.model import Job
-from watchdog.recovery.command import facts_of
-from watchdog.recovery.looking import is_as_seen, look_at
-from watchdog.recovery.progress import Progress
-from watchdog.recovery.rows import ChangedError
-from watchdog.systems.openclaw.cli import Answer, Outcome, ask
+from watchdog.systems.openclaw.cli import Replied, Reply, ask
+from watchdog.systems.openclaw.section import OpenClaw
+from watchdog.systems.opening import look_at
+from watchdog.systems.shared.acting import RETRY, ActionKind, ChangedError
+from watchdog.systems.shared.command import facts_of
+from watchdog.systems.shared.fingerprint import is_as_seen
+from watchdog.systems.shared.progress import Progress
 from watchdog.systems.shared.sqlite_file import UnreadableError
-
-STEPS = {"run_due": ("run_due",), "enable": ("enable",), "unstick": ("disable", "enable")}
-"""What is asked for, one after another. A job that was switched off to free it must be switched on again."""
-
-RETRY = timedelta(minutes=1)
-"""How soon that is tried again."""
 
 _NOT_ON = "not switched on again"
 
@@ -29,13 +26,18 @@ _NOT_ON = "not switched on again"
 class OpenClawWays:
     """Acts on the jobs of one gateway."""
 
-    def __init__(self, progress: Progress, source: OpenClaw) -> None:
+    def __init__(self, progress: Progress, source: OpenClaw, kinds: Mapping[str, ActionKind]) -> None:
         self._on = progress
         self._source = source
+        self._kinds = kinds
 
-    def carry_out(self, action: Action, deadline: timedelta) -> None:
+    def _is_half_done(self, action: Action) -> bool:
+        return self._kinds[action.kind].is_half_done(action)
+
+    def carry_out(self, action: Action, policy: Policy) -> None:
         """Do what is left of the action."""
-        if is_half_done(action):
+        deadline = policy.deadline
+        if self._is_half_done(action):
             self._switch_on(action, deadline)
             return
         try:
@@ -61,40 +63,40 @@ class OpenClawWays:
 
     def _go_on(self, action: Action, deadline: timedelta) -> None:
         while action.ways:
-            way, begin = action.ways[0], self._on.begin_again if is_half_done(action) else self._on.begin
+            way, begin = action.ways[0], self._on.begin_again if self._is_half_done(action) else self._on.begin
             action = begin(replace(action, way=way, ways=action.ways[1:], not_before=None))
-            answer = ask(self._source, way, action.job_id or "", facts_of(action), deadline)
+            reply = ask(self._source, way, action.job_id or "", facts_of(action), deadline)
             faults.point(f"{way}-answered")
-            if answer.outcome is not Outcome.DONE:
-                self._not_done(action, way, answer)
+            if reply.outcome is not Replied.DONE:
+                self._not_done(action, way, reply)
                 return
-            action = action.stepped(self._on.now().at, answer.what)
+            action = action.stepped(self._on.now().at, reply.what)
         self._acted(action, action.steps[-1].what)
 
     def _acted(self, action: Action, what: str) -> None:
         """Only the proof is missing: if none comes there is no other way to try."""
         self._on.acted(replace(action, ways=()), what, timedelta())
 
-    def _not_done(self, action: Action, way: str, answer: Answer) -> None:
-        if way == "enable" and answer.outcome is Outcome.REFUSED and self._is_gone(action):
+    def _not_done(self, action: Action, way: str, reply: Reply) -> None:
+        if way == "enable" and reply.outcome is Replied.REFUSED and self._is_gone(action):
             self._on.settle(action, State.UNKNOWN, "the job is gone, so there is nothing to switch on")
-        elif action.kind == "unstick" and (way == "enable" or self._may_be_off(action, answer)):
-            self._try_again(action, answer.what)
-        elif answer.outcome is Outcome.UNSURE:
-            self._acted(action, answer.what)
+        elif action.kind == "unstick" and (way == "enable" or self._may_be_off(action, reply)):
+            self._try_again(action, reply.what)
+        elif reply.outcome is Replied.UNSURE:
+            self._acted(action, reply.what)
         else:
-            states = {Outcome.RUNNING: State.REFUSED, Outcome.UNABLE: State.UNABLE}
-            self._on.settle(action, states.get(answer.outcome, State.FAILED), answer.what)
+            states = {Replied.RUNNING: State.REFUSED, Replied.UNABLE: State.UNABLE}
+            self._on.settle(action, states.get(reply.outcome, State.FAILED), reply.what)
 
     # a job that was switched off
 
-    def _may_be_off(self, action: Action, answer: Answer) -> bool:
+    def _may_be_off(self, action: Action, reply: Reply) -> bool:
         """A gateway that went away before it answered may have done it."""
         try:
             job = self._look(action)
         except UnreadableError:
-            return answer.outcome in (Outcome.UNSURE, Outcome.UNABLE)
-        return answer.outcome is Outcome.UNSURE or (job is not None and not job.enabled)
+            return reply.outcome in (Replied.UNSURE, Replied.UNABLE)
+        return reply.outcome is Replied.UNSURE or (job is not None and not job.enabled)
 
     def _is_gone(self, action: Action) -> bool:
         try:
@@ -137,7 +139,7 @@ class OpenClawWays:
         elif action.kind != "run_due" and job is not None and is_as_seen(job, action.seen):
             what = "the job is as it was: nothing had been done"
             again = action.stepped(self._on.now().at, what, state=State.INTENDED, way="")
-            self._on.leave(replace(again, ways=STEPS[action.kind]))
+            self._on.leave(replace(again, ways=self._kinds[action.kind].steps))
         else:
             what = "the watchdog ended in the middle of it; whether it was done will show"
             self._acted(action, what)
@@ -147,8 +149,3 @@ class OpenClawWays:
             self._try_again(action, problem)
         else:
             self._on.settle(action, State.UNKNOWN, f"the watchdog ended in the middle of it, and now {problem}")
-
-
-def is_half_done(action: Action) -> bool:
-    """Whether the job was switched off to free it, and must be switched on yet."""
-    return action.kind == "unstick" and action.state is State.INTENDED and action.ways == ("enable",)

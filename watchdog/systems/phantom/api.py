@@ -6,9 +6,14 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from watchdog.config.file import Api, read_secret
+from watchdog.config.fields import Api, read_secret
 from watchdog.core import faults
-from watchdog.notify.children import call as run_child
+from watchdog.core.children import call
+
+
+def run_child(order: Mapping[str, object], deadline: timedelta) -> Mapping[str, Any]:
+    """Have a short-lived process do the order; what it answered."""
+    return call("watchdog.systems.phantom.asking", order, deadline)
 
 
 class ApiError(Exception):
@@ -16,7 +21,7 @@ class ApiError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """What came back."""
 
     status: int
@@ -40,7 +45,7 @@ class PhantomApi:
         """Pause an active job; the status that the API says it has now. Raises ApiError."""
         return self._status(self._post(f"/ui/api/scheduler/{quote(job_id, safe='')}/pause", {}))
 
-    def _status(self, answer: Answer) -> str:
+    def _status(self, answer: Reply) -> str:
         if answer.status != 200:
             raise ApiError(f"the API answered {answer.status}: {answer.body.get('error', 'no reason given')}")
         job = answer.body.get("job")
@@ -48,7 +53,7 @@ class PhantomApi:
             raise ApiError(f"the API answered 200 without a job: {answer.body.get('error', 'no reason given')}")
         return str(job.get("status"))
 
-    def _post(self, path: str, body: Mapping[str, object]) -> Answer:
+    def _post(self, path: str, body: Mapping[str, object]) -> Reply:
         order = {
             "do": "phantom",
             "url": self._api.url.rstrip("/"),
@@ -67,7 +72,7 @@ class PhantomApi:
             raise ApiError(f"the API cannot be used: {said.get('error') or 'no reason given'}")
         self._cookie = str(said.get("cookie") or "")
         answered = said.get("body")
-        return Answer(int(said.get("status") or 0), answered if isinstance(answered, dict) else {})
+        return Reply(int(said.get("status") or 0), answered if isinstance(answered, dict) else {})
 
     def _token(self) -> str:
         if self._api.token_file is None:

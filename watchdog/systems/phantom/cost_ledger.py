@@ -4,13 +4,12 @@
 """
 
 import sqlite3
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from watchdog.core.instants import readable_instant
 from watchdog.core.model import RunEnd, ZeroStreak
+from watchdog.systems.shared.run_ends import Account
 from watchdog.systems.shared.sqlite_file import columns_of
 
 KEY_PREFIX = "scheduler:sched:"
@@ -20,39 +19,7 @@ _AFTER_PREFIX = "scheduler:sched;"
 _MOST = 1e18
 """Beyond this a count of tokens is no count; infinity and NaN are not below it either."""
 
-REMEMBERED_ENDS = 12
-"""Run ends that are kept for each job, newest last: as many as a breaker counts, and some."""
-
-REMEMBERED_ZEROS = 32
-"""Instants of a streak's first run ends that are kept; a threshold beyond this is dated by the newest."""
-
 Row = tuple[int, str, object, object, object]
-
-
-@dataclass(slots=True)
-class Account:
-    """One job's run ends."""
-
-    recent: deque[RunEnd] = field(default_factory=lambda: deque(maxlen=REMEMBERED_ENDS))
-    zeros: int = 0
-    first_zeros: list[datetime] = field(default_factory=list)
-    version: int = 0
-
-    def add(self, end: RunEnd) -> None:
-        """One more."""
-        self.recent.append(end)
-        self.version += 1
-        if not end.is_zero:
-            self.zeros = 0
-            self.first_zeros = []
-            return
-        self.zeros += 1
-        if len(self.first_zeros) < REMEMBERED_ZEROS:
-            self.first_zeros.append(end.at)
-
-    def streak(self) -> ZeroStreak:
-        """The newest ones that had no tokens."""
-        return ZeroStreak(self.zeros, tuple(self.first_zeros), self.recent[-1].at if self.zeros else None)
 
 
 class CostLedger:

@@ -10,9 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from watchdog.backtest.errors import Deeds, count_errors
-from watchdog.backtest.own_record import OwnRecord, own_record
-from watchdog.backtest.past import (
+from watchdog.core.instants import readable_instant, say
+from watchdog.core.model import At, Job
+from watchdog.systems.phantom.cost_ledger import job_events
+from watchdog.systems.phantom.rows import swept_from
+from watchdog.systems.phantom.section import Phantom
+from watchdog.systems.phantom.source import PhantomSource
+from watchdog.systems.shared.error_counts import Deeds, count_errors
+from watchdog.systems.shared.own_record import OwnRecord, own_record
+from watchdog.systems.shared.past import (
     AS_NOW,
     CREATED,
     REDATED,
@@ -25,11 +31,6 @@ from watchdog.backtest.past import (
     gone_owner,
     instant_of,
 )
-from watchdog.config.file import Phantom
-from watchdog.core.instants import readable_instant, say
-from watchdog.core.model import At, Job
-from watchdog.systems.phantom.cost_ledger import job_events
-from watchdog.systems.phantom.source import PhantomSource
 from watchdog.systems.shared.sqlite_file import UnreadableError, columns_of, read
 
 SHOWS_AFTER = timedelta(seconds=3)
@@ -168,7 +169,8 @@ def _job_past(job: Job, numbers: list[int], file: _File, own: OwnRecord) -> JobP
     by_hand = {row.at for row in audited if row.action == "run"}
     count_errors(file.runs, numbers, job, Deeds(resets, by_hand))
     newest = file.runs.ended_at(numbers[-1]) if numbers else None
-    return JobPast(job, _with_ends(changes, created, job, newest, own), states[0], own.before.get(job.id), is_swept)
+    known = _with_ends(changes, created, job, newest, own)
+    return JobPast(job, known, states[0], own.before.get(job.id), swept_from if is_swept else None)
 
 
 def _state_after(row: _Audited) -> str | None:

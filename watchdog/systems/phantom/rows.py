@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,6 +10,7 @@ from watchdog.core.error_class import classify
 from watchdog.core.instants import parse_instant, sane
 from watchdog.core.model import At, Breaker, CronSchedule, Every, RecordedRun, Schedule, Unreadable
 from watchdog.core.redaction import fit_to_leave
+from watchdog.systems.shared.values import ERROR_LENGTH, LONGEST_MS, NAME_LENGTH, Values, quoted
 
 COLUMNS = (
     "id",
@@ -43,46 +43,13 @@ _LADDER = tuple(timedelta(seconds=seconds) for seconds in (30, 60, 300, 900, 360
 BREAKER = Breaker(limit=10, backoff=_LADDER)
 BREAKER_AT = Breaker(limit=3, backoff=_LADDER)
 
-NAME_LENGTH = 200
-ERROR_LENGTH = 500
 
-
-@dataclass
-class RowReader:
-    """Takes values out of one row and notes what is wrong with them."""
-
-    row: Mapping[str, object]
-    problems: list[str] = field(default_factory=list)
-
-    def text(self, column: str, limit: int = NAME_LENGTH) -> str | None:
-        """Bounded text without control characters or credentials; None if there is none."""
-        value = self.row.get(column)
-        return None if value is None else fit_to_leave(str(value), limit)
-
-    def count(self, column: str) -> int | None:
-        """A whole number, zero or more; None if there is none."""
-        value = self.row.get(column)
-        if value is None:
-            return None
-        if isinstance(value, int) and value >= 0:
-            return value
-        if isinstance(value, float) and value >= 0 and value.is_integer():
-            return int(value)
-        self.problems.append(f"{column} is {_quoted(value)}, not a number")
-        return None
+class RowReader(Values):
+    """Takes values out of one row of `scheduled_jobs`, and notes what is wrong with them."""
 
     def instant(self, column: str) -> datetime | None:
         """An instant in either of the two formats."""
-        value = self.row.get(column)
-        if value is None:
-            return None
-        try:
-            if not isinstance(value, str):
-                raise ValueError("a number says nothing of its unit")
-            return parse_instant(value)
-        except ValueError:
-            self.problems.append(f"{column} is {_quoted(value)}, not a date")
-            return None
+        return self.read(column, _instant, "not a date")
 
     def schedule(self, zone: str) -> Schedule:
         """The row's schedule; a cron expression without a zone fires in `zone`, the scheduler host's."""
@@ -101,7 +68,7 @@ class RowReader:
         return RecordedRun(
             started,
             self.text("last_run_status", 40),
-            timedelta(milliseconds=length) if length is not None and length < _LONGEST_MS else None,
+            timedelta(milliseconds=length) if length is not None and length < LONGEST_MS else None,
             self.text("last_run_error", ERROR_LENGTH),
             classify(str(error)[:4000]) if error else None,
         )
@@ -128,12 +95,10 @@ def swept_from(updated: datetime) -> datetime:
     return datetime(updated.year, updated.month, updated.day, tzinfo=UTC) + SWEPT_AFTER
 
 
-_LONGEST_MS = 10**11
-"""Three years: longer ones are a slip, and what is added to an instant must stay within the calendar."""
-
-
-def _quoted(value: object) -> str:
-    return fit_to_leave(repr(value)[:2000], 60)
+def _instant(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("a number says nothing of its unit")
+    return parse_instant(value)
 
 
 def read_schedule(kind: object, value: object, zone: str) -> Schedule:
@@ -142,7 +107,7 @@ def read_schedule(kind: object, value: object, zone: str) -> Schedule:
     readers = {"at": _at, "every": _every, "cron": _cron}
     reader = readers.get(kind) if isinstance(kind, str) else None
     if reader is None:
-        return Unreadable(f"schedule_kind is {_quoted(kind)}; at, every and cron are known", text)
+        return Unreadable(f"schedule_kind is {quoted(kind)}; at, every and cron are known", text)
     try:
         parts = json.loads(value) if isinstance(value, str | bytes) else None
     except (ValueError, RecursionError):
@@ -169,8 +134,8 @@ def _at(parts: Mapping[str, object], zone: str) -> Schedule:
 
 def _every(parts: Mapping[str, object], zone: str) -> Schedule:
     interval = parts.get("intervalMs")
-    if isinstance(interval, bool) or not isinstance(interval, int | float) or not 0 < interval < _LONGEST_MS:
-        raise ValueError(f"intervalMs is {_quoted(interval)}, not a number above 0")
+    if isinstance(interval, bool) or not isinstance(interval, int | float) or not 0 < interval < LONGEST_MS:
+        raise ValueError(f"intervalMs is {quoted(interval)}, not a number above 0")
     return Every(timedelta(milliseconds=interval))
 
 
@@ -179,6 +144,6 @@ def _cron(parts: Mapping[str, object], zone: str) -> Schedule:
     if not isinstance(expr, str):
         raise ValueError("schedule_value has no text `expr`")
     if own_zone is not None and not isinstance(own_zone, str):
-        raise ValueError(f"tz is {_quoted(own_zone)}, not the name of a time zone")
+        raise ValueError(f"tz is {quoted(own_zone)}, not the name of a time zone")
     cron.parse(expr, own_zone or zone)
     return CronSchedule(expr, own_zone or zone)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from watchdog.cadence.schedule import fire_at_or_before, near_clock_change
@@ -22,7 +23,7 @@ from watchdog.core.model import (
     Totals,
 )
 from watchdog.core.redaction import one_line
-from watchdog.systems import Look
+from watchdog.systems.base import Look
 from watchdog.systems.phantom.cost_ledger import KEY_PREFIX, CostLedger, has_end_between, has_run_ends
 from watchdog.systems.phantom.rows import BREAKER, BREAKER_AT, COLUMNS, REQUIRED, RowReader
 from watchdog.systems.shared.sqlite_file import (
@@ -34,6 +35,7 @@ from watchdog.systems.shared.sqlite_file import (
     read,
     signature,
 )
+from watchdog.systems.shared.unchanged import Unchanged
 
 LOOK_BACK = timedelta(days=7)
 
@@ -79,9 +81,9 @@ class PhantomSource:
         self._ledger = CostLedger()
         self._seen: Signature | None = None
         self._snapshot: Snapshot | None = None
-        self._jobs: dict[str, tuple[object, Job]] = {}
+        self._jobs: Unchanged[Job] = Unchanged()
         self._errors: dict[str, RecordedRun] = {}
-        self._sessions: dict[str, tuple[tuple[object, ...], Session]] = {}
+        self._sessions: Unchanged[Session] = Unchanged()
 
     def warnings(self) -> list[str]:
         """Whether reading as this user could harm the writer."""
@@ -132,12 +134,8 @@ class PhantomSource:
         rows = _sessions(connection)
         if rows is None:
             return None
-        known = self._sessions
-        self._sessions = {
-            row[0]: known[row[0]] if row[0] in known and known[row[0]][0] == row else (row, _session(*row[1:]))
-            for row in rows
-        }
-        return {key[len(KEY_PREFIX) :]: session for key, (_, session) in self._sessions.items()}
+        self._sessions.forget({row[0] for row in rows})
+        return {row[0][len(KEY_PREFIX) :]: self._sessions.get(row[0], row, partial(_session, *row[1:])) for row in rows}
 
     def _is_newest_touch_over(self, connection: sqlite3.Connection, sessions: Mapping[str, Session]) -> bool:
         """Whether the run behind the newest touch ended before the remembered cost events begin.
@@ -154,15 +152,16 @@ class PhantomSource:
     def _assemble(self, tables: Tables, seen: Signature) -> Snapshot:
         sessions = tables.sessions or {}
         bases = [self._job(row, tables) for row in _with_unique_ids(tables.rows)]
-        self._forget_the_gone(bases)
+        there = {job.id for job in bases}
+        self._jobs.forget(there)
+        self._forget_errors(there)
         touches = {id_: session.touched_at for id_, session in sessions.items() if session.touched_at}
         open_ = self._in_flight(bases, touches, tables) if tables.sessions and tables.has_costs else {}
-        known = {job.id for job in bases}
         return Snapshot(
             self.name,
             self.kind,
             tuple(replace(job, in_flight_since=open_[job.id]) if job.id in open_ else job for job in bases),
-            departed=self._departed(touches, open_, known),
+            departed=self._departed(touches, open_, there),
             sees_slot=tables.sessions is not None and tables.has_costs,
             notes=_notes(seen),
         )
@@ -181,10 +180,8 @@ class PhantomSource:
         newest = max(marks, default=None)
         return {id_: at for id_, at in touches.items() if at == newest and self._is_open(id_, at, runs.get(id_))}
 
-    def _forget_the_gone(self, jobs: list[Job]) -> None:
-        if len(self._jobs) > len(jobs):
-            there = {job.id for job in jobs}
-            self._jobs = {id_: kept for id_, kept in self._jobs.items() if id_ in there}
+    def _forget_errors(self, there: set[str]) -> None:
+        if self._errors.keys() - there:
             self._errors = {id_: run for id_, run in self._errors.items() if id_ in there}
 
     def _is_open(self, job_id: str, touched: datetime, run: RecordedRun | None) -> bool:
@@ -210,13 +207,13 @@ class PhantomSource:
         session = (tables.sessions or {}).get(id_)
         manual = None if tables.manual_runs is None else tables.manual_runs.get(id_)
         facts = (tuple(row.values()), session, self._ledger.version(id_), self._ledger.begins_at, manual)
-        before = self._jobs.get(id_)
-        if before and before[0] == facts:
-            return before[1]
-        job = self._built(id_, row, session, has_costs=tables.has_costs)
-        job = replace(job, repeated=self._repeated(job, session, manual, knows_manual=tables.manual_runs is not None))
-        self._jobs[id_] = (facts, job)
-        return job
+        return self._jobs.get(id_, facts, lambda: self._new_job(row, session, manual, tables))
+
+    def _new_job(
+        self, row: Mapping[str, object], session: Session | None, manual: datetime | None, tables: Tables
+    ) -> Job:
+        job = self._built(str(row["id"]), row, session, has_costs=tables.has_costs)
+        return replace(job, repeated=self._repeated(job, session, manual, knows_manual=tables.manual_runs is not None))
 
     def _built(self, id_: str, row: Mapping[str, object], session: Session | None, *, has_costs: bool) -> Job:
         reader = RowReader(row)

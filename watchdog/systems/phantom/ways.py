@@ -4,18 +4,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from watchdog.cadence.schedule import next_fire
-from watchdog.config.file import Phantom
 from watchdog.config.policies import Policy
 from watchdog.core import faults
 from watchdog.core.action import Action, State
 from watchdog.core.instants import from_ms, say, to_ms
 from watchdog.core.model import At, Every, Unreadable
 from watchdog.core.redaction import fit_to_leave
-from watchdog.recovery import rows
-from watchdog.recovery.progress import LATEST_TIMER, REASON, Progress
-from watchdog.recovery.restart import NoRestartLeftError, Restarter
+from watchdog.systems.phantom import writing
 from watchdog.systems.phantom.api import ApiError, PhantomApi
 from watchdog.systems.phantom.rows import read_schedule
+from watchdog.systems.phantom.section import Phantom
+from watchdog.systems.phantom.writing import Row
+from watchdog.systems.shared.acting import CannotWriteError, ChangedError, NoRestartLeftError, Restarts
+from watchdog.systems.shared.progress import REASON, Progress
 from watchdog.systems.shared.sqlite_file import UnreadableError, read
 
 API_DEADLINE = timedelta(seconds=20)
@@ -23,6 +24,9 @@ API_DEADLINE = timedelta(seconds=20)
 
 LINGERS = API_DEADLINE + timedelta(seconds=5)
 """So long after a watchdog has ended the API may still do what that asked: it is asked by a process of its own."""
+
+LATEST_TIMER = timedelta(hours=1)
+"""An armed timer looks again after an hour at most; with none armed it never does (docs/phantom.md, the timer)."""
 
 ASKING = ("api", "pause_resume")
 """The ways through the API. If such an action were taken up at once, it might be refused as somebody else's doing."""
@@ -39,13 +43,20 @@ class LeftPausedError(Exception):
 class PhantomWays:
     """Revives jobs, and moves sweeps off, in one Phantom's file and through its API."""
 
-    def __init__(self, progress: Progress, source: Phantom) -> None:
+    def __init__(self, progress: Progress, source: Phantom, restarts: Restarts) -> None:
         self._on = progress
         self._source = source
-        self._restarter = Restarter(progress, source)
+        self._restarts = restarts
         self._known_api: PhantomApi | None = None
 
-    def revive(self, action: Action, policy: Policy) -> None:
+    def carry_out(self, action: Action, policy: Policy) -> None:
+        """Revive the job, or move its sweep off."""
+        if action.kind == "preserve":
+            self._postpone(action)
+        else:
+            self._revive(action, policy)
+
+    def _revive(self, action: Action, policy: Policy) -> None:
         """Try the ways that are left, in order, until one has worked."""
         while action.ways:
             way, rest = action.ways[0], action.ways[1:]
@@ -54,13 +65,13 @@ class PhantomWays:
             try:
                 if self._try(action, way, policy):
                     return
-            except rows.ChangedError as error:
+            except ChangedError as error:
                 self._on.settle(action, State.REFUSED, str(error))
                 return
             except LeftPausedError as error:
                 self._on.settle(action, State.FAILED, fit_to_leave(str(error), REASON))
                 return
-            except (WayFailedError, NoRestartLeftError, ApiError, rows.CannotWriteError, UnreadableError) as error:
+            except (WayFailedError, NoRestartLeftError, ApiError, CannotWriteError, UnreadableError) as error:
                 reason = fit_to_leave(str(error), REASON)
                 # no longer this way: a restart that was not allowed is none
                 action = self._on.save(action.stepped(self._on.now().at, f"{way} did not work: {reason}", way=""))
@@ -68,11 +79,11 @@ class PhantomWays:
 
     def _try(self, action: Action, way: str, policy: Policy) -> bool:
         if way == "restart":
-            self._restarter.must_have_left(action, policy)
+            self._restarts.must_have_left(action, policy)
         row = self._as_seen(action)
         self._must_not_be_over(row)
         if way == "restart":
-            self._restarter.restart(action, policy)
+            self._restarts.restart(action, policy)
             return True
         action = self._on.begin(action)
         if way == "api":
@@ -83,21 +94,21 @@ class PhantomWays:
             self._by_sql(action, row)
         return True
 
-    def _as_seen(self, action: Action) -> rows.Row:
-        row = rows.look(self._source.database, action.job_id or "")
+    def _as_seen(self, action: Action) -> Row:
+        row = writing.look(self._source.database, action.job_id or "")
         if row is None:
-            raise rows.ChangedError("the row is gone, so nothing was done")
-        if not rows.is_as_seen(row, action.seen):
-            raise rows.ChangedError("the row is no longer as it was seen, so nothing was done")
+            raise ChangedError("the row is gone, so nothing was done")
+        if not writing.is_as_seen(row, action.seen):
+            raise ChangedError("the row is no longer as it was seen, so nothing was done")
         return row
 
-    def _must_not_be_over(self, row: rows.Row) -> None:
+    def _must_not_be_over(self, row: Row) -> None:
         """Between the intent and now, an approval for example, a one-shot's time may have passed."""
         if row.get("enabled", 1) == 0:
-            raise rows.ChangedError("it is switched off and would not run, so nothing was done")
+            raise ChangedError("it is switched off and would not run, so nothing was done")
         schedule = read_schedule(row.get("schedule_kind"), row.get("schedule_value"), self._source.timezone)
         if isinstance(schedule, At) and schedule.at <= self._on.now().at:
-            raise rows.ChangedError(f"it was to run once at {say(schedule.at)}; that is over, so nothing was done")
+            raise ChangedError(f"it was to run once at {say(schedule.at)}; that is over, so nothing was done")
 
     def _forced(self, action: Action) -> None:
         try:
@@ -114,7 +125,7 @@ class PhantomWays:
     def _took_effect(self, action: Action, why: str) -> bool:
         """An answer that never came or cannot be read tells nothing; the row does."""
         try:
-            row = rows.look(self._source.database, action.job_id or "")
+            row = writing.look(self._source.database, action.job_id or "")
         except UnreadableError:
             return False
         if row is None or row.get("status") != "active" or action.seen.get("status") == "active":
@@ -122,13 +133,13 @@ class PhantomWays:
         self._on.acted(action, f"{fit_to_leave(why, REASON)}; but its row is active now", timedelta())
         return True
 
-    def _pause_and_resume(self, action: Action, row: rows.Row) -> None:
+    def _pause_and_resume(self, action: Action, row: Row) -> None:
         api = self._api()
         paused_at = action.spent.at
         if row.get("status") == "active":  # set so before, and not heard
             paused_at = self._pause_by_api(action, api)
         else:
-            rows.set_paused(self._source.database, action.job_id or "", rows.fingerprint(row), paused_at)
+            writing.set_paused(self._source.database, action.job_id or "", writing.fingerprint(row), paused_at)
         faults.point("paused")
         self._resume(action, api, paused_at)
 
@@ -140,14 +151,14 @@ class PhantomWays:
         except ApiError as error:
             why = str(error)  # it may be paused all the same
         try:
-            row = rows.look(self._source.database, action.job_id or "") or {}
+            row = writing.look(self._source.database, action.job_id or "") or {}
             if row.get("status") != "paused":
                 raise WayFailedError(why)
             return _paused_at(row)
         except (ValueError, UnreadableError):
             raise LeftPausedError("the API paused it, and its row does not say when: resume it by hand") from None
 
-    def _resume_paused(self, action: Action, row: rows.Row) -> None:
+    def _resume_paused(self, action: Action, row: Row) -> None:
         """Go on where a crash left it between the two halves of this way."""
         try:
             self._resume(action, self._api(), _paused_at(row))
@@ -182,23 +193,23 @@ class PhantomWays:
     def _unpause(self, action: Action, paused_at: datetime) -> None:
         """A job that stays paused is found by nobody: back to what it was."""
         try:
-            rows.set_failed_again(self._source.database, action.job_id or "", paused_at, action.seen)
-        except (rows.ChangedError, rows.CannotWriteError) as error:
+            writing.set_failed_again(self._source.database, action.job_id or "", paused_at, action.seen)
+        except (ChangedError, CannotWriteError) as error:
             what = f"it was paused, not resumed, and could not be put back ({error})"
             raise LeftPausedError(f"{what}: look at it, and resume it by hand if it is still paused") from None
 
-    def _by_sql(self, action: Action, row: rows.Row) -> None:
+    def _by_sql(self, action: Action, row: Row) -> None:
         if row.get("status") == "active":
             raise WayFailedError("it is active already, and was not heard")
         now = self._on.now().at
         fire = self._next_fire(row, now)
         timer_may_be_armed = self._has_other_planned_row(action.job_id or "")
-        rows.set_active(self._source.database, action.job_id or "", rows.fingerprint(row), fire, now)
+        writing.set_active(self._source.database, action.job_id or "", writing.fingerprint(row), fire, now)
         faults.point("revived")
         wait = LATEST_TIMER if timer_may_be_armed else timedelta()
         self._on.acted(action, f"set active by SQL, due at {say(fire)}; it must be heard yet", max(wait, fire - now))
 
-    def _next_fire(self, row: rows.Row, now: datetime) -> datetime:
+    def _next_fire(self, row: Row, now: datetime) -> datetime:
         schedule = read_schedule(row.get("schedule_kind"), row.get("schedule_value"), self._source.timezone)
         fire = None if isinstance(schedule, Unreadable) else next_fire(schedule, now)
         if fire is None:
@@ -223,20 +234,22 @@ class PhantomWays:
 
     # preserve
 
-    def postpone(self, action: Action) -> None:
+    def _postpone(self, action: Action) -> None:
         """Have the row count as changed now, so that the sweep takes it thirty days later."""
         try:
             row = self._as_seen(action)
             action = self._on.begin(action)
-            rows.postpone_sweep(self._source.database, action.job_id or "", rows.fingerprint(row), action.spent.at)
+            writing.postpone_sweep(
+                self._source.database, action.job_id or "", writing.fingerprint(row), action.spent.at
+            )
             self._on.settle(action, State.VERIFIED, "its sweep was moved off by thirty days")
-        except rows.ChangedError as error:
+        except ChangedError as error:
             self._on.settle(action, State.REFUSED, str(error))
-        except (rows.CannotWriteError, UnreadableError) as error:
+        except (CannotWriteError, UnreadableError) as error:
             self._on.settle(action, State.FAILED, str(error))
 
-    def _take_up_postponed(self, action: Action, row: rows.Row) -> None:
-        if rows.is_as_seen(row, {**action.seen, "updated_at": rows.sql_time(action.spent.at)}):
+    def _take_up_postponed(self, action: Action, row: Row) -> None:
+        if writing.is_as_seen(row, {**action.seen, "updated_at": writing.sql_time(action.spent.at)}):
             self._on.settle(action, State.VERIFIED, "its sweep had been moved off by thirty days")
         else:
             self._on.settle(action, State.UNKNOWN, "the watchdog ended in the middle of it; the row has changed since")
@@ -247,11 +260,11 @@ class PhantomWays:
         """The watchdog died in the middle of it. It is done again only if it is known not to have happened."""
         now = self._on.now()
         try:
-            row = rows.look(self._source.database, action.job_id or "")
+            row = writing.look(self._source.database, action.job_id or "")
         except UnreadableError as error:
             self._on.settle(action, State.UNKNOWN, f"the watchdog ended in the middle of it, and now {error}")
             return
-        if row is not None and action.way != "restart" and rows.is_as_seen(row, action.seen):
+        if row is not None and action.way != "restart" and writing.is_as_seen(row, action.seen):
             again = action.stepped(now.at, "the row is as it was: nothing had been done", state=State.INTENDED)
             self._on.save(replace(again, ways=(again.way, *again.ways) if again.way else again.ways))
         elif action.kind == "preserve":
@@ -262,13 +275,13 @@ class PhantomWays:
             self._on.acted(action, "the watchdog ended in the middle of it; the row has changed since", None)
 
 
-def _is_our_pause(row: rows.Row, action: Action) -> bool:
+def _is_our_pause(row: Row, action: Action) -> bool:
     """Whether the row is paused as the way through a pause leaves it, and not by a person since."""
-    ours = {"status": "paused", "updated_at": rows.sql_time(action.spent.at)}
+    ours = {"status": "paused", "updated_at": writing.sql_time(action.spent.at)}
     is_by_api = action.seen.get("status") == "active"  # its time is the scheduler's
-    return rows.is_as_seen(row, {**action.seen, **({"status": "paused"} if is_by_api else ours)})
+    return writing.is_as_seen(row, {**action.seen, **({"status": "paused"} if is_by_api else ours)})
 
 
-def _paused_at(row: rows.Row) -> datetime:
+def _paused_at(row: Row) -> datetime:
     """When the row was paused, as it says itself. Raises ValueError."""
     return datetime.fromisoformat(f"{row.get('updated_at')}+00:00")

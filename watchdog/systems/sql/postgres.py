@@ -18,13 +18,14 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from watchdog.config.file import Sql, read_secret
+from watchdog.config.fields import read_secret
 from watchdog.core.durations import say_duration
 from watchdog.core.redaction import HIDDEN, fit_to_leave
 from watchdog.systems.shared.sqlite_file import UnreadableError
 from watchdog.systems.sql.columns import QueryError
-from watchdog.systems.sql.reading import Answer, Ask, Reading, read_all
+from watchdog.systems.sql.reading import Ask, Reading, Rows, read_all
 from watchdog.systems.sql.runs import Mark
+from watchdog.systems.sql.section import Sql
 
 if TYPE_CHECKING:
     import psycopg
@@ -238,10 +239,10 @@ def _begin(connection: psycopg.Connection[Any], deadline: timedelta) -> None:
 def _asking(connection: psycopg.Connection[Any], deadline: timedelta) -> Ask:
     from psycopg import errors
 
-    def ask(query: str, statement: str, values: Mapping[str, int]) -> Answer:
+    def ask(query: str, statement: str, values: Mapping[str, int]) -> Rows:
         try:
             cursor = connection.execute(*_translated(statement, values))
-            return Answer([column.name for column in cursor.description or ()], cursor.fetchall())
+            return Rows([column.name for column in cursor.description or ()], cursor.fetchall())
         except errors.QueryCanceled:
             why = f"took longer than {say_duration(deadline)} and was cut off"
         except errors.LockNotAvailable:

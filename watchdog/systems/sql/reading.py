@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from watchdog.config.file import Sql
 from watchdog.systems.sql.columns import (
     JOB_COLUMNS,
     REQUIRED_OF_JOBS,
@@ -14,7 +13,8 @@ from watchdog.systems.sql.columns import (
     QueryError,
     check_columns,
 )
-from watchdog.systems.sql.runs import Mark, Run, read_run
+from watchdog.systems.sql.runs import Mark, RunRow, read_run
+from watchdog.systems.sql.section import Sql
 
 Row = Mapping[str, object]
 
@@ -22,14 +22,14 @@ MOST_JOBS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Rows:
     """What a query returned."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
 
 
-Ask = Callable[[str, str, Mapping[str, int]], Answer]
+Ask = Callable[[str, str, Mapping[str, int]], Rows]
 """Carries out a statement: which query it is made from (for errors), the statement, its parameters."""
 
 
@@ -42,7 +42,7 @@ class Reading:
 
     jobs: Sequence[Row]
     job_columns: Sequence[str]
-    runs: Sequence[Run] = ()
+    runs: Sequence[RunRow] = ()
     run_columns: Sequence[str] = ()
     vanished: Sequence[int] = ()
     begins_anew: bool = False
@@ -89,9 +89,9 @@ class _Runs:
         again, vanished = ([], []) if begins_anew else self._again(mark.open_ids)
         return Reading(jobs, job_columns, (*again, *found), self._columns, vanished, begins_anew)
 
-    def _again(self, ids: Sequence[int]) -> tuple[list[Run], list[int]]:
+    def _again(self, ids: Sequence[int]) -> tuple[list[RunRow], list[int]]:
         """The runs of these ids as they are now, and those that are gone. Mostly a single page holds them all."""
-        found: dict[int, Run] = {}
+        found: dict[int, RunRow] = {}
         left = list(ids)
         while left:
             page = self._page(left[0] - 1, _PAGE)
@@ -100,13 +100,13 @@ class _Runs:
             left = [id_ for id_ in left if id_ > covered]
         return [found[id_] for id_ in ids if id_ in found], [id_ for id_ in ids if id_ not in found]
 
-    def _page(self, after: int, most: int) -> list[Run]:
+    def _page(self, after: int, most: int) -> list[RunRow]:
         return self._runs(f"SELECT * FROM {self._query} ORDER BY id LIMIT {most}", after)  # noqa: S608
 
-    def _newest(self) -> list[Run]:
+    def _newest(self) -> list[RunRow]:
         return self._runs(f"SELECT * FROM {self._query} ORDER BY id DESC LIMIT {self._most}", -1)[::-1]  # noqa: S608
 
-    def _runs(self, statement: str, after: int) -> list[Run]:
+    def _runs(self, statement: str, after: int) -> list[RunRow]:
         answer = self._ask("runs", statement, {"after": after})
         self._columns = _columns(answer)
         check_columns("runs", self._columns, RUN_COLUMNS, REQUIRED_OF_RUNS)
@@ -116,5 +116,5 @@ class _Runs:
 _PAGE = 500
 
 
-def _columns(answer: Answer) -> list[str]:
+def _columns(answer: Rows) -> list[str]:
     return [column.lower() for column in answer.columns]

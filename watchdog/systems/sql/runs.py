@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from watchdog.core.error_class import classify
 from watchdog.core.model import RecordedRun, RunEnd, ZeroStreak
-from watchdog.core.redaction import fit_to_leave
-from watchdog.systems.sql.columns import ERROR_LENGTH, FAILED, OK, RUNNING, QueryError, Values, count
+from watchdog.systems.shared.values import ERROR_LENGTH, Values, quoted, whole
+from watchdog.systems.sql.columns import FAILED, OK, RUNNING, QueryError
 
 KEPT = 20
 """So many of a job's newest runs are remembered one by one; of older ones only how many errors came before."""
@@ -37,7 +37,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunRow:
     """One run. `outcome` is `ok` or `error`, and None until it has ended."""
 
     id: int
@@ -80,12 +80,12 @@ class Run:
         )
 
 
-def read_run(row: Mapping[str, object]) -> Run:
+def read_run(row: Mapping[str, object]) -> RunRow:
     """One row of the runs query. What cannot be read of it is left out; raises QueryError without an id."""
     values = Values(row)
     started, ended = values.instant("started_at"), values.instant("ended_at")
     error = values.text("error", ERROR_LENGTH)
-    return Run(
+    return RunRow(
         run_id(row),
         key(row.get("job_id")),
         started,
@@ -100,9 +100,9 @@ def read_run(row: Mapping[str, object]) -> Run:
 def run_id(row: Mapping[str, object]) -> int:
     """The number of a run; raises QueryError if it is none."""
     try:
-        return count(row.get("id"))
+        return whole(row.get("id"))
     except ValueError:
-        shown = fit_to_leave(repr(row.get("id"))[:2000], 60)
+        shown = quoted(row.get("id"))
         raise QueryError(
             f"the runs query returns the id {shown}; it must be a whole number that grows: runs are read after an id"
         ) from None
@@ -123,15 +123,15 @@ def _outcome(word: str, error: str | None, *, has_ended: bool, tells_end: bool) 
     return ("error" if error else "ok") if is_over else None
 
 
-class History:
+class JobRuns:
     """One job's newest runs, in the order of their ids."""
 
     def __init__(self) -> None:
-        self._runs: list[Run] = []
+        self._runs: list[RunRow] = []
         self._errors_before = 0
         self._is_cut = False
 
-    def put(self, run: Run) -> None:
+    def put(self, run: RunRow) -> None:
         """Take in a run that is new, or that has changed."""
         at = bisect_left(self._runs, run.id, key=lambda known: known.id)
         if at < len(self._runs) and self._runs[at].id == run.id:
@@ -159,7 +159,7 @@ class History:
         return sorted({*open_, *([newest.id] if newest and newest.is_open else [])})
 
     @property
-    def _newest_started(self) -> Run | None:
+    def _newest_started(self) -> RunRow | None:
         return next((run for run in reversed(self._runs) if run.started_at), None)
 
     @property
@@ -212,7 +212,7 @@ class Runs:
 
     def forget(self) -> None:
         """Another database, or an older state of it, has taken its place."""
-        self._histories: dict[str, History] = {}
+        self._histories: dict[str, JobRuns] = {}
         self._newest_ids: list[int] = []
         self.gone_start: datetime | None = None
         self.gone_end: datetime | None = None
@@ -226,11 +226,11 @@ class Runs:
         open_ids = sorted(id_ for history in self._histories.values() for id_ in history.open_ids if id_ <= after)
         return Mark(after, self._newest_ids[-1], tuple(open_ids[-MOST_OPEN:]))
 
-    def of(self, job_id: str) -> History:
+    def of(self, job_id: str) -> JobRuns:
         """A job's runs; none if none is known."""
-        return self._histories.get(job_id) or History()
+        return self._histories.get(job_id) or JobRuns()
 
-    def take(self, runs: Iterable[Run], vanished: Iterable[int], job_ids: set[str]) -> None:
+    def take(self, runs: Iterable[RunRow], vanished: Iterable[int], job_ids: set[str]) -> None:
         """Remember what a read found, and which open runs it did not find any more."""
         lost = set(vanished)
         for history in self._histories.values() if lost else ():
@@ -239,7 +239,7 @@ class Runs:
         ids = set(self._newest_ids)
         for run in runs:
             ids.add(run.id)
-            self._histories.setdefault(run.job_id, History()).put(run)
+            self._histories.setdefault(run.job_id, JobRuns()).put(run)
         self._newest_ids = sorted(ids)[-OVERLAP:]
         self._part_with([id_ for id_ in self._histories if id_ not in job_ids])
 

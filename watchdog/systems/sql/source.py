@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from watchdog.cadence import classic_cron, cron
 from watchdog.cadence.schedule import next_fire
-from watchdog.config.file import Config, Sql
 from watchdog.core.error_class import classify
 from watchdog.core.model import (
     At,
@@ -21,11 +20,13 @@ from watchdog.core.model import (
     Unreadable,
 )
 from watchdog.core.redaction import fit_to_leave, one_line
-from watchdog.systems import Look
+from watchdog.systems.base import Look, Trial
 from watchdog.systems.shared.sqlite_file import UnreadableError
-from watchdog.systems.sql.columns import ERROR_LENGTH, NAME_LENGTH, QueryError, Values
+from watchdog.systems.shared.values import ERROR_LENGTH, NAME_LENGTH, Values
+from watchdog.systems.sql.columns import QueryError
 from watchdog.systems.sql.reading import Reader, Reading
-from watchdog.systems.sql.runs import History, Mark, Runs, key
+from watchdog.systems.sql.runs import JobRuns, Mark, Runs, key
+from watchdog.systems.sql.section import Sql
 
 EARLY = timedelta(minutes=1)
 """A one-shot may start this much before its time and has been run all the same."""
@@ -133,13 +134,13 @@ class SqlSource:
         is_file = self._settings.database is not None
         return self._settings.deadline + (timedelta() if is_file else self._settings.every)
 
-    def _errors(self, values: Values, history: History, reading: Reading) -> int | None:
+    def _errors(self, values: Values, history: JobRuns, reading: Reading) -> int | None:
         if "consecutive_errors" in reading.job_columns or self._settings.runs is None:
             return values.count("consecutive_errors")
         return history.consecutive_errors
 
     def _anchor(
-        self, id_: str, plan: Plan, values: Values, history: History, started: datetime | None, now: datetime
+        self, id_: str, plan: Plan, values: Values, history: JobRuns, started: datetime | None, now: datetime
     ) -> datetime:
         """From when on the job's next fire is counted: its last run, or when it was last planned anew.
 
@@ -230,15 +231,12 @@ def _reader(settings: Sql) -> Reader:
     return PostgresReader(settings)
 
 
-def try_queries(config: Config, now: datetime) -> tuple[list[str], list[str]]:
-    """Ask each database once: what is wrong with the configuration, and which databases could not be asked."""
-    wrong, unasked = [], []
-    for index, source in enumerate(config.sources):
-        if isinstance(source, Sql):
-            try:
-                _reader(source).read(Mark(), now)
-            except QueryError as error:
-                wrong.append(f"sources[{index}]: {error}")
-            except UnreadableError as error:
-                unasked.append(f"sources[{index}]: its queries were not tried: {error}")
-    return wrong, unasked
+def try_queries(section: Sql, now: datetime) -> Trial:
+    """Ask the database once: whether the queries are right, as far as it can be asked."""
+    try:
+        _reader(section).read(Mark(), now)
+    except QueryError as error:
+        return Trial(wrong=(str(error),))
+    except UnreadableError as error:
+        return Trial(unasked=(f"its queries were not tried: {error}",))
+    return Trial()

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from watchdog.config.file import Sql
 from watchdog.core.durations import say_duration
 from watchdog.core.redaction import fit_to_leave
 from watchdog.systems.shared.sqlite_file import Signature, UnreadableError, harm, is_settled, read, signature
 from watchdog.systems.sql.columns import QueryError
-from watchdog.systems.sql.reading import Answer, Reading, read_all
+from watchdog.systems.sql.reading import Reading, Rows, read_all
 from watchdog.systems.sql.runs import Mark
+from watchdog.systems.sql.section import Sql
 
 _STEPS = 20_000
 """How often a running query asks whether its time is over, in steps of SQLite's machine; about each millisecond."""
@@ -44,10 +44,10 @@ class SqliteReader:
     def _query(self, connection: sqlite3.Connection, mark: Mark, ends: float) -> Reading:
         connection.set_progress_handler(lambda: time.monotonic() > ends, _STEPS)
 
-        def ask(query: str, statement: str, values: Mapping[str, int]) -> Answer:
+        def ask(query: str, statement: str, values: Mapping[str, int]) -> Rows:
             try:
                 cursor = connection.execute(statement, values)
-                return Answer([column[0] for column in cursor.description], cursor.fetchall())
+                return Rows([column[0] for column in cursor.description], cursor.fetchall())
             except sqlite3.OperationalError as error:
                 raise self._explained(query, error) from None
 

@@ -11,9 +11,14 @@ from pathlib import Path
 from typing import IO
 
 from watchdog.core.action import Action
-from watchdog.notify.children import call as run_child
+from watchdog.core.children import call
 
 _MOST_SAID = 65_536
+
+
+def run_child(order: Mapping[str, object], deadline: timedelta) -> Mapping[str, object]:
+    """Have a short-lived process ask an address; what it answered."""
+    return call("watchdog.core.child", order, deadline)
 
 
 def facts_of(action: Action) -> dict[str, str]:

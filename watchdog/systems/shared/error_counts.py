@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from watchdog.backtest.past import ERROR, OK, RunLog
 from watchdog.cadence.breaker import after_error
 from watchdog.cadence.schedule import next_fire
 from watchdog.core.model import Job
 from watchdog.state.history import end_of
+from watchdog.systems.shared.past import ERROR, OK, RunLog
 
 _CUT = timedelta(seconds=1)
 """Run ends are cut to the second, so a pause may look that much shorter."""

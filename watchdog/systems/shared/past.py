@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -43,14 +44,15 @@ class JobPast:
     """A job that is there: as it is now, and how it came to that.
 
     `changes` are in order of time. `before`: its last run before the log of runs begins, where that is known.
-    `is_swept`: whether the scheduler's sweep takes its row once it has failed.
+    `swept_from`: from when on the scheduler's sweep takes its row once it has failed, by when it was last written;
+    None for a row that is never swept.
     """
 
     job: Job
     changes: tuple[Change, ...] = ()
     initially: str = "active"
     before: PastRun | None = None
-    is_swept: bool = False
+    swept_from: Callable[[datetime], datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from watchdog.core import faults
+from watchdog.systems.shared.acting import CannotWriteError, ChangedError
 from watchdog.systems.shared.sqlite_file import UnreadableError, columns_of, explain, read
 
 BUSY_TIMEOUT = 5.0
@@ -21,14 +22,6 @@ GUARDED = ("status", "updated_at", "consecutive_errors", "next_run_at", "last_ru
 ACTOR = "scheduler-watchdog"
 
 Row = Mapping[str, object]
-
-
-class CannotWriteError(Exception):
-    """The file cannot be written; one line that says why."""
-
-
-class ChangedError(Exception):
-    """The row is no longer as it was seen, so nothing was done."""
 
 
 def look(path: Path, job_id: str) -> Row | None:
@@ -173,6 +166,3 @@ def sql_time(at: datetime) -> str:
 def iso_time(at: datetime) -> str:
     """As JavaScript writes it."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
-
-
-__all__ = ["CannotWriteError", "ChangedError", "UnreadableError"]

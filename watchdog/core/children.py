@@ -24,7 +24,7 @@ _SLOW = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class SendResult:
+class Result:
     """What became of an order. `never`: trying again cannot help; `said`: all that the process answered."""
 
     ok: bool
@@ -34,20 +34,21 @@ class SendResult:
 
 
 class Child:
-    """One process with one order. Its output goes to a file, so that nothing waits for a pipe.
+    """One process with one order, which its module does (`child.serve`). Its output goes to a file, so that nothing
+    waits for a pipe.
 
     With a `record` that file has a name, and is locked while the process lives: whoever takes over after a crash can
     wait for the outcome instead of guessing it (`recorded`).
     """
 
-    def __init__(self, order: Mapping[str, Any], deadline: timedelta, record: Path | None = None) -> None:
+    def __init__(self, module: str, order: Mapping[str, Any], deadline: timedelta, record: Path | None = None) -> None:
         self._deadline = deadline
         self._record = record
-        self._outcome: SendResult | None = None
+        self._outcome: Result | None = None
         self._output = _output(record)
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "watchdog.notify.child"],
+            self._process = subprocess.Popen(  # noqa: S603 - ourselves, by a module of our own
+                [sys.executable, "-m", module],
                 stdin=subprocess.PIPE,
                 stdout=self._output,
                 stderr=subprocess.DEVNULL,
@@ -71,14 +72,14 @@ class Child:
         except BrokenPipeError:
             return  # it has ended already; its exit tells
 
-    def outcome(self) -> SendResult | None:
+    def outcome(self) -> Result | None:
         """What became of it; None while it may still end well. The answer stays the same."""
         if self._outcome is None and self._process.poll() is not None:
             self._outcome = self._read()
         if self._outcome is None and time.monotonic() >= self._ends:
             self.kill()
             said = f"it took longer than {self._deadline.total_seconds():.0f} s and was cut off"
-            self._outcome = SendResult(False, said)
+            self._outcome = Result(False, said)
         return self._outcome
 
     @property
@@ -91,11 +92,11 @@ class Child:
         if self._record is not None:
             self._record.unlink(missing_ok=True)
 
-    def _read(self) -> SendResult:
+    def _read(self) -> Result:
         self._output.seek(0)
         text = self._output.read(_MOST)
         self._output.close()
-        silent = SendResult(False, f"the sending process ended with {self._process.returncode} and said nothing")
+        silent = Result(False, f"the sending process ended with {self._process.returncode} and said nothing")
         return _said(text) or silent
 
     def kill(self) -> None:
@@ -115,10 +116,10 @@ def _output(record: Path | None) -> IO[bytes]:
     return output
 
 
-def _said(text: bytes) -> SendResult | None:
+def _said(text: bytes) -> Result | None:
     try:
         said = json.loads(text)
-        return SendResult(bool(said["ok"]), str(said["error"]), bool(said.get("never")), said)
+        return Result(bool(said["ok"]), str(said["error"]), bool(said.get("never")), said)
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -127,7 +128,7 @@ class StillSendingError(Exception):
     """The process that a crashed watchdog had started is still at it."""
 
 
-def recorded(record: Path) -> SendResult | None:
+def recorded(record: Path) -> Result | None:
     """The outcome that stands in a record; None if none does. Raises StillSendingError while its process lives."""
     try:
         with record.open("rb") as output:
@@ -145,14 +146,14 @@ def _environment() -> dict[str, str]:
     return os.environ | {"no_proxy": known, "NO_PROXY": known}
 
 
-def finish(child: Child) -> SendResult:
+def finish(child: Child) -> Result:
     """Wait for it; never longer than its deadline."""
     while (outcome := child.outcome()) is None:
         time.sleep(0.01)
     return outcome
 
 
-def call(order: Mapping[str, Any], deadline: timedelta) -> Mapping[str, Any]:
+def call(module: str, order: Mapping[str, Any], deadline: timedelta) -> Mapping[str, Any]:
     """Do one order and wait for its answer; never longer than the deadline."""
-    outcome = finish(Child(order, deadline))
+    outcome = finish(Child(module, order, deadline))
     return {**outcome.said, "ok": outcome.ok, "error": outcome.error}

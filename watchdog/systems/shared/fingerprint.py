@@ -1,23 +1,11 @@
-"""A job as its source shows it now, looked at once more just before something is done about it."""
+"""What of a job is remembered when an action is decided, and must still be so when it is done."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
-from watchdog.config.file import AnySource
 from watchdog.core.instants import iso_or_none
 from watchdog.core.model import Job
-from watchdog.systems.opening import open_source
-from watchdog.systems.shared.sqlite_file import UnreadableError
 
 Facts = Mapping[str, object]
-
-
-def look_at(source: AnySource, job_id: str, now: datetime) -> Job | None:
-    """The job; None if it is gone. Raises UnreadableError."""
-    snapshot = open_source(source).look(now).snapshot
-    if snapshot.problem is not None:
-        raise UnreadableError(snapshot.problem)
-    return next((job for job in snapshot.jobs if job.id == job_id), None)
 
 
 def fingerprint(job: Job) -> Facts:

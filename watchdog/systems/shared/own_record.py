@@ -1,4 +1,4 @@
-"""What the watchdog's own state file remembers of a source: runs, changes of state, and what was silenced.
+"""What the watchdog's own state file remembers of a source: runs and changes of state.
 
 The file is read as somebody else's would be, so that a service which runs on it is not disturbed.
 """
@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from watchdog.backtest.past import Change, PastError, PastRun, outcome_of, seconds_of
 from watchdog.core.instants import iso, parse_instant
 from watchdog.core.model import RunEnd
-from watchdog.core.silences import Silence
+from watchdog.systems.shared.past import Change, PastError, PastRun, outcome_of, seconds_of
 from watchdog.systems.shared.sqlite_file import UnreadableError, read
 
 T = TypeVar("T")
@@ -37,38 +36,27 @@ def own_record(path: Path | None, source: str, since: datetime) -> OwnRecord | N
     """What is on record of a source, its runs since an instant; None if there is no state file."""
     if path is None or not path.exists():
         return None
-    return _read(path, lambda db: _record(db, source, since))
+    return read_state(path, lambda db: _record(db, source, since))
 
 
-def silences(path: Path | None) -> list[Silence]:
-    """All that were ever made."""
-    if path is None or not path.exists():
-        return []
-    return _read(path, _silences)
-
-
-def _read(path: Path, query: Callable[[sqlite3.Connection], T]) -> T:
+def read_state(path: Path, query: Callable[[sqlite3.Connection], T]) -> T:
+    """What a query finds in a state file. Raises PastError if it cannot be read."""
     try:
         return read(path, query)[0]
     except UnreadableError as error:
         raise PastError(f"the state file {error}") from error
 
 
-def _tables(db: sqlite3.Connection) -> set[str]:
+def tables_of(db: sqlite3.Connection) -> set[str]:
+    """The tables of a state file. Raises PastError if it is none."""
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()}
     if "incidents" not in tables:
         raise PastError("the state file is a database of another program; say which with -c or --state")
     return tables
 
 
-def _silences(db: sqlite3.Connection) -> list[Silence]:
-    _tables(db)
-    rows = db.execute("SELECT id, match, starts_at, ends_at, by FROM silences ORDER BY id").fetchall()
-    return [Silence(number, match, parse_instant(s), parse_instant(e), by) for number, match, s, e, by in rows]
-
-
 def _record(db: sqlite3.Connection, source: str, since: datetime) -> OwnRecord:
-    if not {"runs", "job_states"} <= _tables(db):
+    if not {"runs", "job_states"} <= tables_of(db):
         return OwnRecord()
     runs: dict[str, dict[int, PastRun]] = {}
     for job_id, run in _runs(db.execute(f"{_RUNS} AND ended_at >= ? ORDER BY job_id, ended_at", (source, iso(since)))):

@@ -1,0 +1,40 @@
+"""How the house is built: what stands where, beside what import-linter holds."""
+
+import re
+from pathlib import Path
+
+import watchdog
+from watchdog.config.policies import ANYWHERE, Policy
+from watchdog.systems import KINDS, system
+
+HOUSE = Path(watchdog.__file__).parent
+NAMES = re.compile("phantom|openclaw|apscheduler|pg_cron", re.IGNORECASE)
+
+
+def test_no_system_is_named_outside_its_folder_and_the_demo() -> None:
+    rooms = (HOUSE / "systems", HOUSE / "demo")
+    named = [
+        f"{path.relative_to(HOUSE)}:{number}: {line}"
+        for path in HOUSE.rglob("*.py")
+        if not any(path.is_relative_to(room) for room in rooms)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if NAMES.search(line)
+    ]
+    assert not named, "\n".join(named)
+
+
+def test_every_folder_of_a_system_is_in_the_list_of_them() -> None:
+    folders = {path.parent.name for path in (HOUSE / "systems").glob("*/system.py")}
+    assert folders == set(KINDS)
+
+
+def test_every_system_has_a_section_of_its_kind_and_can_do_what_that_says() -> None:
+    for kind in KINDS:
+        known = system(kind)
+        assert known.section.model_fields["kind"].annotation.__args__ == (kind,)
+        assert set(known.section.actions) == set(known.acting.kinds if known.acting else ())
+
+
+def test_every_action_of_a_policy_is_one_for_some_system_or_for_any() -> None:
+    deeds = set(Policy.model_fields["action"].annotation.__args__)  # type: ignore[union-attr]
+    assert deeds == {*ANYWHERE, *(action for kind in KINDS for action in system(kind).section.actions)}

@@ -1,0 +1,85 @@
+"""Single values as an operator writes them: zones, names, paths, addresses, files of secrets."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field
+
+from watchdog.core.durations import say_duration
+from watchdog.core.fields import Frozen
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{name!r} is not a time zone; write a name like UTC or Europe/Berlin") from None
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
+
+
+def read_secret(path: Path) -> str:
+    """The first line of a secret's file; raises ValueError with the path, never with what stands in it."""
+    try:
+        lines = path.read_text(encoding="utf-8").strip().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise ValueError(f"the file {path} cannot be read: {reason}") from None
+    if not lines:
+        raise ValueError(f"the file {path} is empty")
+    return lines[0].strip()
+
+
+def _readable(path: Path | None) -> Path | None:
+    if path is not None:
+        read_secret(path)
+    return path
+
+
+SecretFile = Annotated[Path, AfterValidator(_readable)]
+
+
+def _web_address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http:// or https:// address")
+    return url
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+
+
+class Api(Frozen):
+    """The scheduler's own web API, where it has one that may be used."""
+
+    url: WebAddress
+    token_file: SecretFile | None = None
+
+
+def _possible(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("not a path: there is a NUL in it")
+    return path
+
+
+FilePath = Annotated[Path, AfterValidator(_possible)]
+
+
+def between(least: timedelta, most: timedelta) -> AfterValidator:
+    """A duration must lie between these."""
+
+    def check(length: timedelta) -> timedelta:
+        if not least <= length <= most:
+            raise ValueError(f"must lie between {say_duration(least)} and {say_duration(most)}")
+        return length
+
+    return AfterValidator(check)
+
+
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)

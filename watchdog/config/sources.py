@@ -1,0 +1,44 @@
+"""What stands in the file under `sources`: a section each, of the class that its kind says."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from pydantic import SerializeAsAny, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import PydanticCustomError
+
+from watchdog.config import kinds
+from watchdog.config.fields import Name
+from watchdog.core.fields import Frozen
+
+
+class Section(Frozen):
+    """One watched scheduler, as the operator describes it; each system adds keys of its own.
+
+    `actions`: what recovery can do to a job there, beside what can be done anywhere.
+    """
+
+    actions: ClassVar[tuple[str, ...]] = ()
+
+    kind: str
+    name: Name
+    labels: Mapping[str, str] = {}
+
+
+def kind_of(source: object) -> str | None:
+    """The kind that a section says; the usual one where it says nothing, None where it says what cannot be one."""
+    usual = kinds.usual()
+    kind = source.get("kind", usual) if isinstance(source, Mapping) else getattr(source, "kind", usual)
+    return kind if isinstance(kind, str) else None
+
+
+def _of_its_kind(source: object, handler: ValidatorFunctionWrapHandler) -> Section:
+    if isinstance(source, Section):
+        return source
+    kind, known = kind_of(source), kinds.known()
+    if kind not in known:
+        raise PydanticCustomError("kind", "should be " + ", ".join(map(repr, known[:-1])) + f" or {known[-1]!r}")
+    return kinds.section_of(kind).model_validate(source)
+
+
+AnySource = Annotated[SerializeAsAny[Section], WrapValidator(_of_its_kind)]
+"""One watched scheduler. `kind` says which class it is of."""

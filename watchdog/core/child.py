@@ -1,0 +1,50 @@
+"""Inside a short-lived process: it does one order and ends. `python -m watchdog.core.child` asks an address.
+
+What to do comes as JSON on standard input, so that no address ever stands in a process list; the outcome goes to
+standard output. It is a process of its own because a process can be killed when a target hangs, which a thread cannot.
+"""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from watchdog.core.redaction import fit_to_leave
+
+REASON_LENGTH = 300
+
+Do = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""Does one order; what became of it."""
+
+
+def serve(orders: Mapping[str, Do]) -> int:
+    """Do what standard input says. `orders` are those that are known here, by the order's `do`."""
+    order = json.load(sys.stdin)
+    signal.alarm(int(order.get("limit", 120)))
+    try:
+        outcome = orders[order["do"]](order)
+    except Exception as error:
+        outcome = {"ok": False, "error": fit_to_leave(f"{type(error).__name__}: {error}", REASON_LENGTH)}
+    sys.stdout.write(json.dumps(outcome))
+    return 0
+
+
+def text_of(data: bytes) -> str:
+    """What somebody answered, fit for one line."""
+    return fit_to_leave(data[:1000].decode("utf-8", "replace"), REASON_LENGTH)
+
+
+def get(order: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask an address; whether it answers with 2xx."""
+    import urllib3
+
+    pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(10))
+    answer = pool.request(order.get("method", "GET"), order["url"], redirect=False)
+    is_well = 200 <= answer.status < 300
+    return {"ok": is_well, "error": "" if is_well else f"{urlsplit(order['url']).netloc} answered {answer.status}"}
+
+
+if __name__ == "__main__":
+    sys.exit(serve({"get": get}))

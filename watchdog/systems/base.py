@@ -1,0 +1,94 @@
+"""What every system says of itself, in one small object."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from watchdog.config.sources import Section
+from watchdog.core.kinds import Kind
+from watchdog.core.model import Snapshot
+
+if TYPE_CHECKING:
+    from watchdog.systems.shared.acting import Acting
+    from watchdog.systems.shared.past import SourcePast
+
+S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look gave. `is_new` is False if nothing has changed since the last one; `seconds` is None then."""
+
+    snapshot: Snapshot
+    is_new: bool
+    seconds: float | None = None
+
+
+class Source(Protocol):
+    """One watched scheduler. It remembers what must be remembered from look to look, and holds nothing open."""
+
+    @property
+    def name(self) -> str:
+        """The name that the configuration gives it."""
+
+    @property
+    def kind(self) -> str:
+        """The system that it is of."""
+
+    def look(self, now: datetime) -> Look:
+        """The state now. What cannot be read becomes the snapshot's `problem`; no exception comes out of this."""
+
+    def warnings(self) -> list[str]:
+        """What the operator should know before it starts: ways in which reading as this user could do harm."""
+
+
+BRING_BACK = "bring it back once its cause is gone"
+"""What `scheduler-watchdog revive` does for a job that was given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What asking a source once has shown: what is wrong with its section, and why it could not be asked."""
+
+    wrong: tuple[str, ...] = ()
+    unasked: tuple[str, ...] = ()
+
+
+class System(Generic[S]):
+    """One kind of scheduler. What it does not say is as for one that can be read, and nothing more.
+
+    `process`: what is restarted; `restart`: the usual way to, as an example; `aborts`: after how long its process
+    itself ends a run. `remedies`: what `scheduler-watchdog revive` does there against which findings. `usual_places`:
+    where it lies where nobody has moved it, to be expanded. `tells_all_at_once`: whether a
+    first look shows all that a later one would.
+    """
+
+    section: type[S]
+    process: str = "scheduler"
+    restart: str = ""
+    aborts: str = ""
+    remedies: Mapping[Kind, str] = {}
+    usual_places: tuple[str, ...] = ()
+    tells_all_at_once: bool = True
+
+    def open(self, section: S) -> Source:
+        """What reads it, without any memory yet."""
+        raise NotImplementedError
+
+    def try_out(self, section: S, now: datetime) -> Trial:
+        """Ask it once, for what can be wrong with a section beside its form."""
+        return Trial()
+
+    @property
+    def acting(self) -> "Acting[S] | None":
+        """What can be done about its jobs, where something can."""
+        return None
+
+    def past(self, section: S, state: Path | None, since: datetime, until: datetime) -> "SourcePast | None":
+        """What it keeps of its own past; None for one of which only the watchdog's own record tells.
+
+        Raises PastError if it cannot be read.
+        """
+        return None

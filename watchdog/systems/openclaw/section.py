@@ -1,0 +1,40 @@
+"""What stands in the configuration of an OpenClaw gateway."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from watchdog.config.fields import DAY, FilePath, Name, Zone, between
+from watchdog.config.sources import Section
+from watchdog.core.fields import Duration
+
+
+class OpenClaw(Section):
+    """An OpenClaw gateway's state folder, or the one file in it that holds the jobs (docs/openclaw.md).
+
+    `lock`: the gateway's lock file, or the folder that it lies in: it tells restarts. `grace`: how long after its due
+    time a job may start; the gateway never sleeps longer than a minute. `cli`: how its own command is called where
+    recovery may use it, for example `[docker, exec, gateway, openclaw]`.
+    """
+
+    actions: ClassVar = ("run_due", "enable", "unstick")
+
+    kind: Literal["openclaw"]
+    name: Name = "openclaw"
+    state_dir: FilePath | None = None
+    store: FilePath | None = None
+    lock: FilePath | None = None
+    timezone: Zone = "UTC"
+    grace: Annotated[Duration, between(timedelta(), DAY)] = timedelta(minutes=1)
+    cli: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] = ("openclaw",)
+    labels: Mapping[str, str] = {}
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.state_dir is None) == (self.store is None):
+            raise ValueError(
+                "give one of state_dir (the folder, often ~/.openclaw) and store (its jobs.json or database)"
+            )
+        return self

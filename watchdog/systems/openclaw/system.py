@@ -1,0 +1,41 @@
+"""OpenClaw, as the rest of the program knows it."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from watchdog.core.kinds import Kind
+from watchdog.systems.base import BRING_BACK, Source, System
+from watchdog.systems.openclaw.section import OpenClaw
+
+if TYPE_CHECKING:
+    from watchdog.systems.shared.acting import Acting
+
+
+class OpenClawSystem(System[OpenClaw]):
+    """A gateway whose jobs stand in files or in SQLite, and that is asked by its own command (docs/openclaw.md)."""
+
+    section = OpenClaw
+    process = "gateway"
+    restart = "openclaw gateway restart"
+    remedies: Mapping[Kind, str] = {
+        Kind.FAILED: BRING_BACK,
+        Kind.WEDGED: "free it by switching it off and on again; a run that still lives may go on beside the next",
+        Kind.OVERDUE: "have it run now, if its scheduler still holds it due",
+    }
+    usual_places = ("${OPENCLAW_STATE_DIR}", "~/.openclaw")
+
+    def open(self, section: OpenClaw) -> Source:
+        """Its state folder, whichever of the layouts is in use."""
+        from watchdog.systems.openclaw.source import OpenClawSource
+
+        return OpenClawSource(section)
+
+    @property
+    def acting(self) -> "Acting[OpenClaw]":
+        """Whatever its own command can do."""
+        from watchdog.systems.openclaw.acting import ACTING
+
+        return ACTING
+
+
+SYSTEM = OpenClawSystem()

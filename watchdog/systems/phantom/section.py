@@ -1,0 +1,23 @@
+"""What stands in the configuration of a Phantom agent."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import ClassVar, Literal
+
+from watchdog.config.fields import Api, FilePath, Name, Zone
+from watchdog.config.sources import Section
+from watchdog.core.fields import Duration
+
+
+class Phantom(Section):
+    """A Phantom agent's database file."""
+
+    actions: ClassVar = ("revive", "preserve")
+
+    kind: Literal["phantom"] = "phantom"
+    name: Name = "phantom"
+    database: FilePath
+    timezone: Zone = "UTC"
+    look_back: Duration = timedelta(days=7)
+    labels: Mapping[str, str] = {}
+    api: Api | None = None
