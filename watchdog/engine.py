@@ -43,6 +43,11 @@ class Engine:
         """What is watched."""
         return self._sources
 
+    @property
+    def published(self) -> Published:
+        """What the last tick published."""
+        return self._published
+
     def tick(self, now: datetime) -> Tick:
         """Look, judge where something changed or a deadline passed, publish."""
         reads: dict[str, float] = {}

@@ -193,6 +193,35 @@ def backtest(
 
 
 @cli.command()
+@click.argument("case", type=click.Path(path_type=Path))
+@click.option("-c", "--config", type=click.Path(path_type=Path), help="Play it with this configuration file (YAML).")
+@click.option(
+    "--operator", type=click.Path(path_type=Path), help='What a person does meanwhile: JSON, [{"at", "do", "args"}].'
+)
+@as_format
+def replay(case: Path, config: Path | None, operator: Path | None, form: str) -> None:
+    """Play a recorded CASE as the running service would have seen it: what is found, told and over, and when.
+
+    Nothing is sent, and nothing is done to any scheduler.
+    """
+    from watchdog.config.file import ConfigError
+    from watchdog.core import logs
+    from watchdog.replay import command
+    from watchdog.replay.case import CaseError
+
+    logs.set_up()
+    logs.log.setLevel("ERROR")
+    line = command.as_json if form == "json" else command.as_text
+    try:
+        for change in command.replay(case, _usual(config), operator):
+            click.echo(line(change))
+    except ConfigError as error:
+        raise CannotGoOn("\n".join(error.problems)) from error
+    except CaseError as error:
+        raise CannotGoOn(str(error)) from error
+
+
+@cli.command()
 @click.argument("expression")
 @click.option("--timezone", "zone", default="UTC", show_default=True, help="An IANA name such as Europe/Berlin.")
 @click.option("--from", "start", metavar="ISO", help="Fires after this instant instead of the present one.")

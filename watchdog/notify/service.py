@@ -39,6 +39,7 @@ class Desk:
         self._thread: SenderThread | None = None
         self._config = config
         self._problem = ""
+        self._is_started = False
 
     @property
     def incidents(self) -> tuple[Incident, ...]:
@@ -52,6 +53,7 @@ class Desk:
 
     def start(self) -> None:
         """Begin to send, if there is anywhere to send to."""
+        self._is_started = True
         if not self._config.channels and not self._config.people:
             return
         if self._store.path is None:
@@ -103,10 +105,12 @@ class Desk:
         self._notifier.use(config)
         self._end_sending()
         self._config = config
-        self.start()
+        if self._is_started:
+            self.start()
 
     def stop(self) -> None:
         """End sending."""
+        self._is_started = False
         self._end_sending()
 
     def announce(self, finding: Finding, title: str, lead: str, facts: tuple[tuple[str, str], ...]) -> None:

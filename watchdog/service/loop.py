@@ -4,10 +4,9 @@ import logging
 import os
 import select
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import FrameType
 
@@ -16,13 +15,10 @@ from watchdog.core.clock import SHORTEST_WAIT, Clock, WallClock
 from watchdog.core.logs import log
 from watchdog.core.model import Finding, Severity
 from watchdog.detectors.published import Published
-from watchdog.engine import Engine, Tick
-from watchdog.metrics.collection import Metrics
-from watchdog.notify.service import Desk, open_store
-from watchdog.recovery.service import Station
+from watchdog.notify.service import open_store
 from watchdog.service.memory import settle_garbage
 from watchdog.service.sd_notify import Systemd
-from watchdog.state.history import History
+from watchdog.service.turns import Turns
 from watchdog.web.app import build
 from watchdog.web.archive import Archive
 from watchdog.web.published_state import Board, Posting
@@ -113,12 +109,7 @@ class Service:
     tell: Callable[[str, Finding], None] = log_finding
 
     def __post_init__(self) -> None:
-        self._engine = Engine(self.config)
-        self._metrics = Metrics()
-        self._store = open_store(self.config)
-        self._desk = Desk(self.config, self._store, self._metrics, self.clock)
-        self._station = Station(self.config, self._store, self._desk.announce, self._metrics.recovered, self.clock)
-        self._history = History(self._store)
+        self._turns = Turns(self.config, open_store(self.config), self.clock, self._tell)
         self._board = Board(self.config.poll)
         self._systemd = Systemd()
         self._findings: dict[tuple[str, str, str | None], Finding] = {}
@@ -127,30 +118,31 @@ class Service:
     def run(self) -> None:
         """Bind, look, serve, and go on looking."""
         listener = bind(self.config.http.address)
-        archive = Archive(self._store.path)
-        app = build(self._board, self._metrics.text, self.words, archive, lambda: self.config, self.clock.now)
+        archive = Archive(self._turns.store.path)
+        app = build(self._board, self._turns.metrics.text, self.words, archive, lambda: self.config, self.clock.now)
         server = Server(app, listener)
         self._greet(server.url)
         server.start()
-        self._desk.start()
-        self._station.start()
+        self._turns.start()
         try:
             self._loop(server.url)
         finally:
             self._systemd.stopping()
             server.stop()
             archive.close()
-            self._station.stop()
-            self._desk.stop()
-            self._store.close()
+            self._turns.stop()
             log.info("stopped", extra={"action": "stop"})
 
     def _greet(self, url: str) -> None:
         log.info(
             "watching",
-            extra={"action": "start", "url": url, "sources": ", ".join(source.name for source in self._engine.sources)},
+            extra={
+                "action": "start",
+                "url": url,
+                "sources": ", ".join(source.name for source in self._turns.engine.sources),
+            },
         )
-        for source in self._engine.sources:
+        for source in self._turns.engine.sources:
             for warning in source.warnings():
                 log.warning(warning, extra={"action": "harm", "source": source.name})
         if not self.config.http.address.is_loopback and self.config.http.token_file is None:
@@ -161,44 +153,33 @@ class Service:
         while not self.wake.should_stop:
             if self.wake.should_reload:
                 self._reload()
-            published = self._turn()
+            self._turn()
             if is_first:
                 self._systemd.ready()
                 settle_garbage()
                 self.on_ready(url)
                 is_first = False
             self._systemd.beat()
-            self.wake.wait(self._pause(published))
+            self.wake.wait(self._pause())
 
-    def _turn(self) -> Published:
-        now, began = self.clock.now(), time.perf_counter()
-        tick = self._engine.tick(now)
-        own = self._station.turn(tick.published)
-        if own != tick.published.own:
-            tick = replace(tick, published=self._engine.add(own), has_changed=True)
-        self._metrics.ticked(tick, now, time.perf_counter() - began)
-        if tick.has_changed:
-            self._tell(tick)
-        self._desk.turn(tick.published, now)
-        self._history.turn(tick.published, now)
-        self._board.post(tick.published, now, self._desk.incidents)
-        return tick.published
+    def _turn(self) -> None:
+        tick = self._turns.turn()
+        self._board.post(tick.published, self.clock.now(), self._turns.desk.incidents)
 
-    def _pause(self, published: Published) -> timedelta:
+    def _pause(self) -> timedelta:
         """Until the next poll, or the next deadline if that comes sooner."""
         pause = self.config.poll
         if self._systemd.beat_every:
             pause = min(pause, self._systemd.beat_every)
-        wanted = (published.look_again_at, self._desk.look_again_at, self._station.look_again_at)
-        soon = [instant for instant in wanted if instant]
+        soon = self._turns.look_again_at
         if soon:
-            pause = min(pause, max(SHORTEST_WAIT, self.clock.real(min(soon) - self.clock.now())))
+            pause = min(pause, max(SHORTEST_WAIT, self.clock.real(soon - self.clock.now())))
         return pause
 
-    def _tell(self, tick: Tick) -> None:
+    def _tell(self, published: Published) -> None:
         """Log what has become true, and what no longer is."""
-        self._tell_sources(tick.published)
-        found = {finding.key: finding for finding in tick.published.findings}
+        self._tell_sources(published)
+        found = {finding.key: finding for finding in published.findings}
         for key in [key for key in found if key not in self._findings]:
             self.tell("found", found[key])
         for key in [key for key in self._findings if key not in found]:
@@ -219,20 +200,18 @@ class Service:
         try:
             config = self.reread()
         except ConfigError as error:
-            self._metrics.reloads.labels("error").inc()
+            self._turns.metrics.reloads.labels("error").inc()
             for problem in error.problems:
                 log.error(f"configuration not taken: {problem}", extra={"action": "reload"})
         else:
             self._take(config)
-            self._metrics.reloads.labels("ok").inc()
+            self._turns.metrics.reloads.labels("ok").inc()
         self._systemd.ready()
 
     def _take(self, config: Config) -> None:
         if config.http != self.config.http:
             log.warning("a new `http` section needs a restart", extra={"action": "reload"})
         self.config = config
-        self._engine = Engine(config)
-        self._desk.use(config)
-        self._station.use(config)
+        self._turns.use(config)
         self._board.poll = config.poll
         log.info("configuration taken", extra={"action": "reload", "sources": len(config.sources)})

@@ -1,0 +1,103 @@
+"""What the service does at each turn, whoever drives the clock: the running service, or a case that is replayed."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from watchdog.config.file import Config
+from watchdog.core.clock import Clock, Stamp
+from watchdog.core.instants import say
+from watchdog.core.logs import log
+from watchdog.detectors.published import Published
+from watchdog.engine import Engine, Tick
+from watchdog.metrics.collection import Metrics
+from watchdog.notify.service import Desk
+from watchdog.recovery.recoverer import Would, log_would
+from watchdog.recovery.service import Station
+from watchdog.state.history import History
+from watchdog.state.store import Store
+
+POLLS_MISSED = 3
+"""So many polls without a turn, and the machine slept, or the watchdog was stopped: nobody lived through that time."""
+
+
+class Turns:
+    """Look, judge, recover, tell, remember: one turn after another. Nothing here waits.
+
+    `tell` is handed what was published whenever it has changed, before anybody is told of it; `would` what recovery
+    would do in mode `observe`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        clock: Clock,
+        tell: Callable[[Published], None] = lambda published: None,
+        would: Would = log_would,
+    ) -> None:
+        self.config = config
+        self.store = store
+        self.engine = Engine(config)
+        self.metrics = Metrics()
+        self.desk = Desk(config, store, self.metrics, clock)
+        self.station = Station(config, store, self.desk.announce, self.metrics.recovered, clock, would)
+        self._history = History(store)
+        self._clock = clock
+        self._tell = tell
+        self._awake_until: Stamp | None = None
+        self.slept = timedelta()
+        """How long nobody looked before this turn, where that was longer than a few polls; else zero."""
+
+    def start(self) -> None:
+        """Begin to send and to act, each in a thread of its own."""
+        self.desk.start()
+        self.station.start()
+
+    def stop(self) -> None:
+        """End both, and give the state file back."""
+        self.station.stop()
+        self.desk.stop()
+        self.store.close()
+
+    def turn(self) -> Tick:
+        """One turn. What is wrong with a source or with the state file becomes what is told, never an exception."""
+        now, began = self._clock.now(), time.perf_counter()
+        self._wake_up()
+        tick = self.engine.tick(now)
+        own = self.station.turn(tick.published)
+        if own != tick.published.own:
+            tick = replace(tick, published=self.engine.add(own), has_changed=True)
+        self.metrics.ticked(tick, now, time.perf_counter() - began)
+        if tick.has_changed:
+            self._tell(tick.published)
+        self.desk.turn(tick.published, now)
+        self._history.turn(tick.published, now)
+        return tick
+
+    def _wake_up(self) -> None:
+        stamp, before = self._clock.stamp(), self._awake_until
+        gap = before.elapsed(stamp) if before else timedelta()
+        self.slept = gap if gap > POLLS_MISSED * self.config.poll else timedelta()
+        self._awake_until = stamp
+        if self.slept and before is not None:
+            words = f"nobody looked since {say(before.at)}: this machine slept, or the watchdog was stopped"
+            log.info(words, extra={"action": "slept", "seconds": round(self.slept.total_seconds())})
+
+    def idle(self) -> None:
+        """The polls since the last turn have found nothing new; a driver that knows this may leave them out."""
+        self._awake_until = self._clock.stamp()
+
+    @property
+    def look_again_at(self) -> datetime | None:
+        """The next deadline: when something is to be judged, told or done anew though nothing was written."""
+        wanted = (self.engine.published.look_again_at, self.desk.look_again_at, self.station.look_again_at)
+        return min((instant for instant in wanted if instant), default=None)
+
+    def use(self, config: Config) -> None:
+        """From now on this configuration holds."""
+        self.config = config
+        self.engine = Engine(config)
+        self.desk.use(config)
+        self.station.use(config)
