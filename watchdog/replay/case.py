@@ -36,10 +36,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A process as a neighbour sees it. `started`: whatever its system compares it by."""
+    """A process as a neighbour sees it; None is not known. `started`: whatever its system compares it by."""
 
     alive: bool = True
-    stopped: bool = False
+    stopped: bool | None = None
     started: object = None
 
 
@@ -206,7 +206,10 @@ class _Fields:
 
     def _process(self, value: Any) -> Seen:
         found = self._of("processes", value, dict, "is not processes by their number")
-        return Seen(found.get("alive", True) is True, found.get("stopped", False) is True, found.get("started"))
+        stopped = found.get("stopped")
+        return Seen(
+            found.get("alive", True) is True, None if stopped is None else stopped is True, found.get("started")
+        )
 
     def _ahead(self) -> float | None:
         if "clock" not in self._line:

@@ -12,6 +12,7 @@ from pathlib import Path
 from watchdog.config.file import Config
 from watchdog.core.model import Finding, Severity
 from watchdog.detectors.published import Published
+from watchdog.metrics.collection import Metrics
 from watchdog.notify.children import Outcome
 from watchdog.notify.dispatch import Sender, open_book
 from watchdog.notify.outbox import Entry
@@ -98,7 +99,7 @@ class Player:
         self._store = _quick(Store(config.state))
         # a person's commands come from another process: what it writes is noticed, as theirs is
         self._by_hand = _quick(Store(config.state, exclusive=False))
-        self._turns = Turns(_harmless(config), self._store, self._clock, self._compare, self._would)
+        self._turns = Turns(_harmless(config), self._store, self._clock, Metrics(), self._compare, would=self._would)
         self._sender = Sender(self._store, open_book(config), deliver=self._deliver)
         self._is_asleep = False
         self._look_at: datetime | None = None

@@ -15,6 +15,7 @@ from watchdog.core.clock import SHORTEST_WAIT, Clock, WallClock
 from watchdog.core.logs import log
 from watchdog.core.model import Finding, Severity
 from watchdog.detectors.published import Published
+from watchdog.metrics.collection import Metrics
 from watchdog.notify.service import open_store
 from watchdog.service.memory import settle_garbage
 from watchdog.service.sd_notify import Systemd
@@ -109,7 +110,9 @@ class Service:
     tell: Callable[[str, Finding], None] = log_finding
 
     def __post_init__(self) -> None:
-        self._turns = Turns(self.config, open_store(self.config), self.clock, self._tell)
+        self._metrics = Metrics()
+        store = open_store(self.config)
+        self._turns = Turns(self.config, store, self.clock, self._metrics, self._tell, self._metrics.ticked)
         self._board = Board(self.config.poll)
         self._systemd = Systemd()
         self._findings: dict[tuple[str, str, str | None], Finding] = {}
@@ -119,7 +122,7 @@ class Service:
         """Bind, look, serve, and go on looking."""
         listener = bind(self.config.http.address)
         archive = Archive(self._turns.store.path)
-        app = build(self._board, self._turns.metrics.text, self.words, archive, lambda: self.config, self.clock.now)
+        app = build(self._board, self._metrics.text, self.words, archive, lambda: self.config, self.clock.now)
         server = Server(app, listener)
         self._greet(server.url)
         server.start()
@@ -200,12 +203,12 @@ class Service:
         try:
             config = self.reread()
         except ConfigError as error:
-            self._turns.metrics.reloads.labels("error").inc()
+            self._metrics.reloads.labels("error").inc()
             for problem in error.problems:
                 log.error(f"configuration not taken: {problem}", extra={"action": "reload"})
         else:
             self._take(config)
-            self._turns.metrics.reloads.labels("ok").inc()
+            self._metrics.reloads.labels("ok").inc()
         self._systemd.ready()
 
     def _take(self, config: Config) -> None:

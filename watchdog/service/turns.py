@@ -25,8 +25,8 @@ POLLS_MISSED = 3
 class Turns:
     """Look, judge, recover, tell, remember: one turn after another. Nothing here waits.
 
-    `tell` is handed what was published whenever it has changed, before anybody is told of it; `would` what recovery
-    would do in mode `observe`.
+    `show` is handed every tick with its instant and how many seconds it took; `tell` what was published whenever it has
+    changed, both before anybody is told of it; `would` what recovery would do in mode `observe`.
     """
 
     def __init__(
@@ -34,18 +34,20 @@ class Turns:
         config: Config,
         store: Store,
         clock: Clock,
-        tell: Callable[[Published], None] = lambda published: None,
+        metrics: Metrics,
+        tell: Callable[[Published], None],
+        show: Callable[[Tick, datetime, float], None] = lambda tick, now, seconds: None,
         would: Would = log_would,
     ) -> None:
         self.config = config
         self.store = store
         self.engine = Engine(config)
-        self.metrics = Metrics()
-        self.desk = Desk(config, store, self.metrics, clock)
-        self.station = Station(config, store, self.desk.announce, self.metrics.recovered, clock, would)
+        self.desk = Desk(config, store, metrics, clock)
+        self.station = Station(config, store, self.desk.announce, metrics.recovered, clock, would)
         self._history = History(store)
         self._clock = clock
         self._tell = tell
+        self._show = show
         self._awake_until: Stamp | None = None
         self.slept = timedelta()
         """How long nobody looked before this turn, where that was longer than a few polls; else zero."""
@@ -69,7 +71,7 @@ class Turns:
         own = self.station.turn(tick.published)
         if own != tick.published.own:
             tick = replace(tick, published=self.engine.add(own), has_changed=True)
-        self.metrics.ticked(tick, now, time.perf_counter() - began)
+        self._show(tick, now, time.perf_counter() - began)
         if tick.has_changed:
             self._tell(tick.published)
         self.desk.turn(tick.published, now)
