@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -219,6 +220,46 @@ def replay(case: Path, config: Path | None, operator: Path | None, form: str) ->
         raise CannotGoOn("\n".join(error.problems)) from error
     except CaseError as error:
         raise CannotGoOn(str(error)) from error
+
+
+@cli.command()
+@what_to_watch
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="CASE", help="The file to write."
+)
+@click.option("--for", "length", default="1h", show_default=True, metavar="DURATION", help="For how long.")
+@click.option("--source", help="Which source, where the configuration has several.")
+def record(config: Path | None, database: Path | None, output: Path, length: str, source: str | None) -> None:
+    """Record what is seen of a scheduler, step by step, into a CASE that `replay` plays: for a bug report.
+
+    Names, ids, people, channels and error texts are replaced, prompts and everything unknown left out. The store is
+    only read. Ctrl-C ends it sooner, with what has been seen until then.
+    """
+    from datetime import timedelta
+
+    from watchdog.core.clock import WallClock
+    from watchdog.core.durations import parse_duration, say_duration
+    from watchdog.replay import record as recording
+    from watchdog.service.loop import Wake, signals
+
+    settings = _configured(config, database)
+    wake = Wake()
+
+    def wait(pause: timedelta) -> bool:
+        wake.wait(pause)
+        return not wake.should_stop
+
+    try:
+        duration = parse_duration(length)
+        store = recording.recordable_of(settings, source)
+        click.echo(f"recording {store.database} for {say_duration(duration)}; Ctrl-C ends it sooner", err=True)
+        with signals(wake):
+            steps = recording.record(store, output, duration, settings.poll, WallClock(), wait)
+    except (recording.CannotRecordError, ValueError) as error:
+        raise CannotGoOn(str(error)) from error
+    finally:
+        wake.close()
+    click.echo(f"{output}: {steps} steps; play it with: scheduler-watchdog replay {shlex.quote(str(output))}")
 
 
 @cli.command()
