@@ -2,28 +2,32 @@
 
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from watchdog.cadence.schedule import fire_at_or_before, near_clock_change
+from watchdog.cadence.schedule import LATEST, fire_at_or_before, near_clock_change
 from watchdog.core.instants import readable_instant
 from watchdog.core.model import (
     At,
     CronSchedule,
     Departed,
     Hold,
+    Interruption,
     Job,
+    Process,
     RecordedRun,
     RepeatedRun,
     RunEnd,
     Snapshot,
     Totals,
+    Traits,
 )
 from watchdog.core.redaction import one_line
 from watchdog.systems import Look
 from watchdog.systems.phantom.cost_ledger import KEY_PREFIX, CostLedger, has_end_between, has_run_ends
+from watchdog.systems.phantom.motion import CATCH_UP, Motion
 from watchdog.systems.phantom.rows import BREAKER, BREAKER_AT, COLUMNS, REQUIRED, RowReader
 from watchdog.systems.shared.sqlite_file import (
     Signature,
@@ -39,6 +43,10 @@ LOOK_BACK = timedelta(days=7)
 
 ROW_LAG = timedelta(seconds=1)
 """A row's whole-second time stamp may trail its run's end by this much."""
+
+AHEAD = timedelta(minutes=5)
+"""How far a stamp may lie in the future and still be believed; beyond that the scheduler's clock once stood ahead, and
+what is dated so proves nothing."""
 
 RETRY_SLACK = (timedelta(seconds=-2), timedelta(seconds=5))
 """How far a retry's start may lie from the end of the failed run plus its pause."""
@@ -81,6 +89,10 @@ class PhantomSource:
         self._snapshot: Snapshot | None = None
         self._jobs: dict[str, tuple[object, Job]] = {}
         self._errors: dict[str, RecordedRun] = {}
+        self._motion = Motion()
+        self._latest = LATEST
+        self._process = Process()
+        self.writer: Callable[[Path], Process] = lambda path: Process()
         self._sessions: dict[str, tuple[tuple[object, ...], Session]] = {}
 
     def warnings(self) -> list[str]:
@@ -92,14 +104,27 @@ class PhantomSource:
         """The state now; nothing is read if the file is the one that was read last."""
         began = time.perf_counter()
         try:
-            if self._snapshot and self._seen and signature(self._path) == self._seen:
+            process = self._process_now(now)
+            if self._snapshot and self._seen and process == self._process and signature(self._path) == self._seen:
                 return Look(self._snapshot, is_new=False)
+            self._process = process
             snapshot = self._read(now)
         except UnreadableError as error:
             snapshot = self._unreadable(str(error), now)
         is_new = snapshot != self._snapshot
         self._snapshot = snapshot if is_new or self._snapshot is None else self._snapshot
         return Look(self._snapshot, is_new, time.perf_counter() - began)
+
+    def _process_now(self, now: datetime) -> Process:
+        """The scheduler's process, with its newest start as far as it could be seen or has to be concluded."""
+        seen, before = self.writer(self._path), self._process
+        is_back = before.is_alive is False and seen.is_alive is not False and seen.started_at is None
+        starts = (before.started_at, seen.started_at, now if is_back else None)
+        since = before.since if (seen.is_alive, seen.is_frozen) == (before.is_alive, before.is_frozen) else now
+        ended = before.is_alive is True and (seen.is_alive is False or seen.started_at != before.started_at)
+        let_go = now if ended and self._snapshot and self._snapshot.holder else before.let_go_at
+        born = max((at for at in starts if at), default=None)
+        return replace(seen, started_at=born, since=since, let_go_at=let_go)
 
     def _unreadable(self, reason: str, now: datetime) -> Snapshot:
         self._seen = None
@@ -116,14 +141,15 @@ class PhantomSource:
             self._ledger = CostLedger()
             raise
         self._seen = seen if is_settled(seen) else None
-        return self._assemble(tables, seen)
+        return self._assemble(tables, seen, now)
 
     def _query(self, connection: sqlite3.Connection, now: datetime) -> Tables:
+        self._latest = now + AHEAD
         rows = _jobs(connection, self._path)
         sessions = self._sessions_of(connection)
         has_costs = has_run_ends(connection)
         if has_costs:
-            self._ledger.read(connection, now - self._look_back)
+            self._ledger.read(connection, now - self._look_back, self._latest)
         is_over = bool(sessions and has_costs) and self._is_newest_touch_over(connection, sessions or {})
         return Tables(rows, sessions, has_costs, _manual_runs(connection), is_over)
 
@@ -137,7 +163,11 @@ class PhantomSource:
             row[0]: known[row[0]] if row[0] in known and known[row[0]][0] == row else (row, _session(*row[1:]))
             for row in rows
         }
-        return {key[len(KEY_PREFIX) :]: session for key, (_, session) in self._sessions.items()}
+        return {key[len(KEY_PREFIX) :]: self._credible(session) for key, (_, session) in self._sessions.items()}
+
+    def _credible(self, session: Session) -> Session:
+        is_ahead = session.touched_at is not None and session.touched_at > self._latest
+        return replace(session, touched_at=None) if is_ahead else session
 
     def _is_newest_touch_over(self, connection: sqlite3.Connection, sessions: Mapping[str, Session]) -> bool:
         """Whether the run behind the newest touch ended before the remembered cost events begin.
@@ -151,24 +181,49 @@ class PhantomSource:
             return False
         return has_end_between(connection, job_id, touched - timedelta(seconds=1), touched + timedelta(seconds=3))
 
-    def _assemble(self, tables: Tables, seen: Signature) -> Snapshot:
+    def _assemble(self, tables: Tables, seen: Signature, now: datetime) -> Snapshot:
         sessions = tables.sessions or {}
         bases = [self._job(row, tables) for row in _with_unique_ids(tables.rows)]
         self._forget_the_gone(bases)
+        jobs, restarted = self._motion.see(bases, now, self._process, tables.manual_runs or {})
+        if restarted:
+            self._process = replace(self._process, started_at=restarted)
         touches = {id_: session.touched_at for id_, session in sessions.items() if session.touched_at}
-        open_ = self._in_flight(bases, touches, tables) if tables.sessions and tables.has_costs else {}
+        can_tell = bool(tables.sessions) and tables.has_costs
+        newest = self._newest_touches(bases, touches, tables) if can_tell else {}
+        open_ = {} if self._is_broken_off(newest) else newest
         known = {job.id for job in bases}
         return Snapshot(
             self.name,
             self.kind,
-            tuple(replace(job, in_flight_since=open_[job.id]) if job.id in open_ else job for job in bases),
+            tuple(self._in_motion(job, open_, touches if can_tell else {}) for job in jobs),
             departed=self._departed(touches, open_, known),
-            sees_slot=tables.sessions is not None and tables.has_costs,
+            traits=Traits(shows_slot=tables.sessions is not None and tables.has_costs, catch_up=CATCH_UP),
+            process=self._process,
             notes=_notes(seen),
         )
 
-    def _in_flight(self, jobs: Iterable[Job], touches: Mapping[str, datetime], tables: Tables) -> dict[str, datetime]:
-        """The runs in flight: touched after the job's newest run end, with no trace of any other job since.
+    def _is_broken_off(self, touches: Mapping[str, datetime]) -> bool:
+        """Whether the process that ran them is gone: a run does not outlive it, and leaves its touch as it was."""
+        process = self._process
+        ends = process.started_at is not None and any(at < process.started_at for at in touches.values())
+        return ends or process.is_alive is False
+
+    def _in_motion(self, job: Job, open_: Mapping[str, datetime], touches: Mapping[str, datetime]) -> Job:
+        if job.id in open_:
+            return replace(job, in_flight_since=open_[job.id])
+        touched = touches.get(job.id)
+        if touched is None or not self._is_broken_off({job.id: touched}) or not self._is_remembered(touched):
+            return job
+        if not self._is_open(job.id, touched, job.last_run):
+            return job
+        restarted = self._process.started_at if self._process.is_alive is not False else None
+        return replace(job, interrupted=Interruption(touched, restarted))
+
+    def _newest_touches(
+        self, jobs: Iterable[Job], touches: Mapping[str, datetime], tables: Tables
+    ) -> dict[str, datetime]:
+        """The runs in flight, if their process lives: touched after the job's newest end, and no other job has since.
 
         There is one slot, so any later activity elsewhere proves that the run is over (killed, or restarted).
         """
@@ -222,7 +277,9 @@ class PhantomSource:
         reader = RowReader(row)
         schedule = reader.schedule(self._zone)
         run = reader.last_run()
+        run = run if run and run.started_at <= self._latest else None
         updated = reader.instant("updated_at")
+        updated = updated if updated and updated <= self._latest else None
         self._remember_error(id_, run)
         return Job(
             id=id_,
