@@ -1,7 +1,7 @@
 """What the service does at each turn, whoever drives the clock: the running service, or a case that is replayed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -10,13 +10,14 @@ from watchdog.core.clock import Clock, Stamp
 from watchdog.core.instants import say
 from watchdog.core.logs import log
 from watchdog.detectors.published import Published
-from watchdog.engine import Engine, Tick
+from watchdog.engine import Engine, Tick, open_sources
 from watchdog.metrics.collection import Metrics
 from watchdog.notify.service import Desk
 from watchdog.recovery.recoverer import Would, log_would
 from watchdog.recovery.service import Station
 from watchdog.state.history import History
 from watchdog.state.store import Store
+from watchdog.systems import Source
 
 POLLS_MISSED = 3
 """So many polls without a turn, and the machine slept, or the watchdog was stopped: nobody lived through that time."""
@@ -26,7 +27,8 @@ class Turns:
     """Look, judge, recover, tell, remember: one turn after another. Nothing here waits.
 
     `show` is handed every tick with its instant and how many seconds it took; `tell` what was published whenever it has
-    changed, both before anybody is told of it; `would` what recovery would do in mode `observe`.
+    changed, both before anybody is told of it; `would` what recovery would do in mode `observe`. `open_` opens the
+    sources of a configuration.
     """
 
     def __init__(
@@ -38,10 +40,12 @@ class Turns:
         tell: Callable[[Published], None],
         show: Callable[[Tick, datetime, float], None] = lambda tick, now, seconds: None,
         would: Would = log_would,
+        open_: Callable[[Config], Sequence[Source]] = open_sources,
     ) -> None:
         self.config = config
         self.store = store
-        self.engine = Engine(config)
+        self._open = open_
+        self.engine = Engine(config, open_(config))
         self.desk = Desk(config, store, metrics, clock)
         self.station = Station(config, store, self.desk.announce, metrics.recovered, clock, would)
         self._history = History(store)
@@ -100,6 +104,6 @@ class Turns:
     def use(self, config: Config) -> None:
         """From now on this configuration holds."""
         self.config = config
-        self.engine = Engine(config)
+        self.engine = Engine(config, self._open(config))
         self.desk.use(config)
         self.station.use(config)
