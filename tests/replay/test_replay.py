@@ -23,9 +23,11 @@ from tests.support.cases import (
 )
 from tests.support.command import command
 from watchdog.config.file import ConfigError
-from watchdog.replay.case import CaseError
+from watchdog.core.model import Process
+from watchdog.replay.case import CaseError, Seen
 from watchdog.replay.command import as_json, as_text, replay
 from watchdog.replay.player import Change, Would
+from watchdog.replay.processes import Processes
 
 CONFIG = """
 sources: [{name: agent, kind: phantom, database: CASE}]
@@ -283,3 +285,21 @@ def test_text_for_people_names_targets_and_actions(tmp_path: Path) -> None:
     text = "\n".join(map(as_text, changes))
     assert "told ops: " in text
     assert "2026-06-10 08:25:00  would revive heartbeat, for it is failed" in text
+
+
+# processes
+
+
+def test_the_case_answers_whether_the_writer_of_its_store_lives() -> None:
+    """The newest process that lives; none known where the case names none."""
+    processes = Processes()
+    store = Path("phantom.db")
+    assert processes.writer(store) == Process()
+    processes.take({"1": Seen(started="2026-06-10T08:00:00.000Z")})
+    assert processes.writer(store) == Process(is_alive=True, started_at=BEGINS)
+    processes.take({"1": Seen(stopped=True)})
+    assert processes.writer(store) == Process(is_alive=True, is_frozen=True)
+    processes.take({"1": Seen(alive=False)})
+    assert processes.writer(store) == Process(is_alive=False)
+    processes.take({"2": Seen(started="2026-06-10T08:00:00.000Z"), "1": Seen(alive=False)})
+    assert processes.writer(store) == Process(is_alive=True, started_at=BEGINS)

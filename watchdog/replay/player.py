@@ -12,6 +12,7 @@ from pathlib import Path
 from watchdog.config.file import Config
 from watchdog.core.model import Finding, Severity
 from watchdog.detectors.published import Published
+from watchdog.engine import open_sources
 from watchdog.metrics.collection import Metrics
 from watchdog.notify.children import Outcome
 from watchdog.notify.dispatch import Sender, open_book
@@ -22,6 +23,8 @@ from watchdog.replay.stage import Stage
 from watchdog.replay.virtual_clock import VirtualClock
 from watchdog.service.turns import Turns
 from watchdog.state.store import Store
+from watchdog.systems import Source
+from watchdog.systems.phantom.source import PhantomSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +96,15 @@ class Player:
         self._deeds = sorted(deeds, key=lambda deed: deed.at)
         self._clock = VirtualClock(case.begins)
         self._stage = Stage(folder, case.path)
-        self.processes = Processes()
+        self._processes = Processes()
         self._changes: list[Change] = []
         self._findings: dict[tuple[tuple[str, str, str | None], Severity], Finding] = {}
         self._store = _quick(Store(config.state))
         # a person's commands come from another process: what it writes is noticed, as theirs is
         self._by_hand = _quick(Store(config.state, exclusive=False))
-        self._turns = Turns(_harmless(config), self._store, self._clock, Metrics(), self._compare, would=self._would)
+        self._turns = Turns(
+            _harmless(config), self._store, self._clock, Metrics(), self._compare, would=self._would, open_=self._open
+        )
         self._sender = Sender(self._store, open_book(config), deliver=self._deliver)
         self._is_asleep = False
         self._look_at: datetime | None = None
@@ -143,7 +148,7 @@ class Player:
 
     def _take(self, step: Step) -> None:
         self._stage.apply(step)
-        self.processes.take(step.processes)
+        self._processes.take(step.processes)
         if step.ahead_s is not None:
             self._clock.ahead = timedelta(seconds=step.ahead_s)
         if step.asleep is not None:
@@ -181,6 +186,14 @@ class Player:
             pass
         changes, self._changes = self._changes, []
         yield from changes
+
+    def _open(self, config: Config) -> Sequence[Source]:
+        """The sources; what they ask about the writer of a store the case answers."""
+        sources = open_sources(config)
+        for source in sources:
+            if isinstance(source, PhantomSource):
+                source.writer = self._processes.writer
+        return sources
 
     def _compare(self, published: Published) -> None:
         """What has become true since the last turn, and what no longer is; another severity is another finding."""

@@ -1,7 +1,10 @@
 """The processes of a case: what a lock on the log's index would tell of the writer of a store."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from watchdog.core.instants import readable_instant
+from watchdog.core.model import Process
 from watchdog.replay.case import Seen
 
 
@@ -21,13 +24,11 @@ class Processes:
         """A process that a store names."""
         return self._seen.get(pid)
 
-    @property
-    def are_known(self) -> bool:
-        """Whether the case says anything of processes."""
-        return bool(self._seen)
-
-    @property
-    def writer(self) -> tuple[str, Seen] | None:
-        """The number of the process that has the store open, and the process; None if none has."""
-        living = [(pid, seen) for pid, seen in self._seen.items() if seen.alive]
-        return living[-1] if living else None
+    def writer(self, database: Path) -> Process:
+        """The process that has the store open: the newest that lives. Where none is told of, nothing is known."""
+        if not self._seen:
+            return Process()
+        living = [seen for seen in self._seen.values() if seen.alive]
+        if not living:
+            return Process(is_alive=False)
+        return Process(is_alive=True, is_frozen=living[-1].stopped, started_at=readable_instant(living[-1].started))
