@@ -7,11 +7,13 @@ from datetime import datetime
 from watchdog.config.file import Config
 from watchdog.config.owners import owner_name, owners_of, subject_of
 from watchdog.core.model import Finding, Snapshot
+from watchdog.core.moment import Gap
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.detectors.lateness import deadline_of
 from watchdog.detectors.published import Published, SourceState
 from watchdog.systems.base import Source
 from watchdog.systems.opening import open_source
+from watchdog.systems.shared.writer import Writers
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +25,9 @@ class Tick:
     reads: Mapping[str, float]
 
 
-def open_sources(config: Config) -> tuple[Source, ...]:
-    """The sources that the configuration names."""
-    return tuple(open_source(source) for source in config.sources)
+def open_sources(config: Config, writers: Writers | None = None) -> tuple[Source, ...]:
+    """The sources that the configuration names. `writers` tells of the processes that write their stores."""
+    return tuple(open_source(source, writers) for source in config.sources)
 
 
 class Engine:
@@ -37,14 +39,30 @@ class Engine:
         self._labels = {source.name: source.labels for source in config.sources}
         self._states: list[SourceState | None] = [None] * len(self._sources)
         self._published = Published(())
+        self._gaps: tuple[Gap, ...] = ()
 
     @property
     def sources(self) -> tuple[Source, ...]:
         """What is watched."""
         return self._sources
 
-    def tick(self, now: datetime) -> Tick:
-        """Look, judge where something changed or a deadline passed, publish."""
+    @property
+    def published(self) -> Published:
+        """What the last tick published."""
+        return self._published
+
+    def reconfigured(self, config: Config, writers: Writers | None) -> "Engine":
+        """One for another configuration. A source whose section has not changed goes on with all that it remembers."""
+        kept = {old.name: (old, source) for old, source in zip(self._config.sources, self._sources, strict=True)}
+        sources = [
+            kept[new.name][1] if new.name in kept and kept[new.name][0] == new else open_source(new, writers)
+            for new in config.sources
+        ]
+        return Engine(config, sources)
+
+    def tick(self, now: datetime, gaps: Sequence[Gap] = ()) -> Tick:
+        """Look, judge where something changed or a deadline passed, publish. `gaps`: when nobody looked."""
+        has_woken, self._gaps = self._gaps != tuple(gaps), tuple(gaps)
         reads: dict[str, float] = {}
         has_changed = False
         for index, source in enumerate(self._sources):
@@ -52,7 +70,7 @@ class Engine:
             look = source.look(now)
             if look.seconds is not None:
                 reads[source.name] = look.seconds
-            state = self._judge(before, look.snapshot, now, is_new=look.is_new)
+            state = self._judge(before, look.snapshot, now, is_new=look.is_new or has_woken)
             has_changed = has_changed or before is None or state.judged_at != before.judged_at
             self._states[index] = state
         self._publish(has_changed=has_changed)
@@ -64,7 +82,9 @@ class Engine:
             return before if before.read_at == read_at else replace(before, read_at=read_at)
         settings = self._config.detect
         limits = {job.id: limit for job in snapshot.jobs if (limit := deadline_of(job, settings.of(job)))}
-        return SourceState(snapshot, diagnose(snapshot, now, settings), now, read_at, limits, self._owners(snapshot))
+        return SourceState(
+            snapshot, diagnose(snapshot, now, settings, self._gaps), now, read_at, limits, self._owners(snapshot)
+        )
 
     def _owners(self, snapshot: Snapshot) -> Mapping[str, str]:
         owners = self._config.people

@@ -199,7 +199,8 @@ def _plain(job: Job) -> Job:
         unrecorded_end=None,
         repeated=None,
         problems=(),
-        owed_at=None,
+        terms=replace(job.terms, owed_at=None),
+        passed_over_by=None,
         interrupted=None,
     )
 

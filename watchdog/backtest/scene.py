@@ -104,7 +104,7 @@ class Scene:
         known, ended_at, owner = runs.started_at(number), runs.ended_at(number), runs.owners[number]
         if known is not None:
             return min(known, ended_at)
-        if owner < 0 or not self.past.now.runs_exclude:
+        if owner < 0 or not self.past.now.traits.has_one_slot:
             return ended_at
         job = self._jobs[owner]
         earliest = [ended_at - (job.usual or timedelta()), self._ended_at, job.due if job.is_planned else None]
@@ -143,7 +143,7 @@ class Scene:
         if self._start < len(self._starts) and self._starts[self._start] == number:
             self._start += 1
             return True
-        return not self.past.now.runs_exclude and self.past.runs.started_at(number) is None
+        return not self.past.now.traits.has_one_slot and self.past.runs.started_at(number) is None
 
     def _was_asked_for(self, started_at: datetime, ended_at: datetime | None) -> bool:
         """Whether somebody's deed has set the scheduler's timer going again; a run by hand is noted at its end."""
@@ -156,7 +156,7 @@ class Scene:
         it, which is one that nobody wrote down and that is done again.
         """
         due = self._jobs[owner].due if self._jobs[owner].is_planned else None
-        if due is None or not (self.past.now.runs_exclude and self.past.knows_cadence):
+        if due is None or not (self.past.now.traits.has_one_slot and self.past.knows_cadence):
             return []
         known = (min(due, started_at), self._ended_at, self._jobs[owner].updated_at)
         idle_for = started_at - max(at for at in known if at)
@@ -187,7 +187,7 @@ def _in_order(past: SourcePast) -> list[tuple[Change, int]]:
 def _starts(past: SourcePast) -> list[int]:
     """The runs in the order of their starts. Where they share one slot that is the order of their ends."""
     runs, numbers = past.runs, range(len(past.runs))
-    if past.now.runs_exclude:
+    if past.now.traits.has_one_slot:
         return list(numbers)
     seen = [n for n in numbers if (start := runs.started_at(n)) and start < runs.ended_at(n)]
     return sorted(seen, key=runs.started_ms.__getitem__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -190,6 +191,75 @@ def backtest(
     else:
         for line in done.lines():
             click.echo(str(line))
+
+
+@cli.command()
+@click.argument("case", type=click.Path(path_type=Path))
+@click.option("-c", "--config", type=click.Path(path_type=Path), help="Play it with this configuration file (YAML).")
+@click.option(
+    "--operator", type=click.Path(path_type=Path), help='What a person does meanwhile: JSON, [{"at", "do", "args"}].'
+)
+@as_format
+def replay(case: Path, config: Path | None, operator: Path | None, form: str) -> None:
+    """Play a recorded CASE as the running service would have seen it: what is found, told and over, and when.
+
+    Nothing is sent, and nothing is done to any scheduler.
+    """
+    from watchdog.config.file import ConfigError
+    from watchdog.core import logs
+    from watchdog.replay import command
+    from watchdog.replay.case import CaseError
+
+    logs.set_up()
+    logs.log.setLevel("ERROR")
+    line = command.as_json if form == "json" else command.as_text
+    try:
+        for change in command.replay(case, _usual(config), operator):
+            click.echo(line(change))
+    except ConfigError as error:
+        raise CannotGoOn("\n".join(error.problems)) from error
+    except CaseError as error:
+        raise CannotGoOn(str(error)) from error
+
+
+@cli.command()
+@what_to_watch
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="CASE", help="The file to write."
+)
+@click.option("--for", "length", default="1h", show_default=True, metavar="DURATION", help="For how long.")
+@click.option("--source", help="Which source, where the configuration has several.")
+def record(config: Path | None, database: Path | None, output: Path, length: str, source: str | None) -> None:
+    """Record what is seen of a scheduler, step by step, into a CASE that `replay` plays: for a bug report.
+
+    Names, ids, people, channels and error texts are replaced, prompts and everything unknown left out. The store is
+    only read. Ctrl-C ends it sooner, with what has been seen until then.
+    """
+    from datetime import timedelta
+
+    from watchdog.core.clock import WallClock
+    from watchdog.core.durations import parse_duration, say_duration
+    from watchdog.replay import record as recording
+    from watchdog.service.loop import Wake, signals
+
+    settings = _configured(config, database)
+    wake = Wake()
+
+    def wait(pause: timedelta) -> bool:
+        wake.wait(pause)
+        return not wake.should_stop
+
+    try:
+        duration = parse_duration(length)
+        store = recording.recordable_of(settings, source)
+        click.echo(f"recording {store.database} for {say_duration(duration)}; Ctrl-C ends it sooner", err=True)
+        with signals(wake):
+            steps = recording.record(store, output, duration, settings.poll, WallClock(), wait)
+    except (recording.CannotRecordError, ValueError) as error:
+        raise CannotGoOn(str(error)) from error
+    finally:
+        wake.close()
+    click.echo(f"{output}: {steps} steps; play it with: scheduler-watchdog replay {shlex.quote(str(output))}")
 
 
 @cli.command()
@@ -446,9 +516,11 @@ def _state(config: Path | None, database: Path | None, state: Path | None) -> It
 
 
 def _look_once(config: Path | None, database: Path | None, now: datetime) -> Published:
-    from watchdog.engine import Engine
+    from watchdog.engine import Engine, open_sources
+    from watchdog.systems.shared.writer import LiveWriters
 
-    return Engine(_configured(config, database)).tick(now).published
+    settings = _configured(config, database)
+    return Engine(settings, open_sources(settings, LiveWriters())).tick(now).published
 
 
 def _configured(config: Path | None, database: Path | None) -> Config:

@@ -158,13 +158,38 @@ class Interruption:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """A run's start, and the fire that it was for."""
+
+    job_id: str
+    job: str | None
+    at: datetime
+    due: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a job's scheduler, or its operator, says of the times of this one job; what is None the cadence decides.
+
+    `owed_at`: the fire that is still to be done, where that is not the next run. `late_after`: how long after it was
+    due the scheduler itself would have started it. `grace`: how much later than planned a start may show, for example
+    because the source is read only so often. `run_limit`: how long a run may take. `failing_from`: so many errors in a
+    row the scheduler itself calls failing.
+    """
+
+    owed_at: datetime | None = None
+    late_after: timedelta | None = None
+    grace: timedelta = timedelta()
+    run_limit: timedelta | None = None
+    failing_from: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One job as its row, its session and its run ends say it. None means that it is not written or not readable.
 
-    `run_limit`: how long a run of it may take, where the scheduler or the operator says so. `grace`: how much later
-    than planned its start may show, for example because the source is read only so often. `owed_at`: the fire that is
-    still to be done, where that is not `next_run_at`. `late_after`: how long after it the scheduler itself would have
-    started it, whatever the cadence. `failing_from`: so many errors in a row its scheduler itself calls failing.
+    `terms`: its scheduler's own rules for its times. `passed_over_by`: the start of another job which proves that this
+    one, due earlier, was left out, as far as the source knows the order in which its scheduler takes them.
     """
 
     id: str
@@ -189,12 +214,9 @@ class Job:
     zero_streak: ZeroStreak | None = None
     totals: Totals = Totals()
     problems: tuple[str, ...] = ()
-    run_limit: timedelta | None = None
-    grace: timedelta = timedelta()
-    owed_at: datetime | None = None
-    late_after: timedelta | None = None
-    failing_from: int | None = None
+    terms: Terms = Terms()
     interrupted: Interruption | None = None
+    passed_over_by: Start | None = None
 
     @property
     def is_planned(self) -> bool:
@@ -204,7 +226,7 @@ class Job:
     @property
     def due(self) -> datetime | None:
         """The fire that it has to do next."""
-        return self.owed_at or self.next_run_at
+        return self.terms.owed_at or self.next_run_at
 
     @property
     def state(self) -> str:
@@ -240,17 +262,42 @@ class Departed:
     last_ended_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """How a scheduler works, as far as what its runs prove about other jobs depends on it.
+
+    `has_one_slot`: a run keeps all others waiting; without that no run explains another job's lateness. `shows_slot`:
+    this look can tell who holds the slot; without that neither a stall nor a leaked flag can be told from a long run.
+    `marks_starts`: each start is written down at once, so no job can be busy without it. `catch_up`: how long after its
+    start the scheduler takes to come to what it missed. `replays`: a start may run again what it interrupted.
+    """
+
+    has_one_slot: bool = True
+    shows_slot: bool = True
+    marks_starts: bool = False
+    catch_up: timedelta = timedelta()
+    replays: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The scheduler's process as seen from outside; what cannot be seen is None.
+
+    `is_frozen`: it is there and does not run (stopped, or its container is paused). `started_at`: its newest start.
+    `since`: from when on it has been seen to be alive, gone or frozen as it is now. `let_go_at`: when it was
+    last seen to end with a run that held the slot.
+    """
+
+    is_alive: bool | None = None
+    is_frozen: bool | None = None
+    started_at: datetime | None = None
+    since: datetime | None = None
+    let_go_at: datetime | None = None
+
+
 @dataclass(frozen=True)
 class Snapshot:
-    """What one look at one scheduler found.
-
-    `problem`: why it could not be read (then there are no jobs). `sees_slot`: whether the source can tell who holds
-    the run slot; without that neither a stall nor a leaked flag can be told from a long run. `runs_exclude`: whether
-    there is one slot, so that a run keeps all others waiting; without one no run explains another job's lateness.
-    `marks_runs`: whether each start is written down at once, so that no job can be busy without it. `restarted_at`:
-    when the scheduler last started, where that is known; `catch_up`: how long after that missed runs may wait.
-    `replays`: whether a start of the scheduler may run again what it interrupted.
-    """
+    """What one look at one scheduler found. `problem`: why it could not be read (then there are no jobs)."""
 
     source: str
     kind: str
@@ -258,18 +305,14 @@ class Snapshot:
     problem: str | None = None
     problem_since: datetime | None = None
     departed: Departed = Departed()
-    sees_slot: bool = True
-    runs_exclude: bool = True
-    marks_runs: bool = False
-    restarted_at: datetime | None = None
-    catch_up: timedelta = timedelta()
-    replays: bool = False
+    traits: Traits = Traits()
+    process: Process = Process()
     notes: tuple[str, ...] = ()
 
     @cached_property
     def holder(self) -> Hold | None:
         """The run that holds the one slot: in flight, or ended and not yet written down (it may be delivering)."""
-        if not self.runs_exclude:
+        if not self.traits.has_one_slot:
             return None
         holds = [Hold(job.id, job.name, job.in_flight_since) for job in self.jobs if job.in_flight_since]
         if not holds and self.departed.in_flight:
@@ -279,11 +322,11 @@ class Snapshot:
         return max(holds, key=lambda hold: hold.since, default=None)
 
     def _end_that_holds(self, job: Job) -> RunEnd | None:
-        """The job's unrecorded end, unless another run has started since: then the slot was let go."""
-        if job.unrecorded_end is None:
+        """The job's unrecorded end, unless another run or the process has started since: then the slot was let go."""
+        if job.unrecorded_end is None or self.process.is_alive is False:
             return None
-        later = self.last_other_start(job.id)
-        return None if later and later > job.unrecorded_end.at else job.unrecorded_end
+        later = (self.last_other_start(job.id), self.process.started_at)
+        return None if any(at and at > job.unrecorded_end.at for at in later) else job.unrecorded_end
 
     def last_other_start(self, job_id: str) -> datetime | None:
         """When the newest run of any other job started."""

@@ -1,6 +1,16 @@
 """The instant that is judged from, which notes on the way when the judgement could next change."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Time that nobody lived through: the watchdog slept, or the scheduler stood frozen and has moved again."""
+
+    began: datetime
+    ended: datetime
 
 
 class Moment:
@@ -11,11 +21,27 @@ class Moment:
     meanwhile. No rule has to say its deadline twice.
     """
 
-    __slots__ = ("at", "next_change")
+    __slots__ = ("_gaps", "_turn", "at", "next_change")
 
-    def __init__(self, at: datetime) -> None:
+    def __init__(self, at: datetime, gaps: Sequence[Gap] = (), turn: timedelta = timedelta()) -> None:
         self.at = at
+        self._gaps = gaps
+        self._turn = turn
         self.next_change: datetime | None = None
+
+    def lived(self, deadline: datetime) -> datetime:
+        """The deadline, put off where it fell into a gap or into the turn after one, in which the late are served.
+
+        What was late before a gap stays so. Gaps that follow within the turn only prolong it by their own length, so
+        that a machine which naps all day is late in the end.
+        """
+        limit = deadline
+        for gap in self._gaps:
+            if limit is deadline and gap.began <= limit < gap.ended + self._turn:
+                limit = gap.ended + self._turn
+            elif limit is not deadline and gap.began < limit:
+                limit += gap.ended - gap.began
+        return limit
 
     def reached(self, instant: datetime) -> bool:
         """Whether `instant` is now or past."""

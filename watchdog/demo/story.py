@@ -28,6 +28,7 @@ from watchdog.engine import Engine
 from watchdog.incidents import report
 from watchdog.service.loop import Service, Wake, signals
 from watchdog.systems.phantom.section import Phantom
+from watchdog.systems.shared.writer import UnknownWriters
 
 BEGIN = datetime(2026, 4, 29, 3, 30, tzinfo=UTC)
 END = datetime(2026, 4, 29, 23, 30, tzinfo=UTC)
@@ -210,6 +211,7 @@ def _play(console: Console, path: Path, port: int, seconds: int | None, *, stay:
         on_ready=lambda url: _introduce(console, url, path),
         clock=FollowedClock(lambda: driver.now, SPEED),
         tell=narrator.tell,
+        writers=UnknownWriters(),  # the agent runs in this very process
     )
     with _running(driver), _limited(wake, seconds), signals(wake):
         service.run()

@@ -1,12 +1,12 @@
 """From one look to the findings: all conditions, the most specific timeliness diagnosis, symptoms under their cause."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from watchdog.core.kinds import Family, Kind, Severity, of_family
 from watchdog.core.model import Cause, Finding, Snapshot
-from watchdog.core.moment import Moment
+from watchdog.core.moment import Gap, Moment
 from watchdog.detectors import DETECTORS
 from watchdog.detectors.rules import Rules, RulesForAll
 
@@ -22,13 +22,24 @@ class Diagnosis:
     look_again_at: datetime | None
 
 
-def diagnose(snapshot: Snapshot, at: datetime, settings: RulesForAll) -> Diagnosis:
-    """All findings about one source, the gravest first."""
-    now = Moment(at)
+def diagnose(snapshot: Snapshot, at: datetime, settings: RulesForAll, gaps: Sequence[Gap] = ()) -> Diagnosis:
+    """All findings about one source, the gravest first. `gaps`: time that the watchdog did not live through."""
+    now = Moment(at, gaps, _turn(snapshot, at) if gaps else timedelta())
     found = [finding for detect in DETECTORS for finding in detect(snapshot, now, settings)]
     wanted = _switched_on(found, snapshot, settings)
     findings = _under_their_cause(_most_specific(wanted))
     return Diagnosis(tuple(sorted(findings, key=gravity)), now.next_change)
+
+
+SHORTEST_TURN = timedelta(minutes=5)
+"""What late jobs get at the least, after a time that nobody lived through, to be served one after another."""
+
+
+def _turn(snapshot: Snapshot, at: datetime) -> timedelta:
+    """How long the scheduler needs for all that is due, if each takes as long as it last did."""
+    due = (job for job in snapshot.jobs if job.is_planned and job.due and job.due <= at)
+    queue = sum((job.last_run.duration for job in due if job.last_run and job.last_run.duration), timedelta())
+    return max(SHORTEST_TURN, queue)
 
 
 def _switched_on(found: list[Finding], snapshot: Snapshot, settings: RulesForAll) -> list[Finding]:

@@ -51,7 +51,7 @@ def _threshold(job: Job, rule: Failing) -> int:
     """What the operator says; else from when on the job's own scheduler calls it failing; else the default."""
     name = "errors_at" if isinstance(job.schedule, At) else "errors"
     usual: int = getattr(rule, name)
-    return usual if job.failing_from is None or name in rule.model_fields_set else job.failing_from
+    return usual if job.terms.failing_from is None or name in rule.model_fields_set else job.terms.failing_from
 
 
 def _since(job: Job, back: int) -> datetime | None:

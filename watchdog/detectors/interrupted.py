@@ -1,10 +1,12 @@
 """`interrupted`: a run began, its scheduler stopped under it, and no outcome was recorded: it may run again."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
+from watchdog.cadence.schedule import next_fire
 from watchdog.core.instants import say
 from watchdog.core.kinds import Kind, Severity
-from watchdog.core.model import Finding, Interruption, Snapshot
+from watchdog.core.model import Finding, Interruption, Job, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
 from watchdog.detectors.rules import RulesForAll
@@ -14,7 +16,7 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
     """One finding for each planned job whose newest run was broken off without an outcome."""
     for job in snapshot.jobs:
         broken = job.interrupted
-        if broken is None or not job.is_planned:
+        if broken is None or not job.is_planned or _is_past(job, broken, snapshot, now):
             continue
         again = job.in_flight_since
         yield about(
@@ -24,7 +26,7 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
             Severity.WARNING,
             broken.restarted_at or broken.started_at,
             f"{job.name} was interrupted: its run of {say(broken.started_at)} {_end(broken)}, so "
-            + (f"it runs again since {say(again)}" if again else "it may run, and be delivered, again"),
+            + _what_next(job, snapshot, again),
             started_at=broken.started_at,
             restarted_at=broken.restarted_at,
             record=broken.record,
@@ -32,6 +34,23 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
             due_at=job.due,
             last_run_at=job.last_run.started_at if job.last_run else None,
         )
+
+
+def _is_past(job: Job, broken: Interruption, snapshot: Snapshot, now: Moment) -> bool:
+    """Whether its next fire has come since, where it was not for a fire that is owed still: then it is over. Where each
+    start is marked it stands until the job has run again."""
+    if snapshot.traits.marks_starts or (job.due is not None and job.due <= broken.started_at + timedelta(seconds=1)):
+        return False
+    following = next_fire(job.schedule, broken.started_at)
+    return following is not None and now.reached(following)
+
+
+def _what_next(job: Job, snapshot: Snapshot, again: datetime | None) -> str:
+    if again:
+        return f"it runs again since {say(again)}"
+    if snapshot.traits.marks_starts or job.next_run_at is None:
+        return "it may run, and be delivered, again"
+    return f"nothing came of it; its next run is due at {say(job.next_run_at)}"
 
 
 def _end(broken: Interruption) -> str:

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from watchdog.cadence.schedule import deadline, near_clock_change, plus
+from watchdog.cadence.schedule import deadline, next_fire, plus
 from watchdog.core.fields import Count, Duration
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Hold, Job, Snapshot
@@ -15,6 +15,9 @@ A run shows in the database only some seconds after it started."""
 
 AFTER_A_MARKED_RUN = timedelta(seconds=5)
 """The same where a start is written down at once: the scheduler's pause between two passes, and a write."""
+
+A_REDEPLOY = timedelta(minutes=2)
+"""For how long a scheduler may be gone, or stand still, before that means anything: it is being replaced."""
 
 AFTER_AN_EDIT = timedelta(minutes=5)
 """How long a row that was changed while it was past due (enabled again, edited) gets to be picked up."""
@@ -31,55 +34,62 @@ class Overdue(Rule):
 
 def deadline_of(job: Job, rules: Rules) -> datetime | None:
     """When the job becomes overdue; None if it is not planned, has no next run, or cannot be read."""
-    if not job.is_planned or job.due is None:
+    due = _owed_fire(job)
+    if not job.is_planned or due is None or job.next_run_at is None:
         return None
-    if job.late_after is not None:
-        return plus(job.due, job.late_after)
-    if job.next_run_at is None:
-        return None
+    if job.terms.late_after is not None:
+        return plus(due, job.terms.late_after)
     rule = rules[Overdue]
-    limit = deadline(job.schedule, job.next_run_at, rule.cadences, rule.at_grace, job.grace)
-    if limit is None or job.updated_at is None or job.updated_at <= job.next_run_at:
+    grace = job.terms.grace + (A_REDEPLOY if job.interrupted else timedelta())
+    limit = deadline(job.schedule, due, rule.cadences, rule.at_grace, grace)
+    if limit is None or job.updated_at is None or job.updated_at <= due:
         return limit
     return max(limit, job.updated_at + AFTER_AN_EDIT)
 
 
+def _owed_fire(job: Job) -> datetime | None:
+    """The fire that it has to do next. One whose run was broken off had begun: it counts from the fire after."""
+    broken = job.interrupted
+    if job.due is None or broken is None or job.terms.late_after is not None:
+        return job.due
+    return max(job.due, next_fire(job.schedule, broken.started_at) or broken.started_at)
+
+
 def late_since(job: Job, now: Moment, rules: Rules) -> datetime | None:
-    """The deadline that the job has passed without a run of its own in flight; None while it is in time."""
-    if job.in_flight_since is not None:
+    """The deadline that the job has passed without a run of its own; None while it is in time.
+
+    A run of it that has ended and is not written down yet was its run all the same: it is being delivered.
+    """
+    if job.in_flight_since is not None or _has_just_run(job):
         return None
     limit = deadline_of(job, rules)
-    return limit if limit and now.reached(limit) else None
+    return limit if limit and now.reached(now.lived(limit)) else None
+
+
+def _has_just_run(job: Job) -> bool:
+    end = job.unrecorded_end
+    return end is not None and job.due is not None and end.at + timedelta(seconds=1) > job.due
 
 
 def due_at(job: Job) -> datetime:
     """When a late job should have started: its next run, or the later change of its row."""
-    if job.late_after is not None and job.due is not None:
+    if job.terms.late_after is not None and job.due is not None:
         return max(job.due, job.next_run_at or job.due)
     known = [instant for instant in (job.next_run_at, job.updated_at) if instant]
     return max(known)
 
 
-def is_passed_over(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) -> bool:
-    """Whether the scheduler was at work after the job was due, and left it out: its busy flag leaked.
+def is_passed_over(job: Job, margin: timedelta) -> bool:
+    """Whether the scheduler left the job out though it was its turn: its busy flag leaked.
 
-    A start of another job more than `margin` after the due time says so while nothing holds the slot. While
-    something does, that run may have been chosen before this job was due. Then it takes more: that the slot had been
-    free before that start, so that it began a pass; or a second start of the same other job, for a pass runs each job
-    once and takes the longest due first. Where there is no slot, a job may simply have been left to another worker;
-    where every run is marked, a job without a mark has no busy flag.
+    Its source says by whose start that is proved; within `margin` of the due time a start proves nothing yet.
     """
-    if not snapshot.runs_exclude or snapshot.marks_runs:
-        return False
-    started = snapshot.last_other_start(job.id)
-    if started is None or started <= due_at(job) + margin:
-        return False
-    return _is_idle(job, snapshot, now) or _began_a_pass(job, started, snapshot) or _second_start(job, snapshot, margin)
+    return job.passed_over_by is not None and job.passed_over_by.at > plus(due_at(job), margin)
 
 
 def waits_for(job: Job, snapshot: Snapshot, now: Moment) -> Hold | None:
     """The run that keeps the late job waiting: the one that holds the slot, or that let go of it only just now."""
-    if snapshot.holder is not None or not snapshot.runs_exclude:
+    if snapshot.holder is not None or not snapshot.traits.has_one_slot:
         return snapshot.holder
     ended = None if _is_put_off(job, now) else snapshot.last_ended_of_others(job.id)
     if ended is None or ended.since <= due_at(job) or now.reached(ended.since + _pause(snapshot)):
@@ -90,10 +100,15 @@ def waits_for(job: Job, snapshot: Snapshot, now: Moment) -> Hold | None:
 def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) -> bool:
     """Whether the scheduler has shown no sign of life since the late job was due, with the slot free.
 
-    An interrupted run is a sign of life: somebody has found that it is over.
+    Where its process is gone or frozen that is sure. Where each start is marked, an interrupted run is a sign of life:
+    somebody has found that it is over.
     """
+    if snapshot.process.is_alive is False or snapshot.process.is_frozen:
+        since = snapshot.process.since
+        if snapshot.holder is None and (since is None or now.reached(plus(since, A_REDEPLOY))):
+            return True
     if (
-        job.interrupted is not None
+        (job.interrupted is not None and snapshot.traits.marks_starts)
         or not _is_idle(job, snapshot, now)
         or _is_put_off(job, now)
         or _is_caught_up(job, snapshot, now)
@@ -107,53 +122,33 @@ def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) ->
 
 def _is_put_off(job: Job, now: Moment) -> bool:
     """Whether the scheduler has seen that the job is late, and has set it down for later."""
-    if job.owed_at is None or job.next_run_at is None or job.next_run_at <= job.owed_at:
+    if job.terms.owed_at is None or job.next_run_at is None or job.next_run_at <= job.terms.owed_at:
         return False
     return not now.reached(plus(job.next_run_at, AFTER_A_RUN))
 
 
 def _is_caught_up(job: Job, snapshot: Snapshot, now: Moment) -> bool:
     """Whether the scheduler has started since the job was due, so recently that the job may still wait for its turn."""
-    start = snapshot.restarted_at
-    return start is not None and due_at(job) < start and not now.reached(plus(start, snapshot.catch_up))
+    start = snapshot.process.started_at
+    return start is not None and due_at(job) < start and not now.reached(plus(start, snapshot.traits.catch_up))
 
 
 def _pause(snapshot: Snapshot) -> timedelta:
-    return AFTER_A_MARKED_RUN if snapshot.marks_runs else AFTER_A_RUN
+    return AFTER_A_MARKED_RUN if snapshot.traits.marks_starts else AFTER_A_RUN
 
 
 def _is_idle(job: Job, snapshot: Snapshot, now: Moment) -> bool:
     """Nothing holds the slot, and the last run that did is over for long enough. Without a slot: nothing is in flight,
     for a run in flight may keep the only worker there is."""
-    if not snapshot.sees_slot or snapshot.holder is not None:
+    if not snapshot.traits.shows_slot or snapshot.holder is not None:
         return False
-    if not snapshot.runs_exclude and any(other.in_flight_since for other in snapshot.jobs):
+    let_go = snapshot.process.let_go_at
+    if let_go is not None and not now.reached(plus(let_go, A_REDEPLOY)):
+        return False
+    if not snapshot.traits.has_one_slot and any(other.in_flight_since for other in snapshot.jobs):
         return False
     released = snapshot.last_other_end(job.id)
     return released is None or now.reached(released + _pause(snapshot))
-
-
-def _began_a_pass(job: Job, started: datetime, snapshot: Snapshot) -> bool:
-    """Whether the slot was free for a while before the start, with the job due all that time."""
-    others = [other for other in snapshot.jobs if other.id != job.id]
-    busy = [end.at for other in others for end in other.recent]
-    busy += [other.updated_at for other in others if other.updated_at]
-    busy += [due_at(job), *([snapshot.departed.last_ended_at] if snapshot.departed.last_ended_at else [])]
-    return snapshot.sees_slot and started - max(at for at in busy if at < started) > AFTER_A_RUN
-
-
-def _second_start(job: Job, snapshot: Snapshot, margin: timedelta) -> bool:
-    """Whether another job started twice since the job was due; near a clock change it may have been due again at once,
-    and ahead of those that wait."""
-    due = due_at(job)
-    return any(
-        other.last_started_at is not None
-        and other.last_started_at > due + margin
-        and not near_clock_change(other.schedule, other.last_started_at)
-        and any(due < end.at < other.last_started_at for end in other.recent)
-        for other in snapshot.jobs
-        if other.id != job.id
-    )
 
 
 def starts_since(job: Job, snapshot: Snapshot) -> tuple[Job, int] | None:

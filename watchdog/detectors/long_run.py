@@ -39,7 +39,7 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
                 Severity.WARNING,
                 job.in_flight_since + limit,
                 f"{job.name} has been running since {say(job.in_flight_since)}, {_usual(job)}"
-                + ("; until it ends nothing else can run" if snapshot.runs_exclude else ""),
+                + ("; until it ends nothing else can run" if snapshot.traits.has_one_slot else ""),
                 in_flight_since=job.in_flight_since,
                 limit=limit,
                 last_duration=job.last_run.duration if job.last_run else None,

@@ -27,7 +27,7 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
                 deadline,
                 f"{job.name} {last_ran(job)}: it was due at {_due(job)}{_why(holder, snapshot)}",
                 due_at=job.due,
-                next_run_at=job.next_run_at if job.owed_at else None,
+                next_run_at=job.next_run_at if job.terms.owed_at else None,
                 deadline=deadline,
                 schedule=words(job.schedule),
                 last_run_at=job.last_started_at,
@@ -38,7 +38,7 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
 def _due(job: Job) -> str:
     if job.due is None:
         return "an unknown time"
-    moved = job.owed_at is not None and job.next_run_at is not None and job.next_run_at > job.owed_at
+    moved = job.terms.owed_at is not None and job.next_run_at is not None and job.next_run_at > job.terms.owed_at
     return say(job.due) + (f" (put off to {say(job.next_run_at)})" if moved and job.next_run_at else "")
 
 

@@ -37,13 +37,24 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
         since,
         f"the scheduler stands still: {_what(late, oldest)}, no run is in flight and "
         f"{f'nothing has started since {say(newest)}' if newest else 'nothing has ever started'} "
-        "(its process is down, or its timer is not armed)",
+        f"({_cause(snapshot)})",
         {
             "late_jobs": [job.id for _, job in late],
             "first_due_at": due_at(oldest),
             **({"last_start": newest} if newest else {}),
         },
     )
+
+
+def _cause(snapshot: Snapshot) -> str:
+    process = snapshot.process
+    if process.is_alive is False:
+        return "its process is down"
+    if process.is_frozen:
+        return "its process is frozen"
+    if process.is_alive:
+        return "its process is up, so its timer is not armed, or a run hangs before it shows"
+    return "its process is down, or its timer is not armed"
 
 
 def _unserved_since(job: Job, snapshot: Snapshot, now: Moment, settings: RulesForAll) -> datetime | None:

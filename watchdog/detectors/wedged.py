@@ -28,17 +28,17 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
     for job in snapshot.jobs:
         rules = settings.of(job)
         if job.in_flight_since is not None:
-            yield from _held_slot(snapshot, job, now, rules)
+            yield from _held_slot(snapshot, job, now, settings)
         else:
             yield from _leaked_flag(snapshot, job, now, rules)
     yield from _departed(snapshot, now, settings)
 
 
-def _held_slot(snapshot: Snapshot, job: Job, now: Moment, rules: Rules) -> Iterator[Finding]:
+def _held_slot(snapshot: Snapshot, job: Job, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     started = job.in_flight_since
-    limit = job.run_limit or rules[Wedged].run_limit
-    what = "holds the only slot" if snapshot.runs_exclude else "has been in flight"
-    if started and now.reached(started + limit):
+    limit = job.terms.run_limit or settings.of(job)[Wedged].run_limit
+    what = "holds the only slot" if snapshot.traits.has_one_slot else "has been in flight"
+    if started and now.reached(started + limit) and _is_proved(snapshot, job, now, settings):
         yield about(
             snapshot,
             job,
@@ -47,17 +47,25 @@ def _held_slot(snapshot: Snapshot, job: Job, now: Moment, rules: Rules) -> Itera
             started + limit,
             f"{job.name} is stuck in the run that started at {say(started)}: it {what} for longer than "
             + say_duration(limit)
-            + (", so nothing else can run" if snapshot.runs_exclude else ""),
-            how="held_slot" if snapshot.runs_exclude else "long_in_flight",
+            + (", so nothing else can run" if snapshot.traits.has_one_slot else ""),
+            how="held_slot" if snapshot.traits.has_one_slot else "long_in_flight",
             in_flight_since=started,
             run_limit=limit,
             last_duration=job.last_run.duration if job.last_run else None,
         )
 
 
+def _is_proved(snapshot: Snapshot, job: Job, now: Moment, settings: RulesForAll) -> bool:
+    """Whether the run must still be in flight. Where a start is not marked and nobody can see the scheduler's process,
+    the run may have ended with it: then only a job that is late behind it tells."""
+    if snapshot.traits.marks_starts or not snapshot.traits.has_one_slot or snapshot.process.is_alive is not None:
+        return True
+    return any(late_since(other, now, settings.of(other)) for other in snapshot.jobs if other.id != job.id)
+
+
 def _leaked_flag(snapshot: Snapshot, job: Job, now: Moment, rules: Rules) -> Iterator[Finding]:
     deadline = late_since(job, now, rules)
-    if deadline is None or not is_passed_over(job, snapshot, now, rules[Wedged].started_after):
+    if deadline is None or not is_passed_over(job, rules[Wedged].started_after):
         return
     others = starts_since(job, snapshot)
     yield about(

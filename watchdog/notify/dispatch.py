@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from watchdog.config.file import Channel, Config, Owner
 from watchdog.core import faults
@@ -58,14 +59,47 @@ Count = Callable[[str, str], None]
 """Told of each attempt's channel and outcome."""
 
 
+class Delivery(Protocol):
+    """One message under way."""
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it takes longer than sending does where all is well."""
+
+    def outcome(self) -> Result | None:
+        """What became of it; None while it may still end well."""
+
+    def forget(self) -> None:
+        """The outcome is written down elsewhere."""
+
+    def kill(self) -> None:
+        """End it now."""
+
+
+Deliver = Callable[[Entry, str, timedelta, Path | None], Delivery]
+"""Hands an entry over to an address within a deadline, with the file where its outcome is to stand."""
+
+
+def by_process(entry: Entry, address: str, deadline: timedelta, record: Path | None) -> Delivery:
+    """Each message by a process of its own."""
+    return Child(SENDER, {"do": "send", "address": address, "message": dict(entry.message)}, deadline, record)
+
+
 class Sender:
     """Hands messages over. `turn` is one round; `run` turns until it is told to stop."""
 
-    def __init__(self, store: Store, book: Book, count: Count = lambda channel, outcome: None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        book: Book,
+        count: Count = lambda channel, outcome: None,
+        deliver: Deliver = by_process,
+    ) -> None:
         self._store = store
         self._book = book
         self._count = count
-        self._busy: dict[str, tuple[Entry, Child]] = {}
+        self._deliver = deliver
+        self._busy: dict[str, tuple[Entry, Delivery]] = {}
 
     def use(self, book: Book) -> None:
         """From now on these addresses hold."""
@@ -129,9 +163,9 @@ class Sender:
         entry = outbox.started(entry, now)
         self._store.save_entry(entry)
         faults.point("started")
-        order = {"do": "send", "address": address, "message": dict(entry.message)}
         try:
-            self._busy[entry.target] = (entry, Child(SENDER, order, self._book.retry.deadline, self._record(entry)))
+            delivery = self._deliver(entry, address, self._book.retry.deadline, self._record(entry))
+            self._busy[entry.target] = (entry, delivery)
         except OSError as error:
             why = f"no process could be started for it: {error.strerror or error}"
             self._over(outbox.failed(entry, now, why, self._book.retry, outbox.some_jitter()))

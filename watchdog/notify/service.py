@@ -51,6 +51,7 @@ class NotificationService:
         self._thread: SenderThread | None = None
         self._config = config
         self._problem = ""
+        self._is_started = False
 
     @property
     def incidents(self) -> tuple[Incident, ...]:
@@ -64,6 +65,7 @@ class NotificationService:
 
     def start(self) -> None:
         """Begin to send, if there is anywhere to send to."""
+        self._is_started = True
         if not self._config.channels and not self._config.people:
             return
         if self._store.path is None:
@@ -115,10 +117,12 @@ class NotificationService:
         self._notifier.use(config)
         self._end_sending()
         self._config = config
-        self.start()
+        if self._is_started:
+            self.start()
 
     def stop(self) -> None:
         """End sending."""
+        self._is_started = False
         self._end_sending()
 
     def announce(self, finding: Finding, title: str, lead: str, facts: tuple[tuple[str, str], ...]) -> None:

@@ -11,7 +11,7 @@ def consequences(snapshot: Snapshot, at: datetime) -> Iterator[str]:
     """One sentence for each thing that a restart at `at` would do beside its purpose."""
     for job in snapshot.jobs:
         if job.in_flight_since is not None:
-            again = ", and may run it again from its start" if snapshot.replays else ""
+            again = ", and may run it again from its start" if snapshot.traits.replays else ""
             yield f"the restart ends the run of {job.name} that is in flight since {say(job.in_flight_since)}{again}"
         if job.unrecorded_end is not None:
             ended = say(job.unrecorded_end.at)

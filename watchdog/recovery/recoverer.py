@@ -53,6 +53,17 @@ Announce = Callable[[Finding, str, str, tuple[tuple[str, str], ...]], None]
 Count = Callable[[str, str], None]
 """Told of an action's kind and what became of it."""
 
+Would = Callable[[str, Finding], None]
+"""Told of an action that mode `observe` leaves undone, and what it is about."""
+
+
+def log_would(action: str, finding: Finding) -> None:
+    """Log what would be done."""
+    log.info(
+        f"would {action} {finding.job or finding.source} now (mode: observe)",
+        extra={"action": "recovery_observed", "source": finding.source, "job_id": finding.job_id},
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -65,9 +76,12 @@ class Turn:
 class Recoverer:
     """Decides and verifies, for one configuration."""
 
-    def __init__(self, config: Config, records: Records, announce: Announce, count: Count) -> None:
+    def __init__(
+        self, config: Config, records: Records, announce: Announce, count: Count, would: Would = log_would
+    ) -> None:
         self._records = records
         self._announce = announce
+        self._say_would = would
         self._count = count
         self._seen: dict[str, Snapshot] = {}
         self._failed: dict[str, frozenset[tuple[str, datetime | None]]] = {}
@@ -296,12 +310,8 @@ class Recoverer:
 
     def _would(self, case: Case, stamp: Stamp) -> None:
         """Mode `observe`: say once what it would do."""
-        finding = case.finding
         if self._records.tell_once(_would_key(case), stamp.at):
-            log.info(
-                f"would {case.policy.action} {finding.job or finding.source} now (mode: observe)",
-                extra={"action": "recovery_observed", "source": finding.source, "job_id": finding.job_id},
-            )
+            self._say_would(case.policy.action, case.finding)
 
     def _forget_would(self, found: Sequence[Case], published: Published) -> None:
         """What is over may be said again when it comes back."""

@@ -11,7 +11,7 @@ from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
 from watchdog.recovery.executor import Executor, is_left_off
 from watchdog.recovery.known_actions import KnownActions
-from watchdog.recovery.recoverer import Announce, Count, Recoverer
+from watchdog.recovery.recoverer import Announce, Count, Recoverer, Would, log_would
 from watchdog.state.records import Records
 from watchdog.state.store import Store
 
@@ -21,16 +21,25 @@ _PAUSE = 1.0
 class RecoveryService:
     """Opens with the service and closes with it."""
 
-    def __init__(self, config: Config, store: Store, announce: Announce, count: Count, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        announce: Announce,
+        count: Count,
+        clock: Clock,
+        would: Would = log_would,
+    ) -> None:
         self._config = config
         self._known = KnownActions(config.sources)
         self._store = store
         self._clock = clock
         self._records = Records(store)
-        self._recoverer = Recoverer(config, self._records, announce, count)
+        self._recoverer = Recoverer(config, self._records, announce, count, would)
         self._look_again_at: datetime | None = None
         self._problem = ""
         self._thread: ExecutorThread | None = None
+        self._is_started = False
 
     @property
     def look_again_at(self) -> datetime | None:
@@ -39,6 +48,7 @@ class RecoveryService:
 
     def start(self) -> None:
         """Begin to act, where that is wanted. Without a file nothing is written down, so nothing is done."""
+        self._is_started = True
         if self._config.recovery.mode != "observe" and self._config.recovery.policies:
             self._start()
 
@@ -53,7 +63,8 @@ class RecoveryService:
         """One step after a tick; what recovery itself has found."""
         try:
             turn = self._recoverer.turn(published, self._clock.stamp())
-            is_wanted = self._thread is None and self._store.path is not None and self._is_anything_left()
+            can_act = self._is_started and self._store.path is not None
+            is_wanted = can_act and self._thread is None and self._is_anything_left()
         except sqlite3.Error as error:
             self._complain(str(error))
             return published.own
@@ -79,14 +90,19 @@ class RecoveryService:
 
     def use(self, config: Config) -> None:
         """From now on this configuration holds."""
-        self.stop()
+        self._end()
         self._config = config
         self._known = KnownActions(config.sources)
         self._recoverer.use(config)
-        self.start()
+        if self._is_started:
+            self.start()
 
     def stop(self) -> None:
         """End; an action under way is ended with its deadline, and made sure of at the next start."""
+        self._is_started = False
+        self._end()
+
+    def _end(self) -> None:
         if self._thread is not None:
             self._thread.stop()
             self._thread = None

@@ -1,1 +1,1 @@
-"""Recorded cases: played as the running service would have lived through them, and recorded from a live store."""
+"""Recorded cases: what was seen of a scheduler, step by step, played again as the service would have seen it."""

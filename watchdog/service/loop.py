@@ -4,10 +4,9 @@ import logging
 import os
 import select
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import FrameType
 
@@ -17,13 +16,12 @@ from watchdog.core.kinds import Severity
 from watchdog.core.logs import log
 from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
-from watchdog.engine import Engine, Tick
 from watchdog.metrics.collection import Metrics
-from watchdog.notify.service import NotificationService, open_store
-from watchdog.recovery.service import RecoveryService
+from watchdog.notify.service import open_store
 from watchdog.service.memory import settle_garbage
 from watchdog.service.sd_notify import Systemd
-from watchdog.state.history import History
+from watchdog.service.turns import Turns
+from watchdog.systems.shared.writer import LiveWriters, Writers
 from watchdog.web.app import build
 from watchdog.web.archive import Archive
 from watchdog.web.published_state import Posting, PublishedState
@@ -105,7 +103,10 @@ def log_finding(action: str, finding: Finding) -> None:
 
 @dataclass
 class Service:
-    """Watches until it is told to stop. `reread` gives the configuration anew and raises ConfigError."""
+    """Watches until it is told to stop. `reread` gives the configuration anew and raises ConfigError.
+
+    `writers` tells of the processes that write the watched stores.
+    """
 
     config: Config
     reread: Callable[[], Config]
@@ -114,16 +115,14 @@ class Service:
     on_ready: Callable[[str], None] = lambda url: None
     clock: Clock = field(default_factory=WallClock)
     tell: Callable[[str, Finding], None] = log_finding
+    writers: Writers = field(default_factory=LiveWriters)
 
     def __post_init__(self) -> None:
-        self._engine = Engine(self.config)
         self._metrics = Metrics()
-        self._store = open_store(self.config)
-        self._notifications = NotificationService(self.config, self._store, self._metrics, self.clock)
-        self._recovery = RecoveryService(
-            self.config, self._store, self._notifications.announce, self._metrics.recovered, self.clock
+        store = open_store(self.config)
+        self._turns = Turns(
+            self.config, store, self.clock, self._metrics, self._tell, self._metrics.ticked, writers=self.writers
         )
-        self._history = History(self._store)
         self._published_state = PublishedState(self.config.poll)
         self._systemd = Systemd()
         self._findings: dict[tuple[str, str, str | None], Finding] = {}
@@ -132,30 +131,31 @@ class Service:
     def run(self) -> None:
         """Bind, look, serve, and go on looking."""
         listener = bind(self.config.http.address)
-        archive = Archive(self._store.path)
+        archive = Archive(self._turns.store.path)
         app = build(self._published_state, self._metrics.text, self.words, archive, lambda: self.config, self.clock.now)
         server = Server(app, listener)
         self._greet(server.url)
         server.start()
-        self._notifications.start()
-        self._recovery.start()
+        self._turns.start()
         try:
             self._loop(server.url)
         finally:
             self._systemd.stopping()
             server.stop()
             archive.close()
-            self._recovery.stop()
-            self._notifications.stop()
-            self._store.close()
+            self._turns.stop()
             log.info("stopped", extra={"action": "stop"})
 
     def _greet(self, url: str) -> None:
         log.info(
             "watching",
-            extra={"action": "start", "url": url, "sources": ", ".join(source.name for source in self._engine.sources)},
+            extra={
+                "action": "start",
+                "url": url,
+                "sources": ", ".join(source.name for source in self._turns.engine.sources),
+            },
         )
-        for source in self._engine.sources:
+        for source in self._turns.engine.sources:
             for warning in source.warnings():
                 log.warning(warning, extra={"action": "harm", "source": source.name})
         if not self.config.http.address.is_loopback and self.config.http.token_file is None:
@@ -166,44 +166,33 @@ class Service:
         while not self.wake.should_stop:
             if self.wake.should_reload:
                 self._reload()
-            published = self._turn()
+            self._turn()
             if is_first:
                 self._systemd.ready()
                 settle_garbage()
                 self.on_ready(url)
                 is_first = False
             self._systemd.beat()
-            self.wake.wait(self._pause(published))
+            self.wake.wait(self._pause())
 
-    def _turn(self) -> Published:
-        now, began = self.clock.now(), time.perf_counter()
-        tick = self._engine.tick(now)
-        own = self._recovery.turn(tick.published)
-        if own != tick.published.own:
-            tick = replace(tick, published=self._engine.add(own), has_changed=True)
-        self._metrics.ticked(tick, now, time.perf_counter() - began)
-        if tick.has_changed:
-            self._tell(tick)
-        self._notifications.turn(tick.published, now)
-        self._history.turn(tick.published, now)
-        self._published_state.post(tick.published, now, self._notifications.incidents)
-        return tick.published
+    def _turn(self) -> None:
+        tick = self._turns.turn()
+        self._published_state.post(tick.published, self.clock.now(), self._turns.notifications.incidents)
 
-    def _pause(self, published: Published) -> timedelta:
+    def _pause(self) -> timedelta:
         """Until the next poll, or the next deadline if that comes sooner."""
         pause = self.config.poll
         if self._systemd.beat_every:
             pause = min(pause, self._systemd.beat_every)
-        wanted = (published.look_again_at, self._notifications.look_again_at, self._recovery.look_again_at)
-        soon = [instant for instant in wanted if instant]
+        soon = self._turns.look_again_at
         if soon:
-            pause = min(pause, max(SHORTEST_WAIT, self.clock.real(min(soon) - self.clock.now())))
+            pause = min(pause, max(SHORTEST_WAIT, self.clock.real(soon - self.clock.now())))
         return pause
 
-    def _tell(self, tick: Tick) -> None:
+    def _tell(self, published: Published) -> None:
         """Log what has become true, and what no longer is."""
-        self._tell_sources(tick.published)
-        found = {finding.key: finding for finding in tick.published.findings}
+        self._tell_sources(published)
+        found = {finding.key: finding for finding in published.findings}
         for key in [key for key in found if key not in self._findings]:
             self.tell("found", found[key])
         for key in [key for key in self._findings if key not in found]:
@@ -236,8 +225,6 @@ class Service:
         if config.http != self.config.http:
             log.warning("a new `http` section needs a restart", extra={"action": "reload"})
         self.config = config
-        self._engine = Engine(config)
-        self._notifications.use(config)
-        self._recovery.use(config)
+        self._turns.use(config)
         self._published_state.poll = config.poll
         log.info("configuration taken", extra={"action": "reload", "sources": len(config.sources)})

@@ -13,6 +13,8 @@ from watchdog.core.model import Snapshot
 if TYPE_CHECKING:
     from watchdog.systems.shared.acting import Acting
     from watchdog.systems.shared.past import SourcePast
+    from watchdog.systems.shared.recordable import Recordable
+    from watchdog.systems.shared.writer import Writers
 
 S = TypeVar("S", bound=Section)
 
@@ -61,8 +63,8 @@ class System(Generic[S]):
 
     `process`: what is restarted; `restart`: the usual way to, as an example; `aborts`: after how long its process
     itself ends a run. `remedies`: what `scheduler-watchdog revive` does there against which findings. `usual_places`:
-    where it lies where nobody has moved it, to be expanded. `tells_all_at_once`: whether a
-    first look shows all that a later one would.
+    where it lies where nobody has moved it, to be expanded. `place`: the key of its section that names its store,
+    a file or, with `is_folder`, a folder. `tells_all_at_once`: whether a first look shows all that a later one would.
     """
 
     section: type[S]
@@ -71,15 +73,21 @@ class System(Generic[S]):
     aborts: str = ""
     remedies: Mapping[Kind, str] = {}
     usual_places: tuple[str, ...] = ()
+    place: str = "database"
+    is_folder: bool = False
     tells_all_at_once: bool = True
 
-    def open(self, section: S) -> Source:
-        """What reads it, without any memory yet."""
+    def open(self, section: S, writers: "Writers") -> Source:
+        """What reads it, without any memory yet. `writers` tells of the processes that write its stores."""
         raise NotImplementedError
 
     def try_out(self, section: S, now: datetime) -> Trial:
         """Ask it once, for what can be wrong with a section beside its form."""
         return Trial()
+
+    def recordable(self, section: S) -> "Recordable | None":
+        """What a recording of its store may hold, where one can be made."""
+        return None
 
     @property
     def acting(self) -> "Acting[S] | None":

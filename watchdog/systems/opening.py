@@ -8,11 +8,13 @@ from watchdog.core.model import Job, Snapshot
 from watchdog.systems import system_of
 from watchdog.systems.base import Source
 from watchdog.systems.shared.sqlite_file import UnreadableError
+from watchdog.systems.shared.writer import UnknownWriters, Writers
 
 
-def open_source(source: Section) -> Source:
-    """A source without any memory yet."""
-    return system_of(source).open(source)
+def open_source(source: Section, writers: Writers | None = None) -> Source:
+    """A source without any memory yet. `writers` tells of the processes that write its stores; nothing, if left out."""
+    opened: Source = system_of(source).open(source, writers or UnknownWriters())
+    return opened
 
 
 def snapshot_of(source: Section, now: datetime) -> Snapshot:

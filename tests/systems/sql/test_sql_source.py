@@ -651,8 +651,8 @@ class TemporaryFolder:
 def test_the_source_says_what_it_is(store: Store) -> None:
     assert isinstance(store.source, SqlSource)
     assert (store.source.name, store.source.kind, store.source.warnings()) == ("sql", "sql", [])
-    assert store.look().runs_exclude is False
-    assert store.look().sees_slot is True
+    assert store.look().traits.has_one_slot is False
+    assert store.look().traits.shows_slot is True
 
 
 def test_at_and_cron_together_are_told(tmp_path: Path) -> None:

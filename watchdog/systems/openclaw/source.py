@@ -6,7 +6,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from watchdog.cadence.schedule import next_fire, plus
-from watchdog.core.model import At, CronSchedule, Every, Job, NoCadence, RecordedRun, Schedule, Snapshot, Unreadable
+from watchdog.core.model import (
+    At,
+    CronSchedule,
+    Every,
+    Job,
+    NoCadence,
+    Process,
+    RecordedRun,
+    Schedule,
+    Snapshot,
+    Terms,
+    Traits,
+    Unreadable,
+)
 from watchdog.core.redaction import one_line
 from watchdog.systems.base import Look
 from watchdog.systems.openclaw.files import Marks, lock_files, marks
@@ -151,11 +164,13 @@ class OpenClawSource:
             self.name,
             self.kind,
             jobs,
-            runs_exclude=reading.layout != "canonical",
-            marks_runs=True,
-            restarted_at=restarted,
-            catch_up=CATCH_UP + STARTING,
-            replays=reading.replays,
+            traits=Traits(
+                has_one_slot=reading.layout != "canonical",
+                marks_starts=True,
+                catch_up=CATCH_UP + STARTING,
+                replays=reading.replays,
+            ),
+            process=Process(started_at=restarted),
             notes=reading.notes,
         )
 
@@ -240,10 +255,12 @@ class OpenClawSource:
             recent=book.ends(row.id),
             zero_streak=book.streak(row.id) if is_agent_turn(row) else None,
             problems=_problems(row, schedule),
-            run_limit=_run_limit(seen, rows, reading, run.duration if run else None),
-            owed_at=due if due != next_run else None,
-            late_after=self._late_after(seen, due, next_run, start) if due and next_run else None,
-            failing_from=FAILING_FROM_AT if isinstance(schedule, At) else FAILING_FROM,
+            terms=Terms(
+                owed_at=due if due != next_run else None,
+                late_after=self._late_after(seen, due, next_run, start) if due and next_run else None,
+                run_limit=_run_limit(seen, rows, reading, run.duration if run else None),
+                failing_from=FAILING_FROM_AT if isinstance(schedule, At) else FAILING_FROM,
+            ),
             interrupted=meaning.interrupted,
         )
 

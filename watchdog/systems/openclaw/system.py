@@ -9,6 +9,7 @@ from watchdog.systems.openclaw.section import OpenClaw
 
 if TYPE_CHECKING:
     from watchdog.systems.shared.acting import Acting
+    from watchdog.systems.shared.writer import Writers
 
 
 class OpenClawSystem(System[OpenClaw]):
@@ -16,6 +17,8 @@ class OpenClawSystem(System[OpenClaw]):
 
     section = OpenClaw
     process = "gateway"
+    place = "state_dir"
+    is_folder = True
     restart = "openclaw gateway restart"
     remedies: Mapping[Kind, str] = {
         Kind.FAILED: BRING_BACK,
@@ -24,7 +27,7 @@ class OpenClawSystem(System[OpenClaw]):
     }
     usual_places = ("${OPENCLAW_STATE_DIR}", "~/.openclaw")
 
-    def open(self, section: OpenClaw) -> Source:
+    def open(self, section: OpenClaw, writers: "Writers") -> Source:
         """Its state folder, whichever of the layouts is in use."""
         from watchdog.systems.openclaw.source import OpenClawSource
 

@@ -30,8 +30,11 @@ class CostLedger:
         self._anchor: tuple[int, object, object] | None = None
         self.begins_at: datetime | None = None
 
-    def read(self, connection: sqlite3.Connection, since: datetime) -> None:
-        """Add what is new. The first time, and when the table is not the one that was read before, begin at `since`."""
+    def read(self, connection: sqlite3.Connection, since: datetime, latest: datetime) -> None:
+        """Add what is new. The first time, and when the table is not the one that was read before, begin at `since`.
+
+        What is dated later than `latest` is passed over: the scheduler's clock stood ahead when it was written.
+        """
         after = self._read_until(connection)
         is_first = after is None
         if is_first:
@@ -44,7 +47,7 @@ class CostLedger:
         rows = connection.execute(events, (after, KEY_PREFIX, _AFTER_PREFIX))
         # a week of rows is not held at once; an error on the way leaves no anchor, and the next look begins anew
         for row in rows if is_first else rows.fetchall():
-            self._add(row)
+            self._add(row, latest)
         self._anchor = newest[0] if newest else None
 
     def _read_until(self, connection: sqlite3.Connection) -> int | None:
@@ -54,9 +57,9 @@ class CostLedger:
         found = connection.execute(_ONE, (self._anchor[0],)).fetchall()
         return self._anchor[0] if found == [self._anchor] else None
 
-    def _add(self, row: Row) -> None:
+    def _add(self, row: Row, latest: datetime) -> None:
         found = _job_event(row)
-        if found is not None:
+        if found is not None and found[1].at <= latest:
             job_id, end = found
             self._accounts.setdefault(job_id, Account()).add(end)
 

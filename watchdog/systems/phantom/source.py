@@ -8,24 +8,29 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from watchdog.cadence.schedule import fire_at_or_before, near_clock_change
+from watchdog.cadence.schedule import LATEST, fire_at_or_before, near_clock_change
 from watchdog.core.instants import readable_instant
 from watchdog.core.model import (
     At,
     CronSchedule,
     Departed,
     Hold,
+    Interruption,
     Job,
+    Process,
     RecordedRun,
     RepeatedRun,
     RunEnd,
     Snapshot,
     Totals,
+    Traits,
 )
 from watchdog.core.redaction import one_line
 from watchdog.systems.base import Look
 from watchdog.systems.phantom.cost_ledger import KEY_PREFIX, CostLedger, has_end_between, has_run_ends
+from watchdog.systems.phantom.motion import CATCH_UP, Motion
 from watchdog.systems.phantom.rows import BREAKER, BREAKER_AT, COLUMNS, REQUIRED, RowReader
+from watchdog.systems.shared.liveness import Liveness
 from watchdog.systems.shared.sqlite_file import (
     Signature,
     UnreadableError,
@@ -36,11 +41,16 @@ from watchdog.systems.shared.sqlite_file import (
     signature,
 )
 from watchdog.systems.shared.unchanged import Unchanged
+from watchdog.systems.shared.writer import UnknownWriters, Writers
 
 LOOK_BACK = timedelta(days=7)
 
 ROW_LAG = timedelta(seconds=1)
 """A row's whole-second time stamp may trail its run's end by this much."""
+
+AHEAD = timedelta(minutes=5)
+"""How far a stamp may lie in the future and still be believed; beyond that the scheduler's clock once stood ahead, and
+what is dated so proves nothing."""
 
 RETRY_SLACK = (timedelta(seconds=-2), timedelta(seconds=5))
 """How far a retry's start may lie from the end of the failed run plus its pause."""
@@ -73,7 +83,14 @@ class PhantomSource:
 
     kind = "phantom"
 
-    def __init__(self, name: str, database: Path, timezone: str = "UTC", look_back: timedelta = LOOK_BACK) -> None:
+    def __init__(
+        self,
+        name: str,
+        database: Path,
+        timezone: str = "UTC",
+        look_back: timedelta = LOOK_BACK,
+        writers: Writers | None = None,
+    ) -> None:
         self.name = name
         self._path = database
         self._zone = timezone
@@ -83,6 +100,10 @@ class PhantomSource:
         self._snapshot: Snapshot | None = None
         self._jobs: Unchanged[Job] = Unchanged()
         self._errors: dict[str, RecordedRun] = {}
+        self._motion = Motion()
+        self._latest = LATEST
+        self._liveness = Liveness(database, writers or UnknownWriters())
+        self._process = Process()
         self._sessions: Unchanged[Session] = Unchanged()
 
     def warnings(self) -> list[str]:
@@ -94,8 +115,11 @@ class PhantomSource:
         """The state now; nothing is read if the file is the one that was read last."""
         began = time.perf_counter()
         try:
-            if self._snapshot and self._seen and signature(self._path) == self._seen:
+            before = self._snapshot
+            process = self._liveness.look(now, is_busy=before is not None and before.holder is not None)
+            if self._snapshot and self._seen and process == self._process and signature(self._path) == self._seen:
                 return Look(self._snapshot, is_new=False)
+            self._process = process
             snapshot = self._read(now)
         except UnreadableError as error:
             snapshot = self._unreadable(str(error), now)
@@ -118,14 +142,15 @@ class PhantomSource:
             self._ledger = CostLedger()
             raise
         self._seen = seen if is_settled(seen) else None
-        return self._assemble(tables, seen)
+        return self._assemble(tables, seen, now)
 
     def _query(self, connection: sqlite3.Connection, now: datetime) -> Tables:
+        self._latest = now + AHEAD
         rows = _jobs(connection, self._path)
         sessions = self._sessions_of(connection)
         has_costs = has_run_ends(connection)
         if has_costs:
-            self._ledger.read(connection, now - self._look_back)
+            self._ledger.read(connection, now - self._look_back, self._latest)
         is_over = bool(sessions and has_costs) and self._is_newest_touch_over(connection, sessions or {})
         return Tables(rows, sessions, has_costs, _manual_runs(connection), is_over)
 
@@ -135,7 +160,12 @@ class PhantomSource:
         if rows is None:
             return None
         self._sessions.forget({row[0] for row in rows})
-        return {row[0][len(KEY_PREFIX) :]: self._sessions.get(row[0], row, partial(_session, *row[1:])) for row in rows}
+        sessions = ((row[0], self._sessions.get(row[0], row, partial(_session, *row[1:]))) for row in rows)
+        return {key[len(KEY_PREFIX) :]: self._credible(session) for key, session in sessions}
+
+    def _credible(self, session: Session) -> Session:
+        is_ahead = session.touched_at is not None and session.touched_at > self._latest
+        return replace(session, touched_at=None) if is_ahead else session
 
     def _is_newest_touch_over(self, connection: sqlite3.Connection, sessions: Mapping[str, Session]) -> bool:
         """Whether the run behind the newest touch ended before the remembered cost events begin.
@@ -149,25 +179,51 @@ class PhantomSource:
             return False
         return has_end_between(connection, job_id, touched - timedelta(seconds=1), touched + timedelta(seconds=3))
 
-    def _assemble(self, tables: Tables, seen: Signature) -> Snapshot:
+    def _assemble(self, tables: Tables, seen: Signature, now: datetime) -> Snapshot:
         sessions = tables.sessions or {}
         bases = [self._job(row, tables) for row in _with_unique_ids(tables.rows)]
         there = {job.id for job in bases}
         self._jobs.forget(there)
         self._forget_errors(there)
+        jobs, restarted = self._motion.see(bases, now, self._process, tables.manual_runs or {})
+        if restarted:
+            self._liveness.restarted(restarted)
+            self._process = self._liveness.process
         touches = {id_: session.touched_at for id_, session in sessions.items() if session.touched_at}
-        open_ = self._in_flight(bases, touches, tables) if tables.sessions and tables.has_costs else {}
+        can_tell = bool(tables.sessions) and tables.has_costs
+        newest = self._newest_touches(bases, touches, tables) if can_tell else {}
+        open_ = {} if self._is_broken_off(newest) else newest
         return Snapshot(
             self.name,
             self.kind,
-            tuple(replace(job, in_flight_since=open_[job.id]) if job.id in open_ else job for job in bases),
+            tuple(self._in_motion(job, open_, touches if can_tell else {}) for job in jobs),
             departed=self._departed(touches, open_, there),
-            sees_slot=tables.sessions is not None and tables.has_costs,
+            traits=Traits(shows_slot=tables.sessions is not None and tables.has_costs, catch_up=CATCH_UP),
+            process=self._process,
             notes=_notes(seen),
         )
 
-    def _in_flight(self, jobs: Iterable[Job], touches: Mapping[str, datetime], tables: Tables) -> dict[str, datetime]:
-        """The runs in flight: touched after the job's newest run end, with no trace of any other job since.
+    def _is_broken_off(self, touches: Mapping[str, datetime]) -> bool:
+        """Whether the process that ran them is gone: a run does not outlive it, and leaves its touch as it was."""
+        process = self._process
+        ends = process.started_at is not None and any(at < process.started_at for at in touches.values())
+        return ends or process.is_alive is False
+
+    def _in_motion(self, job: Job, open_: Mapping[str, datetime], touches: Mapping[str, datetime]) -> Job:
+        if job.id in open_:
+            return replace(job, in_flight_since=open_[job.id])
+        touched = touches.get(job.id)
+        if touched is None or not self._is_broken_off({job.id: touched}) or not self._is_remembered(touched):
+            return job
+        if not self._is_open(job.id, touched, job.last_run):
+            return job
+        restarted = self._process.started_at if self._process.is_alive is not False else None
+        return replace(job, interrupted=Interruption(touched, restarted))
+
+    def _newest_touches(
+        self, jobs: Iterable[Job], touches: Mapping[str, datetime], tables: Tables
+    ) -> dict[str, datetime]:
+        """The runs in flight, if their process lives: touched after the job's newest end, and no other job has since.
 
         There is one slot, so any later activity elsewhere proves that the run is over (killed, or restarted).
         """
@@ -219,7 +275,9 @@ class PhantomSource:
         reader = RowReader(row)
         schedule = reader.schedule(self._zone)
         run = reader.last_run()
+        run = run if run and run.started_at <= self._latest else None
         updated = reader.instant("updated_at")
+        updated = updated if updated and updated <= self._latest else None
         self._remember_error(id_, run)
         return Job(
             id=id_,

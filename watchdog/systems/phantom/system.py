@@ -12,6 +12,8 @@ from watchdog.systems.phantom.section import Phantom
 if TYPE_CHECKING:
     from watchdog.systems.shared.acting import Acting
     from watchdog.systems.shared.past import SourcePast
+    from watchdog.systems.shared.recordable import Recordable
+    from watchdog.systems.shared.writer import Writers
 
 
 class PhantomSystem(System[Phantom]):
@@ -24,11 +26,17 @@ class PhantomSystem(System[Phantom]):
     remedies: Mapping[Kind, str] = {Kind.FAILED: BRING_BACK, Kind.EXPIRING: BRING_BACK}
     usual_places = ("data/phantom.db", "/app/data/phantom.db")
 
-    def open(self, section: Phantom) -> Source:
+    def open(self, section: Phantom, writers: "Writers") -> Source:
         """Its file, read by id and only when it has changed."""
         from watchdog.systems.phantom.source import PhantomSource
 
-        return PhantomSource(section.name, section.database, section.timezone, section.look_back)
+        return PhantomSource(section.name, section.database, section.timezone, section.look_back, writers)
+
+    def recordable(self, section: Phantom) -> "Recordable":
+        """Its database."""
+        from watchdog.systems.phantom.recorded import recordable
+
+        return recordable(section.database, section.timezone)
 
     @property
     def acting(self) -> "Acting[Phantom]":

@@ -17,6 +17,8 @@ from watchdog.core.model import (
     RecordedRun,
     Schedule,
     Snapshot,
+    Terms,
+    Traits,
     Unreadable,
 )
 from watchdog.core.redaction import fit_to_leave, one_line
@@ -91,8 +93,7 @@ class SqlSource:
             self.kind,
             jobs,
             departed=Departed(None, self._runs.gone_start, self._runs.gone_end),
-            sees_slot=self._settings.runs is not None,
-            runs_exclude=False,
+            traits=Traits(has_one_slot=False, shows_slot=self._settings.runs is not None),
         )
 
     def _job(self, id_: str, row: Mapping[str, object], reading: Reading, now: datetime, *, is_twice: bool) -> Job:
@@ -124,8 +125,7 @@ class SqlSource:
             last_started_at=started,
             recent=history.ends,
             zero_streak=history.zero_streak if has_tokens else None,
-            run_limit=values.duration("max_run") or self._settings.max_run,
-            grace=self._grace(),
+            terms=Terms(run_limit=values.duration("max_run") or self._settings.max_run, grace=self._grace()),
             problems=tuple(dict.fromkeys(values.problems)),
         )
 

@@ -1,0 +1,117 @@
+"""What the service does at each turn, whoever drives the clock: the running service, or a case that is replayed."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from watchdog.config.file import Config
+from watchdog.core.clock import Clock, Stamp
+from watchdog.core.instants import say
+from watchdog.core.logs import log
+from watchdog.core.moment import Gap
+from watchdog.detectors.published import Published
+from watchdog.engine import Engine, Tick, open_sources
+from watchdog.metrics.collection import Metrics
+from watchdog.notify.service import NotificationService
+from watchdog.recovery.recoverer import Would, log_would
+from watchdog.recovery.service import RecoveryService
+from watchdog.state.history import History
+from watchdog.state.store import Store
+from watchdog.systems.shared.writer import Writers
+
+POLLS_MISSED = 3
+"""So many polls without a turn, and the machine slept, or the watchdog was stopped: nobody lived through that time."""
+
+
+GAPS_MATTER_FOR = timedelta(days=2)
+GAPS_KEPT = 200
+"""A machine that naps all day has many; what was due long before them is late all the same."""
+
+
+class Turns:
+    """Look, judge, recover, tell, remember: one turn after another. Nothing here waits.
+
+    `show` is handed every tick with its instant and how many seconds it took; `tell` what was published whenever it has
+    changed, both before anybody is told of it; `would` what recovery would do in mode `observe`. `writers` tells
+    of the processes that write the watched stores.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        clock: Clock,
+        metrics: Metrics,
+        tell: Callable[[Published], None],
+        show: Callable[[Tick, datetime, float], None] = lambda tick, now, seconds: None,
+        would: Would = log_would,
+        writers: Writers | None = None,
+    ) -> None:
+        self.config = config
+        self.store = store
+        self._writers = writers
+        self.engine = Engine(config, open_sources(config, writers))
+        self.notifications = NotificationService(config, store, metrics, clock)
+        self.recovery = RecoveryService(config, store, self.notifications.announce, metrics.recovered, clock, would)
+        self._history = History(store)
+        self._clock = clock
+        self._tell = tell
+        self._show = show
+        self._awake_until: Stamp | None = None
+        self._gaps: tuple[Gap, ...] = ()
+
+    def start(self) -> None:
+        """Begin to send and to act, each in a thread of its own."""
+        self.notifications.start()
+        self.recovery.start()
+
+    def stop(self) -> None:
+        """End both, and give the state file back."""
+        self.recovery.stop()
+        self.notifications.stop()
+        self.store.close()
+
+    def turn(self) -> Tick:
+        """One turn. What is wrong with a source or with the state file becomes what is told, never an exception."""
+        now, began = self._clock.now(), time.perf_counter()
+        self._wake_up()
+        tick = self.engine.tick(now, self._gaps)
+        own = self.recovery.turn(tick.published)
+        if own != tick.published.own:
+            tick = replace(tick, published=self.engine.add(own), has_changed=True)
+        self._show(tick, now, time.perf_counter() - began)
+        if tick.has_changed:
+            self._tell(tick.published)
+        self.notifications.turn(tick.published, now)
+        self._history.turn(tick.published, now)
+        return tick
+
+    def _wake_up(self) -> None:
+        """Note a time in which nobody looked, by a clock that runs while the machine sleeps and cannot be set."""
+        stamp, before = self._clock.stamp(), self._awake_until
+        self._awake_until = stamp
+        length = before.elapsed(stamp) if before else timedelta()
+        self._gaps = tuple(gap for gap in self._gaps if stamp.at - gap.ended < GAPS_MATTER_FOR)[-GAPS_KEPT:]
+        if length <= POLLS_MISSED * self.config.poll:
+            return
+        self._gaps += (Gap(stamp.at - length, stamp.at),)
+        words = f"nobody looked since {say(stamp.at - length)}: this machine slept, or the watchdog was stopped"
+        log.info(words, extra={"action": "slept", "seconds": round(length.total_seconds())})
+
+    def idle(self) -> None:
+        """The polls since the last turn have found nothing new; a driver that knows this may leave them out."""
+        self._awake_until = self._clock.stamp()
+
+    @property
+    def look_again_at(self) -> datetime | None:
+        """The next deadline: when something is to be judged, told or done anew though nothing was written."""
+        wanted = (self.engine.published.look_again_at, self.notifications.look_again_at, self.recovery.look_again_at)
+        return min((instant for instant in wanted if instant), default=None)
+
+    def use(self, config: Config) -> None:
+        """From now on this configuration holds."""
+        self.engine = self.engine.reconfigured(config, self._writers)
+        self.config = config
+        self.notifications.use(config)
+        self.recovery.use(config)

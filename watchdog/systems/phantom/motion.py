@@ -1,0 +1,210 @@
+"""What one look at Phantom's rows cannot tell and two can: what is still owed, who was passed over, who restarted.
+
+A pass takes the due rows in the order of their due times (docs/phantom.md, a pass). So the start of a job that was due
+later proves that one which was due earlier, and stood there all the while, was left out. A start re-dates all rows that
+are past due, five seconds apart, and leaves their `updated_at` as it was.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from watchdog.cadence.schedule import near_clock_change
+from watchdog.core.model import Job, Process, RepeatedRun, RunEnd, Schedule, Start, Terms
+
+WHOLE_SECOND = timedelta(seconds=1)
+"""A session's stamp is cut to the second, so a start may seem to lie before the fire that it was for."""
+
+RE_DATED_WITHIN = timedelta(minutes=2)
+"""A start dates past-due rows to now and some seconds on; what lies further off was not dated by one."""
+
+CATCH_UP = timedelta(minutes=5)
+"""How long a start takes, at the most, to come to the first job that it has re-dated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A job as it stood at the last look.
+
+    `stood_since`: when its present plan was first seen. `slot`: the fire that the unrecorded run was for.
+    """
+
+    schedule: Schedule
+    is_planned: bool
+    next_run: datetime | None
+    updated_at: datetime | None
+    started_at: datetime | None
+    stood_since: datetime
+    owed_at: datetime | None = None
+    passed_over_by: Start | None = None
+    unrecorded: RunEnd | None = None
+    slot: datetime | None = None
+    recorded_runs: int | None = None
+    repeated: RepeatedRun | None = None
+
+
+class Motion:
+    """Carried from look to look."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Sighting] = {}
+
+    def see(
+        self, jobs: Collection[Job], now: datetime, process: Process, asked_for: Mapping[str, datetime]
+    ) -> tuple[tuple[Job, ...], datetime | None]:
+        """The jobs with what is known from before, and `now` if the scheduler has started since the last look.
+
+        `asked_for`: when a run of a job was last asked for, by its id.
+        """
+        has_restarted = _is_re_dated(jobs, self._known, now)
+        born = now if has_restarted else process.started_at
+        known = {job.id: self._sighting(job, now, born, asked_for.get(job.id)) for job in jobs}
+        starts = [start for job in jobs if (start := _new_start(job, self._known.get(job.id)))]
+        starts += _second_starts(job for job in jobs if job.id not in self._known)
+        if starts or has_restarted:
+            known = {id_: _passed_over(id_, each, starts, has_restarted) for id_, each in known.items()}
+        self._known = known
+        return tuple(_moved(job, known[job.id]) for job in jobs), now if has_restarted else None
+
+    def _sighting(self, job: Job, now: datetime, born: datetime | None, asked_for: datetime | None) -> Sighting:
+        before = self._known.get(job.id)
+        is_same = before is not None and (before.schedule, before.is_planned) == (job.schedule, job.is_planned)
+        stands = before is not None and is_same and before.next_run == job.next_run_at
+        is_passed = before is not None and stands and not _has_run(job, job.next_run_at)
+        return Sighting(
+            job.schedule,
+            job.is_planned,
+            job.next_run_at,
+            job.updated_at,
+            job.last_started_at,
+            before.stood_since if before and stands else now,
+            _owed(job, before if is_same else None, now),
+            before.passed_over_by if before and is_passed else None,
+            job.unrecorded_end,
+            before.slot
+            if before and before.unrecorded and before.unrecorded == job.unrecorded_end
+            else job.next_run_at,
+            job.totals.runs,
+            _repeated(job, before, born, asked_for) if before else _credible(job.repeated, born),
+        )
+
+
+def _repeated(job: Job, before: Sighting, born: datetime | None, asked_for: datetime | None) -> RepeatedRun | None:
+    """The run that did again what an earlier one had done and nobody had written down, until the next run starts."""
+    started, end = job.last_started_at, before.unrecorded
+    if started is None or (before.started_at and started <= before.started_at):
+        return before.repeated
+    if before.repeated and _is_same_run(job, before.repeated, started):
+        return before.repeated
+    if end is None or before.slot is None or (asked_for and asked_for >= end.at):
+        return None
+    if _is_recorded(job, before, end) or (born is not None and not end.at <= born):
+        return None
+    return RepeatedRun(before.slot, end, started)
+
+
+def _is_same_run(job: Job, repeated: RepeatedRun, started: datetime) -> bool:
+    """Whether it is the second run still: its session is touched more than once, and its row tells its true start."""
+    has_ended = job.last_end is not None and job.last_end.at >= repeated.second_start
+    return not has_ended or started <= repeated.second_start
+
+
+def _is_recorded(job: Job, before: Sighting, end: RunEnd) -> bool:
+    """Whether the run was written down after all before the next one was."""
+    run, runs = job.last_run, job.totals.runs
+    if run and run.ended_at and abs(run.ended_at - end.at) <= 2 * WHOLE_SECOND:
+        return True
+    return runs is not None and before.recorded_runs is not None and runs - before.recorded_runs >= 2
+
+
+def _credible(found: RepeatedRun | None, born: datetime | None) -> RepeatedRun | None:
+    """What one look concludes of a repetition. Nothing is run again but by a start of the scheduler between the two."""
+    if found is None or found.first_end is None or born is None:
+        return found
+    return found if found.first_end.at <= born <= found.second_start + WHOLE_SECOND else None
+
+
+def _owed(job: Job, before: Sighting | None, now: datetime) -> datetime | None:
+    """The oldest fire that was seen to be due and has neither been run nor been changed by anybody since."""
+    owed = before.owed_at if before else None
+    if not job.is_planned or job.next_run_at is None or (owed and _has_run(job, owed)):
+        owed = None
+    if owed is not None and before is not None and _is_changed_by_hand(job, before):
+        owed = None
+    if owed is None and job.is_planned and job.next_run_at and job.next_run_at <= now:
+        owed = None if _has_run(job, job.next_run_at) else job.next_run_at
+    return owed
+
+
+def _is_changed_by_hand(job: Job, before: Sighting) -> bool:
+    """A start of the scheduler dates a row anew and leaves its stamp alone; whoever else writes the row does not."""
+    return job.next_run_at != before.next_run and job.updated_at != before.updated_at
+
+
+def _has_run(job: Job, due: datetime | None) -> bool:
+    """Whether a run has begun, or ended, since that fire."""
+    if due is None:
+        return False
+    ended = job.unrecorded_end.at if job.unrecorded_end else None
+    return any(at is not None and at + WHOLE_SECOND > due for at in (job.last_started_at, ended))
+
+
+def _new_start(job: Job, before: Sighting | None) -> Start | None:
+    """The job's start since the last look and the fire that it was for; None for a run that somebody asked for."""
+    started = job.last_started_at
+    if before is None or started is None or before.next_run is None or not before.is_planned:
+        return None
+    if (before.started_at and started <= before.started_at) or before.next_run > started + WHOLE_SECOND:
+        return None
+    return Start(job.id, job.name, started, before.next_run)
+
+
+def _passed_over(id_: str, seen: Sighting, starts: Iterable[Start], has_restarted: bool) -> Sighting:
+    if has_restarted:
+        return replace(seen, passed_over_by=None)
+    if seen.next_run is None or not seen.is_planned or (seen.started_at and seen.started_at >= seen.next_run):
+        return seen
+    # a row that somebody wrote after a pass had begun was not in it
+    stood = max(at for at in (seen.next_run, seen.stood_since, seen.updated_at) if at)
+    proof = max((start for start in starts if start.job_id != id_ and start.due > stood), key=_at, default=None)
+    return replace(seen, passed_over_by=proof) if proof else seen
+
+
+def _second_starts(jobs: Iterable[Job]) -> Iterable[Start]:
+    """What a first look can tell: a job that ended a run and then started another was due again after that end."""
+    for job in jobs:
+        started = job.last_started_at
+        if started is None or near_clock_change(job.schedule, started):
+            continue
+        ended = max((end.at for end in job.recent if end.at < started), default=None)
+        if ended is not None:
+            yield Start(job.id, job.name, started, ended)
+
+
+def _at(start: Start) -> datetime:
+    return start.at
+
+
+def _is_re_dated(jobs: Iterable[Job], known: Mapping[str, Sighting], now: datetime) -> bool:
+    """Whether all rows that were past due are dated to about now, and nobody has written them."""
+    late = [
+        (job, before)
+        for job in jobs
+        if (before := known.get(job.id)) and before.is_planned and before.next_run and before.next_run <= now
+    ]
+    late = [(job, before) for job, before in late if job.updated_at == before.updated_at and job.is_planned]
+    return bool(late) and all(
+        job.next_run_at is not None and job.next_run_at != before.next_run and abs(job.next_run_at - now) < _span(late)
+        for job, before in late
+    )
+
+
+def _span(late: Collection[object]) -> timedelta:
+    return RE_DATED_WITHIN + 5 * WHOLE_SECOND * len(late)
+
+
+def _moved(job: Job, seen: Sighting) -> Job:
+    owed = seen.owed_at if seen.owed_at != job.next_run_at else None
+    if (owed, seen.passed_over_by, seen.repeated) == (None, None, job.repeated):
+        return job
+    return replace(job, terms=Terms(owed_at=owed), passed_over_by=seen.passed_over_by, repeated=seen.repeated)

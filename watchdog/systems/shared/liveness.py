@@ -1,0 +1,56 @@
+"""What is known of a scheduler's process from look to look, by the process that writes its store."""
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from watchdog.core.model import Process
+from watchdog.systems.shared.writer import Writer, Writers
+
+
+class Liveness:
+    """Asks about one store at every look, and remembers what an end or a start leaves no other trace of."""
+
+    def __init__(self, database: Path, writers: Writers) -> None:
+        self._database = database
+        self._writers = writers
+        self._writer = Writer()
+        self.process = Process()
+
+    def look(self, now: datetime, *, is_busy: bool) -> Process:
+        """The process now; `is_busy`: whether a run of it was in flight, or not written down, at the look before."""
+        before = self.process
+        is_alive, writer = self._is_alive()
+        started = self._started(writer, is_alive, now)
+        has_ended = before.is_alive is True and (is_alive is False or started != before.started_at)
+        is_same = (is_alive, writer.stopped) == (before.is_alive, before.is_frozen)
+        self.process = Process(
+            is_alive,
+            writer.stopped,
+            started,
+            before.since if is_same else now,
+            now if has_ended and is_busy else before.let_go_at,
+        )
+        self._writer = writer
+        return self.process
+
+    def restarted(self, at: datetime) -> None:
+        """What the store tells has shown that the process started then."""
+        self.process = replace(self.process, started_at=at)
+
+    def _is_alive(self) -> tuple[bool | None, Writer]:
+        writer = self._writers.of(self._database)
+        if writer.alive is False and self.process.is_alive is None and not self._has_index():
+            return None, writer  # a copy that nobody ever had open looks just so
+        return writer.alive, writer
+
+    def _has_index(self) -> bool:
+        return Path(f"{self._database}-shm").exists()
+
+    def _started(self, writer: Writer, is_alive: bool | None, now: datetime) -> datetime | None:
+        """Its newest start: its own, or this look's if it is back, or another one, and does not say since when."""
+        before = self.process
+        is_back = before.is_alive is False and is_alive is not False
+        is_other = (is_back or writer.is_other_than(self._writer)) and writer.started_at is None
+        starts = (before.started_at, writer.started_at, now if is_other else None)
+        return max((at for at in starts if at), default=None)
