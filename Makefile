@@ -3,9 +3,10 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# two for each core, since much of what is tested waits; a file's tests stay together, as they may share a server
+# two for each core, since much of what is tested waits; a file's tests stay together, as they may share a server;
+# the files in their order, for by number of tests the longest properties would come last
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(16, 2 * os.cpu_count()))')
-PARALLEL = -n $(WORKERS) --dist loadfile
+PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check format bench clean
