@@ -29,10 +29,10 @@ test: $(READY) ## run the tests, but for those that are slow by nature
 test-slow: $(READY) ## run the slow ones, and the properties with many more made-up cases
 	@$(BIN)/pytest -m 'slow or deep' --hypothesis-profile=many $(PARALLEL)
 
-# $(BIN)/lint-imports joins them as soon as the layers hold
-check: $(READY) ## formatting, lint, types and what is imported
+check: $(READY) ## formatting, lint, layers, types and what is imported
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
 	@$(BIN)/mypy
 	@$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
 	@$(BIN)/deptry watchdog
