@@ -1,6 +1,6 @@
 """One tick: look at every source, judge what was found, publish. No clock is asked here; `now` is handed in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from watchdog.detectors.lateness import deadline_of
 from watchdog.detectors.published import Published, SourceState
 from watchdog.systems.base import Source
 from watchdog.systems.opening import open_source
-from watchdog.systems.shared.writer import Writers
+from watchdog.systems.shared.host import Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,13 @@ class Tick:
     reads: Mapping[str, float]
 
 
-def open_sources(config: Config, writers: Writers | None = None) -> tuple[Source, ...]:
-    """The sources that the configuration names. `writers` tells of the processes that write their stores."""
-    return tuple(open_source(source, writers) for source in config.sources)
+HostOf = Callable[[str], Host]
+"""Where the source of a name runs."""
+
+
+def open_sources(config: Config, host_of: HostOf = lambda name: Host()) -> tuple[Source, ...]:
+    """The sources that the configuration names."""
+    return tuple(open_source(source, host_of(source.name)) for source in config.sources)
 
 
 class Engine:
@@ -51,11 +55,11 @@ class Engine:
         """What the last tick published."""
         return self._published
 
-    def reconfigured(self, config: Config, writers: Writers | None) -> "Engine":
+    def reconfigured(self, config: Config, host_of: HostOf) -> "Engine":
         """One for another configuration. A source whose section has not changed goes on with all that it remembers."""
         kept = {old.name: (old, source) for old, source in zip(self._config.sources, self._sources, strict=True)}
         sources = [
-            kept[new.name][1] if new.name in kept and kept[new.name][0] == new else open_source(new, writers)
+            kept[new.name][1] if new.name in kept and kept[new.name][0] == new else open_source(new, host_of(new.name))
             for new in config.sources
         ]
         return Engine(config, sources)

@@ -58,7 +58,9 @@ def _held_slot(snapshot: Snapshot, job: Job, now: Moment, settings: RulesForAll)
 def _is_proved(snapshot: Snapshot, job: Job, now: Moment, settings: RulesForAll) -> bool:
     """Whether the run must still be in flight. Where a start is not marked and nobody can see the scheduler's process,
     the run may have ended with it: then only a job that is late behind it tells."""
-    if snapshot.traits.marks_starts or not snapshot.traits.has_one_slot or snapshot.process.is_alive is not None:
+    process, started = snapshot.process, job.in_flight_since
+    has_lived = process.started_at or (process.since and started and process.since <= started)
+    if snapshot.traits.marks_starts or not snapshot.traits.has_one_slot or (process.is_alive and has_lived):
         return True
     return any(late_since(other, now, settings.of(other)) for other in snapshot.jobs if other.id != job.id)
 

@@ -16,9 +16,11 @@ from watchdog.metrics.collection import Metrics
 from watchdog.notify.service import NotificationService
 from watchdog.recovery.recoverer import Would, log_would
 from watchdog.recovery.service import RecoveryService
+from watchdog.service.memories import Memories
 from watchdog.state.history import History
 from watchdog.state.store import Store
-from watchdog.systems.shared.writer import Writers
+from watchdog.systems.shared.host import Host
+from watchdog.systems.shared.writer import UnknownWriters, Writers
 
 POLLS_MISSED = 3
 """So many polls without a turn, and the machine slept, or the watchdog was stopped: nobody lived through that time."""
@@ -50,8 +52,9 @@ class Turns:
     ) -> None:
         self.config = config
         self.store = store
-        self._writers = writers
-        self.engine = Engine(config, open_sources(config, writers))
+        self._writers = writers or UnknownWriters()
+        self._memories = Memories(store)
+        self.engine = Engine(config, open_sources(config, self._host))
         self.notifications = NotificationService(config, store, metrics, clock)
         self.recovery = RecoveryService(config, store, self.notifications.announce, metrics.recovered, clock, would)
         self._history = History(store)
@@ -70,6 +73,7 @@ class Turns:
         """End both, and give the state file back."""
         self.recovery.stop()
         self.notifications.stop()
+        self._memories.write(self._clock.now())
         self.store.close()
 
     def turn(self) -> Tick:
@@ -85,7 +89,11 @@ class Turns:
             self._tell(tick.published)
         self.notifications.turn(tick.published, now)
         self._history.turn(tick.published, now)
+        self._memories.turn(now)
         return tick
+
+    def _host(self, source: str) -> Host:
+        return Host(self._writers, self._memories.of(source))
 
     def _wake_up(self) -> None:
         """Note a time in which nobody looked, by a clock that runs while the machine sleeps and cannot be set."""
@@ -111,7 +119,7 @@ class Turns:
 
     def use(self, config: Config) -> None:
         """From now on this configuration holds."""
-        self.engine = self.engine.reconfigured(config, self._writers)
+        self.engine = self.engine.reconfigured(config, self._host)
         self.config = config
         self.notifications.use(config)
         self.recovery.use(config)

@@ -12,9 +12,9 @@ from watchdog.core.model import Snapshot
 
 if TYPE_CHECKING:
     from watchdog.systems.shared.acting import Acting
+    from watchdog.systems.shared.host import Host
     from watchdog.systems.shared.past import SourcePast
     from watchdog.systems.shared.recordable import Recordable
-    from watchdog.systems.shared.writer import Writers
 
 S = TypeVar("S", bound=Section)
 
@@ -77,8 +77,8 @@ class System(Generic[S]):
     is_folder: bool = False
     tells_all_at_once: bool = True
 
-    def open(self, section: S, writers: "Writers") -> Source:
-        """What reads it, without any memory yet. `writers` tells of the processes that write its stores."""
+    def open(self, section: S, host: "Host") -> Source:
+        """What reads it, where it runs."""
         raise NotImplementedError
 
     def try_out(self, section: S, now: datetime) -> Trial:

@@ -7,13 +7,13 @@ from watchdog.config.sources import Section
 from watchdog.core.model import Job, Snapshot
 from watchdog.systems import system_of
 from watchdog.systems.base import Source
+from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.sqlite_file import UnreadableError
-from watchdog.systems.shared.writer import UnknownWriters, Writers
 
 
-def open_source(source: Section, writers: Writers | None = None) -> Source:
-    """A source without any memory yet. `writers` tells of the processes that write its stores; nothing, if left out."""
-    opened: Source = system_of(source).open(source, writers or UnknownWriters())
+def open_source(source: Section, host: Host | None = None) -> Source:
+    """What reads a source; without a host nothing is known of processes, and nothing is remembered."""
+    opened: Source = system_of(source).open(source, host or Host())
     return opened
 
 

@@ -9,7 +9,7 @@ from watchdog.systems.openclaw.section import OpenClaw
 
 if TYPE_CHECKING:
     from watchdog.systems.shared.acting import Acting
-    from watchdog.systems.shared.writer import Writers
+    from watchdog.systems.shared.host import Host
 
 
 class OpenClawSystem(System[OpenClaw]):
@@ -27,7 +27,7 @@ class OpenClawSystem(System[OpenClaw]):
     }
     usual_places = ("${OPENCLAW_STATE_DIR}", "~/.openclaw")
 
-    def open(self, section: OpenClaw, writers: "Writers") -> Source:
+    def open(self, section: OpenClaw, host: "Host") -> Source:
         """Its state folder, whichever of the layouts is in use."""
         from watchdog.systems.openclaw.source import OpenClawSource
 

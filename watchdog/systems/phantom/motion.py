@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from watchdog.cadence.schedule import near_clock_change
 from watchdog.core.model import Job, Process, RepeatedRun, RunEnd, Schedule, Start, Terms
+from watchdog.systems.shared.host import Memory
 
 WHOLE_SECOND = timedelta(seconds=1)
 """A session's stamp is cut to the second, so a start may seem to lie before the fire that it was for."""
@@ -42,12 +43,22 @@ class Sighting:
     recorded_runs: int | None = None
     repeated: RepeatedRun | None = None
 
+    @property
+    def is_remarkable(self) -> bool:
+        """Whether it says what another first look at the job could not tell."""
+        return bool(self.owed_at or self.passed_over_by or self.unrecorded or self.repeated)
+
+
+_KEPT_AS = "motion"
+
 
 class Motion:
     """Carried from look to look."""
 
-    def __init__(self) -> None:
-        self._known: dict[str, Sighting] = {}
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._known = memory.recall(_KEPT_AS, Sighting)
+        self._kept = dict(self._known)
 
     def see(
         self, jobs: Collection[Job], now: datetime, process: Process, asked_for: Mapping[str, datetime]
@@ -64,7 +75,17 @@ class Motion:
         if starts or has_restarted:
             known = {id_: _passed_over(id_, each, starts, has_restarted) for id_, each in known.items()}
         self._known = known
+        self._keep()
         return tuple(_moved(job, known[job.id]) for job in jobs), now if has_restarted else None
+
+    def _keep(self) -> None:
+        """Keep what a first look could not tell: what is owed, passed over, unrecorded or was done twice."""
+        wanted = {id_: seen for id_, seen in self._known.items() if seen.is_remarkable}
+        changed: dict[str, object] = {id_: seen for id_, seen in wanted.items() if self._kept.get(id_) != seen}
+        gone = {id_: None for id_ in self._kept if id_ not in wanted}
+        if changed or gone:
+            self._memory.keep(_KEPT_AS, {**changed, **gone})
+            self._kept = wanted
 
     def _sighting(self, job: Job, now: datetime, born: datetime | None, asked_for: datetime | None) -> Sighting:
         before = self._known.get(job.id)

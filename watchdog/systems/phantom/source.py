@@ -30,6 +30,7 @@ from watchdog.systems.base import Look
 from watchdog.systems.phantom.cost_ledger import KEY_PREFIX, CostLedger, has_end_between, has_run_ends
 from watchdog.systems.phantom.motion import CATCH_UP, Motion
 from watchdog.systems.phantom.rows import BREAKER, BREAKER_AT, COLUMNS, REQUIRED, RowReader
+from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.liveness import Liveness
 from watchdog.systems.shared.sqlite_file import (
     Signature,
@@ -41,7 +42,6 @@ from watchdog.systems.shared.sqlite_file import (
     signature,
 )
 from watchdog.systems.shared.unchanged import Unchanged
-from watchdog.systems.shared.writer import UnknownWriters, Writers
 
 LOOK_BACK = timedelta(days=7)
 
@@ -89,7 +89,7 @@ class PhantomSource:
         database: Path,
         timezone: str = "UTC",
         look_back: timedelta = LOOK_BACK,
-        writers: Writers | None = None,
+        host: Host | None = None,
     ) -> None:
         self.name = name
         self._path = database
@@ -100,9 +100,10 @@ class PhantomSource:
         self._snapshot: Snapshot | None = None
         self._jobs: Unchanged[Job] = Unchanged()
         self._errors: dict[str, RecordedRun] = {}
-        self._motion = Motion()
         self._latest = LATEST
-        self._liveness = Liveness(database, writers or UnknownWriters())
+        host = host or Host()
+        self._liveness = Liveness(database, host)
+        self._motion = Motion(host.memory)
         self._process = Process()
         self._sessions: Unchanged[Session] = Unchanged()
 

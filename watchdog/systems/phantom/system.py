@@ -11,9 +11,9 @@ from watchdog.systems.phantom.section import Phantom
 
 if TYPE_CHECKING:
     from watchdog.systems.shared.acting import Acting
+    from watchdog.systems.shared.host import Host
     from watchdog.systems.shared.past import SourcePast
     from watchdog.systems.shared.recordable import Recordable
-    from watchdog.systems.shared.writer import Writers
 
 
 class PhantomSystem(System[Phantom]):
@@ -26,11 +26,11 @@ class PhantomSystem(System[Phantom]):
     remedies: Mapping[Kind, str] = {Kind.FAILED: BRING_BACK, Kind.EXPIRING: BRING_BACK}
     usual_places = ("data/phantom.db", "/app/data/phantom.db")
 
-    def open(self, section: Phantom, writers: "Writers") -> Source:
+    def open(self, section: Phantom, host: "Host") -> Source:
         """Its file, read by id and only when it has changed."""
         from watchdog.systems.phantom.source import PhantomSource
 
-        return PhantomSource(section.name, section.database, section.timezone, section.look_back, writers)
+        return PhantomSource(section.name, section.database, section.timezone, section.look_back, host)
 
     def recordable(self, section: Phantom) -> "Recordable":
         """Its database."""

@@ -5,17 +5,23 @@ from datetime import datetime
 from pathlib import Path
 
 from watchdog.core.model import Process
-from watchdog.systems.shared.writer import Writer, Writers
+from watchdog.systems.shared.host import Host
+from watchdog.systems.shared.writer import Writer
+
+_PROCESS, _NAME, _NOW = "process", "writer", "now"
 
 
 class Liveness:
     """Asks about one store at every look, and remembers what an end or a start leaves no other trace of."""
 
-    def __init__(self, database: Path, writers: Writers) -> None:
+    def __init__(self, database: Path, host: Host) -> None:
         self._database = database
-        self._writers = writers
-        self._writer = Writer()
-        self.process = Process()
+        self._writers = host.writers
+        self._memory = host.memory
+        self._writer = host.memory.recall(_NAME, Writer).get(_NOW, Writer())
+        recalled = host.memory.recall(_PROCESS, Process).get(_NOW, Process())
+        # of one that cannot be told from its successor nobody knows whether it has been there all along
+        self.process = recalled if self._writer.ticks is not None else replace(recalled, since=None)
 
     def look(self, now: datetime, *, is_busy: bool) -> Process:
         """The process now; `is_busy`: whether a run of it was in flight, or not written down, at the look before."""
@@ -24,6 +30,7 @@ class Liveness:
         started = self._started(writer, is_alive, now)
         has_ended = before.is_alive is True and (is_alive is False or started != before.started_at)
         is_same = (is_alive, writer.stopped) == (before.is_alive, before.is_frozen)
+        is_same = is_same and before.since is not None and not writer.is_other_than(self._writer)
         self.process = Process(
             is_alive,
             writer.stopped,
@@ -31,12 +38,16 @@ class Liveness:
             before.since if is_same else now,
             now if has_ended and is_busy else before.let_go_at,
         )
+        if (self.process, writer) != (before, self._writer):
+            self._memory.keep(_PROCESS, {_NOW: self.process})
+            self._memory.keep(_NAME, {_NOW: writer})
         self._writer = writer
         return self.process
 
     def restarted(self, at: datetime) -> None:
         """What the store tells has shown that the process started then."""
         self.process = replace(self.process, started_at=at)
+        self._memory.keep(_PROCESS, {_NOW: self.process})
 
     def _is_alive(self) -> tuple[bool | None, Writer]:
         writer = self._writers.of(self._database)

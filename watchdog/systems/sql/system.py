@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from watchdog.systems.base import Source, System, Trial
-from watchdog.systems.shared.writer import Writers
+from watchdog.systems.shared.host import Host
 from watchdog.systems.sql.section import Sql
 
 
@@ -14,7 +14,7 @@ class SqlSystem(System[Sql]):
     section = Sql
     tells_all_at_once = False
 
-    def open(self, section: Sql, writers: "Writers") -> Source:
+    def open(self, section: Sql, host: "Host") -> Source:
         """The two queries, on the database that the section names."""
         from watchdog.systems.sql.source import open_sql
 
