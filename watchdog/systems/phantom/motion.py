@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from watchdog.cadence.schedule import near_clock_change
+from watchdog.cadence.schedule import near_clock_change, next_fire
 from watchdog.core.model import Job, Process, RepeatedRun, RunEnd, Schedule, Start, Terms
 from watchdog.systems.shared.host import Memory
 
@@ -28,6 +28,7 @@ class Sighting:
     """A job as it stood at the last look.
 
     `stood_since`: when its present plan was first seen. `slot`: the fire that the unrecorded run was for.
+    `was_put_off`: a start has dated what is owed anew.
     """
 
     schedule: Schedule
@@ -42,6 +43,7 @@ class Sighting:
     slot: datetime | None = None
     recorded_runs: int | None = None
     repeated: RepeatedRun | None = None
+    was_put_off: bool = False
 
     @property
     def is_remarkable(self) -> bool:
@@ -91,6 +93,7 @@ class Motion:
         before = self._known.get(job.id)
         is_same = before is not None and (before.schedule, before.is_planned) == (job.schedule, job.is_planned)
         stands = before is not None and is_same and before.next_run == job.next_run_at
+        owed = _owed(job, before if is_same else None, now)
         is_passed = before is not None and stands and not _has_run(job, job.next_run_at)
         return Sighting(
             job.schedule,
@@ -99,7 +102,7 @@ class Motion:
             job.updated_at,
             job.last_started_at,
             before.stood_since if before and stands else now,
-            _owed(job, before if is_same else None, now),
+            owed,
             before.passed_over_by if before and is_passed else None,
             job.unrecorded_end,
             before.slot
@@ -107,6 +110,7 @@ class Motion:
             else job.next_run_at,
             job.totals.runs,
             _repeated(job, before, born, asked_for) if before else _credible(job.repeated, born),
+            bool(owed and before and before.owed_at and (before.was_put_off or owed != before.owed_at)),
         )
 
 
@@ -152,9 +156,20 @@ def _owed(job: Job, before: Sighting | None, now: datetime) -> datetime | None:
         owed = None
     if owed is not None and before is not None and _is_changed_by_hand(job, before):
         owed = None
+    if owed is not None and before is not None and _is_put_off(job, before, owed, now):
+        return job.next_run_at
     if owed is None and job.is_planned and job.next_run_at and job.next_run_at <= now:
         owed = None if _has_run(job, job.next_run_at) else job.next_run_at
     return owed
+
+
+def _is_put_off(job: Job, before: Sighting, owed: datetime, now: datetime) -> bool:
+    """Whether a start has dated the row anew before it was late: then it counts from there, once. If each start put it
+    off, a scheduler that starts again and again would never be late."""
+    if before.was_put_off or job.next_run_at == before.next_run:
+        return False
+    late = next_fire(job.schedule, next_fire(job.schedule, owed) or owed)
+    return late is not None and now < late
 
 
 def _is_changed_by_hand(job: Job, before: Sighting) -> bool:
