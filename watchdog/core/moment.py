@@ -29,6 +29,14 @@ class Moment:
         self._turn = turn
         self.next_change: datetime | None = None
 
+    def lived_through(self, start: datetime, length: timedelta) -> datetime:
+        """When so much time has been lived through since `start`: a run on a machine that sleeps does not get on."""
+        limit = start + length
+        for gap in self._gaps:
+            if gap.ended > start and gap.began < limit:
+                limit += gap.ended - max(gap.began, start)
+        return limit
+
     def lived(self, deadline: datetime) -> datetime:
         """The deadline, put off where it fell into a gap or into the turn after one, in which the late are served.
 

@@ -31,7 +31,7 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
         if job.in_flight_since is None:
             continue
         limit = _limit(job, settings.of(job)[LongRun])
-        if now.reached(job.in_flight_since + limit):
+        if now.reached(now.lived_through(job.in_flight_since, limit)):
             yield about(
                 snapshot,
                 job,

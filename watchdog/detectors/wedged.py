@@ -38,7 +38,7 @@ def _held_slot(snapshot: Snapshot, job: Job, now: Moment, settings: RulesForAll)
     started = job.in_flight_since
     limit = job.terms.run_limit or settings.of(job)[Wedged].run_limit
     what = "holds the only slot" if snapshot.traits.has_one_slot else "has been in flight"
-    if started and now.reached(started + limit) and _is_proved(snapshot, job, now, settings):
+    if started and now.reached(now.lived_through(started, limit)) and _is_proved(snapshot, job, now, settings):
         yield about(
             snapshot,
             job,
@@ -97,7 +97,7 @@ def _proof(others: tuple[Job, int] | None) -> str:
 def _departed(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     hold = snapshot.departed.in_flight
     limit = settings[Wedged].run_limit
-    if hold and now.reached(hold.since + limit):
+    if hold and now.reached(now.lived_through(hold.since, limit)):
         yield Finding(
             snapshot.source,
             Kind.WEDGED,
