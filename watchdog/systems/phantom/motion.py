@@ -1,8 +1,7 @@
 """What one look at Phantom's rows cannot tell and two can: what is still owed, who was passed over, who restarted.
 
-A pass takes the due rows in the order of their due times (docs/phantom.md, a pass). So the start of a job that was due
-later proves that one which was due earlier, and stood there all the while, was left out. A start re-dates all rows that
-are past due, five seconds apart, and leaves their `updated_at` as it was.
+A pass takes the due rows in the order of their due times (docs/phantom.md, a pass). A start of the scheduler re-dates
+all rows that are past due, five seconds apart, and leaves their `updated_at` as it was.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -12,9 +11,7 @@ from datetime import datetime, timedelta
 from watchdog.cadence.schedule import near_clock_change
 from watchdog.core.model import Job, Process, RepeatedRun, RunEnd, Schedule, Start, Terms
 from watchdog.systems.shared.host import Memory
-
-WHOLE_SECOND = timedelta(seconds=1)
-"""A session's stamp is cut to the second, so a start may seem to lie before the fire that it was for."""
+from watchdog.systems.shared.turns import WHOLE_SECOND, passed_over_by, turn_of
 
 RE_DATED_WITHIN = timedelta(minutes=2)
 """A start dates past-due rows to now and some seconds on; what lies further off was not dated by one."""
@@ -173,11 +170,11 @@ def _has_run(job: Job, due: datetime | None) -> bool:
 def _new_start(job: Job, before: Sighting | None) -> Start | None:
     """The job's start since the last look and the fire that it was for; None for a run that somebody asked for."""
     started = job.last_started_at
-    if before is None or started is None or before.next_run is None or not before.is_planned:
+    if before is None or started is None or not before.is_planned:
         return None
-    if (before.started_at and started <= before.started_at) or before.next_run > started + WHOLE_SECOND:
+    if before.started_at and started <= before.started_at:
         return None
-    return Start(job.id, job.name, started, before.next_run)
+    return turn_of(job.id, job.name, started, before.next_run)
 
 
 def _passed_over(id_: str, seen: Sighting, starts: Iterable[Start], has_restarted: bool) -> Sighting:
@@ -187,7 +184,7 @@ def _passed_over(id_: str, seen: Sighting, starts: Iterable[Start], has_restarte
         return seen
     # a row that somebody wrote after a pass had begun was not in it
     stood = max(at for at in (seen.next_run, seen.stood_since, seen.updated_at) if at)
-    proof = max((start for start in starts if start.job_id != id_ and start.due > stood), key=_at, default=None)
+    proof = passed_over_by(id_, stood, starts)
     return replace(seen, passed_over_by=proof) if proof else seen
 
 
@@ -200,10 +197,6 @@ def _second_starts(jobs: Iterable[Job]) -> Iterable[Start]:
         ended = max((end.at for end in job.recent if end.at < started), default=None)
         if ended is not None:
             yield Start(job.id, job.name, started, ended)
-
-
-def _at(start: Start) -> datetime:
-    return start.at
 
 
 def _is_re_dated(jobs: Iterable[Job], known: Mapping[str, Sighting], now: datetime) -> bool:
