@@ -24,7 +24,7 @@ CATCH_UP = timedelta(minutes=5)
 class Sighting:
     """A job as it stood at the last look.
 
-    `stood_since`: when its present plan was first seen. `slot`: the fire that the unrecorded run was for.
+    `stood_since`: from when on its present plan is known to have stood. `slot`: the fire that the unrecorded run was for.
     """
 
     schedule: Schedule
@@ -95,7 +95,7 @@ class Motion:
             job.next_run_at,
             job.updated_at,
             job.last_started_at,
-            before.stood_since if before and stands else now,
+            before.stood_since if before and stands else _stands_since(job, now, is_new=before is None),
             _owed(job, before if is_same else None, now),
             before.passed_over_by if before and is_passed else None,
             job.unrecorded_end,
@@ -105,6 +105,11 @@ class Motion:
             job.totals.runs,
             _repeated(job, before, born, asked_for) if before else _credible(job.repeated, born),
         )
+
+
+def _stands_since(job: Job, now: datetime, *, is_new: bool) -> datetime:
+    """A plan that has changed stands since now; one that is seen for the first time, since somebody last wrote it."""
+    return job.updated_at if is_new and job.updated_at else now
 
 
 def _repeated(job: Job, before: Sighting, born: datetime | None, asked_for: datetime | None) -> RepeatedRun | None:
