@@ -55,25 +55,31 @@ class Motion:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self._known = memory.recall(_KEPT_AS, Sighting)
+        self._looked_at: datetime | None = None
         self._kept = dict(self._known)
 
     def see(
         self, jobs: Collection[Job], now: datetime, process: Process, asked_for: Mapping[str, datetime]
     ) -> tuple[tuple[Job, ...], datetime | None]:
-        """The jobs with what is known from before, and `now` if the scheduler has started since the last look.
+        """The jobs with what is known from before, and when the scheduler has started since the last look, if it has.
 
         `asked_for`: when a run of a job was last asked for, by its id.
         """
-        has_restarted = _is_re_dated(jobs, self._known, now)
-        born = now if has_restarted else process.started_at
+        restarted = _re_dated_at(jobs, self._known, now)
+        born = restarted or process.started_at
         known = {job.id: self._sighting(job, now, born, asked_for.get(job.id)) for job in jobs}
         starts = [start for job in jobs if (start := _new_start(job, self._known.get(job.id)))]
         starts += _second_starts(job for job in jobs if job.id not in self._known)
-        if starts or has_restarted:
-            known = {id_: _passed_over(id_, each, starts, has_restarted) for id_, each in known.items()}
+        if starts or restarted:
+            known = {id_: _passed_over(id_, each, starts, has_restarted=bool(restarted)) for id_, each in known.items()}
         self._known = known
         self._keep()
-        return tuple(_moved(job, known[job.id]) for job in jobs), now if has_restarted else None
+        self.nothing_new(now)
+        return tuple(_moved(job, known[job.id]) for job in jobs), restarted
+
+    def nothing_new(self, now: datetime) -> None:
+        """A look found all as it was: what has become due by now is seen to be owed."""
+        self._looked_at = now
 
     def _keep(self) -> None:
         """Keep what a first look could not tell: what is owed, passed over, unrecorded or was done twice."""
@@ -96,7 +102,7 @@ class Motion:
             job.updated_at,
             job.last_started_at,
             before.stood_since if before and stands else _stands_since(job, now, is_new=before is None),
-            _owed(job, before if is_same else None, now),
+            _owed(job, before if is_same else None, now, self._looked_at),
             before.passed_over_by if before and is_passed else None,
             job.unrecorded_end,
             before.slot
@@ -147,9 +153,11 @@ def _credible(found: RepeatedRun | None, born: datetime | None) -> RepeatedRun |
     return found if found.first_end.at <= born <= found.second_start + WHOLE_SECOND else None
 
 
-def _owed(job: Job, before: Sighting | None, now: datetime) -> datetime | None:
+def _owed(job: Job, before: Sighting | None, now: datetime, looked_at: datetime | None) -> datetime | None:
     """The oldest fire that was seen to be due and has neither been run nor been changed by anybody since."""
     owed = before.owed_at if before else None
+    if owed is None and before and before.next_run and looked_at and before.next_run <= looked_at:
+        owed = before.next_run
     if not job.is_planned or job.next_run_at is None or (owed and _has_run(job, owed)):
         owed = None
     if owed is not None and before is not None and _is_changed_by_hand(job, before):
@@ -182,7 +190,7 @@ def _new_start(job: Job, before: Sighting | None) -> Start | None:
     return turn_of(job.id, job.name, started, before.next_run)
 
 
-def _passed_over(id_: str, seen: Sighting, starts: Iterable[Start], has_restarted: bool) -> Sighting:
+def _passed_over(id_: str, seen: Sighting, starts: Iterable[Start], *, has_restarted: bool) -> Sighting:
     if has_restarted:
         return replace(seen, passed_over_by=None)
     if seen.next_run is None or not seen.is_planned or (seen.started_at and seen.started_at >= seen.next_run):
@@ -204,18 +212,21 @@ def _second_starts(jobs: Iterable[Job]) -> Iterable[Start]:
             yield Start(job.id, job.name, started, ended)
 
 
-def _is_re_dated(jobs: Iterable[Job], known: Mapping[str, Sighting], now: datetime) -> bool:
-    """Whether all rows that were past due are dated to about now, and nobody has written them."""
+def _re_dated_at(jobs: Iterable[Job], known: Mapping[str, Sighting], now: datetime) -> datetime | None:
+    """When the scheduler started: all rows that were past due are dated to about now, and nobody has written them.
+
+    The first of them is dated to the start itself.
+    """
     late = [
         (job, before)
         for job in jobs
         if (before := known.get(job.id)) and before.is_planned and before.next_run and before.next_run <= now
     ]
     late = [(job, before) for job, before in late if job.updated_at == before.updated_at and job.is_planned]
-    return bool(late) and all(
-        job.next_run_at is not None and job.next_run_at != before.next_run and abs(job.next_run_at - now) < _span(late)
-        for job, before in late
-    )
+    dates = [job.next_run_at for job, before in late if job.next_run_at and job.next_run_at != before.next_run]
+    if not dates or len(dates) < len(late) or any(abs(date - now) >= _span(late) for date in dates):
+        return None
+    return min(now, *dates)
 
 
 def _span(late: Collection[object]) -> timedelta:
