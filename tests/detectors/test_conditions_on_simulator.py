@@ -20,6 +20,7 @@ from tests.support.harness import (
     SECOND,
     START,
     Agent,
+    Calls,
     Claim,
     Run,
     Watch,
@@ -96,13 +97,14 @@ def test_a_held_slot_is_a_long_run_then_wedged_and_the_others_wait_for_it(begin:
     stage.sim.restart()
     stage.watch.run_for(2 * HOUR)
     again = stage.agent.first_after("digest", restarted)
+    served = stage.agent.first_after("triage", restarted)
     since = touch_of(hung)
-    waits = (("in_flight", "digest"), ("long_run", "digest"), ("wedged", "digest"))
+    waits = (("in_flight", "digest"), ("long_run", "digest"), ("wedged", "digest"), None, ("in_flight", "digest"))
     stage.watch.told(
         [
             Claim("long_run", "digest", since + FLOOR, since + RUN_LIMIT),
-            Claim("wedged", "digest", since + RUN_LIMIT, touch_of(again)),
-            Claim("overdue", "triage", due + 14 * MINUTE, restarted, waits),
+            Claim("wedged", "digest", since + RUN_LIMIT, restarted),
+            Claim("overdue", "triage", due + 14 * MINUTE, touch_of(served), waits),
         ]
     )
     assert again.started_at - restarted < SECOND
@@ -142,11 +144,11 @@ def test_a_run_whose_row_was_deleted_still_holds_the_slot(begin: Begin) -> None:
     stage.sim.restart()
     stage.watch.run_for(HOUR)
     again = stage.agent.first_after("triage", restarted)
-    waits = (("in_flight", digest), ("wedged", digest))
+    waits = (("in_flight", digest), ("wedged", digest), None)
     stage.watch.told(
         [
-            Claim("wedged", digest, touch_of(hung) + RUN_LIMIT, touch_of(again)),
-            Claim("overdue", "triage", due + 14 * MINUTE, restarted, waits),
+            Claim("wedged", digest, touch_of(hung) + RUN_LIMIT, restarted),
+            Claim("overdue", "triage", due + 14 * MINUTE, touch_of(again), waits),
         ]
     )
 
@@ -186,7 +188,14 @@ def test_a_leaked_busy_flag_is_wedged_while_other_jobs_run(begin: Begin) -> None
     restarted = stage.sim.now
     stage.sim.restart()
     stage.watch.run_for(3 * HOUR)
-    stage.watch.told([Claim("wedged", "digest", due + HOUR, restarted)])
+    owed_until, again = (touch_of(stage.agent.first_after(job, restarted)) for job in ("digest", "mail"))
+    stage.watch.told(
+        [
+            Claim("wedged", "digest", due + HOUR, restarted),
+            Claim("overdue", "digest", restarted, owed_until, says=due + HOUR),
+            Claim("interrupted", "mail", restarted, again),
+        ]
+    )
     assert stage.watch.spells()[0].first.evidence["how"] == "leaked_flag"
     assert len(stage.agent.of("triage")) > 80
 
@@ -228,13 +237,19 @@ def _stands_still(stage: Stage, jobs: dict[str, tuple[str, timedelta]]) -> None:
     restarted = stage.sim.now
     stage.sim.restart()
     stage.watch.run_for(3 * HOUR)
-    causes = (("stalled", None),)
     stage.watch.told(
         [
             Claim("stalled", None, min(late.values()), restarted),
-            *(Claim("overdue", name, at, restarted, causes) for name, at in late.items()),
+            *(Claim("overdue", name, at, *_served(stage, name, restarted)) for name, at in late.items()),
         ]
     )
+
+
+def _served(stage: Stage, name: str, restarted: datetime) -> tuple[datetime, tuple[Calls | None, ...]]:
+    """A fire that was due is owed until it runs: when the late job had its turn after the restart, and behind whom."""
+    run = stage.agent.first_after(name, restarted)
+    before = [other.job for other in stage.agent.runs if restarted <= other.started_at < run.started_at]
+    return touch_of(run), (("stalled", None), None, *(("in_flight", job) for job in before))
 
 
 def test_a_stall_of_one_shots_and_cron_jobs_is_found_at_their_own_deadlines(begin: Begin) -> None:
@@ -249,11 +264,12 @@ def test_a_stall_of_one_shots_and_cron_jobs_is_found_at_their_own_deadlines(begi
     stage.sim.start()
     stage.watch.run_for(DAY)
     night = datetime(2026, 6, 13, 1, tzinfo=UTC)
+    first = stage.agent.of("night")[0]
     stage.watch.told(
         [
             Claim("stalled", None, once + 10 * MINUTE, restarted),
             Claim("overdue", "remind", once + 10 * MINUTE, restarted, (("stalled", None),)),
-            Claim("overdue", "night", night, restarted, (("stalled", None),)),
+            Claim("overdue", "night", night, first.started_at, (("stalled", None), ("in_flight", "remind"))),
         ]
     )
 
@@ -463,19 +479,20 @@ def test_a_hanging_delivery_is_unrecorded_and_after_the_restart_a_duplicate(begi
     stage.sim.restart()
     stage.watch.run_for(2 * DAY)
     second, third = stage.agent.of("daily")[1:3]
+    served = stage.agent.first_after("triage", restarted)
     assert first.ended_at
     assert second.ended_at
-    waits = (("in_flight", "daily"), ("unrecorded", "daily"))
+    waits = (("in_flight", "daily"), ("unrecorded", "daily"), None, ("in_flight", "daily"))
     stage.watch.told(
         [
             Claim("unrecorded", "daily", first.ended_at + 5 * MINUTE, touch_of(second), latest=second.ended_at),
-            Claim("overdue", "triage", due + 3 * MINUTE, restarted, waits),
-            Claim("duplicate", "daily", second.ended_at, third.ended_at, says=second.started_at),
+            Claim("overdue", "triage", due + 3 * MINUTE, touch_of(served), waits),
+            Claim("duplicate", "daily", touch_of(second), touch_of(third)),
         ]
     )
 
 
-def test_an_unrecorded_run_of_another_kind_of_schedule_runs_again_and_is_no_duplicate(begin: Begin) -> None:
+def test_an_unrecorded_run_of_another_kind_of_schedule_runs_again_and_is_a_duplicate_too(begin: Begin) -> None:
     stage = begin()
     stage.every("digest", 20 * MINUTE)
     stage.until_run("digest")
@@ -484,10 +501,15 @@ def test_an_unrecorded_run_of_another_kind_of_schedule_runs_again_and_is_no_dupl
     stage.watch.run_for(HOUR)
     stage.sim.restart()
     stage.watch.run_for(3 * HOUR)
-    second = stage.agent.of("digest")[2]
+    second, third = stage.agent.of("digest")[2:4]
     assert first.ended_at
     told_at = first.ended_at + 5 * MINUTE
-    stage.watch.told([Claim("unrecorded", "digest", told_at, touch_of(second), latest=second.ended_at)])
+    stage.watch.told(
+        [
+            Claim("unrecorded", "digest", told_at, touch_of(second), latest=second.ended_at),
+            Claim("duplicate", "digest", touch_of(second), touch_of(third)),
+        ]
+    )
 
 
 @pytest.mark.parametrize("errors", [1, 2, 4])

@@ -97,18 +97,19 @@ def test_an_unrecorded_run_is_over_once_the_job_runs_again(begin: Begin) -> None
     sim.restart()
     watch.run_for(MINUTE)
     assert touch_of(agent.first_after("digest", restarted)) < sim.now
-    assert watch.now_found() == set()
+    assert watch.now_found() == {("duplicate", "digest")}
 
 
 # The same, where it hurts: the second run hangs, and is never told as `long_run` nor as `wedged`.
 def test_a_hung_run_after_an_unrecorded_one_is_wedged(begin: Begin) -> None:
     agent, sim, watch = begin()
     sim.add("digest", ("cron", "0 * * * *", "UTC"))
+    sim.add("behind", ("every", 40 * MINUTE))
     agent.then("digest", Outcome(delivery_hangs=True), Outcome.hanging())
     watch.run_for(2 * HOUR + 30 * MINUTE)
     sim.restart()
     watch.run_for(5 * HOUR)
-    assert watch.now_found() == {("wedged", "digest")}
+    assert watch.now_found() == {("wedged", "digest"), ("duplicate", "digest"), ("overdue", "behind")}
 
 
 # A single look (`check`, or the service after its own restart). The retry was due 30 s after the error and waited for
@@ -135,10 +136,12 @@ def test_a_retry_long_after_an_unrecorded_run_is_no_duplicate_in_a_single_look(b
     agent.then("digest", Outcome(delivery_hangs=True))
     watch.run_for(2 * HOUR)
     sim.restart()
+    restarted = sim.now
     watch.run_for(24.5 * HOUR)
     agent.then("digest", fails())
     watch.run_for(HOUR)
-    assert "duplicate" not in {spell.kind for spell in watch.spells()}
+    again = [(spell.seen_at, spell.over_at) for spell in watch.spells() if spell.kind == "duplicate"]
+    assert all(seen - restarted < MINUTE and over and over - restarted < HOUR + MINUTE for seen, over in again)
     assert findings_of(watch.path, sim.now) == ()
 
 

@@ -18,7 +18,7 @@ def _case(path: Path) -> object:
     return pytest.param(path, id=name, marks=marks)
 
 
-@pytest.mark.parametrize("case", map(_case, CASES))
+@pytest.mark.parametrize("case", [_case(path) for path in CASES])
 def test_what_is_found_is_what_was_so(case: Path) -> None:
     """Each finding stands while it is so, and at no other time."""
     assert wrongs(case) == []

@@ -6,12 +6,14 @@ was started again after a silence.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from watchdog.backtest.job_then import JobThen
-from watchdog.core.model import Departed, Hold, Job
+from watchdog.core.model import Departed, Hold, Job, Start
 from watchdog.detectors.lateness import AFTER_A_RUN
 from watchdog.systems.shared.past import Change, SourcePast, gone_owner
+from watchdog.systems.shared.turns import passed_over_by, turn_of, with_turn
 
 REDATED_APART = timedelta(seconds=5)
 """On start the scheduler dates past-due rows anew, so far apart."""
@@ -39,11 +41,19 @@ class Scene:
         self._still = sorted((at, n) for n, job in enumerate(past.jobs) if (at := job.job.in_flight_since))
         self._end = self._change = self._start = self._stay = 0
         self._ended_at: datetime | None = None
+        self._turns: tuple[Start, ...] = ()
         self._find_next()
 
     def jobs(self) -> tuple[Job, ...]:
-        """All jobs that are there."""
-        return tuple(seen for job, seen in zip(self._jobs, self._seen, strict=True) if job.is_there)
+        """All jobs that are there, with what the starts of the others prove of them."""
+        return tuple(self._in_turn(seen) for job, seen in zip(self._jobs, self._seen, strict=True) if job.is_there)
+
+    def _in_turn(self, job: Job) -> Job:
+        if not job.is_planned or job.next_run_at is None or job.in_flight_since:
+            return job
+        stood = max(job.next_run_at, job.updated_at or job.next_run_at)
+        proof = passed_over_by(job.id, stood, self._turns)
+        return replace(job, passed_over_by=proof) if proof else job
 
     def go_on(self, until: datetime) -> list[Job]:
         """Everything up to and with an instant happens; the jobs that it changed."""
@@ -122,8 +132,16 @@ class Scene:
             self.departed = Departed(hold, seen_at, self.departed.last_ended_at)
             return ()
         redated = self._redated(owner, started_at, ended_at)
+        self._take_turn(self._jobs[owner], seen_at or started_at)
         self._jobs[owner].begin(started_at, seen_at)
         return (owner, *redated)
+
+    def _take_turn(self, job: JobThen, at: datetime) -> None:
+        if not (self.past.now.traits.has_one_slot and self.past.knows_cadence and job.is_planned):
+            return
+        turn = turn_of(job.past.job.id, job.past.job.name, at, job.due)
+        if turn:
+            self._turns = with_turn(self._turns, turn)
 
     def _end_run(self, number: int) -> Iterable[int]:
         run = self.past.runs.run(number)

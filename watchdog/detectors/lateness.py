@@ -91,7 +91,7 @@ def waits_for(job: Job, snapshot: Snapshot, now: Moment) -> Hold | None:
     """The run that keeps the late job waiting: the one that holds the slot, or that let go of it only just now."""
     if snapshot.holder is not None or not snapshot.traits.has_one_slot:
         return snapshot.holder
-    ended = None if _is_put_off(job, now) else snapshot.last_ended_of_others(job.id)
+    ended = None if _is_put_off(job, now, timedelta()) else snapshot.last_ended_of_others(job.id)
     if ended is None or ended.since <= due_at(job) or now.reached(ended.since + _pause(snapshot)):
         return None
     return ended
@@ -110,7 +110,7 @@ def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) ->
     if (
         (job.interrupted is not None and snapshot.traits.marks_starts)
         or not _is_idle(job, snapshot, now)
-        or _is_put_off(job, now)
+        or _is_put_off(job, now, AFTER_A_RUN)
         or _is_caught_up(job, snapshot, now)
     ):
         return False
@@ -120,11 +120,12 @@ def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) ->
     return started <= due_at(job) + margin and now.reached(started + margin)
 
 
-def _is_put_off(job: Job, now: Moment) -> bool:
-    """Whether the scheduler has seen that the job is late, and has set it down for later."""
+def _is_put_off(job: Job, now: Moment, margin: timedelta) -> bool:
+    """Whether the scheduler has seen that the job is late, and has set it down for later; `margin` is how much later
+    than that its run may show."""
     if job.terms.owed_at is None or job.next_run_at is None or job.next_run_at <= job.terms.owed_at:
         return False
-    return not now.reached(plus(job.next_run_at, AFTER_A_RUN))
+    return not now.reached(plus(job.next_run_at, margin))
 
 
 def _is_caught_up(job: Job, snapshot: Snapshot, now: Moment) -> bool:

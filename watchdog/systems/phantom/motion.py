@@ -1,8 +1,7 @@
 """What one look at Phantom's rows cannot tell and two can: what is still owed, who was passed over, who restarted.
 
-A pass takes the due rows in the order of their due times (docs/phantom.md, a pass). So the start of a job that was due
-later proves that one which was due earlier, and stood there all the while, was left out. A start re-dates all rows that
-are past due, five seconds apart, and leaves their `updated_at` as it was.
+A pass takes the due rows in the order of their due times (docs/phantom.md, a pass). A start of the scheduler re-dates
+all rows that are past due, five seconds apart, and leaves their `updated_at` as it was.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -12,9 +11,7 @@ from datetime import datetime, timedelta
 from watchdog.cadence.schedule import near_clock_change, next_fire
 from watchdog.core.model import Job, Process, RepeatedRun, RunEnd, Schedule, Start, Terms
 from watchdog.systems.shared.host import Memory
-
-WHOLE_SECOND = timedelta(seconds=1)
-"""A session's stamp is cut to the second, so a start may seem to lie before the fire that it was for."""
+from watchdog.systems.shared.turns import WHOLE_SECOND, passed_over_by, turn_of
 
 RE_DATED_WITHIN = timedelta(minutes=2)
 """A start dates past-due rows to now and some seconds on; what lies further off was not dated by one."""
@@ -27,8 +24,8 @@ CATCH_UP = timedelta(minutes=5)
 class Sighting:
     """A job as it stood at the last look.
 
-    `stood_since`: when its present plan was first seen. `slot`: the fire that the unrecorded run was for.
-    `was_put_off`: a start has dated what is owed anew.
+    `stood_since`: from when on its present plan is known to have stood. `slot`: the fire that the unrecorded run was
+    for. `was_put_off`: a start has dated what is owed anew.
     """
 
     schedule: Schedule
@@ -60,25 +57,31 @@ class Motion:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self._known = memory.recall(_KEPT_AS, Sighting)
+        self._looked_at: datetime | None = None
         self._kept = dict(self._known)
 
     def see(
         self, jobs: Collection[Job], now: datetime, process: Process, asked_for: Mapping[str, datetime]
     ) -> tuple[tuple[Job, ...], datetime | None]:
-        """The jobs with what is known from before, and `now` if the scheduler has started since the last look.
+        """The jobs with what is known from before, and when the scheduler has started since the last look, if it has.
 
         `asked_for`: when a run of a job was last asked for, by its id.
         """
-        has_restarted = _is_re_dated(jobs, self._known, now)
-        born = now if has_restarted else process.started_at
+        restarted = _re_dated_at(jobs, self._known, now)
+        born = restarted or process.started_at
         known = {job.id: self._sighting(job, now, born, asked_for.get(job.id)) for job in jobs}
         starts = [start for job in jobs if (start := _new_start(job, self._known.get(job.id)))]
         starts += _second_starts(job for job in jobs if job.id not in self._known)
-        if starts or has_restarted:
-            known = {id_: _passed_over(id_, each, starts, has_restarted) for id_, each in known.items()}
+        if starts or restarted:
+            known = {id_: _passed_over(id_, each, starts, has_restarted=bool(restarted)) for id_, each in known.items()}
         self._known = known
         self._keep()
-        return tuple(_moved(job, known[job.id]) for job in jobs), now if has_restarted else None
+        self.nothing_new(now)
+        return tuple(_moved(job, known[job.id]) for job in jobs), restarted
+
+    def nothing_new(self, now: datetime) -> None:
+        """A look found all as it was: what has become due by now is seen to be owed."""
+        self._looked_at = now
 
     def _keep(self) -> None:
         """Keep what a first look could not tell: what is owed, passed over, unrecorded or was done twice."""
@@ -93,7 +96,7 @@ class Motion:
         before = self._known.get(job.id)
         is_same = before is not None and (before.schedule, before.is_planned) == (job.schedule, job.is_planned)
         stands = before is not None and is_same and before.next_run == job.next_run_at
-        owed = _owed(job, before if is_same else None, now)
+        owed = _owed(job, before if is_same else None, now, self._looked_at)
         is_passed = before is not None and stands and not _has_run(job, job.next_run_at)
         return Sighting(
             job.schedule,
@@ -101,7 +104,7 @@ class Motion:
             job.next_run_at,
             job.updated_at,
             job.last_started_at,
-            before.stood_since if before and stands else now,
+            before.stood_since if before and stands else _stands_since(job, now, is_new=before is None),
             owed,
             before.passed_over_by if before and is_passed else None,
             job.unrecorded_end,
@@ -112,6 +115,11 @@ class Motion:
             _repeated(job, before, born, asked_for) if before else _credible(job.repeated, born),
             bool(owed and before and before.owed_at and (before.was_put_off or owed != before.owed_at)),
         )
+
+
+def _stands_since(job: Job, now: datetime, *, is_new: bool) -> datetime:
+    """A plan that has changed stands since now; one that is seen for the first time, since somebody last wrote it."""
+    return job.updated_at if is_new and job.updated_at else now
 
 
 def _repeated(job: Job, before: Sighting, born: datetime | None, asked_for: datetime | None) -> RepeatedRun | None:
@@ -149,9 +157,11 @@ def _credible(found: RepeatedRun | None, born: datetime | None) -> RepeatedRun |
     return found if found.first_end.at <= born <= found.second_start + WHOLE_SECOND else None
 
 
-def _owed(job: Job, before: Sighting | None, now: datetime) -> datetime | None:
+def _owed(job: Job, before: Sighting | None, now: datetime, looked_at: datetime | None) -> datetime | None:
     """The oldest fire that was seen to be due and has neither been run nor been changed by anybody since."""
     owed = before.owed_at if before else None
+    if owed is None and before and before.next_run and looked_at and before.next_run <= looked_at:
+        owed = before.next_run
     if not job.is_planned or job.next_run_at is None or (owed and _has_run(job, owed)):
         owed = None
     if owed is not None and before is not None and _is_changed_by_hand(job, before):
@@ -188,21 +198,21 @@ def _has_run(job: Job, due: datetime | None) -> bool:
 def _new_start(job: Job, before: Sighting | None) -> Start | None:
     """The job's start since the last look and the fire that it was for; None for a run that somebody asked for."""
     started = job.last_started_at
-    if before is None or started is None or before.next_run is None or not before.is_planned:
+    if before is None or started is None or not before.is_planned:
         return None
-    if (before.started_at and started <= before.started_at) or before.next_run > started + WHOLE_SECOND:
+    if before.started_at and started <= before.started_at:
         return None
-    return Start(job.id, job.name, started, before.next_run)
+    return turn_of(job.id, job.name, started, before.next_run)
 
 
-def _passed_over(id_: str, seen: Sighting, starts: Iterable[Start], has_restarted: bool) -> Sighting:
+def _passed_over(id_: str, seen: Sighting, starts: Iterable[Start], *, has_restarted: bool) -> Sighting:
     if has_restarted:
         return replace(seen, passed_over_by=None)
     if seen.next_run is None or not seen.is_planned or (seen.started_at and seen.started_at >= seen.next_run):
         return seen
     # a row that somebody wrote after a pass had begun was not in it
     stood = max(at for at in (seen.next_run, seen.stood_since, seen.updated_at) if at)
-    proof = max((start for start in starts if start.job_id != id_ and start.due > stood), key=_at, default=None)
+    proof = passed_over_by(id_, stood, starts)
     return replace(seen, passed_over_by=proof) if proof else seen
 
 
@@ -217,22 +227,21 @@ def _second_starts(jobs: Iterable[Job]) -> Iterable[Start]:
             yield Start(job.id, job.name, started, ended)
 
 
-def _at(start: Start) -> datetime:
-    return start.at
+def _re_dated_at(jobs: Iterable[Job], known: Mapping[str, Sighting], now: datetime) -> datetime | None:
+    """When the scheduler started: all rows that were past due are dated to about now, and nobody has written them.
 
-
-def _is_re_dated(jobs: Iterable[Job], known: Mapping[str, Sighting], now: datetime) -> bool:
-    """Whether all rows that were past due are dated to about now, and nobody has written them."""
+    The first of them is dated to the start itself.
+    """
     late = [
         (job, before)
         for job in jobs
         if (before := known.get(job.id)) and before.is_planned and before.next_run and before.next_run <= now
     ]
     late = [(job, before) for job, before in late if job.updated_at == before.updated_at and job.is_planned]
-    return bool(late) and all(
-        job.next_run_at is not None and job.next_run_at != before.next_run and abs(job.next_run_at - now) < _span(late)
-        for job, before in late
-    )
+    dates = [job.next_run_at for job, before in late if job.next_run_at and job.next_run_at != before.next_run]
+    if not dates or len(dates) < len(late) or any(abs(date - now) >= _span(late) for date in dates):
+        return None
+    return min(now, *dates)
 
 
 def _span(late: Collection[object]) -> timedelta:

@@ -119,6 +119,7 @@ class PhantomSource:
             before = self._snapshot
             process = self._liveness.look(now, is_busy=before is not None and before.holder is not None)
             if self._snapshot and self._seen and process == self._process and signature(self._path) == self._seen:
+                self._motion.nothing_new(now)
                 return Look(self._snapshot, is_new=False)
             self._process = process
             snapshot = self._read(now)
@@ -206,9 +207,10 @@ class PhantomSource:
 
     def _is_broken_off(self, touches: Mapping[str, datetime]) -> bool:
         """Whether the process that ran them is gone: a run does not outlive it, and leaves its touch as it was."""
-        process = self._process
-        ends = process.started_at is not None and any(at < process.started_at for at in touches.values())
-        return ends or process.is_alive is False
+        # a touch is cut to the second
+        born = self._process.started_at.replace(microsecond=0) if self._process.started_at else None
+        ends = born is not None and any(at < born for at in touches.values())
+        return ends or self._process.is_alive is False
 
     def _in_motion(self, job: Job, open_: Mapping[str, datetime], touches: Mapping[str, datetime]) -> Job:
         if job.id in open_:
