@@ -11,7 +11,6 @@ from watchdog.config import kinds
 from watchdog.config.fields import Name
 from watchdog.core.fields import Frozen
 
-
 LOOK_LIMIT = timedelta(seconds=5)
 """How long a look at a source may take before it counts as not to be read."""
 
