@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from watchdog.config.file import Config
 from watchdog.config.owners import owner_name, owners_of, subject_of
+from watchdog.config.sources import LOOK_LIMIT
 from watchdog.core.model import Finding, Snapshot
 from watchdog.core.moment import Gap
-from watchdog.detectors.diagnosis import diagnose
+from watchdog.detectors.diagnosis import Diagnosis, diagnose
 from watchdog.detectors.lateness import deadline_of
 from watchdog.detectors.published import Published, SourceState
 from watchdog.systems.base import Source
 from watchdog.systems.opening import open_source
 from watchdog.systems.shared.host import Host
+from watchdog.systems.shared.looking import STILL_LOOKING, InTurn, Looker
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +36,38 @@ def open_sources(config: Config, host_of: HostOf = lambda name: Host()) -> tuple
     return tuple(open_source(source, host_of(source.name)) for source in config.sources)
 
 
-class Engine:
-    """Carries what was published from tick to tick."""
+LookedAtBy = Callable[[Source, timedelta], Looker]
+"""How a source is looked at; the time is how long a look may take."""
 
-    def __init__(self, config: Config, sources: Sequence[Source] | None = None) -> None:
+
+class Engine:
+    """Carries what was published from tick to tick. `looked_at_by`: whether in turn, or each source on its own."""
+
+    def __init__(
+        self,
+        config: Config,
+        sources: Sequence[Source] | None = None,
+        looked_at_by: LookedAtBy = InTurn,
+        kept: Mapping[str, Looker] | None = None,
+    ) -> None:
         self._config = config
-        self._sources = tuple(sources) if sources is not None else open_sources(config)
+        self._looked_at_by = looked_at_by
+        limits = {source.name: source.look_limit for source in config.sources}
+        opened = tuple(sources) if sources is not None else open_sources(config)
+        kept = kept or {}
+        self._lookers = tuple(
+            kept.get(source.name) or looked_at_by(source, limits.get(source.name, LOOK_LIMIT)) for source in opened
+        )
         self._labels = {source.name: source.labels for source in config.sources}
-        self._states: list[SourceState | None] = [None] * len(self._sources)
+        self._states: list[SourceState | None] = [None] * len(self._lookers)
+        self._is_behind = [False] * len(self._lookers)
         self._published = Published(())
         self._gaps: tuple[Gap, ...] = ()
 
     @property
     def sources(self) -> tuple[Source, ...]:
         """What is watched."""
-        return self._sources
+        return tuple(looker.source for looker in self._lookers)
 
     @property
     def published(self) -> Published:
@@ -57,28 +76,61 @@ class Engine:
 
     def reconfigured(self, config: Config, host_of: HostOf) -> "Engine":
         """One for another configuration. A source whose section has not changed goes on with all that it remembers."""
-        kept = {old.name: (old, source) for old, source in zip(self._config.sources, self._sources, strict=True)}
+        old = {
+            section.name: (section, looker) for section, looker in zip(self._config.sources, self._lookers, strict=True)
+        }
+        kept = {
+            section.name: old[section.name][1]
+            for section in config.sources
+            if section.name in old and old[section.name][0] == section
+        }
+        for looker in self._lookers:
+            if looker not in kept.values():
+                looker.end()
         sources = [
-            kept[new.name][1] if new.name in kept and kept[new.name][0] == new else open_source(new, host_of(new.name))
-            for new in config.sources
+            kept[section.name].source if section.name in kept else open_source(section, host_of(section.name))
+            for section in config.sources
         ]
-        return Engine(config, sources)
+        return Engine(config, sources, self._looked_at_by, kept)
+
+    def end(self) -> None:
+        """Look no more."""
+        for looker in self._lookers:
+            looker.end()
 
     def tick(self, now: datetime, gaps: Sequence[Gap] = ()) -> Tick:
         """Look, judge where something changed or a deadline passed, publish. `gaps`: when nobody looked."""
         has_woken, self._gaps = self._gaps != tuple(gaps), tuple(gaps)
         reads: dict[str, float] = {}
         has_changed = False
-        for index, source in enumerate(self._sources):
+        for looker in self._lookers:
+            looker.begin(now)
+        for index, looker in enumerate(self._lookers):
             before = self._states[index]
-            look = source.look(now)
-            if look.seconds is not None:
-                reads[source.name] = look.seconds
-            state = self._judge(before, look.snapshot, now, is_new=look.is_new or has_woken)
+            look = looker.answer(now)
+            if look is None:
+                state = self._behind(index, now)
+            else:
+                if look.seconds is not None:
+                    reads[looker.source.name] = look.seconds
+                is_new = look.is_new or has_woken or self._is_behind[index]
+                self._is_behind[index] = False
+                state = self._judge(before, look.snapshot, now, is_new=is_new)
             has_changed = has_changed or before is None or state.judged_at != before.judged_at
             self._states[index] = state
         self._publish(has_changed=has_changed)
         return Tick(self._published, has_changed, reads)
+
+    def _behind(self, index: int, now: datetime) -> SourceState:
+        """The state of a source whose look is under way: as it was, and judged anew once the look is there."""
+        self._is_behind[index] = True
+        before, source = self._states[index], self._lookers[index].source
+        if before is None:
+            awaited = Snapshot(source.name, source.kind, problem=STILL_LOOKING, problem_since=now)
+            return SourceState(awaited, Diagnosis((), None), now, None)
+        if before.diagnosis.look_again_at is None:
+            return before
+        return replace(before, diagnosis=replace(before.diagnosis, look_again_at=None))
 
     def _judge(self, before: SourceState | None, snapshot: Snapshot, now: datetime, *, is_new: bool) -> SourceState:
         read_at = now if snapshot.problem is None else before.read_at if before else None

@@ -518,10 +518,12 @@ def _state(config: Path | None, database: Path | None, state: Path | None) -> It
 def _look_once(config: Path | None, database: Path | None, now: datetime) -> Published:
     from watchdog.engine import Engine, open_sources
     from watchdog.systems.shared.host import Host
+    from watchdog.systems.shared.looking import waited_for
     from watchdog.systems.shared.writer import LiveWriters
 
     settings = _configured(config, database)
-    return Engine(settings, open_sources(settings, lambda name: Host(LiveWriters()))).tick(now).published
+    sources = open_sources(settings, lambda name: Host(LiveWriters()))
+    return Engine(settings, sources, waited_for).tick(now).published
 
 
 def _configured(config: Path | None, database: Path | None) -> Config:

@@ -1,6 +1,7 @@
 """What stands in the file under `sources`: a section each, of the class that its kind says."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, ClassVar
 
 from pydantic import SerializeAsAny, ValidatorFunctionWrapHandler, WrapValidator
@@ -9,6 +10,9 @@ from pydantic_core import PydanticCustomError
 from watchdog.config import kinds
 from watchdog.config.fields import Name
 from watchdog.core.fields import Frozen
+
+LOOK_LIMIT = timedelta(seconds=5)
+"""How long a look at a source may take before it counts as not to be read."""
 
 
 class Section(Frozen):
@@ -22,6 +26,11 @@ class Section(Frozen):
     kind: str
     name: Name
     labels: Mapping[str, str] = {}
+
+    @property
+    def look_limit(self) -> timedelta:
+        """How long a look at it may take."""
+        return LOOK_LIMIT
 
 
 def kind_of(source: object) -> str | None:

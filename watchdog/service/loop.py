@@ -4,10 +4,12 @@ import logging
 import os
 import select
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from types import FrameType
 
 from watchdog.config.file import Config, ConfigError
@@ -21,6 +23,7 @@ from watchdog.notify.service import open_store
 from watchdog.service.memory import settle_garbage
 from watchdog.service.sd_notify import Systemd
 from watchdog.service.turns import Turns
+from watchdog.systems.shared.looking import OnItsOwn
 from watchdog.systems.shared.writer import LiveWriters, Writers
 from watchdog.web.app import build
 from watchdog.web.archive import Archive
@@ -41,14 +44,15 @@ class Wake:
     def stop(self, *_: object) -> None:
         """The end was asked for."""
         self.should_stop = True
-        self._ring()
+        self.ring()
 
     def reload(self, *_: object) -> None:
         """The configuration is to be read again."""
         self.should_reload = True
-        self._ring()
+        self.ring()
 
-    def _ring(self) -> None:
+    def ring(self) -> None:
+        """There is something to do."""
         try:
             os.write(self._writer, b"!")
         except (BlockingIOError, OSError):
@@ -121,7 +125,14 @@ class Service:
         self._metrics = Metrics()
         store = open_store(self.config)
         self._turns = Turns(
-            self.config, store, self.clock, self._metrics, self._tell, self._metrics.ticked, writers=self.writers
+            self.config,
+            store,
+            self.clock,
+            self._metrics,
+            self._tell,
+            self._metrics.ticked,
+            writers=self.writers,
+            looked_at_by=partial(OnItsOwn, ring=self.wake.ring),
         )
         self._published_state = PublishedState(self.config.poll)
         self._systemd = Systemd()
@@ -155,11 +166,15 @@ class Service:
                 "sources": ", ".join(source.name for source in self._turns.engine.sources),
             },
         )
+        threading.Thread(target=self._warn, name="warn", daemon=True).start()
+        if not self.config.http.address.is_loopback and self.config.http.token_file is None:
+            log.info("reachable from other machines, to read only", extra={"action": "listen", "url": url})
+
+    def _warn(self) -> None:
+        """Say how reading could do harm; in a thread, since asking may hang where a source lies."""
         for source in self._turns.engine.sources:
             for warning in source.warnings():
                 log.warning(warning, extra={"action": "harm", "source": source.name})
-        if not self.config.http.address.is_loopback and self.config.http.token_file is None:
-            log.info("reachable from other machines, to read only", extra={"action": "listen", "url": url})
 
     def _loop(self, url: str) -> None:
         is_first = True

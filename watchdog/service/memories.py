@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import TypeVar
 
 from watchdog.core.logs import log
@@ -10,16 +11,20 @@ from watchdog.state.store import Store
 
 T = TypeVar("T")
 
+Unwritten = dict[tuple[str, str], dict[str, object]]
+"""By source and name, by key."""
+
 WRITTEN_EVERY = timedelta(seconds=10)
 """A crash forgets no more than this; most of it shows again at the next look."""
 
 
 class Memories:
-    """The memories of all sources in one state file."""
+    """The memories of all sources in one state file. Sources keep things from threads of their own."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._unwritten: dict[tuple[str, str], dict[str, object]] = {}
+        self._lock = Lock()
+        self._unwritten: Unwritten = {}
         self._written_at: datetime | None = None
 
     def of(self, source: str) -> "SourceMemory":
@@ -37,7 +42,8 @@ class Memories:
     def keep(self, source: str, name: str, things: Mapping[str, object]) -> None:
         """Note what is to be written."""
         if things:
-            self._unwritten.setdefault((source, name), {}).update(things)
+            with self._lock:
+                self._unwritten.setdefault((source, name), {}).update(things)
 
     def turn(self, now: datetime) -> None:
         """Write what is new, if that is some time ago or the clock was set back."""
@@ -48,14 +54,21 @@ class Memories:
     def write(self, now: datetime) -> None:
         """Write what is new; a state file that cannot be written is tried again at a later turn."""
         self._written_at = now
+        with self._lock:
+            taken, self._unwritten = self._unwritten, {}
         try:
             with self._store.transaction():
-                for (source, name), things in self._unwritten.items():
+                for (source, name), things in taken.items():
                     self._store.remember(source, name, things, now)
         except sqlite3.Error as error:
             log.warning(f"what is remembered cannot be written: {error}; it is tried again", extra={"action": "state"})
-            return
-        self._unwritten.clear()
+            self._give_back(taken)
+
+    def _give_back(self, taken: Unwritten) -> None:
+        """What could not be written, unless something newer has been noted under the same key meanwhile."""
+        with self._lock:
+            for place, things in taken.items():
+                self._unwritten[place] = {**things, **self._unwritten.get(place, {})}
 
 
 class SourceMemory:

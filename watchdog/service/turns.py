@@ -11,7 +11,7 @@ from watchdog.core.instants import say
 from watchdog.core.logs import log
 from watchdog.core.moment import Gap
 from watchdog.detectors.published import Published
-from watchdog.engine import Engine, Tick, open_sources
+from watchdog.engine import Engine, LookedAtBy, Tick, open_sources
 from watchdog.metrics.collection import Metrics
 from watchdog.notify.service import NotificationService
 from watchdog.recovery.recoverer import Would, log_would
@@ -20,6 +20,7 @@ from watchdog.service.memories import Memories
 from watchdog.state.history import History
 from watchdog.state.store import Store
 from watchdog.systems.shared.host import Host
+from watchdog.systems.shared.looking import InTurn
 from watchdog.systems.shared.writer import UnknownWriters, Writers
 
 POLLS_MISSED = 3
@@ -36,7 +37,7 @@ class Turns:
 
     `show` is handed every tick with its instant and how many seconds it took; `tell` what was published whenever it has
     changed, both before anybody is told of it; `would` what recovery would do in mode `observe`. `writers` tells
-    of the processes that write the watched stores.
+    of the processes that write the watched stores; `looked_at_by` whether sources are looked at in turn.
     """
 
     def __init__(
@@ -49,12 +50,13 @@ class Turns:
         show: Callable[[Tick, datetime, float], None] = lambda tick, now, seconds: None,
         would: Would = log_would,
         writers: Writers | None = None,
+        looked_at_by: LookedAtBy = InTurn,
     ) -> None:
         self.config = config
         self.store = store
         self._writers = writers or UnknownWriters()
         self._memories = Memories(store)
-        self.engine = Engine(config, open_sources(config, self._host))
+        self.engine = Engine(config, open_sources(config, self._host), looked_at_by)
         self.notifications = NotificationService(config, store, metrics, clock)
         self.recovery = RecoveryService(config, store, self.notifications.announce, metrics.recovered, clock, would)
         self._history = History(store)
@@ -73,6 +75,7 @@ class Turns:
         """End both, and give the state file back."""
         self.recovery.stop()
         self.notifications.stop()
+        self.engine.end()
         self._memories.write(self._clock.now())
         self.store.close()
 

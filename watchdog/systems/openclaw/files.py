@@ -1,5 +1,6 @@
 """OpenClaw's plain files: JSON that is replaced as a whole, logs that only grow, the gateway's lock. Only ever read."""
 
+import errno
 import json
 import os
 import stat
@@ -7,15 +8,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 from watchdog.core.instants import parse_instant
-from watchdog.systems.shared.sqlite_file import UnreadableError
+from watchdog.systems.shared.sqlite_file import UnreadableError, what_it_is
 
 Marks = tuple[int, int, int]
 """Inode, size and time of change in ns: together they change whenever the file does."""
 
-LARGEST = 64 * 1024 * 1024
-"""Bytes; a file of jobs that is larger is not one."""
+LARGEST = 8 * 1024 * 1024
+"""Bytes of one file; a file of jobs that is larger is not one."""
+
+MOST_VALUES = 100 * 1024 * 1024
+"""Bytes that the values of a file may take in memory, by a guess before they are made: `[],[],` takes twenty times its
+own length."""
 
 FIRST_TAIL = 128 * 1024
 """Bytes of a log that the first look reads, from its end: some two hundred runs."""
@@ -46,6 +52,9 @@ def read_json(path: Path) -> object:
     raw = read_bytes(path)
     if not raw.strip():
         raise UnreadableError(f"{path} is empty: is it being written, or restored?")
+    weight = 64 * (raw.count(b",") + raw.count(b"[")) + 200 * raw.count(b"{")
+    if weight > MOST_VALUES:
+        raise UnreadableError(f"{path} holds far more values than a store does: is it one?")
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
@@ -55,16 +64,27 @@ def read_json(path: Path) -> object:
 def read_bytes(path: Path) -> bytes:
     """A whole file."""
     try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size > LARGEST:
-                raise UnreadableError(f"{path} is larger than {LARGEST >> 20} MiB: is it the store?")
-            return file.read(LARGEST)
+        with open_file(path) as file:
+            raw = file.read(LARGEST + 1)
     except PermissionError:
         raise UnreadableError(_may_not(path)) from None
     except FileNotFoundError:
         raise UnreadableError(f"{path} is not there") from None
     except (OSError, ValueError) as error:
         raise UnreadableError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    if len(raw) > LARGEST:
+        raise UnreadableError(f"{path} is larger than {LARGEST >> 20} MiB: is it the store?")
+    return raw
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """A regular file, opened to read. Anything else is not opened: a pipe would be waited for. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"it is {what_it_is(found)}, not a file")
+    return os.fdopen(descriptor, "rb")
 
 
 def _may_not(path: Path) -> str:
@@ -84,7 +104,8 @@ class _Position:
 class LogTail:
     """Reads what is new in append-only files of JSON lines, and begins anew where one was replaced or cut.
 
-    The gateway shortens a log by writing a new file and renaming it. A last line without its end is left for later.
+    The gateway shortens a log by writing a new file and renaming it. A last line without its end is left for later; one
+    that does not end within `LARGEST` is passed over, and what follows it is read from the end again.
     """
 
     _positions: dict[str, _Position] = field(default_factory=dict)
@@ -96,11 +117,10 @@ class LogTail:
         if seen is None or (position and position.seen == seen):
             return [], False
         try:
-            with path.open("rb") as file:
+            with open_file(path) as file:
                 found = os.fstat(file.fileno())
-                if not stat.S_ISREG(found.st_mode):
-                    return [], False
-                is_anew = position is None or position.seen[0] != found.st_ino or found.st_size < position.offset
+                is_anew = position is None or not 0 <= found.st_size - position.offset <= LARGEST
+                is_anew = is_anew or (position is not None and position.seen[0] != found.st_ino)
                 start = max(0, found.st_size - FIRST_TAIL) if position is None or is_anew else position.offset
                 file.seek(start)
                 raw = file.read(FIRST_TAIL if is_anew else LARGEST)
@@ -158,7 +178,8 @@ def lock_files(place: Path | None, state_dir: Path | None) -> list[Path]:
 
 def _lock(path: Path) -> Lock | None:
     try:
-        value = json.loads(path.read_bytes()[:65536])
+        with open_file(path) as file:
+            value = json.loads(file.read(65536))
         if not isinstance(value, dict) or not isinstance(value.get("createdAt"), str):
             return None
         pid = value.get("pid")

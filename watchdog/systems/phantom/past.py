@@ -78,7 +78,9 @@ def phantom_past(source: Phantom, state: Path | None, since: datetime, until: da
         raise PastError(f"{source.name} cannot be read: {look.snapshot.problem}")
     own = own_record(state, source.name, begins)
     try:
-        file, _ = read(source.database, lambda db: _read(db, begins, [job.id for job in look.snapshot.jobs]))
+        file, _ = read(
+            source.database, lambda db: _read(db, begins, [job.id for job in look.snapshot.jobs]), longest=None
+        )
     except UnreadableError as error:
         raise PastError(f"{source.name} cannot be read: {error}") from error
     _add_what_was_written_down(file, own or OwnRecord())

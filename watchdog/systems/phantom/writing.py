@@ -11,7 +11,7 @@ from pathlib import Path
 
 from watchdog.core import faults
 from watchdog.systems.shared.acting import CannotWriteError, ChangedError
-from watchdog.systems.shared.sqlite_file import UnreadableError, columns_of, explain, read
+from watchdog.systems.shared.sqlite_file import UNDISTURBED, UnreadableError, columns_of, explain, read, signature
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for the scheduler's own writes."""
@@ -139,8 +139,16 @@ def _audit(
 @contextmanager
 def _writing(path: Path) -> Iterator[sqlite3.Connection]:
     """One immediate transaction, all or nothing, on a connection that is closed at once."""
-    if not path.exists():
-        raise CannotWriteError(f"{path} is not there")
+    try:
+        signature(path)
+    except UnreadableError as error:
+        raise CannotWriteError(str(error)) from None
+    with UNDISTURBED, _in_transaction(path) as connection:
+        yield connection
+
+
+@contextmanager
+def _in_transaction(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
     except sqlite3.Error as error:

@@ -42,7 +42,7 @@ def own_record(path: Path | None, source: str, since: datetime) -> OwnRecord | N
 def read_state(path: Path, query: Callable[[sqlite3.Connection], T]) -> T:
     """What a query finds in a state file. Raises PastError if it cannot be read."""
     try:
-        return read(path, query)[0]
+        return read(path, query, longest=None)[0]
     except UnreadableError as error:
         raise PastError(f"the state file {error}") from error
 

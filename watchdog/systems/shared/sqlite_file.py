@@ -8,6 +8,7 @@ All of it was measured; docs/sqlite.md tells what.
 import os
 import sqlite3
 import stat
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,15 @@ BUSY_TIMEOUT = 0.5
 
 ATTEMPTS = 4
 """How often a read is begun again because the file moved under it."""
+
+LONGEST_READ = 3.0
+"""Seconds; after that a read is cut off."""
+
+STEPS = 20_000
+"""How often a running statement asks whether its time is over, in steps of SQLite's machine; about each millisecond."""
+
+LONGEST_VALUE = 16 * 1024 * 1024
+"""Bytes of one value; a longer one is not read at all."""
 
 _RACY_NS = 20_000_000
 """A file that changed so shortly before the look may change again without a new time stamp: look once more."""
@@ -64,7 +74,25 @@ def signature(path: Path) -> Signature:
         raise UnreadableError(f"{path!s:.200} is not a path") from None
     if not stat.S_ISREG(main.st_mode):
         raise UnreadableError(f"{path} is {'a folder' if stat.S_ISDIR(main.st_mode) else 'not a file'}")
-    return Signature(_marks(main), _marks_of(f"{path}-wal"), _marks_of(f"{path}-journal") is not None)
+    _beside(f"{path}-shm")
+    return Signature(_marks(main), _beside(f"{path}-wal"), _beside(f"{path}-journal") is not None)
+
+
+def _beside(path: str) -> tuple[int, int, int] | None:
+    """The marks of a file that SQLite would open by itself; anything but a file could hold it up for ever."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        raise UnreadableError(f"{path} is {what_it_is(found)}, where SQLite keeps a file of its own")
+    return _marks(found)
+
+
+def what_it_is(found: os.stat_result) -> str:
+    """What stands in the place of a file."""
+    names = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+    return next((name for is_so, name in names if is_so(found.st_mode)), "a device")
 
 
 def is_settled(seen: Signature) -> bool:
@@ -72,18 +100,21 @@ def is_settled(seen: Signature) -> bool:
     return time.time_ns() - seen.newest_ns > _RACY_NS
 
 
-def read(path: Path, query: Callable[[sqlite3.Connection], T]) -> tuple[T, Signature]:
-    """What `query` reads in one transaction, and the signature of the state that it read.
+def read(
+    path: Path, query: Callable[[sqlite3.Connection], T], longest: float | None = LONGEST_READ
+) -> tuple[T, Signature]:
+    """What `query` reads in one transaction, and the signature of the state that it read. `longest`: seconds.
 
     Raises UnreadableError with the reason. `query` must fetch all its rows: a cursor left half-read makes the log grow.
     """
+    ends = None if longest is None else time.monotonic() + longest
     for _ in range(ATTEMPTS):
         before = signature(path)
         if before.main[1] == 0 and not before.has_log:
             raise UnreadableError(f"{path} is empty: was it created by mistake, or is it being restored?")
         uri, is_immutable = _address(path, before)
         try:
-            answer = _query(uri, query)
+            answer = _query(uri, query, ends)
         except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             if is_immutable and signature(path) != before:
                 continue
@@ -95,24 +126,29 @@ def read(path: Path, query: Callable[[sqlite3.Connection], T]) -> tuple[T, Signa
     )
 
 
-def _query(uri: str, query: Callable[[sqlite3.Connection], T]) -> T:
+def _query(uri: str, query: Callable[[sqlite3.Connection], T], ends: float | None) -> T:
     try:
-        return _queried(uri, query, str)
+        return _queried(uri, query, str, ends)
     except sqlite3.OperationalError as error:
         if hasattr(error, "sqlite_errorcode"):
             raise
         # not SQLite's error but its binding's: text that is not UTF-8, which must not lose the row
-        return _queried(uri, query, _lenient)
+        return _queried(uri, query, _lenient, ends)
 
 
 def _lenient(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def _queried(uri: str, query: Callable[[sqlite3.Connection], T], text_factory: Callable[[bytes], str]) -> T:
+def _queried(
+    uri: str, query: Callable[[sqlite3.Connection], T], text_factory: Callable[[bytes], str], ends: float | None
+) -> T:
     connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
     try:
         connection.text_factory = text_factory
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
+        if ends is not None:
+            connection.set_progress_handler(lambda: time.monotonic() > ends, STEPS)
         connection.execute("BEGIN")
         return query(connection)
     finally:
@@ -122,19 +158,29 @@ def _queried(uri: str, query: Callable[[sqlite3.Connection], T], text_factory: C
 def _address(path: Path, seen: Signature) -> tuple[str, bool]:
     """How to open the file. Without a log `mode=ro` would create one, and leave it; with one, `immutable` would miss
     what stands in it; and a rollback journal needs the locks that `immutable` leaves out."""
-    is_immutable = not seen.has_log and not seen.has_journal and _is_wal_file(path, seen.main[0])
+    is_immutable = not seen.has_log and not seen.has_journal and _is_wal_file(path, seen.main)
     return f"file:{quote(str(path.absolute()))}?{'immutable=1' if is_immutable else 'mode=ro'}", is_immutable
 
 
+UNDISTURBED = threading.Lock()
+"""Held while a file is written, or opened beside SQLite: closing any descriptor of a file lets go of every lock that
+this process has on it, those of a write too."""
+
+
 @lru_cache(maxsize=2048)
-def _is_wal_file(path: Path, inode: int) -> bool:
-    """Asked once for each file: closing it lets go of every lock that this process has on it, a write's too."""
+def _is_wal_file(path: Path, marks: tuple[int, int, int]) -> bool:
+    """Whether its header says so, as long as these are its marks: a new database is put into WAL mode after it was
+    made, and may be put back."""
     try:
-        with path.open("rb") as file:
-            header = file.read(_WAL_VERSION_BYTE + 1)
+        with UNDISTURBED:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                header = os.pread(descriptor, 1, _WAL_VERSION_BYTE)
+            finally:
+                os.close(descriptor)
     except OSError as error:
         raise UnreadableError(_why_not_there(path, error)) from None
-    return len(header) > _WAL_VERSION_BYTE and header[_WAL_VERSION_BYTE] == 2
+    return header == b"\2"
 
 
 def _marks(found: os.stat_result) -> tuple[int, int, int]:
@@ -168,6 +214,8 @@ def explain(path: Path, error: sqlite3.Error | OSError | UnicodeDecodeError) -> 
         return _why_no_open(path)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return f"{path} is locked: its writer holds it exclusively, or crashed in the middle of a write"
+    if code == sqlite3.SQLITE_INTERRUPT:
+        return f"{path}: reading it took longer than {LONGEST_READ:g} s and was cut off; is it far larger than usual?"
     return f"{path}: {_WORDS.get(code, error)}"
 
 
@@ -177,6 +225,7 @@ _WORDS = {
     sqlite3.SQLITE_IOERR: "reading failed (SQLITE_IOERR); is the disk well?",
     sqlite3.SQLITE_READONLY: "its log needs recovery and this user may not write there (SQLITE_READONLY)",
     sqlite3.SQLITE_PERM: "access denied (SQLITE_PERM)",
+    sqlite3.SQLITE_TOOBIG: f"a value in it is larger than {LONGEST_VALUE >> 20} MiB (SQLITE_TOOBIG)",
 }
 
 
@@ -210,5 +259,13 @@ def harm(path: Path) -> str | None:
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
-    """The names of a table's columns, in their order; none if there is no such table."""
+    """The names of a table's columns, in their order; none if there is no such table.
+
+    A view is none: what stands behind it may never end. Nor is a virtual table, which is a program of its own.
+    """
+    if not connection.execute(_IS_TABLE, (table,)).fetchall():
+        return []
     return [row[1] for row in connection.execute(f"PRAGMA table_info({table})").fetchall()]
+
+
+_IS_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND rootpage > 0 AND name = ? COLLATE NOCASE"

@@ -54,6 +54,11 @@ class Sql(Section):
     look_back: Annotated[int, Field(ge=1000, le=1_000_000, strict=True)] = 10_000
     labels: Mapping[str, str] = {}
 
+    @property
+    def look_limit(self) -> timedelta:
+        """Its own deadline, at which it is cut off, and what the cutting takes."""
+        return self.deadline + timedelta(seconds=3)
+
     @model_validator(mode="after")
     def _one_database(self) -> Self:
         if sum(way is not None for way in (self.database, self.dsn, self.dsn_file)) != 1:

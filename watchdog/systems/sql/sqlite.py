@@ -8,14 +8,11 @@ from pathlib import Path
 
 from watchdog.core.durations import say_duration
 from watchdog.core.redaction import fit_to_leave
-from watchdog.systems.shared.sqlite_file import Signature, UnreadableError, harm, is_settled, read, signature
+from watchdog.systems.shared.sqlite_file import STEPS, Signature, UnreadableError, harm, is_settled, read, signature
 from watchdog.systems.sql.columns import QueryError
 from watchdog.systems.sql.reading import Reading, Rows, read_all
 from watchdog.systems.sql.runs import Mark
 from watchdog.systems.sql.section import Sql
-
-_STEPS = 20_000
-"""How often a running query asks whether its time is over, in steps of SQLite's machine; about each millisecond."""
 
 
 class SqliteReader:
@@ -37,12 +34,12 @@ class SqliteReader:
             return None
         self._seen = None
         ends = time.monotonic() + self._settings.deadline.total_seconds()
-        reading, seen = read(self._path, lambda connection: self._query(connection, mark, ends))
+        reading, seen = read(self._path, lambda connection: self._query(connection, mark, ends), longest=None)
         self._seen = seen if is_settled(seen) else None
         return reading
 
     def _query(self, connection: sqlite3.Connection, mark: Mark, ends: float) -> Reading:
-        connection.set_progress_handler(lambda: time.monotonic() > ends, _STEPS)
+        connection.set_progress_handler(lambda: time.monotonic() > ends, STEPS)
 
         def ask(query: str, statement: str, values: Mapping[str, int]) -> Rows:
             try:

@@ -1,0 +1,169 @@
+"""Looking at sources so that nothing that one of them does holds up the others, or ends the service.
+
+What an agent writes may hang whoever reads it: a dead network mount, a pipe in the place of a file, a read without end.
+Each source therefore has a thread of its own (about 60 kB of memory). A look that takes its time leaves the others
+on time, is waited for beside them, and after its limit it is what is told of the source.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from queue import SimpleQueue
+from typing import Protocol
+
+from watchdog.core.durations import say_duration
+from watchdog.core.logs import log
+from watchdog.core.model import Snapshot
+from watchdog.core.redaction import fit_to_leave
+from watchdog.systems.base import Look, Source
+
+PATIENCE = 0.25
+"""Seconds that a turn gives to a look: mostly it takes a few milliseconds."""
+
+FIRST_PATIENCE = 1.0
+"""Seconds that it gives to a source's first look, which reads more."""
+
+STILL_LOOKING = "the first look at it is still going on"
+
+
+class Looker(Protocol):
+    """Looks at one source, again and again."""
+
+    @property
+    def source(self) -> Source:
+        """What is looked at."""
+
+    def begin(self, now: datetime) -> None:
+        """Begin to look, unless a look is still under way."""
+
+    def answer(self, now: datetime) -> Look | None:
+        """What it gave; None while it is under way and within its limit. No exception comes out of this."""
+
+    def end(self) -> None:
+        """Look no more."""
+
+
+class InTurn:
+    """Looks at once, and waits for it: for a single look, and where time is made up."""
+
+    def __init__(self, source: Source, limit: timedelta = timedelta()) -> None:
+        self.source = source
+        self._told = _Told(source)
+
+    def begin(self, now: datetime) -> None:
+        """Nothing yet."""
+
+    def answer(self, now: datetime) -> Look | None:
+        """Look now."""
+        return self._told.given(_safe_look(self.source, now), now)
+
+    def end(self) -> None:
+        """Nothing goes on."""
+
+
+class OnItsOwn:
+    """Looks in a thread of its own. `limit`: how long a look may take before the source counts as not to be read.
+
+    A source that was slow is not waited for until it is quick again; `ring` is called when a late look has come back.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        limit: timedelta,
+        ring: Callable[[], None] = lambda: None,
+        patience: float = PATIENCE,
+        first_patience: float = FIRST_PATIENCE,
+    ) -> None:
+        self.source = source
+        self._limit = limit
+        self._ring = ring
+        self._patience, self._next_patience = patience, first_patience
+        self._orders: SimpleQueue[datetime | None] = SimpleQueue()
+        self._given: Look | str | None = None
+        self._is_done = threading.Event()
+        self._began: float | None = None
+        self._thread: threading.Thread | None = None
+        self._told = _Told(source)
+
+    def begin(self, now: datetime) -> None:
+        """Hand it to the thread, which is started with the first look."""
+        if self._began is not None:
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name=f"look {self.source.name}", daemon=True)
+            self._thread.start()
+        self._is_done.clear()
+        self._began = time.monotonic()
+        self._orders.put(now)
+
+    def answer(self, now: datetime) -> Look | None:
+        """What is there after a moment's patience."""
+        began = self._began
+        if began is None:
+            return None
+        if not self._is_done.wait(max(0.0, began + self._next_patience - time.monotonic())):
+            self._next_patience = 0.0
+            return self._late(began, now)
+        given, self._given, self._began = self._given, None, None
+        self._next_patience = self._patience if time.monotonic() - began <= self._patience else 0.0
+        return self._told.given(given or "it looked and gave no answer", now)
+
+    def _late(self, began: float, now: datetime) -> Look | None:
+        if time.monotonic() - began < self._limit.total_seconds():
+            return None
+        reason = (
+            f"looking at it has not come back for {say_duration(self._limit)}: what it is read from does not answer "
+            "(a network mount?) or is more than can be read; it counts again as soon as it comes back"
+        )
+        return self._told.given(reason, now)
+
+    def _run(self) -> None:
+        while (now := self._orders.get()) is not None:
+            began = time.monotonic()
+            self._given = _safe_look(self.source, now)
+            self._is_done.set()
+            if time.monotonic() - began > self._patience:
+                self._ring()
+
+    def end(self) -> None:
+        """A look that hangs goes on hanging, and nobody asks for it any more."""
+        self._orders.put(None)
+
+
+def waited_for(source: Source, limit: timedelta) -> OnItsOwn:
+    """For a single look that is waited for, until its limit."""
+    return OnItsOwn(source, limit, first_patience=limit.total_seconds())
+
+
+class _Told:
+    """What was last said of a source, so that only what differs from it is new."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._snapshot: Snapshot | None = None
+
+    def given(self, look: Look | str, now: datetime) -> Look:
+        """The look; one that says why there is none becomes the source's problem, since when it is so."""
+        look = self._problem(look, now) if isinstance(look, str) else look
+        is_new = look.is_new or look.snapshot is not self._snapshot
+        self._snapshot = look.snapshot
+        return look if is_new == look.is_new else replace(look, is_new=is_new)
+
+    def _problem(self, reason: str, now: datetime) -> Look:
+        before = self._snapshot
+        if before is not None and before.problem == reason:
+            return Look(before, is_new=False)
+        since = before.problem_since if before and before.problem else now
+        return Look(Snapshot(self._source.name, self._source.kind, problem=reason, problem_since=since), is_new=True)
+
+
+def _safe_look(source: Source, now: datetime) -> Look | str:
+    """The look, or why it came to nothing: whatever a stranger's store holds, the others must be looked at."""
+    try:
+        return source.look(now)
+    except Exception as error:
+        log.debug("a look broke off", exc_info=error, extra={"action": "look", "source": source.name})
+        return f"reading it broke off: {type(error).__name__}: {fit_to_leave(str(error), 200)}".removesuffix(": ")
