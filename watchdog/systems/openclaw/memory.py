@@ -5,13 +5,15 @@ runs that were seen. Each look hands in what stands there now and gets back what
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from watchdog.cadence.schedule import fire_at_or_before, next_fire
 from watchdog.core.model import At, CronSchedule, Every, Interruption, RecordedRun, RepeatedRun, Schedule
 from watchdog.systems.openclaw.runs import SAME_RUN, RunBook
 from watchdog.systems.openclaw.store import Gateway, OpenTask
+from watchdog.systems.shared.host import Memory as Kept
+from watchdog.systems.shared.notebook import Notebook
 
 ON_TIME = timedelta(minutes=2)
 """A run that began so soon after a fire was that fire's run, and not somebody's by hand."""
@@ -39,7 +41,7 @@ class Sight:
 
     id: str
     schedule: Schedule
-    identity: tuple[object, ...]
+    identity: str
     enabled: bool
     next_run_at: datetime | None
     marker: datetime | None
@@ -57,8 +59,17 @@ class Meaning:
     missed: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was concluded of the gateway."""
+
+    restarted_by: datetime
+
+
 @dataclass(slots=True)
-class _Known:
+class Known:
+    """A job as it was last seen, and what that means."""
+
     sight: Sight
     marker_slot: datetime | None = None
     lost: Lost | None = None
@@ -66,13 +77,29 @@ class _Known:
     missed: datetime | None = None
     recorded: tuple[RecordedRun, ...] = ()
 
+    @property
+    def is_remarkable(self) -> bool:
+        """Whether it says what another first look could not tell."""
+        return bool(self.sight.marker or self.lost or self.repeated or self.missed)
 
-@dataclass
+
 class Memory:
-    """Carried from look to look. `restarted_by`: an instant by which the gateway had restarted, as far as was seen."""
+    """Carried from look to look, and what could not be seen again over a restart of the watchdog.
 
-    restarted_by: datetime | None = None
-    _known: dict[str, _Known] = field(default_factory=dict)
+    `restarted_by`: an instant by which the gateway had restarted, as far as was seen.
+    """
+
+    def __init__(self, memory: Kept) -> None:
+        self._notes = Notebook(memory, "slots", Known)
+        self._gateway = Notebook(memory, "gateway", Seen)
+        self._known = dict(self._notes.notes)
+        self.restarted_by = self._gateway.notes["now"].restarted_by if "now" in self._gateway.notes else None
+
+    def keep(self) -> None:
+        """Note what only this look has seen: markers and their slots, runs that were lost, done twice or missed."""
+        self._notes.write({id_: known for id_, known in self._known.items() if known.is_remarkable})
+        if self.restarted_by is not None:
+            self._gateway.write({"now": Seen(self.restarted_by)})
 
     def see(
         self,
@@ -91,7 +118,7 @@ class Memory:
         `is_orphan`: whether the marker's process is known to be gone; `has_runs`: whether finished runs can be read;
         `has_ledger`: whether every run that began shows in `tasks` until it has ended."""
         before = self._known.get(sight.id)
-        known = _Known(sight, before.marker_slot if before else None, recorded=_with(before, sight.last_run))
+        known = Known(sight, before.marker_slot if before else None, recorded=_with(before, sight.last_run))
         in_flight = None if is_orphan else sight.marker
         if sight.marker:
             same = before and before.sight.marker == sight.marker
@@ -120,7 +147,7 @@ class Memory:
     def _lost(
         self,
         sight: Sight,
-        before: _Known | None,
+        before: Known | None,
         tasks: Iterable[OpenTask],
         book: RunBook,
         gateway: Gateway,
@@ -152,7 +179,7 @@ class Memory:
     def _repeated(
         self,
         sight: Sight,
-        before: _Known | None,
+        before: Known | None,
         lost: Lost | None,
         book: RunBook,
         gateway: Gateway,
@@ -191,7 +218,7 @@ def _is_within(run: RecordedRun, at: datetime) -> bool:
     )
 
 
-def _with(before: _Known | None, run: RecordedRun | None) -> tuple[RecordedRun, ...]:
+def _with(before: Known | None, run: RecordedRun | None) -> tuple[RecordedRun, ...]:
     """The runs that were seen recorded, newest last: an interrupted one may get no line in the log."""
     known = before.recorded if before else ()
     return known if run is None or run in known else (*known, run)[-RECORDED:]
@@ -207,7 +234,7 @@ def _slot_before(next_run_at: datetime | None, started: datetime) -> datetime | 
     return next_run_at if next_run_at and next_run_at <= started + SAME_RUN else None
 
 
-def _by_marker(sight: Sight, before: _Known | None, gateway: Gateway, *, is_orphan: bool) -> list[Lost]:
+def _by_marker(sight: Sight, before: Known | None, gateway: Gateway, *, is_orphan: bool) -> list[Lost]:
     """The run of a marker that nobody owns, or that is gone. One that is gone beside an outcome had that outcome: it
     may have begun some time after its marker, unless the gateway is known to have started in between."""
     if sight.marker and is_orphan:
@@ -220,7 +247,7 @@ def _by_marker(sight: Sight, before: _Known | None, gateway: Gateway, *, is_orph
     return [Lost(marker, None, _slot_before(before.marker_slot, marker))]
 
 
-def _slot_seen(sight: Sight, before: _Known | None, started: datetime) -> datetime | None:
+def _slot_seen(sight: Sight, before: Known | None, started: datetime) -> datetime | None:
     """The slot of the marker that the run began under, so far as it was seen."""
     for marker, slot in ((sight.marker, sight.next_run_at), *_marker_before(before)):
         if marker and marker <= started + SAME_RUN:
@@ -228,11 +255,11 @@ def _slot_seen(sight: Sight, before: _Known | None, started: datetime) -> dateti
     return None
 
 
-def _marker_before(before: _Known | None) -> list[tuple[datetime | None, datetime | None]]:
+def _marker_before(before: Known | None) -> list[tuple[datetime | None, datetime | None]]:
     return [(before.sight.marker, before.marker_slot)] if before else []
 
 
-def _was_taken_away(sight: Sight, before: _Known | None, started: datetime, gateway: Gateway) -> bool:
+def _was_taken_away(sight: Sight, before: Known | None, started: datetime, gateway: Gateway) -> bool:
     """Whether somebody who changed the job since took the marker: switching it off frees it, and the run goes on. One
     that was seen to go without a change was taken by a start."""
     was_lost = before is not None and before.lost is not None and _is_same(before.lost.started_at, started)
@@ -311,7 +338,7 @@ def _is_replay(lost: Lost, slot: datetime, second: datetime, gateway: Gateway, *
     return second < lost.awaited - SAME_RUN and started is not None and started <= second <= started + AFTER_A_START
 
 
-def _missed(sight: Sight, before: _Known | None, now: datetime) -> datetime | None:
+def _missed(sight: Sight, before: Known | None, now: datetime) -> datetime | None:
     """The oldest fire that was seen to pass without a run, until the job runs or somebody changes it."""
     if before is None or before.sight.identity != sight.identity or not sight.enabled:
         return None

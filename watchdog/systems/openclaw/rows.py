@@ -206,7 +206,7 @@ def backoff_end(state: Object) -> datetime | None:
     return started + (took or timedelta()) + LADDER[min(errors, len(LADDER)) - 1]
 
 
-def identity_of(row: Row) -> tuple[object, ...]:
+def identity_of(row: Row) -> str:
     """What must stay the same for an earlier next run to still mean something."""
     parts = row.definition.get("schedule")
-    return (row.enabled, str(parts), row.state.get("scheduleActivatedAtMs"))
+    return f"{row.enabled} {parts} {row.state.get('scheduleActivatedAtMs')}"

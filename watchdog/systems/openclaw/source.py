@@ -44,6 +44,7 @@ from watchdog.systems.openclaw.rows import (
 )
 from watchdog.systems.openclaw.section import OpenClaw
 from watchdog.systems.openclaw.store import Reading, Row, StoreReader, place_of
+from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.sqlite_file import UnreadableError, harm
 from watchdog.systems.shared.unchanged import Unchanged
 from watchdog.systems.shared.values import count, ms_instant, text
@@ -92,13 +93,15 @@ class OpenClawSource:
 
     kind = "openclaw"
 
-    def __init__(self, settings: OpenClaw, pause: Callable[[float], object] = time.sleep) -> None:
+    def __init__(
+        self, settings: OpenClaw, pause: Callable[[float], object] = time.sleep, host: Host | None = None
+    ) -> None:
         self.name = settings.name
         self._settings = settings
         self._pause = pause
         self._place = place_of(settings.state_dir, settings.store, settings.lock)
         self._store = StoreReader(self._place)
-        self._memory = Memory()
+        self._memory = Memory((host or Host()).memory)
         self._facts_of: Unchanged[_Seen] = Unchanged()
         self._jobs: Unchanged[Job] = Unchanged()
         self._seen: tuple[Marks | None, ...] | None = None
@@ -152,6 +155,7 @@ class OpenClawSource:
         meanings = [self._meaning(each, reading, now) for each in rows]
         there = {each.row.id for each in rows}
         self._memory.forget(there)
+        self._memory.keep()
         self._store.book.forget(there)
         self._facts_of.forget(there)
         self._jobs.forget(there)

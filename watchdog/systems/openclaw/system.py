@@ -31,7 +31,7 @@ class OpenClawSystem(System[OpenClaw]):
         """Its state folder, whichever of the layouts is in use."""
         from watchdog.systems.openclaw.source import OpenClawSource
 
-        return OpenClawSource(section)
+        return OpenClawSource(section, host=host)
 
     @property
     def acting(self) -> "Acting[OpenClaw]":

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from watchdog.cadence.schedule import near_clock_change, next_fire
 from watchdog.core.model import Job, Process, RepeatedRun, RunEnd, Schedule, Start, Terms
 from watchdog.systems.shared.host import Memory
+from watchdog.systems.shared.notebook import Notebook
 from watchdog.systems.shared.turns import WHOLE_SECOND, passed_over_by, turn_of
 
 RE_DATED_WITHIN = timedelta(minutes=2)
@@ -48,17 +49,13 @@ class Sighting:
         return bool(self.owed_at or self.passed_over_by or self.unrecorded or self.repeated)
 
 
-_KEPT_AS = "motion"
-
-
 class Motion:
     """Carried from look to look."""
 
     def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-        self._known = memory.recall(_KEPT_AS, Sighting)
+        self._notes = Notebook(memory, "motion", Sighting)
+        self._known = dict(self._notes.notes)
         self._looked_at: datetime | None = None
-        self._kept = dict(self._known)
 
     def see(
         self, jobs: Collection[Job], now: datetime, process: Process, asked_for: Mapping[str, datetime]
@@ -75,22 +72,14 @@ class Motion:
         if starts or restarted:
             known = {id_: _passed_over(id_, each, starts, has_restarted=bool(restarted)) for id_, each in known.items()}
         self._known = known
-        self._keep()
+        # what a first look could not tell: what is owed, passed over, unrecorded or was done twice
+        self._notes.write({id_: seen for id_, seen in known.items() if seen.is_remarkable})
         self.nothing_new(now)
         return tuple(_moved(job, known[job.id]) for job in jobs), restarted
 
     def nothing_new(self, now: datetime) -> None:
         """A look found all as it was: what has become due by now is seen to be owed."""
         self._looked_at = now
-
-    def _keep(self) -> None:
-        """Keep what a first look could not tell: what is owed, passed over, unrecorded or was done twice."""
-        wanted = {id_: seen for id_, seen in self._known.items() if seen.is_remarkable}
-        changed: dict[str, object] = {id_: seen for id_, seen in wanted.items() if self._kept.get(id_) != seen}
-        gone = {id_: None for id_ in self._kept if id_ not in wanted}
-        if changed or gone:
-            self._memory.keep(_KEPT_AS, {**changed, **gone})
-            self._kept = wanted
 
     def _sighting(self, job: Job, now: datetime, born: datetime | None, asked_for: datetime | None) -> Sighting:
         before = self._known.get(job.id)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from watchdog.cadence import classic_cron, cron
@@ -23,6 +24,8 @@ from watchdog.core.model import (
 )
 from watchdog.core.redaction import fit_to_leave, one_line
 from watchdog.systems.base import Look, Trial
+from watchdog.systems.shared.host import Host, Memory
+from watchdog.systems.shared.notebook import Notebook
 from watchdog.systems.shared.sqlite_file import UnreadableError
 from watchdog.systems.shared.values import ERROR_LENGTH, NAME_LENGTH, Values
 from watchdog.systems.sql.columns import QueryError
@@ -39,18 +42,27 @@ Plan = tuple[Schedule, bool]
 """What decides when a job is due: its schedule, and whether it is to run at all."""
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What was planned, schedule and whether it is to run, and since when as far as that was seen."""
+
+    plan: Plan
+    since: datetime | None
+
+
 class SqlSource:
     """Watches one scheduler. What the rows do not say, the first due time of a job, it takes from what it saw."""
 
     kind = "sql"
 
-    def __init__(self, settings: Sql, reader: Reader) -> None:
+    def __init__(self, settings: Sql, reader: Reader, memory: Memory) -> None:
         self.name = settings.name
         self._settings = settings
         self._reader = reader
         self._runs = Runs()
-        self._plans: dict[str, tuple[Plan, datetime | None]] = {}
-        self._has_looked = False
+        self._notes = Notebook(memory, "plans", Planned)
+        self._plans = dict(self._notes.notes)
+        self._has_looked = bool(self._plans)
         self._snapshot: Snapshot | None = None
 
     def warnings(self) -> list[str]:
@@ -87,6 +99,7 @@ class SqlSource:
         self._runs.take(reading.runs, reading.vanished, set(rows))
         jobs = tuple(self._job(id_, row, reading, now, is_twice=twice) for id_, (row, twice) in rows.items())
         self._plans = {id_: plan for id_, plan in self._plans.items() if id_ in rows}
+        self._notes.write(self._plans)
         self._has_looked = True
         return Snapshot(
             self.name,
@@ -146,15 +159,15 @@ class SqlSource:
 
         A job that was scheduled, changed or switched on while it was watched owes nothing for the time before.
         """
-        before, since = self._plans.get(id_, (None, None))
-        is_as_before = before == plan or not self._has_looked
-        planned_at = since if is_as_before else now
+        before = self._plans.get(id_)
+        is_as_before = (before is not None and before.plan == plan) or not self._has_looked
+        planned_at = (before.since if before else None) if is_as_before else now
         ended = history.ends[-1].at if history.ends else None
         known = (started, ended, planned_at, values.instant("planned_since"), values.instant("updated_at"))
         anchor = _newest(*known)
         if anchor is None:
             anchor = planned_at = now  # nothing tells since when it has been due
-        self._plans[id_] = (plan, planned_at)
+        self._plans[id_] = Planned(plan, planned_at)
         return anchor
 
 
@@ -216,9 +229,9 @@ def _by_id(rows: Iterable[Mapping[str, object]]) -> dict[str, tuple[Mapping[str,
     return found
 
 
-def open_sql(settings: Sql) -> SqlSource:
+def open_sql(settings: Sql, host: Host | None = None) -> SqlSource:
     """The source that a configuration describes."""
-    return SqlSource(settings, _reader(settings))
+    return SqlSource(settings, _reader(settings), (host or Host()).memory)
 
 
 def _reader(settings: Sql) -> Reader:

@@ -18,7 +18,7 @@ class SqlSystem(System[Sql]):
         """The two queries, on the database that the section names."""
         from watchdog.systems.sql.source import open_sql
 
-        return open_sql(section)
+        return open_sql(section, host)
 
     def try_out(self, section: Sql, now: datetime) -> Trial:
         """Ask the database once: the queries are the operator's own, and may be wrong."""

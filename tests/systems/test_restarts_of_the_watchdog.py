@@ -1,0 +1,101 @@
+"""What a source has seen, and could not see again, holds over a restart and a reload of the watchdog."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import NOW
+from tests.support.harness import HOUR, MINUTE, SECOND
+from tests.systems.openclaw.test_openclaw import at, config, findings, kinds, report
+from watchdog.config.file import Config
+from watchdog.engine import Engine, open_sources
+from watchdog.service.memories import Memories
+from watchdog.state.store import Store
+from watchdog.systems.openclaw.source import OpenClawSource
+from watchdog.systems.shared.host import Host
+
+ASKS = {
+    "jobs": "SELECT jobid AS id, jobname AS name, schedule AS cron, active AS enabled FROM job",
+    "runs": "SELECT runid AS id, jobid AS job_id, start_time AS started_at, end_time AS ended_at, status FROM run "
+    "WHERE runid > :after",
+}
+
+TABLES = """
+CREATE TABLE job (jobid INTEGER PRIMARY KEY, jobname TEXT, schedule TEXT, active INT);
+CREATE TABLE run (runid INTEGER PRIMARY KEY, jobid INT, start_time TEXT, end_time TEXT, status TEXT);
+"""
+
+
+class Kept:
+    """One state file, and a watchdog that is started on it again and again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "state.db"
+        self.sql = Config.model_validate(
+            {"sources": [{"kind": "sql", "name": "s", "database": str(folder / "s.db"), **ASKS}]}
+        )
+        self.database = sqlite3.connect(folder / "s.db", isolation_level=None)
+        self.database.executescript(TABLES)
+
+    def once(self, look: Callable[[Host], list[tuple[str, str | None]]]) -> list[tuple[str, str | None]]:
+        """What one life of the watchdog finds, which then ends."""
+        with closing(Store(self.path)) as store:
+            memories = Memories(store)
+            found = look(Host(memory=memories.of("s")))
+            memories.write(NOW)
+        return found
+
+    def look(self, now: timedelta) -> list[tuple[str, str | None]]:
+        """What is found at one look of one life."""
+
+        def found(host: Host) -> list[tuple[str, str | None]]:
+            published = Engine(self.sql, open_sources(self.sql, lambda name: host)).tick(NOW + now).published
+            return [(finding.kind.value, finding.job) for finding in published.findings]
+
+        return self.once(found)
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Kept:
+    return Kept(tmp_path)
+
+
+def test_a_job_that_was_switched_on_again_owes_nothing_for_the_time_before(kept: Kept) -> None:
+    kept.database.execute("INSERT INTO job VALUES (1, 'report', '0 3 * * *', 0)")
+    kept.database.execute("INSERT INTO run VALUES (1, 1, '2026-06-03T03:00:00Z', '2026-06-03T03:01:00Z', 'succeeded')")
+    assert kept.look(timedelta()) == []
+    kept.database.execute("UPDATE job SET active = 1")
+    assert kept.look(10 * MINUTE) == []
+    assert kept.look(10 * MINUTE + 5 * SECOND) == []
+    assert ("overdue", "report") in kept.look(70 * HOUR)
+
+
+def test_a_job_whose_schedule_was_changed_owes_nothing_for_the_time_before(kept: Kept) -> None:
+    kept.database.execute("INSERT INTO job VALUES (1, 'report', '0 3 * * *', 1)")
+    kept.database.execute("INSERT INTO run VALUES (1, 1, '2026-06-10T03:00:00Z', '2026-06-10T03:01:00Z', 'succeeded')")
+    assert kept.look(timedelta()) == []
+    kept.database.execute("UPDATE job SET schedule = '*/30 * * * *'")
+    assert kept.look(10 * MINUTE) == []
+    assert kept.look(10 * MINUTE + 5 * SECOND) == []
+
+
+def test_an_interruption_that_only_a_marker_told_of_stands(kept: Kept, tmp_path: Path) -> None:
+    gateway = report(tmp_path, "inline")
+    gateway.begin("daily", at(8))
+
+    def seen(minute: int) -> list[tuple[str, str | None]]:
+        def look(host: Host) -> list[tuple[str, str | None]]:
+            gateway.ledger.unlink(missing_ok=True)
+            return kinds(findings(OpenClawSource(config(tmp_path), lambda _: None, host), at(8, minute)))
+
+        return kept.once(look)
+
+    assert seen(1) == []
+    gateway.start_over("daily", at(8, 4), at(8, day=6))
+    gateway.connect(gateway.ledger).close()
+    assert seen(5) == [("interrupted", "daily")]
+    assert seen(14) == [("interrupted", "daily")]
