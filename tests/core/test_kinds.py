@@ -1,7 +1,6 @@
 """The table of kinds, and that what repeats it for people says the same."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,16 @@ from tests.support.telling import MINUTE, Office, configured, finding
 from tests.systems.test_recordings import names, rebuilt, recording
 from watchdog.config.file import for_database
 from watchdog.config.settings import Detect
+from watchdog.config.sources import Section
 from watchdog.core.instants import parse_instant
 from watchdog.core.kinds import Family, Kind, exposed, of_family
 from watchdog.detectors import DETECTORS, RULES
 from watchdog.detectors.rules import Rule
 from watchdog.engine import Engine
+from watchdog.systems import KINDS
+from watchdog.systems import system as system_of_kind
 from watchdog.systems.remedy import remedy, system_named
 from watchdog.web.advice import advise
-
-SYSTEMS = ("phantom", "openclaw", "sql")
 
 
 def sentence(text: str) -> str:
@@ -63,10 +63,10 @@ def test_nothing_is_found_with_a_severity_that_the_metrics_do_not_expose(name: s
     assert {(each.kind, each.severity) for each in found} <= set(exposed())
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", KINDS)
 @pytest.mark.parametrize("kind", Kind)
 def test_a_message_and_the_page_tell_one_remedy(kind: Kind, system: str) -> None:
-    office = Office(configured(sources=[_source(system)]))
+    office = Office(configured(sources=[_anywhere(system)]))
     found = finding(kind.value)
     office.find(found)
     office.wait(MINUTE)
@@ -77,16 +77,12 @@ def test_a_message_and_the_page_tell_one_remedy(kind: Kind, system: str) -> None
     assert told.startswith(shown.command or remedy(kind, system))
 
 
-def _source(system: str) -> Mapping[str, object]:
-    places = {
-        "phantom": {"database": "/d/phantom.db"},
-        "openclaw": {"state_dir": "/d"},
-        "sql": {"database": "/d/jobs.db", "jobs": "SELECT 1 AS id"},
-    }
-    return {"kind": system, "name": "agent", **places[system]}
+def _anywhere(kind: str) -> Section:
+    """A source of this system, wherever it lies: nothing here reads it."""
+    return system_of_kind(kind).section.model_construct(kind=kind, name="agent")
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", KINDS)
 @pytest.mark.parametrize("kind", Kind)
 def test_each_kind_can_be_told_with_no_evidence_at_all(kind: Kind, system: str) -> None:
     assert kind.row.one

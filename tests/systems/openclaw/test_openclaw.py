@@ -25,11 +25,13 @@ from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding, Snapshot
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.engine import Engine
+from watchdog.systems import KINDS
 from watchdog.systems.openclaw.section import OpenClaw
 from watchdog.systems.openclaw.source import OpenClawSource
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = ROOT / "tests" / "data" / "openclaw" / "recordings.json.gz"
+ANY_SYSTEM = ", ".join(map(repr, KINDS[:-1])) + f" or {KINDS[-1]!r}"
 SHARED = ROOT.parent / "shared" / "recordings" / "openclaw"
 
 SECOND, MINUTE, HOUR = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours"))
@@ -1092,7 +1094,7 @@ def test_old_rows_without_ids_names_or_sense_are_jobs_all_the_same(tmp_path: Pat
         ("{kind: openclaw, state_dir: /a, store: /b}", "sources[0]: give one of state_dir"),
         ("{kind: openclaw, state_dir: /a, stor: /b}", "sources[0].stor: unknown key; did you mean store?"),
         ("{kind: openclaw, state_dir: /a, grace: fast}", "sources[0].grace: "),
-        ("{kind: openclaww, state_dir: /a}", "sources[0].kind: should be 'phantom', 'openclaw' or 'sql'"),
+        ("{kind: openclaww, state_dir: /a}", f"sources[0].kind: should be {ANY_SYSTEM}"),
     ],
 )
 def test_errors_of_the_configuration_name_their_place(text: str, problem: str, tmp_path: Path) -> None:
