@@ -20,7 +20,7 @@ from watchdog.engine import Engine
 from watchdog.incidents.wire import findings_document, jobs_document
 from watchdog.metrics.collection import StateText
 from watchdog.systems.phantom.source import PhantomSource
-from watchdog.systems.shared.sqlite_file import UnreadableError, read
+from watchdog.systems.shared.sqlite_file import Connection, UnreadableError, read
 
 Rows = Mapping[str, Sequence[Mapping[str, object]]]
 
@@ -177,6 +177,8 @@ class Steps:
         def counted(address: Any, /, **options: Any) -> sqlite3.Connection:
             connection: sqlite3.Connection = connect(address, **options)
             connection.set_progress_handler(self._step, 1)
+            if isinstance(connection, Connection):
+                connection.__dict__["set_progress_handler"] = lambda *_: None  # the reader's own would take its place
             return connection
 
         monkeypatch.setattr(sqlite3, "connect", counted)
@@ -189,6 +191,7 @@ class Steps:
         """How many it took."""
         self.count = 0
         act()
+        assert self.count > 0
         return self.count
 
 

@@ -15,6 +15,7 @@ from typing import Literal
 
 from watchdog.systems.openclaw.files import Lock, LogTail, is_there, read_json, read_locks
 from watchdog.systems.openclaw.runs import RunBook
+from watchdog.systems.shared.bounded import MOST_ROWS, Record, as_many_as_fit, rows_of
 from watchdog.systems.shared.sqlite_file import UnreadableError, columns_of
 from watchdog.systems.shared.sqlite_file import read as read_sqlite
 from watchdog.systems.shared.unchanged import Unchanged
@@ -180,6 +181,9 @@ class StoreReader:
         is_split = is_there(states)
         kept = _states(read_json(states), states) if is_split else {}
         listed = _list(read_json(jobs), jobs)
+        if len(listed) > MOST_ROWS:
+            notes = (*notes, f"{jobs} has more than {MOST_ROWS:,} jobs: those after them are not looked at")
+            listed = listed[:MOST_ROWS]
         rows = tuple(self._file_row(each, number, kept) for number, each in enumerate(listed))
         has_runs = self._logs(rows) if is_live else False
         layout: Layout = "split" if is_split else "inline"
@@ -226,7 +230,9 @@ class StoreReader:
             raise UnreadableError(
                 f"the table cron_jobs has no column {', '.join(missing)}: is this OpenClaw's database?"
             )
-        rows = tuple(self._table_row(row) for row in _select(connection, "cron_jobs", columns, _JOB_COLUMNS))
+        wanted = [name for name in _JOB_COLUMNS if name in columns]
+        found = rows_of(connection, "cron_jobs", wanted, longest=LONGEST_JOB)
+        rows = tuple(self._table_row(dict(zip(wanted, row, strict=True))) for row in found.rows)
         if columns_of(connection, "cron_run_logs"):
             self._run_logs(connection)
             layout: Layout = "wide"
@@ -235,7 +241,7 @@ class StoreReader:
             layout = "canonical"
         gateway, owners = _gateway(connection), _owners(connection)
         tasks, knows_runs = _open_tasks(connection), _knows_runs(connection)
-        return Reading(layout, rows, tasks, gateway, owners, has_ledger=knows_runs)
+        return Reading(layout, rows, tasks, gateway, owners, notes=found.notes, has_ledger=knows_runs)
 
     def _table_row(self, row: dict[str, object]) -> Row:
         return self._rows.get(str(row.get("job_id")), row, lambda: _table_row(row))
@@ -250,13 +256,11 @@ class StoreReader:
             for job_id, detail, ended in self._new(connection, "task_runs", what, "ended_at", "runtime = 'cron'"):
                 self._add(job_id, detail, ended)
 
-    def _new(
-        self, connection: sqlite3.Connection, table: str, what: str, when: str, only: str
-    ) -> list[tuple[object, object, object]]:
+    def _new(self, connection: sqlite3.Connection, table: str, what: str, when: str, only: str) -> list[Record]:
         """The rows that were written since the last look, and some before: several may bear one time stamp."""
         after = self._read_until.get(table, 0) - 60_000
         newest = f"SELECT {what} FROM {table} WHERE {only} AND {when} > ? ORDER BY {when} DESC LIMIT 20000"  # noqa: S608
-        found: list[tuple[object, object, object]] = connection.execute(newest, (after,)).fetchall()
+        found = as_many_as_fit(connection.execute(newest, (after,))).rows
         stamps = [row[2] for row in found if isinstance(row[2], int)]
         self._read_until[table] = max(stamps, default=0)
         return found[::-1]
@@ -339,6 +343,9 @@ def _file_row(value: object, number: int, states: Object) -> Row:
     return Row(id_, value, state, value.get("enabled") is not False, updated)
 
 
+LONGEST_JOB = 256 * 1024
+"""Bytes of a job as JSON, its prompt among it; a longer one is cut, and so cannot be read."""
+
 _JOB_COLUMNS = ("job_id", "name", "enabled", "job_json", "state_json", "updated_at", "runtime_updated_at_ms")
 
 
@@ -360,15 +367,6 @@ def _object(value: object) -> Object:
         return _mapping(json.loads(value)) if isinstance(value, str | bytes) else {}
     except (ValueError, RecursionError):
         return {}
-
-
-def _select(
-    connection: sqlite3.Connection, table: str, there: Iterable[str], wanted: Iterable[str]
-) -> list[dict[str, object]]:
-    known = set(there)
-    columns = [name for name in wanted if name in known]
-    rows = connection.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY rowid").fetchall()  # noqa: S608
-    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _open_tasks(connection: sqlite3.Connection) -> tuple[OpenTask, ...]:

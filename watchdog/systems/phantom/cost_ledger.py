@@ -113,7 +113,16 @@ def _columns(connection: sqlite3.Connection) -> set[str]:
 
 def has_run_ends(connection: sqlite3.Connection) -> bool:
     """Whether the file tells when runs ended."""
-    return _columns(connection) >= NEEDED
+    return _columns(connection) >= NEEDED and _has_whole_ids(connection)
+
+
+def _has_whole_ids(connection: sqlite3.Connection) -> bool:
+    """Whether its rows can be followed by their ids: not where those are texts, or no whole numbers."""
+    (types,) = connection.execute(_ID_TYPES).fetchall()
+    return set(types) <= {"integer", "null"}
+
+
+_ID_TYPES = "SELECT typeof((SELECT min(id) FROM cost_events)), typeof((SELECT max(id) FROM cost_events))"
 
 
 def _events(there: set[str]) -> str:

@@ -30,6 +30,7 @@ from watchdog.systems.base import Look
 from watchdog.systems.phantom.cost_ledger import KEY_PREFIX, CostLedger, has_end_between, has_run_ends
 from watchdog.systems.phantom.motion import CATCH_UP, Motion
 from watchdog.systems.phantom.rows import BREAKER, BREAKER_AT, COLUMNS, REQUIRED, RowReader
+from watchdog.systems.shared.bounded import rows_of
 from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.liveness import Liveness
 from watchdog.systems.shared.sqlite_file import (
@@ -76,6 +77,7 @@ class Tables:
     has_costs: bool
     manual_runs: dict[str, datetime] | None
     newest_touch_is_over: bool
+    left_out: tuple[str, ...] = ()
 
 
 class PhantomSource:
@@ -148,13 +150,13 @@ class PhantomSource:
 
     def _query(self, connection: sqlite3.Connection, now: datetime) -> Tables:
         self._latest = now + AHEAD
-        rows = _jobs(connection, self._path)
+        rows, left_out = _jobs(connection, self._path)
         sessions = self._sessions_of(connection)
         has_costs = has_run_ends(connection)
         if has_costs:
             self._ledger.read(connection, now - self._look_back, self._latest)
         is_over = bool(sessions and has_costs) and self._is_newest_touch_over(connection, sessions or {})
-        return Tables(rows, sessions, has_costs, _manual_runs(connection), is_over)
+        return Tables(rows, sessions, has_costs, _manual_runs(connection), is_over, left_out)
 
     def _sessions_of(self, connection: sqlite3.Connection) -> dict[str, Session] | None:
         """The sessions; those whose row is as it was at the last look are the same objects."""
@@ -202,7 +204,7 @@ class PhantomSource:
             departed=self._departed(touches, open_, there),
             traits=Traits(shows_slot=tables.sessions is not None and tables.has_costs, catch_up=CATCH_UP),
             process=self._process,
-            notes=_notes(seen),
+            notes=(*_notes(seen), *tables.left_out),
         )
 
     def _is_broken_off(self, touches: Mapping[str, datetime]) -> bool:
@@ -385,7 +387,8 @@ def _notes(seen: Signature) -> tuple[str, ...]:
     return ()
 
 
-def _jobs(connection: sqlite3.Connection, path: Path) -> list[dict[str, object]]:
+def _jobs(connection: sqlite3.Connection, path: Path) -> tuple[list[dict[str, object]], tuple[str, ...]]:
+    """The rows, and what was left out of them."""
     there = columns_of(connection, "scheduled_jobs")
     if not there:
         raise UnreadableError(f"{path} has no table scheduled_jobs: is it the scheduler's database?")
@@ -393,8 +396,8 @@ def _jobs(connection: sqlite3.Connection, path: Path) -> list[dict[str, object]]
     if missing:
         raise UnreadableError(f"{path}: the table scheduled_jobs has no column {', '.join(missing)}")
     columns = [column for column in COLUMNS if column in there]
-    rows = connection.execute(f"SELECT {', '.join(columns)} FROM scheduled_jobs ORDER BY rowid").fetchall()  # noqa: S608
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+    found = rows_of(connection, "scheduled_jobs", columns)
+    return [dict(zip(columns, row, strict=True)) for row in found.rows], found.notes
 
 
 _SESSION_COLUMNS = ("last_active_at", "turn_count", "input_tokens", "output_tokens", "total_cost_usd")
@@ -404,11 +407,10 @@ def _sessions(connection: sqlite3.Connection) -> list[tuple[str, object, object,
     there = columns_of(connection, "sessions")
     if "session_key" not in there or "last_active_at" not in there:
         return None
-    columns = ", ".join(column if column in there else f"NULL AS {column}" for column in _SESSION_COLUMNS)
-    return connection.execute(
-        f"SELECT session_key, {columns} FROM sessions WHERE session_key >= ? AND session_key < ?",  # noqa: S608
-        (KEY_PREFIX, KEY_PREFIX[:-1] + ";"),
-    ).fetchall()
+    columns = [column if column in there else "NULL" for column in _SESSION_COLUMNS]
+    of_jobs = "session_key >= ? AND session_key < ?"
+    found = rows_of(connection, "sessions", ("session_key", *columns), of_jobs, (KEY_PREFIX, KEY_PREFIX[:-1] + ";"))
+    return [(str(row[0]), *row[1:6]) for row in found.rows]
 
 
 def _session(touched: object, turns: object, input_tokens: object, output_tokens: object, cost: object) -> Session:
@@ -425,13 +427,20 @@ def _whole(value: object) -> int | None:
     return value if isinstance(value, int) and value >= 0 else None
 
 
+NEWEST_AUDITED = 20_000
+"""Rows of the audit log that are looked at, from its end: nothing prunes it, and older ones concern no slot of now."""
+
+_MANUAL = (
+    "SELECT job_id, max(created_at) FROM scheduler_audit_log WHERE action = 'run' "
+    "AND rowid > (SELECT max(rowid) FROM scheduler_audit_log) - ? GROUP BY job_id"
+)
+
+
 def _manual_runs(connection: sqlite3.Connection) -> dict[str, datetime] | None:
     """When each job was last run by hand; None if there is no audit log to tell."""
     if not {"job_id", "action", "created_at"} <= set(columns_of(connection, "scheduler_audit_log")):
         return None
-    rows = connection.execute(
-        "SELECT job_id, max(created_at) FROM scheduler_audit_log WHERE action = 'run' GROUP BY job_id"
-    ).fetchall()
+    rows = connection.execute(_MANUAL, (NEWEST_AUDITED,)).fetchall()
     return {str(job_id): at for job_id, text in rows if (at := readable_instant(text))}
 
 

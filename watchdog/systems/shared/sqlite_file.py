@@ -59,6 +59,11 @@ class Signature:
         return max(self.main[2], self.wal[2] if self.wal else 0)
 
     @property
+    def size(self) -> int:
+        """Bytes of both."""
+        return self.main[1] + (self.wal[1] if self.wal else 0)
+
+    @property
     def has_log(self) -> bool:
         """Whether there is a write-ahead log with something in it."""
         return self.wal is not None and self.wal[1] > 0
@@ -114,7 +119,7 @@ def read(
             raise UnreadableError(f"{path} is empty: was it created by mistake, or is it being restored?")
         uri, is_immutable = _address(path, before)
         try:
-            answer = _query(uri, query, ends)
+            answer = _query(uri, query, ends, before.size)
         except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             if is_immutable and signature(path) != before:
                 continue
@@ -126,14 +131,20 @@ def read(
     )
 
 
-def _query(uri: str, query: Callable[[sqlite3.Connection], T], ends: float | None) -> T:
+class Connection(sqlite3.Connection):
+    """The connection of one read. `size`: bytes of the file and its log."""
+
+    size = 0
+
+
+def _query(uri: str, query: Callable[[sqlite3.Connection], T], ends: float | None, size: int) -> T:
     try:
-        return _queried(uri, query, str, ends)
+        return _queried(uri, query, str, ends, size)
     except sqlite3.OperationalError as error:
         if hasattr(error, "sqlite_errorcode"):
             raise
         # not SQLite's error but its binding's: text that is not UTF-8, which must not lose the row
-        return _queried(uri, query, _lenient, ends)
+        return _queried(uri, query, _lenient, ends, size)
 
 
 def _lenient(raw: bytes) -> str:
@@ -141,10 +152,15 @@ def _lenient(raw: bytes) -> str:
 
 
 def _queried(
-    uri: str, query: Callable[[sqlite3.Connection], T], text_factory: Callable[[bytes], str], ends: float | None
+    uri: str,
+    query: Callable[[sqlite3.Connection], T],
+    text_factory: Callable[[bytes], str],
+    ends: float | None,
+    size: int,
 ) -> T:
-    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, factory=Connection)
     try:
+        connection.size = size
         connection.text_factory = text_factory
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
         if ends is not None:
