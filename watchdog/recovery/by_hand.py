@@ -134,7 +134,7 @@ def approve(store: Store, number: int, at: datetime) -> str:
     if action is None or action.state is not State.PROPOSED:
         raise ValueError(f"no recovery {number} waits for approval; `scheduler-watchdog recoveries` lists them")
     records.approve(number, at, whoami())
-    return f"approved: {action.kind} of {action.job or action.source}; the running watchdog does it"
+    return f"approved: {action.kind} of {action.subject}; the running watchdog does it"
 
 
 def listed(store: Store) -> list[Action]:
