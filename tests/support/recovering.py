@@ -24,6 +24,7 @@ from watchdog.core.moment import Gap
 from watchdog.demo.outcome import Outcome
 from watchdog.demo.simulator import Simulator
 from watchdog.demo.web_api import ApiServer
+from watchdog.demo.web_routes import TokenKind
 from watchdog.detectors.published import Published
 from watchdog.engine import Engine, open_sources
 from watchdog.notify.notifier import Notifier
@@ -85,6 +86,7 @@ class Rig:
         self.writers = SimulatedWriters(sim)
         self.gaps: tuple[Gap, ...] = ()
         self.with_api = bool(recovery.pop("with_api", True))
+        self._more: dict[str, Any] = {}
         self.config = self._configured(recovery)
         self.store = Store(folder / "state.db")
         self.counts: list[tuple[str, str]] = []
@@ -100,6 +102,7 @@ class Rig:
             "state": str(self.folder / "state.db"),
             "channels": {"ops": "json://127.0.0.1:9/ops"},
             "recovery": {"mode": "act", **recovery},
+            **self._more,
         }
         (self.folder / "watchdog.yaml").write_text(json.dumps(document))
         return Config.model_validate(document)
@@ -115,6 +118,11 @@ class Rig:
         self._again_at: datetime | None = None
         # nobody can be told of anything before the notifier has seen what was published
         self.notifier.turn(self.engine.tick(self.now).published, self.now)
+
+    def configure_more(self, **sections: Any) -> None:
+        """More sections, taken as at a reload."""
+        self._more = sections
+        self.reconfigure(**self.config.recovery.model_dump(mode="json", exclude_defaults=True))
 
     def reconfigure(self, **recovery: Any) -> None:
         """Another configuration, taken as at a reload."""
@@ -270,13 +278,18 @@ def said(action: Action) -> str:
 
 @contextmanager
 def rig(
-    folder: Path, *policies: Mapping[str, Any], stock: bool = True, start: datetime = START, **more: Any
+    folder: Path,
+    *policies: Mapping[str, Any],
+    stock: bool = True,
+    start: datetime = START,
+    token_kind: TokenKind = "lasting",
+    **more: Any,
 ) -> Iterator[Rig]:
-    """A rig that is closed at the end."""
+    """A rig that is closed at the end. `token_kind`: how long the token of the API lasts."""
     agent = Agent()
     with ExitStack() as stack:
         sim = stack.enter_context(Simulator(folder / "phantom.db", start, behaviour=agent, stock=stock))
-        api = stack.enter_context(ApiServer(sim, TOKEN))
+        api = stack.enter_context(ApiServer(sim, TOKEN, kind=token_kind))
         made = Rig(folder, sim, api, agent, policies=list(policies), **more)
         stack.callback(made.store.close)
         yield made

@@ -1,6 +1,6 @@
 """Which action is allowed now, and why not. Pure: findings, history and the clock go in, decisions come out."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -67,12 +67,6 @@ class Case:
     def since(self) -> datetime | None:
         """Since when it is so, whoever has seen it."""
         return self.finding.since
-
-    @property
-    def in_flight(self) -> Job | None:
-        """A run that is well, as far as is known, and that a restart would end."""
-        jobs = self.snapshot.jobs if self.snapshot else ()
-        return next((job for job in jobs if job.in_flight_since is not None and job.id not in self.stuck), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,14 +267,20 @@ def opposed(case: Case, now: Moment) -> str | None:
     """What speaks against the action as things stand now, whatever was done before; None if nothing does."""
     if _is_put_off(case, now):
         return NOT_DUE
-    return _never(case, now.at) or (not_to_restart(case, now) if case.policy.action == "restart" else None)
+    return _never(case, now.at) or (
+        not_to_restart(case.snapshot, now, case.stuck) if case.policy.action == "restart" else None
+    )
 
 
-def not_to_restart(case: Case, now: Moment) -> str | None:
-    """What a restart would harm, or what needs none: a run that is well, a process that is held or has just begun."""
-    process = case.snapshot.process if case.snapshot else Process()
-    if case.in_flight is not None:
-        return f"it would end the run of {case.in_flight.name}, which is in flight"
+def not_to_restart(snapshot: Snapshot | None, now: Moment, stuck: Collection[str | None] = frozenset()) -> str | None:
+    """What a restart would harm, or what needs none: a run that is well, a process that is held or has just begun.
+
+    `stuck`: the jobs whose runs are found to be stuck.
+    """
+    process = snapshot.process if snapshot else Process()
+    running = _in_flight(snapshot, stuck)
+    if running is not None:
+        return f"it would end the run of {running.name}, which is in flight"
     if process.is_frozen:
         return "its process is frozen: whoever holds it lets it go on"
     if process.started_at and process.started_at <= now.at and not now.reached(process.started_at + COMES_UP):
@@ -288,9 +288,15 @@ def not_to_restart(case: Case, now: Moment) -> str | None:
     return None
 
 
+def _in_flight(snapshot: Snapshot | None, stuck: Collection[str | None]) -> Job | None:
+    """A job whose run is well, as far as is known, and would be ended by a restart."""
+    jobs = snapshot.jobs if snapshot else ()
+    return next((job for job in jobs if job.in_flight_since is not None and job.id not in stuck), None)
+
+
 def _kept_back(case: Case, now: Moment) -> str:
     """Whom a run that is well has kept from a restart for so long that a person must decide; empty as yet."""
-    if case.policy.action != "restart" or case.in_flight is None:
+    if case.policy.action != "restart" or _in_flight(case.snapshot, case.stuck) is None:
         return ""
     left = case.policy.after + KEPT_BACK_FOR - case.seen_for
     if left > timedelta():

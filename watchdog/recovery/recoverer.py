@@ -247,7 +247,7 @@ class Recoverer:
         if snapshot is None or snapshot.problem is not None:
             return Objection("its source cannot be read now", is_passing=True)
         if action.acted_at is not None:
-            return self._objection_to_more(action, snapshot)
+            return self._objection_to_more(action, snapshot, now)
         if action.job_id and action.seen and all(job.id != action.job_id for job in snapshot.jobs):
             return None  # its own guard says what has become of the row
         case = next((case for case in self._cases(self._looked(published)) if _is_for(case, action)), None)
@@ -256,20 +256,17 @@ class Recoverer:
             return Objection("the job is no longer as it was seen" if is_seen else "its cause is gone")
         if (case.circuit, case.finding.kind.value) != (action.circuit, action.about):
             return Objection(f"its cause is another one now ({case.finding.kind.value})")
-        against = not_to_restart(case, now) if action.kind == "restart" else None
+        against = not_to_restart(snapshot, now, case.stuck) if action.kind == "restart" else None
         if against is not None:
             return Objection(against, is_passing=True)
         if action.by == "policy" and has_not_rested(case, now):
             return Objection("this watchdog has not seen its cause for long enough")
         return None
 
-    def _objection_to_more(self, action: Action, snapshot: Snapshot) -> Objection | None:
-        """Its next way is tried since the one before was not heard. Nobody hears a restart that ends another's run."""
-        is_restart_next = action.ways[:1] == ("restart",)
-        running = next((job.name for job in snapshot.jobs if job.in_flight_since), None)
-        if is_restart_next and running:
-            return Objection(f"it would end the run of {running}, which is in flight", is_passing=True)
-        return None
+    def _objection_to_more(self, action: Action, snapshot: Snapshot, now: Moment) -> Objection | None:
+        """Its next way is tried since the one before was not heard; a restart for its sake harms no other job."""
+        against = not_to_restart(snapshot, now) if action.ways[:1] == ("restart",) else None
+        return Objection(against, is_passing=True) if against else None
 
     def _take_approvals(self, stamp: Stamp) -> None:
         approved = self._records.approvals()
