@@ -19,6 +19,7 @@ from watchdog.core.model import Finding
 from watchdog.engine import Engine
 from watchdog.recovery import operator_command
 from watchdog.recovery.executor import Executor
+from watchdog.recovery.fresh_look import Objection
 from watchdog.recovery.recoverer import Recoverer
 from watchdog.state.records import Records
 from watchdog.state.store import Store
@@ -69,7 +70,10 @@ class Rig:
         self.config = config
         self.engine = Engine(config)
         self.recoverer = Recoverer(config, self.records, self._tell, lambda *_: None)
-        self.hand = Executor(config, Records(self.store), self.stamp)
+        self.hand = Executor(config, Records(self.store), self.stamp, self._judge)
+
+    def _judge(self, action: Action) -> Objection | None:
+        return self.recoverer.objection(action, self.engine.tick(self.now).published, self.stamp())
 
     def _tell(self, finding: Finding, title: str, lead: str, facts: object) -> None:
         self.told.append(title)

@@ -359,7 +359,7 @@ class World:
         is_unsure = any("not done twice" in step.what for step in action.steps)
         assert done[action.id] == 1 or (is_unsure and not done)
         assert action.state is State.VERIFIED, action
-        assert self.letters()["Verified: restart of wedge"] == 1
+        assert self.letters()["Verified: restart of phantom"] == 1
 
     def _was_postponed_once(self, action: Action) -> None:
         assert self.history("keep") == [("failed", "failed")]

@@ -162,7 +162,7 @@ class Watchdog:
     """One of those that watch the same file, each with records of its own."""
 
     def __init__(self, agent: Scheduler, ways: Sequence[str], run: Sequence[str] = ()) -> None:
-        policy = {"match": {"kind": "failed"}, "action": "revive", "via": list(ways), "run": list(run)}
+        policy = {"match": {"kind": "failed"}, "action": "revive", "via": list(ways), "run": list(run), "after": "0s"}
         source = {"name": "phantom", "database": str(agent.path), "api": {"url": "http://127.0.0.1:9"}}
         self._config = Config.model_validate({"sources": [source], "recovery": {"mode": "act", "policies": [policy]}})
         self.store = Store(None)

@@ -24,6 +24,7 @@ from watchdog.detectors.published import Published
 from watchdog.engine import Engine
 from watchdog.notify.notifier import Notifier
 from watchdog.recovery.executor import Executor
+from watchdog.recovery.fresh_look import Objection
 from watchdog.recovery.recoverer import Recoverer
 from watchdog.state.records import Records
 from watchdog.state.store import Store
@@ -156,8 +157,11 @@ class Rig:
         self.engine = Engine(self.config)
         self.notifier = Notifier(self.config, self.store)
         self.recoverer = Recoverer(self.config, self.records, self._announce, lambda *what: self.counts.append(what))
-        self.hand = Executor(self.config, Records(self.store), self.stamp)
+        self.hand = Executor(self.config, Records(self.store), self.stamp, self._judge)
         self.notifier.turn(self.engine.tick(self.now).published, self.now)
+
+    def _judge(self, action: Action) -> Objection | None:
+        return self.recoverer.objection(action, self.engine.tick(self.now).published, self.stamp())
 
     def _announce(self, finding: Finding, title: str, lead: str, facts: tuple[tuple[str, str], ...]) -> None:
         self.notifier.announce(finding, title, lead, facts, self.now)

@@ -20,19 +20,23 @@ from watchdog.core import child
 from watchdog.core.action import Action, State
 from watchdog.core.clock import Stamp
 from watchdog.core.model import Finding
+from watchdog.core.moment import Gap
 from watchdog.demo.outcome import Outcome
 from watchdog.demo.simulator import Simulator
 from watchdog.demo.web_api import ApiServer
+from watchdog.demo.web_routes import TokenKind
 from watchdog.detectors.published import Published
-from watchdog.engine import Engine
+from watchdog.engine import Engine, open_sources
 from watchdog.notify.notifier import Notifier
 from watchdog.recovery.executor import Executor
+from watchdog.recovery.fresh_look import Objection
 from watchdog.recovery.recoverer import Recoverer
 from watchdog.state.records import Preserved, Records
 from watchdog.state.store import Store
 from watchdog.systems.phantom import api as phantom_api
 from watchdog.systems.phantom import asking
 from watchdog.systems.shared import command as command_module
+from watchdog.systems.shared.writer import Writer
 
 TOKEN = "sesame-sesame"
 STEP = MINUTE
@@ -57,6 +61,20 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command_module, "run_child", call)
 
 
+class SimulatedWriters:
+    """What is seen of the simulated process from outside, as the locks tell it of a real one."""
+
+    def __init__(self, sim: Simulator) -> None:
+        self._sim = sim
+
+    def of(self, database: Path) -> Writer:
+        """The process as it is now."""
+        life = self._sim.life
+        if life is None:
+            return Writer(alive=False)
+        return Writer(True, self._sim.frozen, life, self._sim.started_at, life)
+
+
 class Rig:
     """Scheduler and watchdog. `wall`: how far the watchdog's clock is off; `uptime` never jumps."""
 
@@ -65,7 +83,10 @@ class Rig:
         self.token_file = folder / "token"
         self.token_file.write_text(TOKEN)
         self.wall = timedelta()
+        self.writers = SimulatedWriters(sim)
+        self.gaps: tuple[Gap, ...] = ()
         self.with_api = bool(recovery.pop("with_api", True))
+        self._more: dict[str, Any] = {}
         self.config = self._configured(recovery)
         self.store = Store(folder / "state.db")
         self.counts: list[tuple[str, str]] = []
@@ -81,6 +102,7 @@ class Rig:
             "state": str(self.folder / "state.db"),
             "channels": {"ops": "json://127.0.0.1:9/ops"},
             "recovery": {"mode": "act", **recovery},
+            **self._more,
         }
         (self.folder / "watchdog.yaml").write_text(json.dumps(document))
         return Config.model_validate(document)
@@ -88,24 +110,36 @@ class Rig:
     def reboot(self) -> None:
         """The watchdog ends, and begins anew with the same state file."""
         self.records = Records(self.store)
-        self.engine = Engine(self.config)
+        self.engine = Engine(self.config, open_sources(self.config, self.writers))
         self.notifier = Notifier(self.config, self.store)
         self.recoverer = Recoverer(self.config, self.records, self._announce, lambda *what: self.counts.append(what))
-        self.hand = Executor(self.config, Records(self.store), self.stamp)
+        self.hand = Executor(self.config, Records(self.store), self.stamp, self._judge)
+        self.slept = timedelta()
         self._again_at: datetime | None = None
         # nobody can be told of anything before the notifier has seen what was published
         self.notifier.turn(self.engine.tick(self.now).published, self.now)
 
+    def configure_more(self, **sections: Any) -> None:
+        """More sections, taken as at a reload."""
+        self._more = sections
+        self.reconfigure(**self.config.recovery.model_dump(mode="json", exclude_defaults=True))
+
     def reconfigure(self, **recovery: Any) -> None:
         """Another configuration, taken as at a reload."""
         self.config = self._configured(recovery)
-        self.engine = Engine(self.config)
+        self.engine = self.engine.reconfigured(self.config, self.writers)
         self.notifier.use(self.config)
         self.recoverer.use(self.config)
         self.hand.use(self.config)
 
     def _announce(self, finding: Finding, title: str, lead: str, facts: tuple[tuple[str, str], ...]) -> None:
         self.notifier.announce(finding, title, lead, facts, self.now)
+
+    def _judge(self, action: Action) -> Objection | None:
+        """The loop's next look, for the hand."""
+        published = self.engine.tick(self.now, self.gaps).published
+        self.recoverer.turn(published, self.stamp(), self.slept)
+        return self.recoverer.objection(action, published, self.stamp())
 
     # time
 
@@ -123,11 +157,20 @@ class Rig:
         with self.api.lock:
             self.sim.run_until(self.sim.now + length)
 
+    def suspend(self, length: timedelta) -> None:
+        """The machine with both on it sleeps: the scheduler's timers stand still, and nobody looks."""
+        self.sim.freeze()
+        began = self.now
+        self.sleep(length)
+        self.sim.thaw()
+        self.gaps += (Gap(began, self.now),)
+        self.slept += length
+
     def step(self) -> None:
         """One turn of the service and of the hand, and of the service again for as long as the hand had to do."""
         while True:
-            published = self.engine.tick(self.now).published
-            turn = self.recoverer.turn(published, self.stamp())
+            published = self.engine.tick(self.now, self.gaps).published
+            turn = self.recoverer.turn(published, self.stamp(), self.slept)
             self.published = self.engine.add(turn.findings)
             self.notifier.turn(self.published, self.now)
             wanted = (published.look_again_at, turn.look_again_at, self.notifier.look_again_at)
@@ -235,13 +278,18 @@ def said(action: Action) -> str:
 
 @contextmanager
 def rig(
-    folder: Path, *policies: Mapping[str, Any], stock: bool = True, start: datetime = START, **more: Any
+    folder: Path,
+    *policies: Mapping[str, Any],
+    stock: bool = True,
+    start: datetime = START,
+    token_kind: TokenKind = "lasting",
+    **more: Any,
 ) -> Iterator[Rig]:
-    """A rig that is closed at the end."""
+    """A rig that is closed at the end. `token_kind`: how long the token of the API lasts."""
     agent = Agent()
     with ExitStack() as stack:
         sim = stack.enter_context(Simulator(folder / "phantom.db", start, behaviour=agent, stock=stock))
-        api = stack.enter_context(ApiServer(sim, TOKEN))
+        api = stack.enter_context(ApiServer(sim, TOKEN, kind=token_kind))
         made = Rig(folder, sim, api, agent, policies=list(policies), **more)
         stack.callback(made.store.close)
         yield made

@@ -468,6 +468,7 @@ def notify_test(config: Path) -> int:
 def validate(config: Path) -> None:
     """Check a configuration file; all its errors are told in one go."""
     from watchdog.notify import trial
+    from watchdog.recovery.advice import advice
     from watchdog.systems.opening import try_out
 
     settings = _load(config)
@@ -475,7 +476,7 @@ def validate(config: Path) -> None:
     problems = [f"{config}: {problem}" for problem in [*wrong, *trial.bad_addresses(settings)]]
     if problems:
         raise CannotGoOn("\n".join(problems))
-    for hint in unasked:
+    for hint in [*unasked, *advice(settings)]:
         click.echo(f"{config}: {hint}", err=True)
     named = ", ".join(source.name for source in settings.sources)
     click.echo(f"{config} is good: watches {named}")

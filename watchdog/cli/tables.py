@@ -184,7 +184,7 @@ def recoveries_view(actions: Sequence[Action], now: datetime) -> RenderableType:
         state = {"verified": "green", "proposed": "cyan"}.get(action.state.value, "yellow")
         table.add_row(
             Text(str(action.id)),
-            Text(f"{action.kind} {action.job or action.source}"),
+            Text(f"{action.kind} {action.subject}"),
             Text(ago(action.created.at, now)),
             Text(action.state.value, style=state),
             Text(action.policy if action.by == "policy" else action.by),

@@ -15,6 +15,11 @@ Way = Literal["api", "pause_resume", "sql", "restart"]
 """How a failed job is brought back: the API's forced resume; SQL to `paused` and the API's resume; SQL alone, which
 must then be heard; or, where none of them was, a restart."""
 
+BY_API: tuple[Way, ...] = ("api", "pause_resume")
+"""The ways that need a login of the API, which ends: with a session, and with each restart of the agent."""
+
+UNATTENDED: tuple[Way, ...] = (*BY_API, "sql")
+
 
 Deed = Literal["revive", "restart", "preserve", "run_due", "enable", "unstick", "command", "none"]
 """What a policy does. `run_due`, `enable` and `unstick` (off and on again, which frees a stuck marker) ask the
@@ -77,7 +82,8 @@ class Call(Frozen):
 class Policy(Frozen):
     """One rule. The first whose `match` fits a finding decides.
 
-    `after`: how long the cause must have rested. `canary`: of several jobs that failed alike only one is revived
+    `via`: the ways to revive, in order; left out, those that work unattended. `after`: how long this watchdog, awake,
+    must have seen the cause. `canary`: of several jobs that failed alike only one is revived
     first, and the others follow, `spacing` apart, when its run has used real tokens. `run` and `call` restart the
     agent: an argument list without a shell, or an HTTP call; the action `command` runs `run` with the job's id in place
     of `{job_id}`. `postpone` moves the sweep off.
@@ -86,7 +92,7 @@ class Policy(Frozen):
     name: str | None = None
     match: PolicyMatch = PolicyMatch()
     action: Deed
-    via: Annotated[tuple[Way, ...], Field(min_length=1)] = ("api", "pause_resume", "sql")
+    via: Annotated[tuple[Way, ...], Field(min_length=1)] | None = None
     after: Duration = timedelta(minutes=15)
     canary: bool = True
     spacing: Duration = timedelta(minutes=1)
@@ -97,9 +103,17 @@ class Policy(Frozen):
     deadline: Annotated[Duration, Field(gt=timedelta())] = timedelta(seconds=60)
     postpone: bool = False
 
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """How to revive. The API is heard at once, SQL also where a login has ended, and a restart is the last resort,
+        where one is configured."""
+        if self.via is not None:
+            return self.via
+        return (*UNATTENDED, "restart") if self.run or self.call else UNATTENDED
+
     @model_validator(mode="after")
     def _can_restart(self) -> Self:
-        wants = self.action == "restart" or (self.action == "revive" and "restart" in self.via)
+        wants = self.action == "restart" or (self.action == "revive" and "restart" in self.ways)
         if wants and not self.run and self.call is None:
             example = f'["docker", "restart", "{kinds.usual()}"]'
             raise ValueError(f"a restart needs `run: {example}` or `call: {{url: ...}}`")

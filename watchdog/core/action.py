@@ -89,6 +89,11 @@ class Action:
         return "restart" in (self.kind, self.way)
 
     @property
+    def subject(self) -> str:
+        """What it is done to, for people: a restart is the agent's, whichever job it is for."""
+        return self.source if self.kind == "restart" else self.job or self.source
+
+    @property
     def is_under_way(self) -> bool:
         """Neither settled nor waiting for a person."""
         return self.state in UNDER_WAY

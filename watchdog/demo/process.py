@@ -146,6 +146,11 @@ class Process:
         """Which of the process's lives this is, counted from 1; None while it is down."""
         return self._lives if self._alive else None
 
+    @property
+    def started_at(self) -> datetime | None:
+        """When it was last started; None while it is down."""
+        return from_ms(self._started_ms) if self._alive else None
+
     def _forget(self) -> None:
         """What the process holds in memory, and loses when it ends."""
         self._alive = False

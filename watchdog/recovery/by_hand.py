@@ -115,6 +115,9 @@ def restore(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[s
         raise RefusedError(f"{kept.name} was not restored: {error}") from error
     records.preserve(replace(kept, restored_at=datetime.now(UTC)))
     yield f"{kept.name} is there again, as it was on {say(kept.preserved_at)}: {kept.row.get('status')}"
+    if kept.sweep_at is not None and kept.sweep_at <= datetime.now(UTC):
+        due = f"its sweep has been due since {say(kept.sweep_at)}"
+        yield f"{due}: the next restart deletes it again unless it lives by then"
     yield f"to bring it back to life: scheduler-watchdog revive {kept.job_id}"
 
 
@@ -134,7 +137,7 @@ def approve(store: Store, number: int, at: datetime) -> str:
     if action is None or action.state is not State.PROPOSED:
         raise ValueError(f"no recovery {number} waits for approval; `scheduler-watchdog recoveries` lists them")
     records.approve(number, at, whoami())
-    return f"approved: {action.kind} of {action.job or action.source}; the running watchdog does it"
+    return f"approved: {action.kind} of {action.subject}; the running watchdog does it"
 
 
 def listed(store: Store) -> list[Action]:

@@ -1,6 +1,6 @@
 """Which action is allowed now, and why not. Pure: findings, history and the clock go in, decisions come out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -11,26 +11,47 @@ from watchdog.core.action import UNHELPFUL, Action, State
 from watchdog.core.clock import Stamp
 from watchdog.core.durations import say_duration
 from watchdog.core.kinds import Kind
-from watchdog.core.model import ErrorClass, Finding, Job
+from watchdog.core.model import ErrorClass, Finding, Job, Process, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.recovery.known_actions import KnownActions
+from watchdog.recovery.verify import is_proof
 from watchdog.systems.shared.acting import NOT_DUE, ActionKind
 
 DAY = timedelta(days=1)
+LONG_AGO = timedelta(days=36500)
 
 AFTER_A_REFUSAL = timedelta(minutes=5)
 """How long nothing is intended again where the row had changed, or the probe was not well."""
 
+CANARY_LIMIT = timedelta(hours=6)
+"""So long one canary is waited for. After that another goes; the first may prove itself yet."""
+
+SOONER = timedelta(minutes=10)
+"""So much sooner another job must run to take the place of a canary that is out."""
+
+KEPT_BACK_FOR = timedelta(hours=1)
+"""So long a restart waits for the runs that it would end before a person is told."""
+
+COMES_UP = timedelta(minutes=5)
+"""How long a process that has just started gets to come to what is late."""
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A finding that a policy is for. `kind`: what its action is there; None for one that can be done anywhere."""
+    """A finding that a policy is for. `kind`: what its action is there; None for one that can be done anywhere.
+
+    `seen_for`: how long this process, awake, has seen it. `snapshot`: what the look at its source showed; `stuck`: the
+    jobs there whose runs are found to be stuck.
+    """
 
     finding: Finding
     policy: Policy
     name: str
     job: Job | None
     kind: ActionKind | None = None
+    seen_for: timedelta = LONG_AGO
+    snapshot: Snapshot | None = None
+    stuck: frozenset[str | None] = frozenset()
 
     @property
     def is_for_one_job(self) -> bool:
@@ -44,7 +65,7 @@ class Case:
 
     @property
     def since(self) -> datetime | None:
-        """Since when its cause rests."""
+        """Since when it is so, whoever has seen it."""
         return self.finding.since
 
 
@@ -57,6 +78,21 @@ class Decision:
     why: str
     is_canary: bool = False
     used_up: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the look at all sources showed, as far as decisions depend on it.
+
+    `seen_for`: how long this process, awake, has seen a finding. `counts_tokens`: whether a job's runs must use tokens.
+    """
+
+    jobs: Mapping[tuple[str, str], Job]
+    snapshots: Mapping[str, Snapshot]
+    owners: Mapping[tuple[str, str], str]
+    findings: Sequence[Finding]
+    seen_for: Callable[[Finding], timedelta] = lambda finding: LONG_AGO
+    counts_tokens: Callable[[Job], bool] = lambda job: True
 
 
 class Past(Protocol):
@@ -72,24 +108,21 @@ class Past(Protocol):
         """Of this kind, and sharing its luck."""
 
 
-def cases(
-    findings: Iterable[Finding],
-    policies: Sequence[Policy],
-    jobs: Mapping[tuple[str, str], Job],
-    owners: Mapping[tuple[str, str], str],
-    known: KnownActions,
-) -> list[Case]:
+def cases(looked: Looked, policies: Sequence[Policy], known: KnownActions) -> list[Case]:
     """The findings that some policy is for; the first that fits, and whose action is one for such a source, decides."""
     found = []
-    for finding in findings:
+    stuck = frozenset((one.source, one.job_id) for one in looked.findings if one.kind is Kind.WEDGED)
+    for finding in looked.findings:
         key = (finding.source, finding.job_id or "")
         kinds = known.at(finding.source)
         for index, policy in enumerate(policies):
             kind = kinds.get(policy.action)
             is_meant = kind is not None or policy.action in ANYWHERE
-            if is_meant and _is_own(finding, kind) and _fits(policy.match, finding, owners.get(key)):
+            if is_meant and _is_own(finding, kind) and _fits(policy.match, finding, looked.owners.get(key)):
                 name = policy.name or f"policies[{index}]"
-                found.append(Case(finding, policy, name, jobs.get(key), kind))
+                there = frozenset(job_id for source, job_id in stuck if source == finding.source)
+                seen_for, snapshot = looked.seen_for(finding), looked.snapshots.get(finding.source)
+                found.append(Case(finding, policy, name, looked.jobs.get(key), kind, seen_for, snapshot, there))
                 break
     return [case for case in found if case.policy.action != "none"]
 
@@ -123,8 +156,8 @@ def _error_class(finding: Finding) -> str:
 class _Circuits:
     """What the circuits are in now. Each is found out once, however many jobs share it."""
 
-    def __init__(self, past: Past, stamp: Stamp, now: Moment) -> None:
-        self._past, self._stamp, self._now = past, stamp, now
+    def __init__(self, past: Past, looked: Looked, stamp: Stamp, now: Moment) -> None:
+        self._past, self._looked, self._stamp, self._now = past, looked, stamp, now
         self._done: dict[str, Sequence[Action]] = {}
         self._newest: dict[str, Action | None] = {}
         self._against: dict[str, tuple[str, bool] | None] = {}
@@ -145,16 +178,55 @@ class _Circuits:
 
     def against(self, case: Case) -> tuple[str, bool] | None:
         """What keeps the next canary back."""
+        if any(self._is_out(canary, case) for canary in self.done(case)):
+            return "a canary is out: it waits for its run", False
         if case.circuit not in self._against:
-            self._against[case.circuit] = _while_open(case, self.done(case), self._stamp, self._now)
+            self._against[case.circuit] = _after_vain(case, self.done(case), self._stamp, self._now)
         return self._against[case.circuit]
 
+    def _is_out(self, canary: Action, case: Case) -> bool:
+        """Whether this canary is still waited for: neither for too long, nor where this job would run much sooner."""
+        if not (canary.is_under_way or canary.state is State.PROPOSED):
+            return False
+        job = self._looked.jobs.get((canary.source, canary.job_id or ""))
+        if canary.state in (State.INTENDED, State.BEGUN) or job is None or job.in_flight_since or case.job is None:
+            return True
+        if canary.state is State.ACTED and self._is_out_for_long(canary):
+            return False
+        its_run = job.next_run_at if canary.state is State.ACTED else next_fire(job.schedule, self._now.at)
+        sooner = next_fire(case.job.schedule, self._now.at)
+        return its_run is None or sooner is None or its_run <= sooner + SOONER
 
-def decide(cases_: Sequence[Case], past: Past, stamp: Stamp, now: Moment) -> list[Decision]:
+    def _is_out_for_long(self, canary: Action) -> bool:
+        left = CANARY_LIMIT - canary.spent.elapsed(self._stamp)
+        if left > timedelta():
+            _wake_when(left, self._now)
+        return left <= timedelta()
+
+    def is_proved(self, case: Case) -> bool:
+        """Whether what settled last has helped, after this job had failed: at once, or by its scheduler's own retry."""
+        newest = self.newest(case)
+        if newest is None or newest.settled is None:
+            return False
+        if newest.state is not State.VERIFIED:
+            return any(self._has_come_back(action, newest.settled.at, case) for action in self.done(case))
+        return case.since is None or newest.settled.at > case.since
+
+    def _has_come_back(self, action: Action, settled_at: datetime, case: Case) -> bool:
+        """Whether a job that was revived in vain has ended a run well since, with tokens where they are counted."""
+        job = self._looked.jobs.get((action.source, action.job_id or ""))
+        run = job.last_run if job else None
+        if job is None or run is None or action.state not in UNHELPFUL or not job.is_planned:
+            return False
+        is_since = run.started_at > settled_at and (case.since is None or run.started_at > case.since)
+        return is_since and is_proof(job, run, counts_tokens=self._looked.counts_tokens(job))
+
+
+def decide(cases_: Sequence[Case], past: Past, looked: Looked, stamp: Stamp, now: Moment) -> list[Decision]:
     """For each case whether its action is allowed now. Of a storm only the canary is, until it has proved itself."""
     decisions = []
     taken: set[str] = set()
-    circuits = _Circuits(past, stamp, now)
+    circuits = _Circuits(past, looked, stamp, now)
     for case in sorted(cases_, key=lambda case: _next_run(case, now.at)):
         decision = _decide(case, past, circuits, stamp, now)
         if decision.allowed and _is_shared(case) and case.circuit in taken:
@@ -176,12 +248,10 @@ def _is_shared(case: Case) -> bool:
 
 
 def _decide(case: Case, past: Past, circuits: _Circuits, stamp: Stamp, now: Moment) -> Decision:
-    if _is_put_off(case, now):
-        return Decision(case, False, NOT_DUE)
-    refusal = _never(case, now.at)
+    refusal = opposed(case, now)
     if refusal:
-        return Decision(case, False, refusal)
-    if case.since is not None and not now.reached(case.since + case.policy.after):
+        return Decision(case, False, refusal, used_up=_kept_back(case, now))
+    if has_not_rested(case, now):
         return Decision(case, False, "its cause has not rested long enough")
     mine = _of(case, past)
     if any(action.is_under_way or action.state is State.PROPOSED for action in mine):
@@ -191,6 +261,56 @@ def _decide(case: Case, past: Past, circuits: _Circuits, stamp: Stamp, now: Mome
     if _is_shared(case):
         return _by_circuit(case, mine, circuits, stamp, now)
     return _by_budget(case, mine, stamp, now) or Decision(case, True, "its policy allows it")
+
+
+def opposed(case: Case, now: Moment) -> str | None:
+    """What speaks against the action as things stand now, whatever was done before; None if nothing does."""
+    if _is_put_off(case, now):
+        return NOT_DUE
+    return _never(case, now.at) or (
+        not_to_restart(case.snapshot, now, case.stuck) if case.policy.action == "restart" else None
+    )
+
+
+def not_to_restart(snapshot: Snapshot | None, now: Moment, stuck: Collection[str | None] = frozenset()) -> str | None:
+    """What a restart would harm, or what needs none: a run that is well, a process that is held or has just begun.
+
+    `stuck`: the jobs whose runs are found to be stuck.
+    """
+    process = snapshot.process if snapshot else Process()
+    running = _in_flight(snapshot, stuck)
+    if running is not None:
+        return f"it would end the run of {running.name}, which is in flight"
+    if process.is_frozen:
+        return "its process is frozen: whoever holds it lets it go on"
+    if process.started_at and process.started_at <= now.at and not now.reached(process.started_at + COMES_UP):
+        return "its process has just started"
+    return None
+
+
+def _in_flight(snapshot: Snapshot | None, stuck: Collection[str | None]) -> Job | None:
+    """A job whose run is well, as far as is known, and would be ended by a restart."""
+    jobs = snapshot.jobs if snapshot else ()
+    return next((job for job in jobs if job.in_flight_since is not None and job.id not in stuck), None)
+
+
+def _kept_back(case: Case, now: Moment) -> str:
+    """Whom a run that is well has kept from a restart for so long that a person must decide; empty as yet."""
+    if case.policy.action != "restart" or _in_flight(case.snapshot, case.stuck) is None:
+        return ""
+    left = case.policy.after + KEPT_BACK_FOR - case.seen_for
+    if left > timedelta():
+        _wake_when(left, now)
+    return f"{case.circuit}|in flight" if left <= timedelta() else ""
+
+
+def has_not_rested(case: Case, now: Moment) -> bool:
+    """Whether this process, awake, has not seen it for long enough yet."""
+    left = case.policy.after - case.seen_for
+    if left <= timedelta():
+        return False
+    _wake_when(left, now)
+    return True
 
 
 def _by_budget(case: Case, mine: Sequence[Action], stamp: Stamp, now: Moment) -> Decision | None:
@@ -297,7 +417,7 @@ def _wake_when(left: timedelta, now: Moment) -> None:
 
 def _by_circuit(case: Case, mine: Sequence[Action], circuits: _Circuits, stamp: Stamp, now: Moment) -> Decision:
     """Half-open, as circuit breakers do: one first; the others when its next run has used real tokens."""
-    is_proved = _is_proved(circuits.newest(case), case)
+    is_proved = circuits.is_proved(case)
     against = None if is_proved else _against(case, circuits.against(case), case.circuit)
     against = against or _by_budget(case, mine, stamp, now)
     if against is not None:
@@ -307,21 +427,12 @@ def _by_circuit(case: Case, mine: Sequence[Action], circuits: _Circuits, stamp: 
     return Decision(case, True, "it goes first, as the canary", is_canary=case.is_for_one_job)
 
 
-def _while_open(case: Case, done: Sequence[Action], stamp: Stamp, now: Moment) -> tuple[str, bool] | None:
-    """Whether the next canary waits: for the one that is out, or because those before it were in vain."""
-    if any(action.is_under_way or action.state is State.PROPOSED for action in done):
-        return "a canary is out: it waits for its run", False
+def _after_vain(case: Case, done: Sequence[Action], stamp: Stamp, now: Moment) -> tuple[str, bool] | None:
+    """Whether the next canary waits because those before it were in vain."""
     # what helped does not count against the circuit: twenty jobs that came back are no reason to give up the next
     in_vain = [action for action in done if action.state in UNHELPFUL and action.state is not State.UNABLE]
     attempts = case.policy.attempts
     return _spent(in_vain, attempts, stamp, now) or _pausing(done, attempts, stamp, now)
-
-
-def _is_proved(newest: Action | None, case: Case) -> bool:
-    """Whether the attempt that settled last was verified, and after this job had failed."""
-    if newest is None or newest.settled is None:
-        return False
-    return newest.state is State.VERIFIED and (case.since is None or newest.settled.at > case.since)
 
 
 def _spaced(case: Case, done: Sequence[Action], stamp: Stamp, now: Moment) -> Decision:

@@ -4,6 +4,7 @@ It runs in a thread of its own: a call to the agent, or a command, may take up t
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from watchdog.config.sources import Section
 from watchdog.core.action import BY_HAND, Action, State
 from watchdog.core.clock import Stamp
 from watchdog.core.logs import log
+from watchdog.recovery.fresh_look import Judge, unopposed
 from watchdog.recovery.known_actions import KnownActions, acting_of
 from watchdog.recovery.operator_command import OperatorCommand
 from watchdog.recovery.restart import Restarter
@@ -28,11 +30,12 @@ LONGEST = timedelta(minutes=10)
 
 
 class Executor:
-    """Carries actions out on the sources of one configuration."""
+    """Carries actions out on the sources of one configuration. `judge` is asked the moment before each is begun."""
 
-    def __init__(self, config: Config, records: Records, clock: Clock) -> None:
+    def __init__(self, config: Config, records: Records, clock: Clock, judge: Judge = unopposed) -> None:
         self._records = records
         self._clock = clock
+        self._judge = judge
         self._progress = Progress(records, clock)
         self._born: Stamp | None = None
         self._left: frozenset[int] = frozenset()
@@ -113,8 +116,21 @@ class Executor:
         if probe and ask({"do": "get", "url": probe}, PROBE_DEADLINE):
             what = f"{urlsplit(probe).netloc} is not well yet, so nothing was done"
             self._progress.settle(action, State.REFUSED, what)
-        else:
+        elif not self._is_opposed(action):
             self._do(action, source, policy)
+
+    def _is_opposed(self, action: Action) -> bool:
+        """Whether a look right now speaks against it: then it is over, or waits until that has passed."""
+        if action.policy == BY_HAND or self._known.is_half_done(action):
+            return False
+        objection = self._judge(action)
+        if objection is None:
+            return False
+        if objection.is_passing:
+            self._progress.leave(replace(action, not_before=self._clock().at + RETRY))
+        else:
+            self._progress.settle(action, State.REFUSED, f"{objection.why}, so nothing was done")
+        return True
 
     def _do(self, action: Action, source: Section, policy: Policy) -> None:
         if action.kind == "restart":

@@ -18,9 +18,19 @@ from watchdog.core.model import Finding, Job, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.published import Published
 from watchdog.recovery.before_restart import consequences
-from watchdog.recovery.decide import Case, Decision, cases, decide
+from watchdog.recovery.decide import (
+    Case,
+    Decision,
+    Looked,
+    cases,
+    decide,
+    has_not_rested,
+    not_to_restart,
+)
+from watchdog.recovery.fresh_look import Objection
 from watchdog.recovery.known_actions import KnownActions, acting_of, definitions_of
 from watchdog.recovery.preserving import preserve_failed
+from watchdog.recovery.sights import Sights
 from watchdog.recovery.verify import Verdict, verdict
 from watchdog.state.records import Preserved, Records, Version
 from watchdog.systems.shared.fingerprint import Facts, fingerprint
@@ -43,6 +53,9 @@ _TITLES = {
     State.UNKNOWN: "Not certain",
     State.REFUSED: "Not proved",
 }
+
+SECOND_LOOK = timedelta(seconds=1)
+"""How soon what was just intended is judged once more."""
 
 TOLD_FOR = timedelta(days=30)
 """How long a swept job is told of, unless it is restored."""
@@ -85,6 +98,7 @@ class Recoverer:
         self._count = count
         self._seen: dict[str, Snapshot] = {}
         self._failed: dict[str, frozenset[tuple[str, datetime | None]]] = {}
+        self._sights = Sights()
         self.use(config)
 
     def use(self, config: Config) -> None:
@@ -95,10 +109,15 @@ class Recoverer:
         swept = ((source.name, definitions_of(source)) for source in config.sources)
         self._definitions = {name: definitions for name, definitions in swept if definitions}
         self._looked_at: tuple[int, Version] | None = None
+        self._sights.look_anew()
         self._last: tuple[datetime, Turn] | None = None
 
-    def turn(self, published: Published, stamp: Stamp) -> Turn:
-        """One step after a tick; the same as before while nothing has changed and nothing is due."""
+    def turn(self, published: Published, stamp: Stamp, slept: timedelta = timedelta()) -> Turn:
+        """One step after a tick; the same as before while nothing has changed and nothing is due.
+
+        `slept`: how long in all, since this process began, nobody has looked.
+        """
+        self._sights.see(published, stamp, slept)
         basis = (published.version, self._records.version)
         if self._last is None or basis != self._looked_at or _is_outdated(self._last, stamp.at):
             self._looked_at, self._last = None, None  # what goes wrong is tried again at the next tick
@@ -180,7 +199,8 @@ class Recoverer:
             if action.state is not State.ACTED or snapshot is None or not _is_settled(action, now):
                 continue
             job = next((job for job in snapshot.jobs if job.id == action.job_id), None)
-            found = verdict(action, job, snapshot, published.findings, now)
+            counts = job is None or self._counts_tokens(job)
+            found = verdict(action, job, snapshot, published.findings, now, counts_tokens=counts)
             if found is not None:
                 self._conclude(action, found, stamp)
 
@@ -194,7 +214,10 @@ class Recoverer:
         self._records.save(action.stepped(stamp.at, found.what, state=state, settled=stamp))
         facts = {"action": "recovery", "source": action.source, "job_id": action.job_id, "outcome": state.value}
         level = log.info if state is State.VERIFIED else log.warning
-        level(f"{action.kind} of {action.job or action.source}: {state.value}, {found.what}", extra=facts)
+        level(f"{action.kind} of {action.subject}: {state.value}, {found.what}", extra=facts)
+
+    def _counts_tokens(self, job: Job) -> bool:
+        return self._config.detect.of(job).is_on(Kind.ZERO_TOKENS)
 
     def _report(self, stamp: Stamp) -> None:
         """Tell what has become of actions, each once; also of those that ended with the executor."""
@@ -208,11 +231,42 @@ class Recoverer:
         """Where nothing was done, the job's incident is all there is to tell; who acts by hand sees why it failed."""
         if action.acted_at is None and (action.state is State.REFUSED or action.policy == BY_HAND):
             return
-        name, what = action.job or action.source, action.steps[-1].what
+        name, what = action.subject, action.steps[-1].what
         title = f"{_TITLES[action.state]}: {action.kind} of {name}"
         self._announce(_stand_in(action), title, f"{name}: {what}.", timeline(action.steps))
 
     # intent
+
+    def objection(self, action: Action, published: Published, stamp: Stamp) -> Objection | None:
+        """What the newest look says against doing now what was intended before; None if it is as it was.
+
+        A person's approval takes the place of the rest, and not of the cause.
+        """
+        now = Moment(stamp.at)
+        snapshot = next((s.snapshot for s in published.sources if s.snapshot.source == action.source), None)
+        if snapshot is None or snapshot.problem is not None:
+            return Objection("its source cannot be read now", is_passing=True)
+        if action.acted_at is not None:
+            return self._objection_to_more(action, snapshot, now)
+        if action.job_id and action.seen and all(job.id != action.job_id for job in snapshot.jobs):
+            return None  # its own guard says what has become of the row
+        case = next((case for case in self._cases(self._looked(published)) if _is_for(case, action)), None)
+        if case is None:
+            is_seen = action.job_id is not None and bool(action.seen)
+            return Objection("the job is no longer as it was seen" if is_seen else "its cause is gone")
+        if (case.circuit, case.finding.kind.value) != (action.circuit, action.about):
+            return Objection(f"its cause is another one now ({case.finding.kind.value})")
+        against = not_to_restart(snapshot, now, case.stuck) if action.kind == "restart" else None
+        if against is not None:
+            return Objection(against, is_passing=True)
+        if action.by == "policy" and has_not_rested(case, now):
+            return Objection("this watchdog has not seen its cause for long enough")
+        return None
+
+    def _objection_to_more(self, action: Action, snapshot: Snapshot, now: Moment) -> Objection | None:
+        """Its next way is tried since the one before was not heard; a restart for its sake harms no other job."""
+        against = not_to_restart(snapshot, now) if action.ways[:1] == ("restart",) else None
+        return Objection(against, is_passing=True) if against else None
 
     def _take_approvals(self, stamp: Stamp) -> None:
         approved = self._records.approvals()
@@ -228,19 +282,26 @@ class Recoverer:
         if not recovery.policies:
             self._withdraw((), published, stamp)
             return
-        jobs = _jobs(published)
+        looked = self._looked(published)
+        found = self._cases(looked)
+        self._withdraw(found, published, stamp)
+        self._forget_would(found, published)
+        for decision in decide(found, self._records, looked, stamp, now):
+            self._follow(decision, found, published, stamp, now)
+
+    def _looked(self, published: Published) -> Looked:
         owners = {
             (state.snapshot.source, job_id): owner
             for state in published.sources
             for job_id, owner in state.owners.items()
         }
         findings = [finding for finding in published.findings if _OFF not in finding.evidence]
-        found = cases(findings, recovery.policies, jobs, owners, self._known)
-        found = [case for case in found if case.policy.action != "preserve" or case.policy.postpone]
-        self._withdraw(found, published, stamp)
-        self._forget_would(found, published)
-        for decision in decide(found, self._records, stamp, now):
-            self._follow(decision, published, stamp, now)
+        snapshots = {state.snapshot.source: state.snapshot for state in published.sources}
+        return Looked(_jobs(published), snapshots, owners, findings, self._sights.seen_for, self._counts_tokens)
+
+    def _cases(self, looked: Looked) -> list[Case]:
+        found = cases(looked, self._config.recovery.policies, self._known)
+        return [case for case in found if case.policy.action != "preserve" or case.policy.postpone]
 
     def _withdraw(self, found: Sequence[Case], published: Published, stamp: Stamp) -> None:
         """A proposal whose cause is gone, or that nobody is asked for now, would keep the next one back for ever."""
@@ -253,11 +314,13 @@ class Recoverer:
                 why = "nobody is asked any more" if key in wanted else "what it was proposed for is no longer so"
                 self._records.save(action.stepped(stamp.at, f"withdrawn: {why}", state=State.REFUSED, settled=stamp))
 
-    def _follow(self, decision: Decision, published: Published, stamp: Stamp, now: Moment) -> None:
+    def _follow(
+        self, decision: Decision, found: Sequence[Case], published: Published, stamp: Stamp, now: Moment
+    ) -> None:
         case = decision.case
         mode = self._config.recovery.mode
         if decision.used_up and mode != "observe":
-            self._used_up(decision, stamp)
+            self._used_up(decision, found, stamp)
         if not decision.allowed or (case.policy.check.other_succeeded and not _other_succeeded(case, published)):
             return
         if mode == "observe":
@@ -271,8 +334,9 @@ class Recoverer:
             action = self._records.add(replace(action, state=State.INTENDED if mode == "act" else State.PROPOSED))
             if mode == "propose":
                 self._propose(case, action, published)
+        now.reached(now.at + SECOND_LOOK)
         log.info(
-            f"{action.state.value}: {action.kind} of {action.job or action.source} ({action.why})",
+            f"{action.state.value}: {action.kind} of {action.subject} ({action.why})",
             extra={"action": "recovery", "source": action.source, "job_id": action.job_id, "policy": action.policy},
         )
 
@@ -325,7 +389,7 @@ class Recoverer:
         mind = consequences(snapshot, action.created.at) if action.kind == "restart" else ()
         self._announce(
             case.finding,
-            f"Proposed: {action.kind} {action.job or action.source}",
+            f"Proposed: {action.kind} {action.subject}",
             case.finding.summary,
             (
                 ("Why now", action.why),
@@ -334,17 +398,21 @@ class Recoverer:
             ),
         )
 
-    def _used_up(self, decision: Decision, stamp: Stamp) -> None:
-        """The budget is used up: a person is told, once until something has helped again."""
+    def _used_up(self, decision: Decision, found: Sequence[Case], stamp: Stamp) -> None:
+        """The budget is used up: a person is told, once until something has helped again.
+
+        What all jobs of a circuit share is told of all of them, and not of the one that happened to be next.
+        """
         case, finding = decision.case, decision.case.finding
+        whom = [other for other in found if other.circuit == case.circuit] if _is_of_all(decision) else [case]
         key = f"used_up|{decision.used_up}|{self._records.last_verified(case.circuit)}"
         with self._records.store.transaction():
             if self._records.tell_once(key, stamp.at):
                 self._announce(
                     finding,
-                    f"Needs a person: {finding.job or finding.source}",
-                    f"{finding.summary}. For now it is not tried again by itself: {decision.why}.",
-                    (("To do", _for_a_person(case)),),
+                    f"Needs a person: {_whom(whom)}",
+                    f"{_what(whom)}. For now it is not tried again by itself: {decision.why}.",
+                    _for_people(whom),
                 )
                 self._count(case.policy.action, "exhausted")
 
@@ -359,6 +427,43 @@ def _would_key(case: Case) -> str:
     """Of a storm only the canary is spoken of, and which job that is changes with the hour."""
     is_storm = case.is_for_one_job and case.policy.canary
     return f"{_WOULD}{case.circuit}|{'' if is_storm else case.finding.job_id}"
+
+
+def _is_of_all(decision: Decision) -> bool:
+    """Whether the budget that is used up is one that all of the circuit share."""
+    return decision.used_up == decision.case.circuit
+
+
+NAMED = 5
+"""So many jobs are named one by one."""
+
+
+def _whom(found: Sequence[Case]) -> str:
+    """Who needs a person: the agent itself where it was restarted, a job, or how many jobs."""
+    finding = found[0].finding
+    if found[0].policy.action == "restart":
+        return finding.source
+    return f"{len(found)} jobs" if len(found) > 1 else finding.job or finding.source
+
+
+def _what(found: Sequence[Case]) -> str:
+    if len(found) == 1 or found[0].policy.action == "restart":
+        return found[0].finding.summary
+    names = [case.finding.job or case.finding.source for case in found]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{len(names)} jobs are {found[0].finding.kind.value}: {', '.join(names[:NAMED])}{more}"
+
+
+def _for_people(found: Sequence[Case]) -> tuple[tuple[str, str], ...]:
+    """The commands, one a job; of a restart there is one for all."""
+    wanted = dict.fromkeys(_for_a_person(case) for case in found)
+    more = (("And", f"{len(wanted) - NAMED} more: scheduler-watchdog jobs --state failed"),)
+    return (*(("To do", each) for each in list(wanted)[:NAMED]), *(more if len(wanted) > NAMED else ()))
+
+
+def _is_for(case: Case, action: Action) -> bool:
+    there = (case.finding.source, case.name, case.policy.action, case.finding.job_id)
+    return there == (action.source, action.policy, action.kind, action.job_id)
 
 
 def _for_a_person(case: Case) -> str:

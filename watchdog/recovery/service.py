@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from watchdog.config.file import Config
 from watchdog.core.clock import Clock
@@ -10,6 +10,7 @@ from watchdog.core.logs import log
 from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
 from watchdog.recovery.executor import Executor, is_left_off
+from watchdog.recovery.fresh_look import PATIENCE, FreshLooks, Judge
 from watchdog.recovery.known_actions import KnownActions
 from watchdog.recovery.recoverer import Announce, Count, Recoverer, Would, log_would
 from watchdog.state.records import Records
@@ -36,6 +37,7 @@ class RecoveryService:
         self._clock = clock
         self._records = Records(store)
         self._recoverer = Recoverer(config, self._records, announce, count, would)
+        self._looks = FreshLooks()
         self._look_again_at: datetime | None = None
         self._problem = ""
         self._thread: ExecutorThread | None = None
@@ -56,13 +58,21 @@ class RecoveryService:
         if self._store.path is None:
             log.error("recovery needs a state file; nothing is done", extra={"action": "recovery"})
             return
-        self._thread = ExecutorThread(self._config, Store(self._store.path, exclusive=False), self._clock)
+        self._looks = FreshLooks(PATIENCE + 2 * self._clock.real(self._config.poll).total_seconds())
+        store = Store(self._store.path, exclusive=False)
+        self._thread = ExecutorThread(self._config, store, self._clock, self._looks.judge)
         self._thread.start()
 
-    def turn(self, published: Published) -> tuple[Finding, ...]:
-        """One step after a tick; what recovery itself has found."""
+    def look_begins(self) -> None:
+        """The next turn is about a look that begins now."""
+        self._looks.look_begins()
+
+    def turn(self, published: Published, slept: timedelta = timedelta()) -> tuple[Finding, ...]:
+        """One step after a tick; what recovery itself has found. `slept`: how long nobody has looked so far."""
+        stamp = self._clock.stamp()
         try:
-            turn = self._recoverer.turn(published, self._clock.stamp())
+            turn = self._recoverer.turn(published, stamp, slept)
+            self._looks.answer(lambda action: self._recoverer.objection(action, published, stamp))
             can_act = self._is_started and self._store.path is not None
             is_wanted = can_act and self._thread is None and self._is_anything_left()
         except sqlite3.Error as error:
@@ -103,6 +113,7 @@ class RecoveryService:
         self._end()
 
     def _end(self) -> None:
+        self._looks.close()
         if self._thread is not None:
             self._thread.stop()
             self._thread = None
@@ -111,10 +122,10 @@ class RecoveryService:
 class ExecutorThread(threading.Thread):
     """Turns the executor beside the loop."""
 
-    def __init__(self, config: Config, store: Store, clock: Clock) -> None:
+    def __init__(self, config: Config, store: Store, clock: Clock, judge: Judge) -> None:
         super().__init__(name="executor", daemon=True)
         self._store = store
-        self._executor = Executor(config, Records(store), clock.stamp)
+        self._executor = Executor(config, Records(store), clock.stamp, judge)
         self._wake = threading.Event()
         self._ending = threading.Event()
 

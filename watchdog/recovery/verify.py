@@ -25,24 +25,41 @@ class Verdict:
 
 
 def verdict(
-    action: Action, job: Job | None, snapshot: Snapshot, findings: Sequence[Finding], now: Moment
+    action: Action,
+    job: Job | None,
+    snapshot: Snapshot,
+    findings: Sequence[Finding],
+    now: Moment,
+    *,
+    counts_tokens: bool = True,
 ) -> Verdict | None:
-    """What has become of an action that was carried out; None while that is open."""
+    """What has become of an action that was carried out; None while that is open.
+
+    `counts_tokens`: whether a run of this job must have used tokens to be proof.
+    """
     if snapshot.problem is not None or action.acted_at is None:
         return None
     if action.kind == "restart":
         return _restarted(action, snapshot, findings, now)
     if action.kind == "command":
-        return _commanded(action, job, snapshot, findings, now)
-    return _revived(action, job, findings, now)
+        return _commanded(action, job, snapshot, findings, now, counts_tokens=counts_tokens)
+    return _revived(action, job, findings, now, counts_tokens=counts_tokens)
 
 
-def _revived(action: Action, job: Job | None, findings: Sequence[Finding], now: Moment) -> Verdict | None:
+def is_proof(job: Job, run: RecordedRun, *, counts_tokens: bool) -> bool:
+    """Whether a run ended well, with tokens where they are counted."""
+    is_well = run.status == "ok" and run.ended_at is not None
+    return is_well and (not counts_tokens or _never_used_any(job) or _used_tokens(job, run) is not False)
+
+
+def _revived(
+    action: Action, job: Job | None, findings: Sequence[Finding], now: Moment, *, counts_tokens: bool
+) -> Verdict | None:
     if job is None:
         what = "the job's row is gone: deleted by somebody, or by a one-shot that ran and deletes itself"
         return Verdict(State.UNKNOWN, f"{what}; there is no proof")
     if job.last_run is not None and _is_new(job.last_run, action):
-        return _by_run(job, now)
+        return _by_run(job, now, counts_tokens=counts_tokens)
     if job.status == "failed":
         return Verdict(State.INEFFECTIVE, "it is failed again")
     if job.in_flight_since is not None:
@@ -88,10 +105,14 @@ def _due(job: Job) -> datetime | None:
     return job.next_run_at + timedelta(minutes=5) if job.next_run_at else None
 
 
-def _by_run(job: Job, now: Moment) -> Verdict | None:
+def _by_run(job: Job, now: Moment, *, counts_tokens: bool) -> Verdict | None:
     run = job.last_run
     if run is None or run.status != "ok":
         return Verdict(State.INEFFECTIVE, f"its next run ended in an error: {run.error if run else 'unknown'}")
+    if not counts_tokens:
+        return Verdict(State.VERIFIED, "its next run ended ok; its tokens are not to be judged")
+    if _never_used_any(job):
+        return Verdict(State.VERIFIED, "its next run ended ok; it was never seen to use tokens")
     used = _used_tokens(job, run)
     if used is None:
         return Verdict(State.VERIFIED, "its next run ended ok; its tokens are not written anywhere that can be read")
@@ -113,12 +134,27 @@ def _used_tokens(job: Job, run: RecordedRun) -> bool | None:
     return None if is_unknown or (ends and not job.zero_streak.count) else False
 
 
+def _never_used_any(job: Job) -> bool:
+    """Whether runs have ended ok before and none has ever used a token: such a job needs no model."""
+    used, runs = (job.totals.input_tokens, job.totals.output_tokens), job.totals.runs
+    if None in used or any(used) or runs is None:
+        return False
+    errors = job.breaker.limit if job.breaker else 0
+    return runs > errors + 1
+
+
 def _ends_of(job: Job, run: RecordedRun) -> Sequence[RunEnd]:
     return [end for end in job.recent if end.at >= run.started_at.replace(microsecond=0)]
 
 
 def _commanded(
-    action: Action, job: Job | None, snapshot: Snapshot, findings: Sequence[Finding], now: Moment
+    action: Action,
+    job: Job | None,
+    snapshot: Snapshot,
+    findings: Sequence[Finding],
+    now: Moment,
+    *,
+    counts_tokens: bool,
 ) -> Verdict | None:
     """A command is proved by what it was for: that is over, and a run since then ended ok."""
     is_so = any((f.source, f.kind, f.job_id) == (action.source, action.about, action.job_id) for f in findings)
@@ -129,7 +165,8 @@ def _commanded(
         return Verdict(State.INEFFECTIVE, f"it is still {action.about}") if is_late else None
     run = job.last_run if job else _newest_run(snapshot)
     if run is not None and _is_new(run, action):
-        return _by_run(job, now) if job else Verdict(State.VERIFIED, "it is over, and a run has started since")
+        by_run = _by_run(job, now, counts_tokens=counts_tokens) if job else None
+        return by_run if job else Verdict(State.VERIFIED, "it is over, and a run has started since")
     if not is_late:
         return None
     if run is None and not any(other.last_run for other in snapshot.jobs):
@@ -143,11 +180,40 @@ def _newest_run(snapshot: Snapshot) -> RecordedRun | None:
 
 
 def _restarted(action: Action, snapshot: Snapshot, findings: Sequence[Finding], now: Moment) -> Verdict | None:
-    kinds = (Kind.WEDGED, Kind.STALLED, Kind.UNRECORDED)
-    still = [finding for finding in findings if finding.source == action.source and finding.kind in kinds]
-    starts = [job.last_started_at for job in snapshot.jobs if job.last_started_at]
-    if not still and action.acted_at and max(starts, default=action.acted_at) > action.acted_at:
-        return Verdict(State.VERIFIED, "a run has started since, and the cause is gone")
-    if action.heard_by and now.reached(action.heard_by):
-        return Verdict(State.INEFFECTIVE, "nothing has started since" if not still else "the cause is still there")
-    return None
+    """A restart is proved by a run that began and ended since, and nothing else is: what stood still may start again
+    and stand still again."""
+    is_still = any(_is_its_cause(finding, action) for finding in findings)
+    since = _came_up(action, snapshot)
+    if not is_still and any(_has_ended(job, since) for job in snapshot.jobs):
+        return Verdict(State.VERIFIED, "a run has ended since, and the cause is gone")
+    if action.heard_by is None or not now.reached(action.heard_by):
+        return None
+    if is_still:
+        return Verdict(State.INEFFECTIVE, "the cause is still there")
+    if any(job.in_flight_since and job.in_flight_since >= since - RECORD_LAG for job in snapshot.jobs):
+        return None
+    dues = [due for job in snapshot.jobs if job.is_planned and (due := _due(job))]
+    return Verdict(State.INEFFECTIVE, "nothing has ended since") if now.reached(min(dues, default=now.at)) else None
+
+
+def _is_its_cause(finding: Finding, action: Action) -> bool:
+    """What a restart is for; and the job that it was for must not be late any more."""
+    is_grave = finding.kind in (Kind.WEDGED, Kind.STALLED, Kind.UNRECORDED)
+    is_late = finding.kind is Kind.OVERDUE and finding.job_id == action.job_id and action.job_id is not None
+    return finding.source == action.source and (is_grave or is_late)
+
+
+def _came_up(action: Action, snapshot: Snapshot) -> datetime:
+    """From when on a run is one of the new process: it may begin before the command that restarts it has ended."""
+    acted, begun, started = action.acted_at or action.created.at, action.begun, snapshot.process.started_at
+    is_by_it = started is not None and begun is not None and begun.at <= started <= acted
+    return started if is_by_it and started else acted
+
+
+def _has_ended(job: Job, since: datetime) -> bool:
+    """Whether a run of it began and ended since; where ends are written nowhere, whether one began and is over."""
+    run, end = job.last_run, job.last_end
+    if run is not None and run.started_at > since and job.in_flight_since is None:
+        return True
+    started = job.last_started_at
+    return started is not None and end is not None and started > since and end.at >= started

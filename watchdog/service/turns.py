@@ -64,6 +64,7 @@ class Turns:
         self._tell = tell
         self._show = show
         self._awake_until: Stamp | None = None
+        self._slept = timedelta()
         self._gaps: tuple[Gap, ...] = ()
 
     def start(self) -> None:
@@ -83,8 +84,9 @@ class Turns:
         """One turn. What is wrong with a source or with the state file becomes what is told, never an exception."""
         now, began = self._clock.now(), time.perf_counter()
         self._wake_up()
+        self.recovery.look_begins()
         tick = self.engine.tick(now, self._gaps)
-        own = self.recovery.turn(tick.published)
+        own = self.recovery.turn(tick.published, self._slept)
         if own != tick.published.own:
             tick = replace(tick, published=self.engine.add(own), has_changed=True)
         self._show(tick, now, time.perf_counter() - began)
@@ -107,6 +109,7 @@ class Turns:
         if length <= POLLS_MISSED * self.config.poll:
             return
         self._gaps += (Gap(stamp.at - length, stamp.at),)
+        self._slept += length
         words = f"nobody looked since {say(stamp.at - length)}: this machine slept, or the watchdog was stopped"
         log.info(words, extra={"action": "slept", "seconds": round(length.total_seconds())})
 

@@ -91,7 +91,7 @@ class Changes:
             now = self._now()
             with store.transaction():
                 records.approve(number, now, str(who))
-                _note(store, now, who, f"approved recovery {number}: {action.kind} of {action.job or action.source}")
+                _note(store, now, who, f"approved recovery {number}: {action.kind} of {action.subject}")
             return action
 
     def revive(self, source: str, job_id: str, who: Who) -> Action:

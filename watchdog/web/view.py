@@ -384,7 +384,7 @@ def _mark(cell: Cell, now: datetime) -> Mark:
 def _deed(action: Action, now: datetime) -> Deed:
     return Deed(
         action.id,
-        f"{action.kind} {action.job or action.source}",
+        f"{action.kind} {action.subject}",
         action.state.value,
         action.policy if action.by == "policy" else action.by,
         action.why,

@@ -27,7 +27,7 @@ from watchdog.systems.shared.command import Ran
 
 RUN_DUE = {"match": {"kind": "overdue"}, "action": "run_due", "after": "1m"}
 ENABLE = {"match": {"kind": "failed"}, "action": "enable", "after": "1m"}
-UNSTICK = {"match": {"kind": "wedged"}, "action": "unstick", "after": "1m"}
+UNSTICK = {"match": {"kind": "wedged"}, "action": "unstick", "after": "0s"}
 
 
 @pytest.fixture(params=LAYOUTS)

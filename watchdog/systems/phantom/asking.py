@@ -27,8 +27,18 @@ def _log_in(pool: Any, order: Mapping[str, Any]) -> str:
     answer = _call(pool, order["url"] + "/ui/login", {"token": order["token"]}, "")
     cookie = str(answer.headers.get("Set-Cookie", "")).partition(";")[0]
     if answer.status != 200 or not cookie:
-        raise ValueError(f"the login was answered with {answer.status}: is the token right?")
+        raise ValueError(f"the login was answered with {answer.status}: {_why_refused(answer.status)}")
     return cookie
+
+
+def _why_refused(status: int) -> str:
+    """What can be done about it: of a stock build no token lasts (docs/phantom.md, the login)."""
+    if status != 401:
+        return "is the token right?"
+    return (
+        "is the token right? Each works once, and a session ends after 7 days and with every restart: "
+        "put a new token into its file, or let `via` end with sql"
+    )
 
 
 def _call(pool: Any, url: str, body: Mapping[str, Any], cookie: str) -> Any:

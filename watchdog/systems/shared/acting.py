@@ -60,7 +60,7 @@ class ActionKind:
 
     def steps_of(self, policy: Policy) -> tuple[str, ...]:
         """What is to be tried, in order."""
-        return tuple(policy.via) if self.is_by_via else self.steps
+        return tuple(policy.ways) if self.is_by_via else self.steps
 
     def is_half_done(self, action: Action) -> bool:
         """Whether the first of two steps was done, and the second must be done yet."""

@@ -94,4 +94,4 @@ class Progress:
 def _tell(action: Action, outcome: str, what: str) -> None:
     level = log.warning if outcome in ("failed", "unknown", "refused") else log.info
     facts = {"source": action.source, "job_id": action.job_id, "policy": action.policy, "outcome": outcome}
-    level(f"{action.kind} of {action.job or action.source}: {what}", extra={"action": "recovery", **facts})
+    level(f"{action.kind} of {action.subject}: {what}", extra={"action": "recovery", **facts})

@@ -1,0 +1,40 @@
+"""Since when this process, awake, has seen each finding: what a policy's `after` counts from."""
+
+from datetime import UTC, datetime, timedelta
+
+from watchdog.core.clock import Stamp
+from watchdog.core.model import Finding
+from watchdog.detectors.published import Published
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Key = tuple[str, str, str | None]
+
+
+class Sights:
+    """First sights. A restart of the watchdog begins them anew, and so does a look that no longer finds it."""
+
+    def __init__(self) -> None:
+        self._first: dict[Key, tuple[Stamp, timedelta]] = {}
+        self._version: int | None = None
+        self._stamp, self._slept = Stamp(EPOCH), timedelta()
+
+    def look_anew(self) -> None:
+        """What is published next comes from elsewhere, whatever its version."""
+        self._version = None
+
+    def see(self, published: Published, stamp: Stamp, slept: timedelta) -> None:
+        """What a look has found. `slept`: how long in all nobody has looked; of that nothing counts."""
+        self._stamp, self._slept = stamp, slept
+        if published.version == self._version:
+            return
+        self._version = published.version
+        there = {finding.key for finding in published.findings}
+        blind = {state.snapshot.source for state in published.sources if state.snapshot.problem}
+        kept = {key: first for key, first in self._first.items() if key in there or key[0] in blind}
+        self._first = dict.fromkeys(there, (stamp, slept)) | kept
+
+    def seen_for(self, finding: Finding) -> timedelta:
+        """How long it has been seen; zero for what is new."""
+        first, slept = self._first.get(finding.key, (self._stamp, self._slept))
+        return max(timedelta(), first.elapsed(self._stamp) - (self._slept - slept))
