@@ -330,6 +330,54 @@ def ack(config: Path | None, database: Path | None, state: Path | None, number: 
 
 @cli.command()
 @whose_state
+@click.argument("number", type=click.IntRange(1, 10**15), metavar="ID")
+def unack(config: Path | None, database: Path | None, state: Path | None, number: int) -> None:
+    """Give an incident back that was taken on: people are reminded of it, and called, again."""
+    from watchdog.incidents import verbs as incident_verbs
+
+    with _state(config, database, state) as store:
+        try:
+            incident = incident_verbs.unacknowledge(store, number, datetime.now(UTC))
+        except ValueError as error:
+            raise CannotGoOn(str(error)) from error
+    click.echo(f"incident {number} is nobody's: {incident.headline.summary}")
+
+
+@cli.command()
+@whose_state
+@as_format
+def silences(config: Path | None, database: Path | None, state: Path | None, form: str) -> None:
+    """List the silences that have not ended."""
+    from watchdog.core.instants import say
+    from watchdog.incidents import verbs as incident_verbs
+
+    now = datetime.now(UTC)
+    with _state(config, database, state) as store:
+        found = store.silences(now)
+    if form == "json":
+        click.echo(json.dumps(incident_verbs.silences_document(found, now), indent=2))
+        return
+    for one in found:
+        click.echo(f"silence {one.id}: {one.match}, until {say(one.ends_at)}{f', by {one.by}' if one.by else ''}")
+    if not found:
+        click.echo("nothing is silenced")
+
+
+@cli.command()
+@whose_state
+@click.argument("number", type=click.IntRange(1, 10**15), metavar="ID")
+def unsilence(config: Path | None, database: Path | None, state: Path | None, number: int) -> None:
+    """End a silence now: what is still so is told."""
+    with _state(config, database, state) as store:
+        if not store.end_silence(number, datetime.now(UTC)):
+            raise CannotGoOn(
+                f"there is no silence {number} that has not ended; `scheduler-watchdog silences` lists them"
+            )
+    click.echo(f"silence {number} has ended")
+
+
+@cli.command()
+@whose_state
 @click.argument("match")
 @click.option("--for", "length", metavar="DURATION", help="How long, like 2h.")
 @click.option("--end", is_flag=True, help="End the silence whose number MATCH is.")

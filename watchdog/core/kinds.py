@@ -187,6 +187,7 @@ class Kind(StrEnum):
         many="were deleted by the scheduler's sweep",
         ahead="",
         remedy="put the job back as it was",
+        family=Family.ERRORS,
         verb="restore",
     )
     FAILED = Row(
@@ -207,6 +208,7 @@ class Kind(StrEnum):
         many="will be deleted",
         ahead=outlook.expiring,
         remedy="keep a copy of the job's definition, or make the job anew",
+        family=Family.ERRORS,
     )
     FAILING = Row(
         name="failing",

@@ -1,6 +1,7 @@
 """From what was published to what is written down to be sent: incidents, who was told, and the outbox, in one step."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from watchdog.config.file import Config
@@ -11,8 +12,8 @@ from watchdog.core.model import Finding, Job
 from watchdog.core.moment import Moment
 from watchdog.detectors.published import Published
 from watchdog.incidents.ledger import Timing, update
-from watchdog.notify import alertmanager, words
-from watchdog.notify.plan import Dispatch, People, plan, targets_for
+from watchdog.notify import alertmanager, carrying, words
+from watchdog.notify.plan import Dispatch, People, Plan, plan, targets_for
 from watchdog.notify.render import rendered
 from watchdog.state.store import Store
 
@@ -23,7 +24,9 @@ class Notifier:
     def __init__(self, config: Config, store: Store) -> None:
         self._store = store
         self._ledger = store.ledger()
-        self._told = store.told()
+        self._told = {
+            key: carrying.carried_over(told, self._ledger.incidents.get(key[0])) for key, told in store.told().items()
+        }
         self._version = -1
         self._again_at: datetime | None = None
         self._judged_at: datetime | None = None
@@ -60,15 +63,15 @@ class Notifier:
         if not self._is_needed(published, now):
             return False
         moment = Moment(now)
-        blind = frozenset(state.snapshot.source for state in published.sources if state.snapshot.problem)
-        ledger = update(self._ledger, published.findings, blind, moment, self._timing)
+        self._put_right(now)
         people = self._people(published, now)
-        due = plan(self._told_of(ledger), self._told, people, moment)
-        has_written = self._write(ledger, due, now)
+        ledger = update(self._ledger, published.findings, people.blind, moment, self._timing)
+        made = plan(self._told_of(ledger), self._told, people, moment)
+        has_written = self._write(ledger, made, now)
         # only now: what could not be written is tried again at the next look. What was just told has deadlines of its
         # own, such as its first reminder, which are found by looking once more
-        self._version, self._judged_at, self._again_at = published.version, now, now if due else moment.next_change
-        self._dispatched = tuple(due)
+        self._version, self._judged_at, self._again_at = published.version, now, now if made.due else moment.next_change
+        self._dispatched = tuple(made.due)
         return has_written
 
     def _is_needed(self, published: Published, now: datetime) -> bool:
@@ -94,16 +97,17 @@ class Notifier:
             silences=self._store.silences(now),
             acknowledged={number: at for number, (at, _) in self._store.acknowledgements().items()},
             systems={source.name: source.kind for source in self._config.sources},
+            blind=frozenset(state.snapshot.source for state in published.sources if state.snapshot.problem),
         )
 
-    def _write(self, ledger: Ledger, due: list[Dispatch], now: datetime) -> bool:
+    def _write(self, ledger: Ledger, made: Plan, now: datetime) -> bool:
         """Incidents, who is told, and the messages: all of it or nothing."""
         changed = [
             incident
             for number, incident in ledger.incidents.items()
             if _matters(incident, self._ledger.incidents.get(number))
         ]
-        told = {dispatch.key: dispatch.told for dispatch in due}
+        told = made.noted | {dispatch.key: dispatch.told for dispatch in made.due}
         if changed or told:
             faults.point("found")
             with self._store.transaction():
@@ -111,7 +115,7 @@ class Notifier:
                 self._store.save_told(told)
                 faults.point("writing")
                 # an Alertmanager is told what fires again and again, by its own poster
-                written = [one for one in due if one.audience.target.name not in self._alert_channels]
+                written = [one for one in made.due if one.target.name not in self._alert_channels]
                 self._store.add_entries(_entry(dispatch, now) for dispatch in written)
                 self._store.tidy(now)
             faults.point("written")
@@ -119,6 +123,26 @@ class Notifier:
         self._told |= told
         self._told = {key: state for key, state in self._told.items() if key[0] in ledger.incidents}
         return bool(changed or told)
+
+    def _put_right(self, now: datetime) -> None:
+        """After the clock was put back nothing waits until it has caught up: what lies ahead is so from now on."""
+        if self._judged_at is not None and now >= self._judged_at:
+            return
+        ahead = carrying.ahead(self._told, self._ledger.incidents, now)
+        if not ahead:
+            return
+        incidents = {
+            n: carrying.not_ahead(self._ledger.incidents[n], now) for n in ahead & self._ledger.incidents.keys()
+        }
+        told = {key: carrying.told_not_ahead(state, now) for key, state in self._told.items() if key[0] in ahead}
+        with self._store.transaction():
+            self._store.save_incidents(incidents.values())
+            self._store.save_told(told)
+            for number, (at, by) in self._store.acknowledgements().items():
+                if at > now:
+                    self._store.acknowledge(number, now, by)
+        self._ledger = replace(self._ledger, incidents={**self._ledger.incidents, **incidents})
+        self._told |= told
 
     def announce(
         self, finding: Finding, title: str, lead: str, facts: tuple[tuple[str, str], ...], now: datetime
@@ -149,7 +173,7 @@ def _entry(dispatch: Dispatch, now: datetime) -> Entry:
         created_at=now,
         incident_id=dispatch.incident.id,
         event=dispatch.event.value,
-        target=dispatch.audience.target.key,
+        target=dispatch.target.key,
         message=message,
         not_before=now,
     )
@@ -161,7 +185,10 @@ def _matters(after: Incident, before: Incident | None) -> bool:
 
 
 def _essence(incident: Incident) -> object:
-    members = {key: (m.first_seen, m.under, m.ended_at, m.finding.severity) for key, m in incident.members.items()}
+    members = {
+        key: (m.first_seen, m.began_at, m.graver_at, m.under, m.ended_at, m.finding.severity)
+        for key, m in incident.members.items()
+    }
     return (
         members,
         incident.severity,
