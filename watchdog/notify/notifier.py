@@ -15,6 +15,7 @@ from watchdog.incidents.ledger import Timing, update
 from watchdog.notify import alertmanager, carrying, words
 from watchdog.notify.plan import Dispatch, People, Plan, plan, targets_for
 from watchdog.notify.render import rendered
+from watchdog.notify.voice import Voice, voice_of
 from watchdog.state.store import Store
 
 
@@ -38,6 +39,7 @@ class Notifier:
         """From now on this configuration holds."""
         self._config = config
         self._timing = Timing(hold=config.notify.hold, gather=config.notify.gather)
+        self._voice = voice_of(config)
         self._alert_channels = {name for name, channel in config.channels.items() if channel.alertmanager}
         self._version = -1
 
@@ -116,7 +118,7 @@ class Notifier:
                 faults.point("writing")
                 # an Alertmanager is told what fires again and again, by its own poster
                 written = [one for one in made.due if one.target.name not in self._alert_channels]
-                self._store.add_entries(_entry(dispatch, now) for dispatch in written)
+                self._store.add_entries(_entry(dispatch, now, self._voice) for dispatch in written)
                 self._store.tidy(now)
             faults.point("written")
         self._ledger = ledger
@@ -150,7 +152,7 @@ class Notifier:
         """Write a message to the owner of a finding down, in the caller's transaction."""
         # at the first tick recovery may have something to tell before anything has been published here
         people = self._people(self._published or Published(()), now)
-        message = rendered(words.plain_message(title, lead, facts, f"{finding.source}"), "info")
+        message = rendered(self._voice.completed(words.plain_message(title, lead, facts, finding.source)), "info")
         entries = [
             Entry(now, None, "recovery", target.key, message, now)
             for target in targets_for(finding, people)
@@ -167,8 +169,9 @@ class Notifier:
         return {name: alertmanager.wanted(incidents, name, people, now) for name in self._alert_channels}
 
 
-def _entry(dispatch: Dispatch, now: datetime) -> Entry:
-    message = rendered(words.message(dispatch, now), words.severity_type(dispatch))
+def _entry(dispatch: Dispatch, now: datetime, voice: Voice) -> Entry:
+    said = voice.completed(words.message(dispatch, now, voice.say), dispatch.incident.id)
+    message = rendered(said, words.severity_type(dispatch))
     return Entry(
         created_at=now,
         incident_id=dispatch.incident.id,

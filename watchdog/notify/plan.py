@@ -487,7 +487,7 @@ def _is_quiet(thread: Thread, severity: Severity) -> bool:
     quiet = own or thread.people.rules.quiet_hours
     if quiet is None or (quiet.except_ == "critical" and severity is Severity.CRITICAL):
         return False
-    end = quiet_until(quiet, thread.now.at)
+    end = quiet_until(quiet, thread.now.at, thread.people.rules.timezone)
     return end is not None and not thread.now.reached(end)
 
 
@@ -538,9 +538,9 @@ def _add(
         found[target.key] = replace(before, members=members, is_escalation=both)
 
 
-def quiet_until(quiet: QuietHours, at: datetime) -> datetime | None:
+def quiet_until(quiet: QuietHours, at: datetime, usual_zone: str = "UTC") -> datetime | None:
     """The end of the quiet hours that `at` lies in; None if it lies in none. They may go over midnight."""
-    zone = ZoneInfo(quiet.timezone)
+    zone = ZoneInfo(quiet.timezone or usual_zone)
     begin, end = time.fromisoformat(_padded(quiet.from_)), time.fromisoformat(_padded(quiet.to))
     local = at.astimezone(zone)
     is_quiet = begin <= local.time() < end if begin <= end else local.time() >= begin or local.time() < end

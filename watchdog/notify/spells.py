@@ -1,7 +1,8 @@
 """What comes and goes is told three times a day at most; an outage that stands is told, and so is its end.
 
 A finding is told of at its first spell and when it first comes back. After that a spell has to stand: for ten minutes
-if it is critical, for an hour if it is a warning, and for longer than those before it, an hour at the most.
+if it is critical, for an hour if it is a warning, and for longer than those before it; what has stood for a good hour is
+told in any case, and twice as long is asked of each spell of the day after that.
 """
 
 from collections.abc import Iterable
@@ -13,8 +14,8 @@ from watchdog.core.kinds import Severity
 TOLD_AT_ONCE = 2
 """So many spells of a day are told of at once."""
 
-LONGEST = timedelta(hours=1)
-"""What has stood for so long is told of, whatever it did before."""
+LONGEST = timedelta(minutes=65)
+"""What has stood for so long is told of, whatever it did before; what comes and goes by the hour has not."""
 
 CALM = timedelta(hours=24)
 """How long what comes and goes has to stay away to be over."""
@@ -31,7 +32,8 @@ def to_be_told(member: Member) -> timedelta | None:
     """How long its present spell must stand before it is told of; None: it need not."""
     if len(member.earlier) < TOLD_AT_ONCE:
         return None
-    return _beyond(STANDS[member.finding.severity], (spell.ended_at - spell.began_at for spell in member.earlier))
+    lengths = [spell.ended_at - spell.began_at for spell in member.earlier]
+    return _beyond(STANDS[member.finding.severity], lengths, LONGEST * (1 << len(lengths) - TOLD_AT_ONCE))
 
 
 def to_be_over(member: Member, hold: timedelta) -> timedelta:
@@ -41,12 +43,13 @@ def to_be_over(member: Member, hold: timedelta) -> timedelta:
     if member.ended_at - member.began < STANDS[member.finding.severity]:
         return max(CALM, hold)
     began = [spell.began_at for spell in member.earlier[1:]] + [member.began]
-    return _beyond(hold, (next_ - spell.ended_at for spell, next_ in zip(member.earlier, began, strict=True)))
+    gaps = (next_ - spell.ended_at for spell, next_ in zip(member.earlier, began, strict=True))
+    return _beyond(hold, gaps, LONGEST)
 
 
-def _beyond(least: timedelta, before: Iterable[timedelta]) -> timedelta:
+def _beyond(least: timedelta, before: Iterable[timedelta], most: timedelta) -> timedelta:
     """Longer than any before by a quarter, so that what goes on as it did says nothing new."""
-    return max(least, min(max(before) * 5 / 4, LONGEST))
+    return max(least, min(max(before) * 5 / 4, most))
 
 
 def pause(burst: int, severity: Severity) -> timedelta:

@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -35,20 +35,25 @@ class Message:
     jobs: tuple[str, ...]
     command: str
     foot: str
+    link: str = ""
 
 
 _ALL_OF_IT = 25
 """So many ids stand in one command at the most."""
 
 
-def message(dispatch: Dispatch, now: datetime) -> Message:
+Say = Callable[[datetime], str]
+"""How instants are given."""
+
+
+def message(dispatch: Dispatch, now: datetime, say: Say = say) -> Message:
     """The message for one target."""
     incident = dispatch.incident
     head = dispatch.headline
     return Message(
         title=fit_to_leave(_title(dispatch, head, now), TITLE_LENGTH),
         lead=fit_to_leave(_ending(dispatch) + _lead(dispatch, head), TEXT_LENGTH),
-        facts=tuple((label, fit_to_leave(text, TEXT_LENGTH)) for label, text in _facts(dispatch, head, now)),
+        facts=tuple((label, fit_to_leave(text, TEXT_LENGTH)) for label, text in _facts(dispatch, head, now, say)),
         jobs=_jobs(dispatch),
         command=f"scheduler-watchdog ack {incident.id}" if dispatch.event is not Event.RESOLVED else "",
         foot=f"incident {incident.id} of {incident.source}",
@@ -185,7 +190,7 @@ def _lead(dispatch: Dispatch, head: Finding) -> str:
     return head.summary
 
 
-def _facts(dispatch: Dispatch, head: Finding, now: datetime) -> list[tuple[str, str]]:
+def _facts(dispatch: Dispatch, head: Finding, now: datetime, say: Say) -> list[tuple[str, str]]:
     if dispatch.event is Event.RESOLVED:
         return [("Since", say(_since(dispatch))), ("Over since", say(_over_since(dispatch, now)))]
     facts = [("Since", say(_since(dispatch)))]
