@@ -89,6 +89,17 @@ def test_an_incident_that_went_under_its_cause_is_not_called_over() -> None:
     assert "stands still" in made.letters[-1].title
 
 
+def test_what_is_made_up_after_its_cause_is_gone_is_not_told_and_what_is_not_is() -> None:
+    stall = finding("stalled", None)
+    made = opened(office(), stall, finding("overdue", "a", under=stall), finding("overdue", "b", under=stall))
+    made.find(finding("overdue", "a"), finding("overdue", "b"))
+    made.wait(4 * MINUTE)
+    made.find(finding("overdue", "b"))
+    made.wait(2 * MINUTE)
+    assert sorted(made.told) == [("ops", "opened"), ("ops", "opened"), ("ops", "resolved")]
+    assert "WARNING: b is overdue" in [letter.title for letter in made.letters]
+
+
 def test_an_end_is_told_even_if_one_of_the_jobs_moved_under_another_cause() -> None:
     made = opened(office(), finding("overdue", "a"), finding("overdue", "b"))
     run = finding("long_run", "triage")

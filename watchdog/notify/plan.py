@@ -123,14 +123,14 @@ def plan(incidents: Iterable[Incident], told: Mapping[ToldKey, Told], people: Pe
     """What is to be told now."""
     made, known = Plan([], {}), list(incidents)
     before = _by_incident(told)
-    places = _places(known)
+    places, wakes = _places(known), _wakes(known, people.rules.hold)
     for incident in known:
         rows = before.get(incident.id, {})
         concerned = {audience.target.key: audience for audience in audiences(incident, people)}
         left = [target for target, row in rows.items() if target not in concerned and not row.is_over]
         left.sort(key=lambda target: rows[target].first_at)
         for target in [*concerned, *left]:
-            thread = Thread(incident, parse_key(target), concerned.get(target), rows, places, people, now)
+            thread = Thread(incident, parse_key(target), concerned.get(target), rows, places, wakes, people, now)
             _step(thread, made)
     return made
 
@@ -155,6 +155,20 @@ def _places(incidents: Iterable[Incident]) -> Places:
     return {key: frozenset(places) for key, places in found.items()}
 
 
+Wakes = Mapping[Key, datetime]
+"""Until when what was late because of a cause has time to be made up, now that the cause is gone."""
+
+
+def _wakes(incidents: Iterable[Incident], hold: timedelta) -> Wakes:
+    return {
+        key: incident.clear_since + hold
+        for incident in incidents
+        if incident.is_open and incident.clear_since is not None
+        for key, member in incident.members.items()
+        if member.under
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Thread:
     """One target and one incident. `audience` is None where it concerns the target no longer."""
@@ -164,6 +178,7 @@ class Thread:
     audience: Audience | None
     rows: Mapping[str, Told]
     places: Places
+    wakes: Wakes
     people: People
     now: Moment
 
@@ -300,7 +315,11 @@ def _beginning(thread: Thread, standing: Sequence[Standing]) -> Found | None:
 
 
 def _is_damped(one: Standing, item: ToldItem | None, thread: Thread) -> bool:
-    """Whether it comes and goes, was told of often enough, and has not stood for long enough to be told of again."""
+    """Whether it comes and goes, was told of often enough, and has not stood for long enough to be told of again; or
+    is being made up, after what it waited for is gone."""
+    made_up_by = thread.wakes.get(one.key) if one.severity is Severity.WARNING else None
+    if made_up_by is not None and not thread.now.reached(made_up_by):
+        return True
     if item is None or len(one.members) != 1:
         return False
     needed = spells.to_be_told(one.members[0])

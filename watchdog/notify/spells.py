@@ -1,8 +1,8 @@
 """What comes and goes is told three times a day at most; an outage that stands is told, and so is its end.
 
 A finding is told of at its first spell and when it first comes back. After that a spell has to stand: for ten minutes
-if it is critical, for an hour if it is a warning, and for longer than those before it; what has stood for a good hour is
-told in any case, and twice as long is asked of each spell of the day after that.
+if it is critical, for an hour if it is a warning, and for longer than those before it; what has stood for a good hour
+is told in any case, and twice as long is asked of each spell of the day after that.
 """
 
 from collections.abc import Iterable
