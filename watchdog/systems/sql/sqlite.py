@@ -30,9 +30,10 @@ class SqliteReader:
 
     def read(self, mark: Mark, now: datetime) -> Reading | None:
         """What is there now; None if the file is the one that was read last."""
-        if self._seen is not None and signature(self._path) == self._seen:
+        before, self._seen = self._seen, None  # a file that was away is read again, though it comes back unchanged
+        if before is not None and signature(self._path) == before:
+            self._seen = before
             return None
-        self._seen = None
         ends = time.monotonic() + self._settings.deadline.total_seconds()
         reading, seen = read(self._path, lambda connection: self._query(connection, mark, ends), longest=None)
         self._seen = seen if is_settled(seen) else None
