@@ -32,6 +32,10 @@ GAPS_KEPT = 200
 """A machine that naps all day has many; what was due long before them is late all the same."""
 
 
+LONGEST_TIMER = timedelta(hours=1)
+"""A scheduler arms its timer no further ahead, and arms it anew by the clock as it is then."""
+
+
 class Turns:
     """Look, judge, recover, tell, remember: one turn after another. Nothing here waits.
 
@@ -101,17 +105,27 @@ class Turns:
         return Host(self._writers, self._memories.of(source))
 
     def _wake_up(self) -> None:
-        """Note a time in which nobody looked, by a clock that runs while the machine sleeps and cannot be set."""
+        """Note a time in which nobody looked, by a clock that runs while the machine sleeps and cannot be set; and a
+        step of the wall's clock, which the scheduler's timers do not know of either."""
         stamp, before = self._clock.stamp(), self._awake_until
         self._awake_until = stamp
         length = before.elapsed(stamp) if before else timedelta()
-        self._gaps = tuple(gap for gap in self._gaps if stamp.at - gap.ended < GAPS_MATTER_FOR)[-GAPS_KEPT:]
-        if length <= POLLS_MISSED * self.config.poll:
-            return
-        self._gaps += (Gap(stamp.at - length, stamp.at),)
-        self._slept += length
-        words = f"nobody looked since {say(stamp.at - length)}: this machine slept, or the watchdog was stopped"
-        log.info(words, extra={"action": "slept", "seconds": round(length.total_seconds())})
+        step = stamp.at - before.at - length if before else timedelta()
+        few_polls = POLLS_MISSED * self.config.poll
+        self._gaps = tuple(gap for gap in self._gaps if abs(stamp.at - gap.ended) < GAPS_MATTER_FOR)[-GAPS_KEPT:]
+        if length > few_polls:
+            self._slept += length
+            self._note(
+                Gap(stamp.at - length, stamp.at), "nobody looked: the machine slept, or the watchdog was stopped"
+            )
+        if step > few_polls:
+            ends = stamp.at + min(step, LONGEST_TIMER)
+            self._note(Gap(stamp.at - step, ends), "the clock was set forward: timers go by the old one still")
+
+    def _note(self, gap: Gap, words: str) -> None:
+        self._gaps += (gap,)
+        seconds = round((gap.ended - gap.began).total_seconds())
+        log.info(f"from {say(gap.began)} on {words}", extra={"action": "slept", "seconds": seconds})
 
     def idle(self) -> None:
         """The polls since the last turn have found nothing new; a driver that knows this may leave them out."""
