@@ -3,7 +3,7 @@
 Pure: the state and the findings go in, the new state comes out. Who is told what is decided in `notify.plan`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -39,8 +39,9 @@ def update(ledger: Ledger, findings: Iterable[Finding], blind: frozenset[str], n
     next_id = ledger.next_id
     home = _homes(incidents, now, timing)
     present: dict[Key, int] = {}
+    left = _left_behind(incidents, {finding.key for finding in found}, now, timing)
     for finding in sorted(found, key=lambda finding: finding.caused_by is not None):
-        number = _place(finding, incidents, home, present, now, timing)
+        number = _place(finding, incidents, home, present, left, now, timing)
         if number is None:
             number, next_id = next_id, next_id + 1
             incidents[number] = _opened(number, finding, now.at)
@@ -67,6 +68,7 @@ def _place(
     incidents: Mapping[int, Incident],
     home: Mapping[Key, int],
     present: Mapping[Key, int],
+    left: Mapping[Key, int],
     now: Moment,
     timing: Timing,
 ) -> int | None:
@@ -78,6 +80,8 @@ def _place(
             return cause
     elif finding.key in home:
         return home[finding.key]
+    if finding.key in left:
+        return left[finding.key]
     family, scope = _family(finding)
     alike = [i for i in incidents.values() if (i.source, i.family) == (finding.source, family)]
     alike.sort(key=lambda incident: (not incident.is_open, -incident.id))
@@ -87,6 +91,21 @@ def _place(
     window = timing.gather_late if family == Family.LATE else timing.gather
     storm = (i for i in alike if i.is_open and i.scope == scope and _gathers(i, now, window))
     return next((incident.id for incident in storm), None)
+
+
+def _left_behind(
+    incidents: Mapping[int, Incident], found: Collection[Key], now: Moment, timing: Timing
+) -> dict[Key, int]:
+    """The symptoms whose cause is over: until its incident is, they are what it left behind, and are being served."""
+    return {
+        key: number
+        for number, incident in incidents.items()
+        if incident.is_open
+        and not any(key in found for key, member in incident.members.items() if not member.under)
+        and not now.reached((incident.clear_since or now.at) + timing.hold)
+        for key, member in incident.members.items()
+        if member.under and member.active
+    }
 
 
 def _cause_key(finding: Finding, cause: Cause) -> Key:
@@ -129,7 +148,8 @@ def _opened(number: int, finding: Finding, at: datetime) -> Incident:
 def _with(incident: Incident, finding: Finding, at: datetime) -> Incident:
     """The incident with this finding as true now."""
     before = incident.members.get(finding.key)
-    is_under = finding.caused_by is not None and incident.family != "blocked"
+    was_under = before is not None and before.under and before.active
+    is_under = (finding.caused_by is not None or was_under) and incident.family != "blocked"
     member = Member(finding, before.first_seen if before else at, under=is_under)
     if member == before and incident.is_active:
         return incident

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from watchdog.config.file import Notify, Owner, QuietHours
 from watchdog.config.owners import Subject, owners_of, subject_of
 from watchdog.core.incident import Incident, Member, Told, ToldKey, most_specific
-from watchdog.core.kinds import Severity
+from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import Finding, Job
 from watchdog.core.moment import Moment
 from watchdog.core.silences import Silence, is_silenced
@@ -167,16 +167,23 @@ def _event(
         return Event.BACK
     if incident.severity is Severity.CRITICAL and before.severity is not Severity.CRITICAL:
         return Event.WORSE
-    if _has_joined(audience, before) and now.reached(before.last_at + people.rules.gather):
+    if _has_joined(incident, audience, before) and now.reached(before.last_at + people.rules.gather):
         return Event.JOINED
     every = audience.owner.remind_every or people.rules.remind_every
     is_reminded = not _is_acknowledged(incident, told, people) and every > timedelta()
     return Event.REMINDER if is_reminded and now.reached(before.last_at + every) else None
 
 
-def _has_joined(audience: Audience, before: Told) -> bool:
-    """Whether a job is among them that this target has not been told of."""
-    return any(member.first_seen > before.last_at and member.active for member in audience.members if not member.under)
+def _has_joined(incident: Incident, audience: Audience, before: Told) -> bool:
+    """Whether a job is among them that this target has not been told of. Of a job that was told as worse than late, as
+    one that a leaked flag kept waiting, it is no news that it is late."""
+    known = [member.finding for member in incident.members.values() if member.first_seen <= before.last_at]
+    told = {finding.job_id for finding in known if finding.kind is Kind.WEDGED}
+    return any(
+        member.first_seen > before.last_at and member.active
+        for member in audience.members
+        if not member.under and not (member.finding.kind is Kind.OVERDUE and member.finding.job_id in told)
+    )
 
 
 def _first(
