@@ -16,6 +16,7 @@ from watchdog.metrics.collection import Metrics
 from watchdog.notify.service import NotificationService
 from watchdog.recovery.recoverer import Would, log_would
 from watchdog.recovery.service import RecoveryService
+from watchdog.service.inquiries import Inquiries
 from watchdog.service.memories import Memories
 from watchdog.state.history import History
 from watchdog.state.store import Store
@@ -60,6 +61,7 @@ class Turns:
         self.store = store
         self._writers = writers or UnknownWriters()
         self._memories = Memories(store)
+        self._inquiries = Inquiries(config.sources, clock.stamp())
         self.engine = Engine(config, open_sources(config, self._host), looked_at_by)
         self.notifications = NotificationService(config, store, metrics, clock)
         self.recovery = RecoveryService(config, store, self.notifications.announce, metrics.recovered, clock, would)
@@ -81,6 +83,7 @@ class Turns:
         self.recovery.stop()
         self.notifications.stop()
         self.engine.end()
+        self._inquiries.end()
         self._memories.write(self._clock.now())
         self.store.close()
 
@@ -99,10 +102,11 @@ class Turns:
         self.notifications.turn(tick.published, now)
         self._history.turn(tick.published, now)
         self._memories.turn(now)
+        self._inquiries.turn(tick.published, self._clock.stamp(), self._gaps)
         return tick
 
     def _host(self, source: str) -> Host:
-        return Host(self._writers, self._memories.of(source))
+        return Host(self._writers, self._memories.of(source), self._inquiries.of(source))
 
     def _wake_up(self) -> None:
         """Note a time in which nobody looked, by a clock that runs while the machine sleeps and cannot be set; and a
@@ -139,6 +143,7 @@ class Turns:
 
     def use(self, config: Config) -> None:
         """From now on this configuration holds."""
+        self._inquiries.use(config.sources)
         self.engine = self.engine.reconfigured(config, self._host)
         self.config = config
         self.notifications.use(config)
