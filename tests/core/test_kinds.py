@@ -79,7 +79,8 @@ def test_a_message_and_the_page_tell_one_remedy(kind: Kind, system: str) -> None
 
 def _anywhere(kind: str) -> Section:
     """A source of this system, wherever it lies: nothing here reads it."""
-    return system_of_kind(kind).section.model_construct(kind=kind, name="agent")
+    section: Section = system_of_kind(kind).section.model_construct(kind=kind, name="agent")
+    return section
 
 
 @pytest.mark.parametrize("system", KINDS)

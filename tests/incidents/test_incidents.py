@@ -203,13 +203,18 @@ def test_symptoms_move_from_one_cause_to_the_next() -> None:
     assert [member.finding.job for member in stalled.symptoms] == ["heartbeat"]
 
 
-def test_a_symptom_that_outlives_its_cause_is_told_of_itself() -> None:
+@pytest.mark.parametrize("waits_for", [None, (IN_FLIGHT, "triage")])
+def test_a_symptom_that_outlives_its_cause_is_being_served_until_its_incident_is_over(
+    waits_for: tuple[str, str] | None,
+) -> None:
     diary = Diary()
     stall = finding("stalled", None)
     diary.look(stall, finding("overdue", under=stall))
-    diary.look(finding("overdue"), after=MINUTE)
-    stalled, late = diary.ledger.open
-    assert not stalled.is_active
+    diary.look(finding("overdue", under=waits_for), after=MINUTE)
+    assert not diary.only.is_active
+    assert [member.finding.job for member in diary.only.symptoms] == ["heartbeat"]
+    diary.look(finding("overdue", under=waits_for), after=5 * MINUTE)
+    (late,) = diary.ledger.open
     assert names(late) == {("overdue", "heartbeat")}
 
 

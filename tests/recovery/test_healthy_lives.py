@@ -32,7 +32,7 @@ POLICIES: Sequence[Mapping[str, Any]] = (
     {"match": {"kind": "failed"}, "action": "revive"},
 )
 DISTURBANCES = ("freeze", "suspend", "suspend", "off", "reload", "set-clock", "kill-run")
-LONGEST_WAIT = 2 * MINUTE
+LONGEST_WAIT = 5 * MINUTE
 """The service polls every two seconds; here it looks at each thing that happens, and at least so often."""
 
 
@@ -99,7 +99,7 @@ class Household:
         sim = self.keeper.sim
         if what == "freeze":
             sim.freeze()
-            self.watch(sim.now + length)
+            self.watch(sim.now + min(length, 2 * HOUR))
             sim.thaw()
         elif what == "suspend":  # the machine sleeps, with both on it
             sim.freeze()

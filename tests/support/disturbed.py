@@ -94,7 +94,7 @@ class Beside:
         if self._state() != self._seen_as:
             wanted.append(self.clock.at + POLL)
         if self.turns.look_again_at:
-            wanted.append(max(self.turns.look_again_at, self.clock.at + 0.1 * SECOND))
+            wanted.append(max(self.clock.true(self.turns.look_again_at), self.clock.at + 0.1 * SECOND))
         at = min(wanted, default=None)
         return at if at is not None and at <= end else None
 

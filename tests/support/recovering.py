@@ -36,6 +36,7 @@ from watchdog.state.store import Store
 from watchdog.systems.phantom import api as phantom_api
 from watchdog.systems.phantom import asking
 from watchdog.systems.shared import command as command_module
+from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.writer import Writer
 
 TOKEN = "sesame-sesame"
@@ -110,7 +111,7 @@ class Rig:
     def reboot(self) -> None:
         """The watchdog ends, and begins anew with the same state file."""
         self.records = Records(self.store)
-        self.engine = Engine(self.config, open_sources(self.config, self.writers))
+        self.engine = Engine(self.config, open_sources(self.config, self._host))
         self.notifier = Notifier(self.config, self.store)
         self.recoverer = Recoverer(self.config, self.records, self._announce, lambda *what: self.counts.append(what))
         self.hand = Executor(self.config, Records(self.store), self.stamp, self._judge)
@@ -118,6 +119,9 @@ class Rig:
         self._again_at: datetime | None = None
         # nobody can be told of anything before the notifier has seen what was published
         self.notifier.turn(self.engine.tick(self.now).published, self.now)
+
+    def _host(self, source: str) -> Host:
+        return Host(self.writers)
 
     def configure_more(self, **sections: Any) -> None:
         """More sections, taken as at a reload."""
@@ -127,7 +131,7 @@ class Rig:
     def reconfigure(self, **recovery: Any) -> None:
         """Another configuration, taken as at a reload."""
         self.config = self._configured(recovery)
-        self.engine = self.engine.reconfigured(self.config, self.writers)
+        self.engine = self.engine.reconfigured(self.config, self._host)
         self.notifier.use(self.config)
         self.recoverer.use(self.config)
         self.hand.use(self.config)

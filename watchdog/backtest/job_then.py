@@ -38,6 +38,7 @@ class JobThen:
         self._is_as_planned = False
         self._is_due_known = False
         self._status, self._enabled = _status_of(past.initially)
+        self._owed: datetime | None = None
         self._account = Account()
         self._errors = 0
         self._last_run: RecordedRun | None = None
@@ -62,6 +63,7 @@ class JobThen:
         return replace(
             self._today,
             next_run_at=self.due,
+            terms=replace(self._today.terms, owed_at=self._owed),
             in_flight_since=busy,
             last_started_at=busy or self._today.last_started_at,
             unrecorded_end=None if busy else self._today.unrecorded_end,
@@ -76,6 +78,7 @@ class JobThen:
             enabled=self._enabled,
             status=self._status,
             next_run_at=self.due,
+            terms=replace(self._plain.terms, owed_at=self._owed),
             last_run=self._last_run,
             consecutive_errors=self._errors,
             updated_at=self.updated_at,
@@ -119,7 +122,7 @@ class JobThen:
             self._errors = 0
             self._plan(change.at)
         self._status, self._enabled = _status_of(change.state)
-        self.updated_at, self._is_as_planned = change.at, False
+        self.updated_at, self._is_as_planned, self._owed = change.at, False, None
         if self._status in ("failed", "completed"):
             self.due, self._is_due_known = None, True
 
@@ -140,7 +143,9 @@ class JobThen:
         return self.due + _CUT < now.next_run_at <= self._latest_redate
 
     def redate(self, due: datetime) -> None:
-        """The scheduler has started, and has set the past-due job down for then, or as its present row says."""
+        """The scheduler has started, and has set the past-due job down for then, or as its present row says; its fire
+        is owed until it runs."""
+        self._owed = self._owed or self.due
         self.due = self.past.job.next_run_at if self.is_as_now else due
 
     def begin(self, started_at: datetime, seen_at: datetime | None) -> None:
@@ -148,13 +153,13 @@ class JobThen:
         if not self.is_planned:
             self.is_there, self._status, self._enabled, self._errors = True, "active", True, 0
             self.due, self._is_due_known, self.is_as_now = started_at, self._knows_cadence, False
-        self._in_flight_since = seen_at
+        self._in_flight_since, self._owed = seen_at, None
         self._last_started_at = seen_at or started_at
 
     def end(self, run: PastRun, started_at: datetime) -> None:
         """A run ends, and its outcome is recorded at once."""
         self.is_as_now, self._is_as_planned = False, True
-        self._in_flight_since = None
+        self._in_flight_since = self._owed = None
         self._account.add(run.end)
         self.usual = run.duration or self.usual
         self._errors = run.errors

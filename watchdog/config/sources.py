@@ -8,7 +8,7 @@ from pydantic import SerializeAsAny, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import PydanticCustomError
 
 from watchdog.config import kinds
-from watchdog.config.fields import Name
+from watchdog.config.fields import Name, WebAddress
 from watchdog.core.fields import Frozen
 
 LOOK_LIMIT = timedelta(seconds=5)
@@ -18,14 +18,17 @@ LOOK_LIMIT = timedelta(seconds=5)
 class Section(Frozen):
     """One watched scheduler, as the operator describes it; each system adds keys of its own.
 
-    `actions`: what recovery can do to a job there, beside what can be done anywhere.
+    `actions`: what recovery can do to a job there, beside what can be done anywhere. `health`: an address of the
+    scheduler's that is asked while something is late; `health_says`: what stands in its answer, whoever answers else.
     """
 
     actions: ClassVar[tuple[str, ...]] = ()
+    health_says: ClassVar[tuple[str, ...]] = ("status",)
 
     kind: str
     name: Name
     labels: Mapping[str, str] = {}
+    health: WebAddress | None = None
 
     @property
     def look_limit(self) -> timedelta:

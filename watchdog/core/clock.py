@@ -14,11 +14,15 @@ SHORTEST_WAIT = timedelta(milliseconds=20)
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """An instant that a jump of the clock cannot fool: the wall's, and the machine's seconds since boot `boot`."""
+    """An instant that a jump of the clock cannot fool: the wall's, and the machine's seconds since boot `boot`.
+
+    `slept`: how many of those seconds it has slept through, as far as it tells.
+    """
 
     at: datetime
     uptime: float = 0.0
     boot: str = ""
+    slept: float = 0.0
 
     def elapsed(self, now: "Stamp") -> timedelta:
         """How long ago that was, never below zero: by the uptime within one boot, else by the wall's clock."""
@@ -57,7 +61,8 @@ class WallClock:
 
     def stamp(self) -> Stamp:
         """With the seconds since this boot, sleep included."""
-        return Stamp(self.now(), time.clock_gettime(_SINCE_BOOT), _boot())
+        uptime = time.clock_gettime(_SINCE_BOOT)
+        return Stamp(self.now(), uptime, _boot(), uptime - time.monotonic())
 
 
 class FollowedClock:

@@ -279,13 +279,18 @@ class Traits:
     replays: bool = False
 
 
+HealthAnswer = Literal["alive", "mute", "refused"]
+"""What asking a scheduler's health address has shown: it answers; the connection is taken, and no answer comes; nobody
+listens there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """The scheduler's process as seen from outside; what cannot be seen is None.
 
     `is_frozen`: it is there and does not run (stopped, or its container is paused). `started_at`: its newest start.
     `since`: from when on it has been seen to be alive, gone or frozen as it is now. `let_go_at`: when it was
-    last seen to end with a run that held the slot.
+    last seen to end with a run that held the slot. `health`: what its health address told, where it was asked.
     """
 
     is_alive: bool | None = None
@@ -293,6 +298,7 @@ class Process:
     started_at: datetime | None = None
     since: datetime | None = None
     let_go_at: datetime | None = None
+    health: HealthAnswer | None = None
 
 
 @dataclass(frozen=True)

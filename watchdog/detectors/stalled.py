@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from watchdog.core.fields import Duration
 from watchdog.core.instants import say
 from watchdog.core.kinds import Kind, Severity
-from watchdog.core.model import Finding, Job, Snapshot
+from watchdog.core.model import Finding, Job, Process, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.lateness import due_at, is_unserved, late_since
 from watchdog.detectors.rules import Rule, RulesForAll
@@ -49,12 +49,24 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
 def _cause(snapshot: Snapshot) -> str:
     process = snapshot.process
     if process.is_alive is False:
-        return "its process is down"
+        refused = process.health == "refused"
+        return f"its process is down{': its health address refuses the connection' if refused else ''}"
+    if process.is_frozen and process.health == "mute":
+        return "its process is frozen or blocked: its health address does not answer"
     if process.is_frozen:
         return "its process is frozen"
+    if process.is_alive and process.health == "mute":
+        return "its process is up and blocked: its health address does not answer"
     if process.is_alive:
-        return "its process is up, so its timer is not armed, or a run hangs before it shows"
+        return f"its process is up{_seen(process)}, so its timer is not armed, or a run hangs before it shows"
     return "its process is down, or its timer is not armed"
+
+
+def _seen(process: Process) -> str:
+    if process.health != "alive":
+        return ""
+    started = f" (started at {say(process.started_at)})" if process.started_at else ""
+    return f" and answers at its health address{started}"
 
 
 def _unserved_since(job: Job, snapshot: Snapshot, now: Moment, settings: RulesForAll) -> datetime | None:

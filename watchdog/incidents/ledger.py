@@ -3,7 +3,7 @@
 Pure: the state and the findings go in, the new state comes out. Who is told what is decided in `notify.plan`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -42,8 +42,9 @@ def update(ledger: Ledger, findings: Iterable[Finding], blind: frozenset[str], n
     next_id = ledger.next_id
     home = _homes(incidents, now, timing)
     present: dict[Key, int] = {}
+    left = _left_behind(incidents, {finding.key for finding in found}, now, timing)
     for finding in sorted(found, key=lambda finding: finding.caused_by is not None):
-        number = _place(finding, incidents, home, present, now, timing)
+        number = _place(finding, incidents, home, present, left, now, timing)
         if number is None:
             number, next_id = next_id, next_id + 1
             incidents[number] = _opened(number, finding, now.at)
@@ -70,6 +71,7 @@ def _place(
     incidents: Mapping[int, Incident],
     home: Mapping[Key, int],
     present: Mapping[Key, int],
+    left: Mapping[Key, int],
     now: Moment,
     timing: Timing,
 ) -> int | None:
@@ -81,6 +83,8 @@ def _place(
             return cause
     elif finding.key in home and not _waits_between_runs(finding, incidents.values()):
         return home[finding.key]
+    if finding.key in left:
+        return left[finding.key]
     family, scope = _family(finding)
     if _waits_between_runs(finding, incidents.values()):
         family, scope = QUEUE, ""
@@ -106,6 +110,21 @@ def _waits_between_runs(finding: Finding, incidents: Iterable[Incident]) -> bool
 def _is_recent(incident: Incident, now: Moment, timing: Timing) -> bool:
     """Whether what comes after it is still the same: too much work comes and goes with the hours of the day."""
     return incident.resolved_at is None or now.at - incident.resolved_at <= timing.memory
+
+
+def _left_behind(
+    incidents: Mapping[int, Incident], found: Collection[Key], now: Moment, timing: Timing
+) -> dict[Key, int]:
+    """The symptoms whose cause is over: until its incident is, they are what it left behind, and are being served."""
+    return {
+        key: number
+        for number, incident in incidents.items()
+        if incident.is_open
+        and not any(key in found for key, member in incident.members.items() if not member.under)
+        and not now.reached((incident.clear_since or now.at) + timing.hold)
+        for key, member in incident.members.items()
+        if member.under and member.active
+    }
 
 
 def _cause_key(finding: Finding, cause: Cause) -> Key:
@@ -148,7 +167,8 @@ def _opened(number: int, finding: Finding, at: datetime) -> Incident:
 def _with(incident: Incident, finding: Finding, at: datetime, timing: Timing) -> Incident:
     """The incident with this finding as true now."""
     before = incident.members.get(finding.key)
-    is_under = finding.caused_by is not None and not incident.is_queue
+    was_under = before is not None and before.under and before.active
+    is_under = (finding.caused_by is not None or was_under) and not incident.is_queue
     member = _member(finding, before, at, timing, is_under=is_under)
     if member == before and incident.is_active:
         return incident

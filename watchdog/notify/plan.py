@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from watchdog.config.file import Notify, Owner, QuietHours
 from watchdog.config.owners import Subject, owners_of, subject_of
 from watchdog.core.incident import WAITING, Incident, Key, Member, Told, ToldItem, ToldKey, most_specific
-from watchdog.core.kinds import Kind, Severity
+from watchdog.core.kinds import Family, Kind, Severity
 from watchdog.core.model import Finding, Job
 from watchdog.core.moment import Moment
 from watchdog.core.silences import Silence, is_silenced
@@ -123,14 +123,14 @@ def plan(incidents: Iterable[Incident], told: Mapping[ToldKey, Told], people: Pe
     """What is to be told now."""
     made, known = Plan([], {}), list(incidents)
     before = _by_incident(told)
-    places, wakes = _places(known), _wakes(known, people.rules.hold)
+    places = _places(known)
     for incident in known:
         rows = before.get(incident.id, {})
         concerned = {audience.target.key: audience for audience in audiences(incident, people)}
         left = [target for target, row in rows.items() if target not in concerned and not row.is_over]
         left.sort(key=lambda target: rows[target].first_at)
         for target in [*concerned, *left]:
-            thread = Thread(incident, parse_key(target), concerned.get(target), rows, places, wakes, people, now)
+            thread = Thread(incident, parse_key(target), concerned.get(target), rows, places, people, now)
             _step(thread, made)
     return made
 
@@ -155,20 +155,6 @@ def _places(incidents: Iterable[Incident]) -> Places:
     return {key: frozenset(places) for key, places in found.items()}
 
 
-Wakes = Mapping[Key, datetime]
-"""Until when what was late because of a cause has time to be made up, now that the cause is gone."""
-
-
-def _wakes(incidents: Iterable[Incident], hold: timedelta) -> Wakes:
-    return {
-        key: incident.clear_since + hold
-        for incident in incidents
-        if incident.is_open and incident.clear_since is not None
-        for key, member in incident.members.items()
-        if member.under
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class Thread:
     """One target and one incident. `audience` is None where it concerns the target no longer."""
@@ -178,7 +164,6 @@ class Thread:
     audience: Audience | None
     rows: Mapping[str, Told]
     places: Places
-    wakes: Wakes
     people: People
     now: Moment
 
@@ -213,7 +198,7 @@ def _step(thread: Thread, made: Plan) -> None:
 def _standing(thread: Thread) -> list[Standing]:
     """What of the incident concerns the target and is not silenced, as it is told of."""
     audience = thread.audience
-    if audience is None:
+    if audience is None or not thread.incident.is_active:
         return []
     heard = [member for member in audience.members if not _is_hushed(member, thread)]
     own = [member for member in heard if not member.under or member.finding.severity is Severity.CRITICAL]
@@ -274,6 +259,17 @@ def _is_same(item: ToldItem, one: Standing) -> bool:
     return item.key == one.key and (item.kind == WAITING or item.began_at == one.began)
 
 
+def _is_known_as_worse(item: ToldItem, one: Standing) -> bool:
+    """Whether the job was told as graver than it is now of the same trouble: that it is merely late is no news then."""
+    if one.severity is Severity.CRITICAL or item.severity is not Severity.CRITICAL or not _is_late(one.key):
+        return False
+    return (item.source, item.job_id) == (one.key[0], one.key[2]) and _is_late(item.key)
+
+
+def _is_late(key: Key) -> bool:
+    return key[1] in set(Kind) and Kind(key[1]).row.family is Family.LATE
+
+
 # the difference
 
 Found = tuple[Event, Sequence[Standing]]
@@ -290,6 +286,8 @@ def _difference(thread: Thread, standing: Sequence[Standing]) -> Found | None:
     fresh, raised = [], []
     for one in standing:
         item = told.get(one.key)
+        if any(_is_known_as_worse(known, one) for known in before.items):
+            continue
         if item is None or not _is_same(item, one):
             fresh += [] if _is_damped(one, item, thread) else [one]
         elif _rank(one.severity) > _rank(item.severity):
@@ -315,11 +313,7 @@ def _beginning(thread: Thread, standing: Sequence[Standing]) -> Found | None:
 
 
 def _is_damped(one: Standing, item: ToldItem | None, thread: Thread) -> bool:
-    """Whether it comes and goes, was told of often enough, and has not stood for long enough to be told of again; or
-    is being made up, after what it waited for is gone."""
-    made_up_by = thread.wakes.get(one.key) if one.severity is Severity.WARNING else None
-    if made_up_by is not None and not thread.now.reached(made_up_by):
-        return True
+    """Whether it comes and goes, was told of often enough, and has not stood for long enough to be told of again."""
     if item is None or len(one.members) != 1:
         return False
     needed = spells.to_be_told(one.members[0])
@@ -357,7 +351,9 @@ def _named(
 def _reminder(thread: Thread, standing: Sequence[Standing], before: Told) -> Found | None:
     owner = thread.audience.owner if thread.audience else None
     every = owner.remind_every if owner and owner.remind_every is not None else thread.people.rules.remind_every
-    told = [one for one in standing if any(_is_same(item, one) for item in before.items)]
+    told = [
+        one for one in standing if any(_is_same(item, one) or _is_known_as_worse(item, one) for item in before.items)
+    ]
     open_ = [one for one in told if not _is_taken_on(one, thread)]
     if open_ and every > timedelta() and thread.now.reached(before.last_at + every):
         return Event.REMINDER, ()
@@ -502,12 +498,17 @@ def _rank(severity: Severity) -> int:
 
 def _is_quiet(thread: Thread, severity: Severity) -> bool:
     """Whether the quiet hours hold it back. What is held back is told when they end, if it is still so."""
-    own = thread.audience.owner.quiet_hours if thread.audience else None
-    quiet = own or thread.people.rules.quiet_hours
-    if quiet is None or (quiet.except_ == "critical" and severity is Severity.CRITICAL):
-        return False
-    end = quiet_until(quiet, thread.now.at, thread.people.rules.timezone)
+    owner = thread.audience.owner if thread.audience else None
+    end = held_until(owner, thread.people.rules, severity, thread.now.at)
     return end is not None and not thread.now.reached(end)
+
+
+def held_until(owner: Owner | None, rules: Notify, severity: Severity, at: datetime) -> datetime | None:
+    """Until when the quiet hours hold back what is so grave; None if they do not."""
+    quiet = (owner.quiet_hours if owner else None) or rules.quiet_hours
+    if quiet is None or (quiet.except_ == "critical" and severity is Severity.CRITICAL):
+        return None
+    return quiet_until(quiet, at, rules.timezone)
 
 
 # who
@@ -519,7 +520,7 @@ def audiences(incident: Incident, people: People) -> list[Audience]:
     for member in incident.members.values():
         if not member.active:
             continue
-        owner, targets = _whom(member.finding, people)
+        owner, targets = owner_of(member.finding, people)
         if owner is None:
             continue
         _add(found, owner, targets, member, is_escalation=False)
@@ -530,7 +531,7 @@ def audiences(incident: Incident, people: People) -> list[Audience]:
     return list(found.values())
 
 
-def _whom(finding: Finding, people: People) -> tuple[Owner | None, list[Target]]:
+def owner_of(finding: Finding, people: People) -> tuple[Owner | None, list[Target]]:
     """The first owner that matches and can be reached: an address may ask for facts that are not known."""
     job = people.jobs.get((finding.source, finding.job_id or ""))
     labels = people.labels.get(finding.source, {})
@@ -544,7 +545,7 @@ def _whom(finding: Finding, people: People) -> tuple[Owner | None, list[Target]]
 
 def targets_for(finding: Finding, people: People) -> list[Target]:
     """Where the owner of a finding is told."""
-    return _whom(finding, people)[1]
+    return owner_of(finding, people)[1]
 
 
 def _add(

@@ -16,6 +16,7 @@ from watchdog.metrics.collection import Metrics
 from watchdog.notify.service import NotificationService
 from watchdog.recovery.recoverer import Would, log_would
 from watchdog.recovery.service import RecoveryService
+from watchdog.service.inquiries import Inquiries
 from watchdog.service.memories import Memories
 from watchdog.state.history import History
 from watchdog.state.store import Store
@@ -30,6 +31,10 @@ POLLS_MISSED = 3
 GAPS_MATTER_FOR = timedelta(days=2)
 GAPS_KEPT = 200
 """A machine that naps all day has many; what was due long before them is late all the same."""
+
+
+LONGEST_TIMER = timedelta(hours=1)
+"""A scheduler arms its timer no further ahead, and arms it anew by the clock as it is then."""
 
 
 class Turns:
@@ -56,6 +61,7 @@ class Turns:
         self.store = store
         self._writers = writers or UnknownWriters()
         self._memories = Memories(store)
+        self._inquiries = Inquiries(config.sources, clock.stamp())
         self.engine = Engine(config, open_sources(config, self._host), looked_at_by)
         self.notifications = NotificationService(config, store, metrics, clock)
         self.recovery = RecoveryService(config, store, self.notifications.announce, metrics.recovered, clock, would)
@@ -77,6 +83,7 @@ class Turns:
         self.recovery.stop()
         self.notifications.stop()
         self.engine.end()
+        self._inquiries.end()
         self._memories.write(self._clock.now())
         self.store.close()
 
@@ -95,23 +102,34 @@ class Turns:
         self.notifications.turn(tick.published, now)
         self._history.turn(tick.published, now)
         self._memories.turn(now)
+        self._inquiries.turn(tick.published, self._clock.stamp(), self._gaps)
         return tick
 
     def _host(self, source: str) -> Host:
-        return Host(self._writers, self._memories.of(source))
+        return Host(self._writers, self._memories.of(source), self._inquiries.of(source))
 
     def _wake_up(self) -> None:
-        """Note a time in which nobody looked, by a clock that runs while the machine sleeps and cannot be set."""
+        """Note a time in which nobody looked, by a clock that runs while the machine sleeps and cannot be set; and a
+        step of the wall's clock, which the scheduler's timers do not know of either."""
         stamp, before = self._clock.stamp(), self._awake_until
         self._awake_until = stamp
         length = before.elapsed(stamp) if before else timedelta()
-        self._gaps = tuple(gap for gap in self._gaps if stamp.at - gap.ended < GAPS_MATTER_FOR)[-GAPS_KEPT:]
-        if length <= POLLS_MISSED * self.config.poll:
-            return
-        self._gaps += (Gap(stamp.at - length, stamp.at),)
-        self._slept += length
-        words = f"nobody looked since {say(stamp.at - length)}: this machine slept, or the watchdog was stopped"
-        log.info(words, extra={"action": "slept", "seconds": round(length.total_seconds())})
+        step = stamp.at - before.at - length if before else timedelta()
+        few_polls = POLLS_MISSED * self.config.poll
+        self._gaps = tuple(gap for gap in self._gaps if abs(stamp.at - gap.ended) < GAPS_MATTER_FOR)[-GAPS_KEPT:]
+        if length > few_polls:
+            self._slept += length
+            self._note(
+                Gap(stamp.at - length, stamp.at), "nobody looked: the machine slept, or the watchdog was stopped"
+            )
+        if step > few_polls:
+            ends = stamp.at + min(step, LONGEST_TIMER)
+            self._note(Gap(stamp.at - step, ends), "the clock was set forward: timers go by the old one still")
+
+    def _note(self, gap: Gap, words: str) -> None:
+        self._gaps += (gap,)
+        seconds = round((gap.ended - gap.began).total_seconds())
+        log.info(f"from {say(gap.began)} on {words}", extra={"action": "slept", "seconds": seconds})
 
     def idle(self) -> None:
         """The polls since the last turn have found nothing new; a driver that knows this may leave them out."""
@@ -125,6 +143,7 @@ class Turns:
 
     def use(self, config: Config) -> None:
         """From now on this configuration holds."""
+        self._inquiries.use(config.sources)
         self.engine = self.engine.reconfigured(config, self._host)
         self.config = config
         self.notifications.use(config)

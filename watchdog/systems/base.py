@@ -65,6 +65,7 @@ class System(Generic[S]):
     itself ends a run. `remedies`: what `scheduler-watchdog revive` does there against which findings. `usual_places`:
     where it lies where nobody has moved it, to be expanded. `place`: the key of its section that names its store,
     a file or, with `is_folder`, a folder. `tells_all_at_once`: whether a first look shows all that a later one would.
+    `joins_health`: whether its source itself makes use of what its health address tells.
     """
 
     section: type[S]
@@ -76,6 +77,7 @@ class System(Generic[S]):
     place: str = "database"
     is_folder: bool = False
     tells_all_at_once: bool = True
+    joins_health: bool = False
 
     def open(self, section: S, host: "Host") -> Source:
         """What reads it, where it runs."""

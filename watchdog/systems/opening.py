@@ -7,14 +7,16 @@ from watchdog.config.sources import Section
 from watchdog.core.model import Job, Snapshot
 from watchdog.systems import system_of
 from watchdog.systems.base import Source
+from watchdog.systems.shared.health import heard
 from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.sqlite_file import UnreadableError
 
 
 def open_source(source: Section, host: Host | None = None) -> Source:
     """What reads a source; without a host nothing is known of processes, and nothing is remembered."""
-    opened: Source = system_of(source).open(source, host or Host())
-    return opened
+    host, system = host or Host(), system_of(source)
+    opened: Source = system.open(source, host)
+    return opened if system.joins_health else heard(opened, host)
 
 
 def snapshot_of(source: Section, now: datetime) -> Snapshot:

@@ -1,23 +1,15 @@
 """OpenClaw's plain files: JSON that is replaced as a whole, logs that only grow, the gateway's lock. Only ever read."""
 
-import errno
 import json
 import os
-import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO
 
 from watchdog.core.instants import parse_instant
-from watchdog.systems.shared.sqlite_file import UnreadableError, what_it_is
-
-Marks = tuple[int, int, int]
-"""Inode, size and time of change in ns: together they change whenever the file does."""
-
-LARGEST = 8 * 1024 * 1024
-"""Bytes of one file; a file of jobs that is larger is not one."""
+from watchdog.systems.shared.plain_file import LARGEST, Marks, marks, open_file, read_bytes
+from watchdog.systems.shared.sqlite_file import UnreadableError
 
 MOST_VALUES = 100 * 1024 * 1024
 """Bytes that the values of a file may take in memory, by a guess before they are made: `[],[],` takes twenty times its
@@ -25,15 +17,6 @@ own length."""
 
 FIRST_TAIL = 128 * 1024
 """Bytes of a log that the first look reads, from its end: some two hundred runs."""
-
-
-def marks(path: Path) -> Marks | None:
-    """What tells a file from itself after a change; None if it is not there or not to be reached."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 - asked at every poll
-    except (OSError, ValueError):
-        return None
-    return (found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def is_there(path: Path) -> bool:
@@ -49,7 +32,7 @@ def is_there(path: Path) -> bool:
 
 def read_json(path: Path) -> object:
     """What stands in a JSON file. Raises UnreadableError with the reason, in one line."""
-    raw = read_bytes(path)
+    raw = read_bytes(path, _may_not)
     if not raw.strip():
         raise UnreadableError(f"{path} is empty: is it being written, or restored?")
     weight = 64 * (raw.count(b",") + raw.count(b"[")) + 200 * raw.count(b"{")
@@ -59,32 +42,6 @@ def read_json(path: Path) -> object:
         return json.loads(raw)
     except (ValueError, RecursionError):
         raise UnreadableError(f"{path} is not whole JSON: it is half-written or damaged") from None
-
-
-def read_bytes(path: Path) -> bytes:
-    """A whole file."""
-    try:
-        with open_file(path) as file:
-            raw = file.read(LARGEST + 1)
-    except PermissionError:
-        raise UnreadableError(_may_not(path)) from None
-    except FileNotFoundError:
-        raise UnreadableError(f"{path} is not there") from None
-    except (OSError, ValueError) as error:
-        raise UnreadableError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    if len(raw) > LARGEST:
-        raise UnreadableError(f"{path} is larger than {LARGEST >> 20} MiB: is it the store?")
-    return raw
-
-
-def open_file(path: Path) -> IO[bytes]:
-    """A regular file, opened to read. Anything else is not opened: a pipe would be waited for. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, f"it is {what_it_is(found)}, not a file")
-    return os.fdopen(descriptor, "rb")
 
 
 def _may_not(path: Path) -> str:

@@ -22,7 +22,7 @@ from watchdog.core.model import (
 )
 from watchdog.core.redaction import one_line
 from watchdog.systems.base import Look
-from watchdog.systems.openclaw.files import Marks, lock_files, marks
+from watchdog.systems.openclaw.files import lock_files
 from watchdog.systems.openclaw.memory import Meaning, Memory, Sight
 from watchdog.systems.openclaw.rows import (
     BREAKER,
@@ -45,6 +45,7 @@ from watchdog.systems.openclaw.rows import (
 from watchdog.systems.openclaw.section import OpenClaw
 from watchdog.systems.openclaw.store import Reading, Row, StoreReader, place_of
 from watchdog.systems.shared.host import Host
+from watchdog.systems.shared.plain_file import Marks, marks
 from watchdog.systems.shared.sqlite_file import UnreadableError, harm
 from watchdog.systems.shared.unchanged import Unchanged
 from watchdog.systems.shared.values import count, ms_instant, text

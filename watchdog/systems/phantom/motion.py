@@ -60,7 +60,7 @@ class Motion:
     def see(
         self, jobs: Collection[Job], now: datetime, process: Process, asked_for: Mapping[str, datetime]
     ) -> tuple[tuple[Job, ...], datetime | None]:
-        """The jobs with what is known from before, and when the scheduler has started since the last look, if it has.
+        """The jobs with what is known from before, and when the scheduler started, if it has since the last look.
 
         `asked_for`: when a run of a job was last asked for, by its id.
         """

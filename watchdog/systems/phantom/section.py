@@ -13,6 +13,7 @@ class Phantom(Section):
     """A Phantom agent's database file."""
 
     actions: ClassVar = ("revive", "preserve")
+    health_says: ClassVar = ("status", "uptime")
 
     kind: Literal["phantom"] = "phantom"
     name: Name = "phantom"

@@ -23,6 +23,7 @@ class PhantomSystem(System[Phantom]):
     process = "agent"
     restart = "docker restart phantom"
     aborts = "240 min"
+    joins_health = True
     remedies: Mapping[Kind, str] = {Kind.FAILED: BRING_BACK, Kind.EXPIRING: BRING_BACK}
     usual_places = ("data/phantom.db", "/app/data/phantom.db")
 

@@ -19,7 +19,7 @@ CUT_AT = 16 * 1024
 MOST_BYTES = 32 * 1024 * 1024
 """Bytes of all values of one table."""
 
-_CHUNK = 200
+_CHUNK = 50
 
 Record = tuple[Any, ...]
 

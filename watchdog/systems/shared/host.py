@@ -1,9 +1,12 @@
-"""What a source may ask of where it runs: who writes the stores that it reads, and what was remembered before."""
+"""What a source may ask of where it runs: who writes the stores that it reads, what its scheduler's health address
+told last, and what was remembered before."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol, TypeVar
 
+from watchdog.core.model import HealthAnswer
 from watchdog.systems.shared.writer import UnknownWriters, Writers
 
 T = TypeVar("T")
@@ -31,8 +34,22 @@ class NoMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class Health:
+    """What a health address told last. `says` is None where it proves nothing; `started_at` is the scheduler's newest
+    start, where its uptime tells it, and never later than the true one."""
+
+    says: HealthAnswer | None = None
+    asked_at: datetime | None = None
+    started_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
-    """Handed to a source when it is opened. Left out, nothing is known and nothing is kept."""
+    """Handed to a source when it is opened. Left out, nothing is known and nothing is kept.
+
+    `health` gives at once what was told last; None where the source has no such address.
+    """
 
     writers: Writers = field(default_factory=UnknownWriters)
     memory: Memory = field(default_factory=NoMemory)
+    health: Callable[[], Health] | None = None

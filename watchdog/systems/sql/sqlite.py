@@ -8,11 +8,15 @@ from pathlib import Path
 
 from watchdog.core.durations import say_duration
 from watchdog.core.redaction import fit_to_leave
+from watchdog.systems.shared.bounded import as_many_as_fit
 from watchdog.systems.shared.sqlite_file import STEPS, Signature, UnreadableError, harm, is_settled, read, signature
 from watchdog.systems.sql.columns import QueryError
 from watchdog.systems.sql.reading import Reading, Rows, read_all
 from watchdog.systems.sql.runs import Mark
 from watchdog.systems.sql.section import Sql
+
+LONGEST_VALUE = 1024 * 1024
+"""Bytes of one value that a query may return."""
 
 
 class SqliteReader:
@@ -30,9 +34,10 @@ class SqliteReader:
 
     def read(self, mark: Mark, now: datetime) -> Reading | None:
         """What is there now; None if the file is the one that was read last."""
-        if self._seen is not None and signature(self._path) == self._seen:
+        before, self._seen = self._seen, None  # a file that was away is read again, though it comes back unchanged
+        if before is not None and signature(self._path) == before:
+            self._seen = before
             return None
-        self._seen = None
         ends = time.monotonic() + self._settings.deadline.total_seconds()
         reading, seen = read(self._path, lambda connection: self._query(connection, mark, ends), longest=None)
         self._seen = seen if is_settled(seen) else None
@@ -40,22 +45,29 @@ class SqliteReader:
 
     def _query(self, connection: sqlite3.Connection, mark: Mark, ends: float) -> Reading:
         connection.set_progress_handler(lambda: time.monotonic() > ends, STEPS)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
 
         def ask(query: str, statement: str, values: Mapping[str, int]) -> Rows:
             try:
                 cursor = connection.execute(statement, values)
-                return Rows([column[0] for column in cursor.description], cursor.fetchall())
-            except sqlite3.OperationalError as error:
+                found = as_many_as_fit(cursor)
+            except (sqlite3.OperationalError, sqlite3.DataError) as error:
                 raise self._explained(query, error) from None
+            if found.notes:
+                raise UnreadableError(f"{self._path}: the {query} query returns too much: {found.notes[0]}")
+            return Rows([column[0] for column in cursor.description], found.rows)
 
         return read_all(ask, self._settings, mark)
 
-    def _explained(self, query: str, error: sqlite3.OperationalError) -> Exception:
+    def _explained(self, query: str, error: sqlite3.Error) -> Exception:
         """What is wrong with the query itself; anything else is the file's."""
         code = getattr(error, "sqlite_errorcode", None)
         if code == sqlite3.SQLITE_INTERRUPT:
             limit = say_duration(self._settings.deadline)
             return UnreadableError(f"{self._path}: the {query} query took longer than {limit} and was cut off")
+        if code == sqlite3.SQLITE_TOOBIG:
+            limit = f"{LONGEST_VALUE >> 10} KiB"
+            return UnreadableError(f"{self._path}: the {query} query returns values over {limit}; use substr()")
         if code == sqlite3.SQLITE_ERROR:
             return QueryError(f"{self._path}: the {query} query fails: {fit_to_leave(str(error), 200)}")
         return error

@@ -1,0 +1,170 @@
+"""Beside each store that hangs, floods or breaks whoever reads it, the others are watched as if it were not there."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from tests.conftest import NOW, build, healthy, job_row
+from tests.support.command import Running, command, running, until
+from tests.support.hostile import HOSTILE, Section
+from watchdog.config.file import Config
+from watchdog.core.kinds import Kind
+from watchdog.core.model import Snapshot
+from watchdog.detectors.published import Published
+from watchdog.engine import Engine
+from watchdog.systems.base import Look, Source
+from watchdog.systems.shared.looking import OnItsOwn
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture(scope="module")
+def sections(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Section]:
+    """Every hostile store, by what is put there."""
+    made = {}
+    for number, (what, hostile) in enumerate(HOSTILE.items()):
+        folder = tmp_path_factory.mktemp(f"hostile{number}")
+        made[what] = {"name": f"bad-{number}", **hostile.make(folder)}
+    return made
+
+
+def _said_of(service: Running, source: str) -> str:
+    found = json.loads(service.get("/api/v1/findings")[1])["findings"]
+    return " ".join(each["summary"] for each in found if each["source"] == source)
+
+
+def test_all_at_once_they_hold_up_neither_the_good_source_nor_the_end(
+    tmp_path: Path, sections: Mapping[str, Section]
+) -> None:
+    good = build(tmp_path / "good.db", {**healthy(), "scheduled_jobs": [job_row("lost", status="failed")]})
+    config = {
+        "sources": [*sections.values(), {"name": "good", "kind": "phantom", "database": str(good)}],
+        "state": str(tmp_path / "state.db"),
+        "http": {"listen": "127.0.0.1:PORT"},
+        "poll": "500ms",
+    }
+    (tmp_path / "watchdog.yaml").write_text(json.dumps(config))
+    with running(tmp_path) as service:
+        until(lambda: ("failed", "lost") in service.findings(), "the good source's finding is there")
+        for (what, hostile), section in zip(HOSTILE.items(), sections.values(), strict=True):
+            until(lambda: _is_right(hostile.says, _said_of(service, section["name"])), what)  # noqa: B023
+        assert service.get("/healthz")[0] == 200
+        assert not [line for line in service.log() if "trace" in line]
+        service.process.terminate()
+        assert service.process.wait(20) == 0
+
+
+def _is_right(wanted: str, said: str) -> bool:
+    """Whether its reason is told, or, where there is nothing to tell, it can be read: at once, or a little later."""
+    return wanted in said if wanted else "cannot be read" not in said
+
+
+@pytest.mark.parametrize("what", [what for what, hostile in HOSTILE.items() if "without end" in what or "pipe" in what])
+def test_a_single_check_ends_too(what: str, sections: Mapping[str, Section], tmp_path: Path) -> None:
+    file = tmp_path / "watchdog.yaml"
+    file.write_text(json.dumps({"sources": [sections[what]]}))
+    done = command("check", "-c", file)
+    assert done.returncode in (0, 1, 2, 3)
+    assert "Traceback" not in done.stderr
+    assert HOSTILE[what].says in done.stdout
+
+
+# --- what hangs where nothing in this program can end it: a source that is played here
+
+
+class Hanging:
+    """Hangs at its second look, until it is let go."""
+
+    kind = "phantom"
+
+    def __init__(self) -> None:
+        self.name = "bad"
+        self.let_go = Event()
+        self.looks = 0
+
+    def look(self, now: datetime) -> Look:
+        self.looks += 1
+        if self.looks == 2:
+            self.let_go.wait()
+        return Look(Snapshot(self.name, self.kind), is_new=True, seconds=0.0)
+
+    def warnings(self) -> list[str]:
+        return []
+
+
+class Raising(Hanging):
+    """Raises what nobody expects."""
+
+    def look(self, now: datetime) -> Look:
+        raise RuntimeError("token=" + "s3cret" * 4)
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    source = Hanging()
+    yield source
+    source.let_go.set()
+
+
+def _beside(bad: Source, tmp_path: Path, **options: Any) -> Engine:
+    good = build(tmp_path / "good.db", {**healthy(), "scheduled_jobs": [job_row("lost", status="failed")]})
+    config = Config.model_validate(
+        {"sources": [{"name": "good", "database": str(good)}, {"name": "bad", "database": "/x"}]}
+    )
+    sources = (Engine(config).sources[0], bad)
+    return Engine(config, sources, lambda source, limit: OnItsOwn(source, limit, patience=0.05, **options))
+
+
+def _of(published: Published, source: str) -> list[Kind]:
+    return [finding.kind for finding in published.of_source(source)]
+
+
+def test_a_look_that_hangs_is_told_after_its_limit_and_forgotten_when_it_comes_back(
+    tmp_path: Path, hanging: Hanging
+) -> None:
+    engine = _beside(hanging, tmp_path)
+    engine.tick(NOW)
+    first = engine.tick(NOW + SECOND).published
+    assert _of(first, "bad") == []  # it may only be slow
+    assert _of(first, "good") == [Kind.FAILED]
+    told = until(lambda: _of(engine.tick(NOW + 2 * SECOND).published, "bad"), "it is told")
+    assert told == [Kind.UNREACHABLE]
+    assert _of(engine.published, "good") == [Kind.FAILED]
+    hanging.let_go.set()
+    until(lambda: not _of(engine.tick(NOW + 3 * SECOND).published, "bad"), "it is over")
+    engine.end()
+
+
+def test_a_source_whose_first_look_goes_on_is_neither_well_nor_told(tmp_path: Path, hanging: Hanging) -> None:
+    hanging.looks = 1
+    engine = _beside(hanging, tmp_path, first_patience=0.05)
+    published = engine.tick(NOW).published
+    (state,) = (state for state in published.sources if state.snapshot.source == "bad")
+    assert state.read_at is None
+    assert state.snapshot.problem
+    assert _of(published, "bad") == []
+    engine.end()
+
+
+def test_whatever_a_source_raises_is_its_own_problem_and_holds_no_secret(tmp_path: Path) -> None:
+    for looked_at_by in (None, OnItsOwn):
+        engine = _beside(Raising(), tmp_path) if looked_at_by else _in_turn(Raising(), tmp_path)
+        published = engine.tick(NOW).published
+        assert _of(published, "bad") == [Kind.UNREACHABLE]
+        (found,) = published.of_source("bad")
+        assert "RuntimeError" in found.summary
+        assert "s3cret" not in found.summary
+        assert _of(published, "good") == [Kind.FAILED]
+        assert engine.tick(NOW + SECOND).has_changed is False
+        engine.end()
+        (tmp_path / "good.db").unlink()
+
+
+def _in_turn(bad: Source, tmp_path: Path) -> Engine:
+    engine = _beside(bad, tmp_path)
+    return Engine(engine._config, engine.sources)

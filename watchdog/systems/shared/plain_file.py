@@ -1,0 +1,56 @@
+"""Reading a plain file that another program writes: nothing but a regular file, within a bound, closed every time."""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from watchdog.systems.shared.sqlite_file import UnreadableError, what_it_is
+
+Marks = tuple[int, int, int]
+"""Inode, size and time of change in ns: together they change whenever the file does."""
+
+LARGEST = 8 * 1024 * 1024
+"""Bytes of one file; a file of jobs that is larger is not one."""
+
+
+def marks(path: Path) -> Marks | None:
+    """What tells a file from itself after a change; None if it is not there or not to be reached."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - asked at every poll
+    except (OSError, ValueError):
+        return None
+    return (found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def may_not(path: Path) -> str:
+    """That this user may not read it, where nothing is known of whose it is."""
+    return f"{path} may not be read by user {os.geteuid()}"
+
+
+def read_bytes(path: Path, refused: Callable[[Path], str] = may_not) -> bytes:
+    """A whole file. Raises UnreadableError with the reason, in one line; `refused` words the lack of a right."""
+    try:
+        with open_file(path) as file:
+            raw = file.read(LARGEST + 1)
+    except PermissionError:
+        raise UnreadableError(refused(path)) from None
+    except FileNotFoundError:
+        raise UnreadableError(f"{path} is not there") from None
+    except (OSError, ValueError) as error:
+        raise UnreadableError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    if len(raw) > LARGEST:
+        raise UnreadableError(f"{path} is larger than {LARGEST >> 20} MiB: is it the store?")
+    return raw
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """A regular file, opened to read. Anything else is not opened: a pipe would be waited for. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"it is {what_it_is(found)}, not a file")
+    return os.fdopen(descriptor, "rb")
