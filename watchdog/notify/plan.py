@@ -259,15 +259,23 @@ def _is_same(item: ToldItem, one: Standing) -> bool:
     return item.key == one.key and (item.kind == WAITING or item.began_at == one.began)
 
 
-def _is_known_as_worse(item: ToldItem, one: Standing) -> bool:
-    """Whether the job was told as graver than it is now of the same trouble: that it is merely late is no news then."""
-    if one.severity is Severity.CRITICAL or item.severity is not Severity.CRITICAL or not _is_late(one.key):
+def _is_known_as_worse(item: ToldItem, one: Standing, thread: Thread) -> bool:
+    """Whether the job was told as graver of the same trouble, and has not been well since: that it is a lesser trouble
+    now, as when it was revived and has not proved itself, is no news."""
+    if one.severity is Severity.CRITICAL or item.severity is not Severity.CRITICAL or _job(item.key) != _job(one.key):
         return False
-    return (item.source, item.job_id) == (one.key[0], one.key[2]) and _is_late(item.key)
+    graver = thread.incident.members.get(item.key)
+    if graver is None or _family(item.key) is not _family(one.key):
+        return False
+    return graver.ended_at is None or one.began <= graver.ended_at + thread.people.rules.hold
 
 
-def _is_late(key: Key) -> bool:
-    return key[1] in set(Kind) and Kind(key[1]).row.family is Family.LATE
+def _family(key: Key) -> Family:
+    return Kind(key[1]).row.family if key[1] in set(Kind) else Family.OWN
+
+
+def _job(key: Key) -> tuple[str, str | None]:
+    return key[0], key[2]
 
 
 # the difference
@@ -286,7 +294,7 @@ def _difference(thread: Thread, standing: Sequence[Standing]) -> Found | None:
     fresh, raised = [], []
     for one in standing:
         item = told.get(one.key)
-        if any(_is_known_as_worse(known, one) for known in before.items):
+        if any(_is_known_as_worse(known, one, thread) for known in before.items):
             continue
         if item is None or not _is_same(item, one):
             fresh += [] if _is_damped(one, item, thread) else [one]
@@ -325,7 +333,10 @@ def _is_time_for(news: Sequence[Standing], before: Told, thread: Thread) -> bool
     that grows all day is told in a few."""
     severity = max((one.severity for one in news), key=_rank)
     is_first = severity is Severity.CRITICAL and before.severity is not Severity.CRITICAL
-    return is_first or thread.now.reached(before.last_at + spells.pause(_burst(before, severity, thread), severity))
+    pause = spells.pause(_burst(before, severity, thread), severity)
+    if severity is Severity.WARNING and {_job(one.key) for one in news} <= {_job(item.key) for item in before.items}:
+        pause = max(pause, thread.people.rules.gather)  # one more name for the same job's trouble
+    return is_first or thread.now.reached(before.last_at + pause)
 
 
 def _burst(before: Told, severity: Severity, thread: Thread) -> int:
@@ -352,7 +363,9 @@ def _reminder(thread: Thread, standing: Sequence[Standing], before: Told) -> Fou
     owner = thread.audience.owner if thread.audience else None
     every = owner.remind_every if owner and owner.remind_every is not None else thread.people.rules.remind_every
     told = [
-        one for one in standing if any(_is_same(item, one) or _is_known_as_worse(item, one) for item in before.items)
+        one
+        for one in standing
+        if any(_is_same(item, one) or _is_known_as_worse(item, one, thread) for item in before.items)
     ]
     open_ = [one for one in told if not _is_taken_on(one, thread)]
     if open_ and every > timedelta() and thread.now.reached(before.last_at + every):
