@@ -140,7 +140,7 @@ LENGTHS = st.sampled_from([10 * SECOND, MINUTE, 7 * MINUTE, 31 * MINUTE, 2 * HOU
 MISHAPS = st.lists(st.tuples(st.sampled_from(DISTURBANCES), LENGTHS), max_size=8)
 
 
-@made_up(few=12, many=300)
+@made_up(few=6, many=200)
 @given(lives(paces=(BRISK, BRISK, HASTY), deeds_of=DEEDS), MISHAPS)
 def test_a_healthy_scheduler_sees_no_action(life: Life, mishaps: list[tuple[str, timedelta]]) -> None:
     steps: list[Deed | tuple[str, timedelta]] = []

@@ -95,7 +95,7 @@ class Looked:
     findings: Sequence[Finding]
     seen_for: Callable[[Finding], timedelta] = lambda finding: LONG_AGO
     counts_tokens: Callable[[Job], bool] = lambda job: True
-    unsettled_for: timedelta = timedelta()
+    unsettled_for: Callable[[Finding], timedelta] = lambda finding: timedelta()
 
 
 class Past(Protocol):
@@ -135,7 +135,7 @@ def cases(looked: Looked, policies: Sequence[Policy], known: KnownActions) -> li
                         seen_for,
                         snapshot,
                         there,
-                        looked.unsettled_for,
+                        looked.unsettled_for(finding),
                     )
                 )
                 break

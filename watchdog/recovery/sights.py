@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from watchdog.core.clock import Stamp
+from watchdog.core.kinds import Kind
 from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
 
@@ -24,6 +25,7 @@ class Sights:
         self._first: dict[Key, tuple[Stamp, timedelta]] = {}
         self._version: int | None = None
         self._stamp, self._slept = Stamp(EPOCH), timedelta()
+        self._began: Stamp | None = None
         self._disturbed: Stamp | None = None
 
     def look_anew(self) -> None:
@@ -32,8 +34,8 @@ class Sights:
 
     def see(self, published: Published, stamp: Stamp, slept: timedelta) -> None:
         """What a look has found. `slept`: how long in all nobody has looked; of that nothing counts."""
-        # what was before the first look nobody knows: the machine may have slept until just now
-        if self._disturbed is None or slept > self._slept or _was_set(self._stamp, stamp):
+        self._began = self._began or stamp
+        if slept > self._slept or _was_set(self._stamp, stamp):
             self._disturbed = stamp
         self._stamp, self._slept = stamp, slept
         if published.version == self._version:
@@ -44,12 +46,14 @@ class Sights:
         kept = {key: first for key, first in self._first.items() if key in there or key[0] in blind}
         self._first = dict.fromkeys(there, (stamp, slept)) | kept
 
-    @property
-    def unsettled_for(self) -> timedelta:
-        """How much longer a timer of the scheduler may be off, since the machine slept or its clock was set."""
-        if self._disturbed is None:
-            return timedelta()
-        return max(timedelta(), LONGEST_TIMER - self._disturbed.elapsed(self._stamp))
+    def unsettled_for(self, finding: Finding) -> timedelta:
+        """How much longer a timer of the scheduler may be off, since the machine slept or its clock was set.
+
+        What was before the first look nobody knows; it matters where a timer is all that the finding is about.
+        """
+        began = self._began if finding.kind is Kind.STALLED else None
+        left = (LONGEST_TIMER - at.elapsed(self._stamp) for at in (began, self._disturbed) if at)
+        return max((timedelta(), *left))
 
     def seen_for(self, finding: Finding) -> timedelta:
         """How long it has been seen; zero for what is new."""
