@@ -100,11 +100,11 @@ def words(schedule: Schedule) -> str:
             return f"once at {say(at)}"
         case Every(interval):
             return f"every {say_duration(interval)}"
-        case CronSchedule(expr, zone, _):
+        case CronSchedule(expr, zone):
             return f"cron {expr} ({zone})"
         case NoCadence(text):
             return text or "no cadence is known"
-        case Unreadable(_, text):
+        case Unreadable(text=text):
             return f"unreadable: {text}"
 
 

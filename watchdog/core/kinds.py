@@ -97,6 +97,16 @@ class Kind(StrEnum):
         remedy="make what it is read from readable for the watchdog",
         concern=Concern.SOURCE,
     )
+    BLIND = Row(
+        name="blind",
+        rank=170,
+        severities=WARNING,
+        one="shows not all",
+        many="show not all",
+        ahead="what it hides is told by nobody",
+        remedy="make what is missing visible to the watchdog, or switch off the conditions that need it",
+        concern=Concern.SOURCE,
+    )
     STALLED = Row(
         name="stalled",
         rank=20,
@@ -114,7 +124,7 @@ class Kind(StrEnum):
         severities=CRITICAL,
         one="cannot be read",
         many="cannot be read",
-        ahead="the scheduler skips it on every pass",
+        ahead=outlook.invalid,
         remedy="mend the job's schedule where it is made, or delete the job",
         family=Family.LATE,
     )
@@ -188,6 +198,15 @@ class Kind(StrEnum):
         ahead="",
         remedy="put the job back as it was",
         verb="restore",
+    )
+    VANISHED = Row(
+        name="vanished",
+        rank=35,
+        severities=EITHER,
+        one="is gone",
+        many="are gone",
+        ahead="it does not run again by itself",
+        remedy="see who deleted or switched it off; if nobody did, make it anew, or restore the store's newest backup",
     )
     FAILED = Row(
         name="failed",

@@ -38,11 +38,15 @@ CronRules = Literal["croner", "classic"]
 
 @dataclass(frozen=True, slots=True)
 class CronSchedule:
-    """A cron expression in a time zone (an IANA name). It has been parsed once, so it is known to be readable."""
+    """A cron expression in a time zone (an IANA name). It has been parsed once, so it is known to be readable.
+
+    `is_zone_assumed`: it names no zone, so it fires in that of its scheduler's host, which is the operator's word.
+    """
 
     expr: str
     zone: str
     rules: CronRules = "croner"
+    is_zone_assumed: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,14 @@ class NoCadence:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A schedule that cannot be read, and why; `text` is what stands there."""
+    """A schedule that cannot be read, and why; `text` is what stands there.
+
+    `then`: what its scheduler does with such a job, where that is known.
+    """
 
     reason: str
     text: str
+    then: str = ""
 
 
 Schedule = At | Every | CronSchedule | NoCadence | Unreadable
@@ -190,6 +198,8 @@ class Job:
 
     `terms`: its scheduler's own rules for its times. `passed_over_by`: the start of another job which proves that this
     one, due earlier, was left out, as far as the source knows the order in which its scheduler takes them.
+    `may_go_at`: from when on its scheduler itself takes it away with nothing amiss: a one-shot that deletes itself once
+    it has run, a completed one that is swept.
     """
 
     id: str
@@ -217,6 +227,7 @@ class Job:
     terms: Terms = Terms()
     interrupted: Interruption | None = None
     passed_over_by: Start | None = None
+    may_go_at: datetime | None = None
 
     @property
     def is_planned(self) -> bool:
@@ -255,11 +266,58 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Departed:
-    """What is known of runs whose job is no longer there; such a run can still hold the slot."""
+    """What is known of jobs that are no longer there; a run of such a one can still hold the slot.
+
+    `deleted`: when a delete of a job was last put on record, by its id. `ran`: the newest trace of a run of each job
+    that is not there, as far as is remembered.
+    """
 
     in_flight: Hold | None = None
     last_started_at: datetime | None = None
     last_ended_at: datetime | None = None
+    deleted: Mapping[str, datetime] = field(default_factory=dict)
+    ran: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A job that was there and is not any more, and nothing on record says why.
+
+    `since`: the first look that did not show it; `seen_at`: the last one known to have. `sweep_at`: from when on its
+    failed row was due for the sweep. `among`: how many jobs there were before it and those that went with it.
+    """
+
+    job_id: str
+    name: str
+    schedule: str
+    status: str
+    since: datetime
+    seen_at: datetime
+    among: int
+    sweep_at: datetime | None = None
+
+    @property
+    def is_swept(self) -> bool:
+        """Whether it was a failed row whose time had come."""
+        return self.status == "failed" and self.sweep_at is not None and self.sweep_at <= self.since
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the operator says must be there: a name pattern. `since`: since when nothing of this name has been seen
+    where that is known; a single look knows nothing of the kind."""
+
+    pattern: str
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Something that cannot be seen: what, which conditions cannot be judged without it, and what helps."""
+
+    what: str
+    hides: tuple[Kind, ...]
+    help: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +361,10 @@ class Process:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What one look at one scheduler found. `problem`: why it could not be read (then there are no jobs)."""
+    """What one look at one scheduler found. `problem`: why it could not be read (then there are no jobs).
+
+    `gone` and `expected` come from what the watchdog remembers and what its operator says, not from the look.
+    """
 
     source: str
     kind: str
@@ -313,7 +374,9 @@ class Snapshot:
     departed: Departed = Departed()
     traits: Traits = Traits()
     process: Process = Process()
-    notes: tuple[str, ...] = ()
+    unseen: tuple[Unseen, ...] = ()
+    gone: tuple[Gone, ...] = ()
+    expected: tuple[Expected, ...] = ()
 
     @cached_property
     def holder(self) -> Hold | None:

@@ -46,6 +46,7 @@ def _switched_on(found: list[Finding], snapshot: Snapshot, settings: RulesForAll
     rules: dict[str | None, Rules] = {}
     if settings.jobs:
         rules = {job.id: settings.of(job) for job in snapshot.jobs}
+        rules |= {gone.job_id: settings.named(gone.name) for gone in snapshot.gone}
     return [finding for finding in found if rules.get(finding.job_id, settings).is_on(finding.kind)]
 
 

@@ -180,7 +180,8 @@ class Recoverer:
                 return
             kept = replace(kept, gone_at=at)
             self._records.preserve(kept)
-        if kept.gone_at and at - kept.gone_at < TOLD_FOR:
+        was_due = kept.sweep_at is not None and kept.gone_at is not None and kept.sweep_at <= kept.gone_at
+        if kept.gone_at and was_due and at - kept.gone_at < TOLD_FOR:
             yield _swept_finding(kept, kept.gone_at)
 
     def _left_off(self, published: Published) -> Iterable[Finding]:

@@ -20,6 +20,7 @@ class OpenClaw(Section):
     """
 
     actions: ClassVar = ("run_due", "enable", "unstick")
+    names_jobs: ClassVar = ("state_dir", "store")
 
     kind: Literal["openclaw"]
     name: Name = "openclaw"

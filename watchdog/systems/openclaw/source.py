@@ -176,7 +176,7 @@ class OpenClawSource:
                 replays=reading.replays,
             ),
             process=Process(started_at=restarted),
-            notes=reading.notes,
+            unseen=reading.unseen,
         )
 
     def _seen_row(self, row: Row, reading: Reading) -> _Seen:
@@ -260,6 +260,7 @@ class OpenClawSource:
             recent=book.ends(row.id),
             zero_streak=book.streak(row.id) if is_agent_turn(row) else None,
             problems=_problems(row, schedule),
+            may_go_at=schedule.at if isinstance(schedule, At) else None,
             terms=Terms(
                 owed_at=due if due != next_run else None,
                 late_after=self._late_after(seen, due, next_run, start) if due and next_run else None,

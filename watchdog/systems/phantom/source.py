@@ -24,13 +24,15 @@ from watchdog.core.model import (
     Snapshot,
     Totals,
     Traits,
+    Unseen,
 )
 from watchdog.core.redaction import one_line
 from watchdog.systems.base import Look
 from watchdog.systems.phantom.cost_ledger import KEY_PREFIX, CostLedger, has_end_between, has_run_ends
+from watchdog.systems.phantom.missing import what_is_missing
 from watchdog.systems.phantom.motion import CATCH_UP, Motion
 from watchdog.systems.phantom.rows import BREAKER, BREAKER_AT, COLUMNS, REQUIRED, RowReader
-from watchdog.systems.shared.bounded import rows_of
+from watchdog.systems.shared.bounded import left_out, rows_of
 from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.liveness import Liveness
 from watchdog.systems.shared.sqlite_file import (
@@ -69,15 +71,24 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """What was asked for over the API, by job: when a run of it was last asked for, and when it was deleted."""
+
+    runs: dict[str, datetime]
+    deletes: dict[str, datetime]
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """What one transaction read. None stands for a table that is not there."""
 
     rows: list[dict[str, object]]
     sessions: dict[str, Session] | None
     has_costs: bool
-    manual_runs: dict[str, datetime] | None
+    audit: Audit | None
     newest_touch_is_over: bool
-    left_out: tuple[str, ...] = ()
+    missing: tuple[str, ...]
+    left_out: tuple[Unseen, ...] = ()
 
 
 class PhantomSource:
@@ -150,13 +161,13 @@ class PhantomSource:
 
     def _query(self, connection: sqlite3.Connection, now: datetime) -> Tables:
         self._latest = now + AHEAD
-        rows, left_out = _jobs(connection, self._path)
+        rows, missing, left_out = _jobs(connection, self._path)
         sessions = self._sessions_of(connection)
         has_costs = has_run_ends(connection)
         if has_costs:
             self._ledger.read(connection, now - self._look_back, self._latest)
         is_over = bool(sessions and has_costs) and self._is_newest_touch_over(connection, sessions or {})
-        return Tables(rows, sessions, has_costs, _manual_runs(connection), is_over, left_out)
+        return Tables(rows, sessions, has_costs, _audit(connection), is_over, missing, left_out)
 
     def _sessions_of(self, connection: sqlite3.Connection) -> dict[str, Session] | None:
         """The sessions; those whose row is as it was at the last look are the same objects."""
@@ -189,7 +200,7 @@ class PhantomSource:
         there = {job.id for job in bases}
         self._jobs.forget(there)
         self._forget_errors(there)
-        jobs, restarted = self._motion.see(bases, now, self._process, tables.manual_runs or {})
+        jobs, restarted = self._motion.see(bases, now, self._process, tables.audit.runs if tables.audit else {})
         if restarted:
             self._liveness.restarted(restarted)
             self._process = self._liveness.process
@@ -201,10 +212,13 @@ class PhantomSource:
             self.name,
             self.kind,
             tuple(self._in_motion(job, open_, touches if can_tell else {}) for job in jobs),
-            departed=self._departed(touches, open_, there),
+            departed=self._departed(touches, open_, there, tables.audit),
             traits=Traits(shows_slot=tables.sessions is not None and tables.has_costs, catch_up=CATCH_UP),
             process=self._process,
-            notes=(*_notes(seen), *tables.left_out),
+            unseen=(
+                *what_is_missing(tables.missing, tables.sessions is None, not tables.has_costs, tables.audit is None),
+                *tables.left_out,
+            ),
         )
 
     def _is_broken_off(self, touches: Mapping[str, datetime]) -> bool:
@@ -252,12 +266,20 @@ class PhantomSource:
             return False
         return not (run and run.ended_at and run.ended_at >= touched)
 
-    def _departed(self, touches: Mapping[str, datetime], open_: Mapping[str, datetime], known: set[str]) -> Departed:
+    def _departed(
+        self, touches: Mapping[str, datetime], open_: Mapping[str, datetime], known: set[str], audit: Audit | None
+    ) -> Departed:
         gone = {id_: at for id_, at in touches.items() if id_ not in known}
         ends = [end.at for id_ in self._ledger.job_ids() if id_ not in known and (end := self._ledger.last_end(id_))]
         starts = [at for id_, at in gone.items() if self._is_open(id_, at, None) and self._is_remembered(at)]
         holds = [Hold(id_, None, at) for id_, at in open_.items() if id_ not in known]
-        return Departed(holds[0] if holds else None, max(starts, default=None), max(ends, default=None))
+        return Departed(
+            holds[0] if holds else None,
+            max(starts, default=None),
+            max(ends, default=None),
+            {id_: at for id_, at in (audit.deletes if audit else {}).items() if id_ not in known},
+            gone,
+        )
 
     def _is_remembered(self, at: datetime) -> bool:
         return self._ledger.begins_at is None or at >= self._ledger.begins_at
@@ -266,7 +288,7 @@ class PhantomSource:
         """The job of one row; the one of the last look if nothing about it has changed."""
         id_ = str(row["id"])
         session = (tables.sessions or {}).get(id_)
-        manual = None if tables.manual_runs is None else tables.manual_runs.get(id_)
+        manual = None if tables.audit is None else tables.audit.runs.get(id_)
         facts = (tuple(row.values()), session, self._ledger.version(id_), self._ledger.begins_at, manual)
         return self._jobs.get(id_, facts, lambda: self._new_job(row, session, manual, tables))
 
@@ -274,25 +296,25 @@ class PhantomSource:
         self, row: Mapping[str, object], session: Session | None, manual: datetime | None, tables: Tables
     ) -> Job:
         job = self._built(str(row["id"]), row, session, has_costs=tables.has_costs)
-        return replace(job, repeated=self._repeated(job, session, manual, knows_manual=tables.manual_runs is not None))
+        return replace(job, repeated=self._repeated(job, session, manual, knows_manual=tables.audit is not None))
 
     def _built(self, id_: str, row: Mapping[str, object], session: Session | None, *, has_costs: bool) -> Job:
-        reader = RowReader(row)
+        reader, aside = RowReader(row), RowReader(row)  # what is odd in the second only narrows what can be told
         schedule = reader.schedule(self._zone)
-        run = reader.last_run()
+        run = aside.last_run()
         run = run if run and run.started_at <= self._latest else None
-        updated = reader.instant("updated_at")
+        updated = aside.instant("updated_at")
         updated = updated if updated and updated <= self._latest else None
         self._remember_error(id_, run)
         return Job(
             id=id_,
             name=reader.text("name") or f"(job {id_} has no name)",
             schedule=schedule,
-            enabled=reader.count("enabled") != 0,
+            enabled=reader.is_enabled(),
             status=reader.text("status", 40) or "unknown",
             next_run_at=reader.instant("next_run_at"),
             last_run=run,
-            consecutive_errors=reader.count("consecutive_errors"),
+            consecutive_errors=aside.count("consecutive_errors"),
             breaker=BREAKER_AT if isinstance(schedule, At) else BREAKER,
             delivery_status=reader.text("last_delivery_status"),
             delivery_target=reader.text("delivery_target"),
@@ -303,8 +325,9 @@ class PhantomSource:
             unrecorded_end=self._unrecorded(id_, run, updated, session),
             recent=self._ledger.recent(id_),
             zero_streak=self._ledger.streak(id_) if has_costs else None,
-            totals=_totals(reader, session),
+            totals=_totals(aside, session),
             problems=tuple(reader.problems),
+            may_go_at=reader.may_go_at(schedule),
         )
 
     def _last_start(self, id_: str, run: RecordedRun | None, session: Session | None) -> datetime | None:
@@ -381,14 +404,10 @@ def _totals(reader: RowReader, session: Session | None) -> Totals:
     return Totals(runs, session.input_tokens, session.output_tokens, session.cost_usd)
 
 
-def _notes(seen: Signature) -> tuple[str, ...]:
-    if seen.wal is None and not seen.has_journal:
-        return ("the database has no log file beside it: nothing has it open for writing in WAL mode",)
-    return ()
-
-
-def _jobs(connection: sqlite3.Connection, path: Path) -> tuple[list[dict[str, object]], tuple[str, ...]]:
-    """The rows, and what was left out of them."""
+def _jobs(
+    connection: sqlite3.Connection, path: Path
+) -> tuple[list[dict[str, object]], tuple[str, ...], tuple[Unseen, ...]]:
+    """The rows, the columns that are not there, and what was left out of the rows."""
     there = columns_of(connection, "scheduled_jobs")
     if not there:
         raise UnreadableError(f"{path} has no table scheduled_jobs: is it the scheduler's database?")
@@ -397,7 +416,8 @@ def _jobs(connection: sqlite3.Connection, path: Path) -> tuple[list[dict[str, ob
         raise UnreadableError(f"{path}: the table scheduled_jobs has no column {', '.join(missing)}")
     columns = [column for column in COLUMNS if column in there]
     found = rows_of(connection, "scheduled_jobs", columns)
-    return [dict(zip(columns, row, strict=True)) for row in found.rows], found.notes
+    absent = tuple(column for column in COLUMNS if column not in there)
+    return [dict(zip(columns, row, strict=True)) for row in found.rows], absent, left_out(found)
 
 
 _SESSION_COLUMNS = ("last_active_at", "turn_count", "input_tokens", "output_tokens", "total_cost_usd")
@@ -430,18 +450,20 @@ def _whole(value: object) -> int | None:
 NEWEST_AUDITED = 20_000
 """Rows of the audit log that are looked at, from its end: nothing prunes it, and older ones concern no slot of now."""
 
-_MANUAL = (
-    "SELECT job_id, max(created_at) FROM scheduler_audit_log WHERE action = 'run' "
-    "AND rowid > (SELECT max(rowid) FROM scheduler_audit_log) - ? GROUP BY job_id"
+_AUDITED = (
+    "SELECT action, job_id, max(created_at) FROM scheduler_audit_log WHERE action IN ('run', 'delete') "
+    "AND rowid > (SELECT max(rowid) FROM scheduler_audit_log) - ? GROUP BY action, job_id"
 )
 
 
-def _manual_runs(connection: sqlite3.Connection) -> dict[str, datetime] | None:
-    """When each job was last run by hand; None if there is no audit log to tell."""
+def _audit(connection: sqlite3.Connection) -> Audit | None:
+    """What its log says of runs and deletes; None if there is none to tell."""
     if not {"job_id", "action", "created_at"} <= set(columns_of(connection, "scheduler_audit_log")):
         return None
-    rows = connection.execute(_MANUAL, (NEWEST_AUDITED,)).fetchall()
-    return {str(job_id): at for job_id, text in rows if (at := readable_instant(text))}
+    rows = connection.execute(_AUDITED, (NEWEST_AUDITED,)).fetchall()
+    stamps = [(action, str(job_id), readable_instant(text)) for action, job_id, text in rows]
+    runs = {job_id: at for action, job_id, at in stamps if at and action == "run"}
+    return Audit(runs, {job_id: at for action, job_id, at in stamps if at and action == "delete"})
 
 
 def _with_unique_ids(rows: Iterable[dict[str, object]]) -> list[dict[str, object]]:

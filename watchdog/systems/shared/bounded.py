@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from watchdog.core.kinds import Kind
+from watchdog.core.model import Unseen
 from watchdog.systems.shared.sqlite_file import LONGEST_VALUE, Connection
 
 MOST_ROWS = 5_000
@@ -30,6 +32,13 @@ class Rows:
 
     rows: list[Record]
     notes: tuple[str, ...] = ()
+
+
+def left_out(rows: Rows) -> tuple[Unseen, ...]:
+    """What was left out of a table of jobs, for one who asks what cannot be judged: nothing can, of those jobs."""
+    return tuple(
+        Unseen(note, (Kind.OVERDUE, Kind.FAILED, Kind.VANISHED), "see what fills the table") for note in rows.notes
+    )
 
 
 def rows_of(
