@@ -11,6 +11,7 @@ from watchdog.core.model import Finding, Snapshot
 from watchdog.core.moment import Gap
 from watchdog.detectors.diagnosis import Diagnosis, diagnose
 from watchdog.detectors.lateness import deadline_of
+from watchdog.detectors.missed import MissedFires
 from watchdog.detectors.published import Published, SourceState
 from watchdog.systems.base import Source
 from watchdog.systems.opening import open_source
@@ -67,6 +68,7 @@ class Engine:
         self._is_behind = [False] * len(self._lookers)
         self._published = Published(())
         self._gaps: tuple[Gap, ...] = ()
+        self._missed = MissedFires()
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -148,9 +150,11 @@ class Engine:
             return before if before.read_at == read_at else replace(before, read_at=read_at)
         settings = self._config.detect
         limits = {job.id: limit for job in snapshot.jobs if (limit := deadline_of(job, settings.of(job)))}
-        return SourceState(
-            snapshot, diagnose(snapshot, now, settings, self._gaps), now, read_at, limits, self._owners(snapshot)
-        )
+        diagnosis = diagnose(snapshot, now, settings, self._gaps)
+        missed, more_at = self._missed.count(snapshot.source, snapshot.jobs, now)
+        again = min((at for at in (diagnosis.look_again_at, more_at) if at), default=None)
+        diagnosis = replace(diagnosis, look_again_at=again)
+        return SourceState(snapshot, diagnosis, now, read_at, limits, self._owners(snapshot), missed)
 
     def _owners(self, snapshot: Snapshot) -> Mapping[str, str]:
         owners = self._config.people

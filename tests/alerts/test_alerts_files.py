@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from alerts.grafana import generate
-from tests.conftest import build, healthy, job_row, session_row
+from tests.conftest import build, cost_row, healthy, job_row, session_row
 from tests.support.command import ROOT, needs
 from tests.systems.test_recordings import names, rebuilt, recording
 from watchdog.config.file import Config, load
@@ -239,8 +239,17 @@ def test_a_long_run_and_a_job_that_is_gone_are_seen_by_hand(tmp_path: Path) -> N
         assert [row[0] for row in asked(page, path, "2026-06-10 12:00:00")] == ["scheduler:sched:id-gone"]
 
 
+def test_a_runaway_and_what_is_dear_are_seen_by_hand(tmp_path: Path) -> None:
+    rows = healthy()
+    rows["scheduled_jobs"].append(job_row("loop"))
+    bills = [cost_row("id-loop", f"2026-06-10 11:{minute}:00", cost_usd=15.0) for minute in range(10, 20)]
+    path = build(tmp_path / "phantom.db", rows | {"cost_events": [*rows["cost_events"], *bills]})
+    for page in ("runaway", "overspend"):
+        assert [row[0] for row in asked(page, path, "2026-06-10 12:00:00")] == ["loop"]
+
+
 def test_what_the_recordings_do_not_show_is_tested_beside_them() -> None:
-    shown = {kind for _, kind, _ in seen_in_recordings()} | {"long_run", "swept", "vanished"}
+    shown = {kind for _, kind, _ in seen_in_recordings()} | {"long_run", "swept", "vanished", "runaway", "overspend"}
     assert set(PAGES_WITH_SQL) == shown
     assert {kind.value for kind in Kind} - shown == {"unreachable", "interrupted", "blind"}, (
         "these have no rows to ask for"

@@ -14,7 +14,8 @@ from tests.support.harness import DAY, HOUR, MINUTE, POLL, SECOND, change
 from watchdog.config.file import Config
 from watchdog.core.model import Finding
 from watchdog.demo.outcome import Outcome
-from watchdog.demo.simulator import Behaviour, Simulator
+from watchdog.demo.process import Behaviour
+from watchdog.demo.simulator import Simulator
 from watchdog.metrics.collection import Metrics
 from watchdog.replay.virtual_clock import VirtualClock
 from watchdog.service.turns import Turns

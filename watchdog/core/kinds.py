@@ -256,6 +256,25 @@ class Kind(StrEnum):
         ahead="its results go on reaching nobody",
         remedy="mend the job's delivery target or the channel",
     )
+    RUNAWAY = Row(
+        name="runaway",
+        rank=45,
+        severities=CRITICAL,
+        one="runs over and over",
+        many="run over and over",
+        ahead="it goes on running, and each run is paid for",
+        remedy="pause the job, and mend its schedule where it is made",
+    )
+    OVERSPEND = Row(
+        name="overspend",
+        rank=125,
+        severities=EITHER,
+        one="costs more than its budget",
+        many="cost more than their budget",
+        ahead="it goes on being paid for",
+        remedy="see what the money went into, and pause what must not go on",
+        concern=Concern.SOURCE,
+    )
     DUPLICATE = Row(
         name="duplicate",
         rank=130,

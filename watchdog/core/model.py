@@ -92,12 +92,13 @@ class RecordedRun:
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """One run's end as the bill saw it. Tokens are None where what stands there is not a number."""
+    """One run's end as the bill saw it. Tokens and cost are None where what stands there is not a number."""
 
     id: int
     at: datetime
     input_tokens: int | None
     output_tokens: int | None
+    cost_usd: float | None = None
 
     @property
     def is_zero(self) -> bool:
@@ -112,6 +113,30 @@ class ZeroStreak:
     count: int = 0
     firsts: tuple[datetime, ...] = ()
     newest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a job ran in the hour before its newest run's end.
+
+    `since`: when it had run as often as is worth saying. `due`: how many fires its cadence had in that hour; `asked`:
+    how many runs somebody had asked for; `retries`: how many more its scheduler may have added after errors.
+    """
+
+    runs: int
+    since: datetime
+    newest: datetime
+    due: int
+    asked: int = 0
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What was paid, in US dollars, from an instant on, within an hour."""
+
+    first_at: datetime
+    usd: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +225,8 @@ class Job:
     one, due earlier, was left out, as far as the source knows the order in which its scheduler takes them.
     `may_go_at`: from when on its scheduler itself takes it away with nothing amiss: a one-shot that deletes itself once
     it has run, a completed one that is swept.
+    `pace`: how often it ran lately, where that was often. `spent`: what it has cost in the day before its newest bill,
+    where that is known. `has_used_tokens`: whether it was ever seen to use any.
     """
 
     id: str
@@ -228,6 +255,9 @@ class Job:
     interrupted: Interruption | None = None
     passed_over_by: Start | None = None
     may_go_at: datetime | None = None
+    pace: Pace | None = None
+    spent: tuple[Spent, ...] = ()
+    has_used_tokens: bool = False
 
     @property
     def is_planned(self) -> bool:
@@ -364,6 +394,8 @@ class Snapshot:
     """What one look at one scheduler found. `problem`: why it could not be read (then there are no jobs).
 
     `gone` and `expected` come from what the watchdog remembers and what its operator says, not from the look.
+    `spent`: what all its jobs together have cost in the day before the newest bill, those too that are gone by now.
+    `reads_on`: not all that is kept of the past has been read yet, and the next look goes on.
     """
 
     source: str
@@ -377,6 +409,8 @@ class Snapshot:
     unseen: tuple[Unseen, ...] = ()
     gone: tuple[Gone, ...] = ()
     expected: tuple[Expected, ...] = ()
+    spent: tuple[Spent, ...] = ()
+    reads_on: bool = False
 
     @cached_property
     def holder(self) -> Hold | None:

@@ -371,12 +371,12 @@ def _is_put_off(case: Case, now: Moment) -> bool:
 
 def _never(case: Case, at: datetime) -> str | None:
     """What no policy can allow."""
-    if case.kind is None or not case.kind.has_canary:
+    if case.kind is None:
         return None
     refusal = "it is about no job" if case.job is None else case.kind.unfit(case.job, at)
     if refusal is None and case.kind.frees and case.finding.kind is not Kind.WEDGED:
         refusal = "only a run that is stuck is freed"
-    if refusal is None and _error_class(case.finding) == ErrorClass.PERMANENT.value:
+    if refusal is None and case.kind.has_canary and _error_class(case.finding) == ErrorClass.PERMANENT.value:
         refusal = "a permanent error (auth, billing) is never retried by itself: it needs a person"
     return refusal
 

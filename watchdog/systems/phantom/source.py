@@ -17,6 +17,7 @@ from watchdog.core.model import (
     Hold,
     Interruption,
     Job,
+    Pace,
     Process,
     RecordedRun,
     RepeatedRun,
@@ -35,6 +36,7 @@ from watchdog.systems.phantom.rows import BREAKER, BREAKER_AT, COLUMNS, REQUIRED
 from watchdog.systems.shared.bounded import left_out, rows_of
 from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.liveness import Liveness
+from watchdog.systems.shared.paces import Paces
 from watchdog.systems.shared.sqlite_file import (
     Signature,
     UnreadableError,
@@ -47,6 +49,7 @@ from watchdog.systems.shared.sqlite_file import (
 from watchdog.systems.shared.unchanged import Unchanged
 
 LOOK_BACK = timedelta(days=7)
+"""How far the first look goes; the following ones walk on from there for jobs that run more seldom."""
 
 ROW_LAG = timedelta(seconds=1)
 """A row's whole-second time stamp may trail its run's end by this much."""
@@ -88,6 +91,7 @@ class Tables:
     audit: Audit | None
     newest_touch_is_over: bool
     missing: tuple[str, ...]
+    asked_lately: Mapping[str, tuple[datetime, ...]]
     left_out: tuple[Unseen, ...] = ()
 
 
@@ -101,20 +105,19 @@ class PhantomSource:
         name: str,
         database: Path,
         timezone: str = "UTC",
-        look_back: timedelta = LOOK_BACK,
         host: Host | None = None,
     ) -> None:
         self.name = name
         self._path = database
         self._zone = timezone
-        self._look_back = look_back
-        self._ledger = CostLedger()
+        host = host or Host()
+        self._ledger = CostLedger(host.memory)
         self._seen: Signature | None = None
         self._snapshot: Snapshot | None = None
         self._jobs: Unchanged[Job] = Unchanged()
         self._errors: dict[str, RecordedRun] = {}
+        self._paces = Paces()
         self._latest = LATEST
-        host = host or Host()
         self._liveness = Liveness(database, host)
         self._motion = Motion(host.memory)
         self._process = Process()
@@ -131,7 +134,8 @@ class PhantomSource:
         try:
             before = self._snapshot
             process = self._liveness.look(now, is_busy=before is not None and before.holder is not None)
-            if self._snapshot and self._seen and process == self._process and signature(self._path) == self._seen:
+            is_same = before is not None and not before.reads_on and process == self._process
+            if self._snapshot and is_same and self._seen and signature(self._path) == self._seen:
                 self._motion.nothing_new(now)
                 return Look(self._snapshot, is_new=False)
             self._process = process
@@ -149,25 +153,24 @@ class PhantomSource:
         return Snapshot(self.name, self.kind, problem=reason, problem_since=since)
 
     def _read(self, now: datetime) -> Snapshot:
-        if self._seen and self._seen.main[0] != signature(self._path).main[0]:
-            self._ledger = CostLedger()  # another file has taken its place: a restored backup
-        try:
-            tables, seen = read(self._path, lambda connection: self._query(connection, now))
-        except UnreadableError:
-            self._ledger = CostLedger()
-            raise
+        tables, seen = read(self._path, lambda connection: self._query(connection, now))
         self._seen = seen if is_settled(seen) else None
         return self._assemble(tables, seen, now)
 
     def _query(self, connection: sqlite3.Connection, now: datetime) -> Tables:
         self._latest = now + AHEAD
         rows, missing, left_out = _jobs(connection, self._path)
+        ids = [str(row["id"]) for row in rows]
         sessions = self._sessions_of(connection)
         has_costs = has_run_ends(connection)
         if has_costs:
-            self._ledger.read(connection, now - self._look_back, self._latest)
+            self._ledger.read(connection, now - LOOK_BACK, self._latest)
+            have_run = [str(row["id"]) for row in rows if _may_have_run(row, sessions)]
+            self._ledger.walk_back(connection, have_run, self._latest)
+            self._ledger.keep(ids, now)
         is_over = bool(sessions and has_costs) and self._is_newest_touch_over(connection, sessions or {})
-        return Tables(rows, sessions, has_costs, _audit(connection), is_over, missing, left_out)
+        asked = _asked_lately(connection, now - timedelta(hours=2))
+        return Tables(rows, sessions, has_costs, _audit(connection), is_over, missing, asked, left_out)
 
     def _sessions_of(self, connection: sqlite3.Connection) -> dict[str, Session] | None:
         """The sessions; those whose row is as it was at the last look are the same objects."""
@@ -219,6 +222,8 @@ class PhantomSource:
                 *what_is_missing(tables.missing, tables.sessions is None, not tables.has_costs, tables.audit is None),
                 *tables.left_out,
             ),
+            spent=self._ledger.spent,
+            reads_on=self._ledger.reads_on,
         )
 
     def _is_broken_off(self, touches: Mapping[str, datetime]) -> bool:
@@ -258,6 +263,7 @@ class PhantomSource:
     def _forget_errors(self, there: set[str]) -> None:
         if self._errors.keys() - there:
             self._errors = {id_: run for id_, run in self._errors.items() if id_ in there}
+        self._paces.forget(there)
 
     def _is_open(self, job_id: str, touched: datetime, run: RecordedRun | None) -> bool:
         """Whether the touch is a run's start whose end has left no trace."""
@@ -289,14 +295,28 @@ class PhantomSource:
         id_ = str(row["id"])
         session = (tables.sessions or {}).get(id_)
         manual = None if tables.audit is None else tables.audit.runs.get(id_)
-        facts = (tuple(row.values()), session, self._ledger.version(id_), self._ledger.begins_at, manual)
+        asked = tables.asked_lately.get(id_, ())
+        ledger = (self._ledger.version(id_), self._ledger.begins_at)
+        facts = (tuple(row.values()), session, ledger, manual, asked)
         return self._jobs.get(id_, facts, lambda: self._new_job(row, session, manual, tables))
 
     def _new_job(
         self, row: Mapping[str, object], session: Session | None, manual: datetime | None, tables: Tables
     ) -> Job:
         job = self._built(str(row["id"]), row, session, has_costs=tables.has_costs)
-        return replace(job, repeated=self._repeated(job, session, manual, knows_manual=tables.audit is not None))
+        return replace(
+            job,
+            repeated=self._repeated(job, session, manual, knows_manual=tables.audit is not None),
+            pace=self._pace(job, tables.asked_lately.get(job.id, ())),
+        )
+
+    def _pace(self, job: Job, asked: tuple[datetime, ...]) -> Pace | None:
+        """How often it ran lately. Errors make its scheduler try again before its time."""
+        error = self._errors.get(job.id)
+        newest = job.last_end
+        is_retried = error is not None and newest is not None and newest.at - error.started_at < timedelta(hours=2)
+        pauses = job.breaker.backoff if job.breaker and (job.consecutive_errors or is_retried) else ()
+        return self._paces.of(job, self._ledger.of(job.id).lately, asked, pauses)
 
     def _built(self, id_: str, row: Mapping[str, object], session: Session | None, *, has_costs: bool) -> Job:
         reader, aside = RowReader(row), RowReader(row)  # what is odd in the second only narrows what can be told
@@ -328,6 +348,8 @@ class PhantomSource:
             totals=_totals(aside, session),
             problems=tuple(reader.problems),
             may_go_at=reader.may_go_at(schedule),
+            spent=tuple(self._ledger.of(id_).spending.sums),
+            has_used_tokens=self._ledger.of(id_).has_used or _has_used(session),
         )
 
     def _last_start(self, id_: str, run: RecordedRun | None, session: Session | None) -> datetime | None:
@@ -391,6 +413,15 @@ class PhantomSource:
         gap = run.started_at - end.at
         pauses = job.breaker.backoff if job.breaker else ()
         return any(RETRY_SLACK[0] <= gap - pause <= RETRY_SLACK[1] for pause in pauses)
+
+
+def _may_have_run(row: Mapping[str, object], sessions: Mapping[str, Session] | None) -> bool:
+    """Whether the job can have a run end at all: a run's start touches the job's session, and so makes it."""
+    return sessions is None or str(row["id"]) in sessions or row.get("last_run_at") is not None
+
+
+def _has_used(session: Session | None) -> bool:
+    return session is not None and bool(session.input_tokens or session.output_tokens)
 
 
 def _is_empty(end: RunEnd) -> bool:
@@ -464,6 +495,23 @@ def _audit(connection: sqlite3.Connection) -> Audit | None:
     stamps = [(action, str(job_id), readable_instant(text)) for action, job_id, text in rows]
     runs = {job_id: at for action, job_id, at in stamps if at and action == "run"}
     return Audit(runs, {job_id: at for action, job_id, at in stamps if at and action == "delete"})
+
+
+def _asked_lately(connection: sqlite3.Connection, since: datetime) -> dict[str, tuple[datetime, ...]]:
+    """When runs of each job were asked for since an instant, as far as the audit log tells."""
+    if not {"job_id", "action", "created_at"} <= set(columns_of(connection, "scheduler_audit_log")):
+        return {}
+    rows = connection.execute(
+        "SELECT job_id, created_at FROM scheduler_audit_log WHERE action = 'run' AND created_at >= ? "
+        "ORDER BY created_at LIMIT ?",
+        (since.strftime("%Y-%m-%d %H:%M:%S"), NEWEST_AUDITED),
+    ).fetchall()
+    found: dict[str, tuple[datetime, ...]] = {}
+    for job_id, text in rows:
+        at = readable_instant(text)
+        if at is not None:
+            found[str(job_id)] = (*found.get(str(job_id), ()), at)
+    return found
 
 
 def _with_unique_ids(rows: Iterable[dict[str, object]]) -> list[dict[str, object]]:
