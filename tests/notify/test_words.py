@@ -1,6 +1,7 @@
 """What people read: that it says what it should, and that nothing which a job brings along does anything to them."""
 
 import json
+import platform
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ def test_it_says_what_since_when_why_what_comes_next_and_what_to_do() -> None:
         "",
         "Acknowledge: scheduler-watchdog ack 1",
         "",
-        "incident 1 of agent",
+        f"incident 1 of agent, on {platform.node().split('.')[0]}",
     ]
 
 

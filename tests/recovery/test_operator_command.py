@@ -75,7 +75,7 @@ class Rig:
     def _judge(self, action: Action) -> Objection | None:
         return self.recoverer.objection(action, self.engine.tick(self.now).published, self.stamp())
 
-    def _tell(self, finding: Finding, title: str, lead: str, facts: object) -> None:
+    def _tell(self, finding: Finding, title: str, lead: str, facts: object, action: Action | None = None) -> None:
         self.told.append(title)
 
     def stamp(self) -> Stamp:

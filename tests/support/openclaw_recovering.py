@@ -144,6 +144,7 @@ class Rig:
                 "sources": [{"kind": "openclaw", "name": "claw", "state_dir": str(folder / "openclaw")}],
                 "state": str(folder / "state.db"),
                 "channels": {"ops": "json://127.0.0.1:9/ops"},
+                "notify": {"group_wait": "0s", "gather": "0s"},
                 "recovery": {"mode": "act", **recovery},
             }
         )
@@ -163,8 +164,10 @@ class Rig:
     def _judge(self, action: Action) -> Objection | None:
         return self.recoverer.objection(action, self.engine.tick(self.now).published, self.stamp())
 
-    def _announce(self, finding: Finding, title: str, lead: str, facts: tuple[tuple[str, str], ...]) -> None:
-        self.notifier.announce(finding, title, lead, facts, self.now)
+    def _announce(
+        self, finding: Finding, title: str, lead: str, facts: tuple[tuple[str, str], ...], action: Action | None = None
+    ) -> None:
+        self.notifier.announce(finding, title, lead, facts, self.now, action)
 
     @property
     def now(self) -> datetime:

@@ -102,6 +102,8 @@ class Rig:
             "sources": [source],
             "state": str(self.folder / "state.db"),
             "channels": {"ops": "json://127.0.0.1:9/ops"},
+            # what is to be told is read where it happens; how it is gathered has tests of its own
+            "notify": {"group_wait": "0s", "gather": "0s"},
             "recovery": {"mode": "act", **recovery},
             **self._more,
         }
@@ -136,8 +138,10 @@ class Rig:
         self.recoverer.use(self.config)
         self.hand.use(self.config)
 
-    def _announce(self, finding: Finding, title: str, lead: str, facts: tuple[tuple[str, str], ...]) -> None:
-        self.notifier.announce(finding, title, lead, facts, self.now)
+    def _announce(
+        self, finding: Finding, title: str, lead: str, facts: tuple[tuple[str, str], ...], action: Action | None = None
+    ) -> None:
+        self.notifier.announce(finding, title, lead, facts, self.now, action)
 
     def _judge(self, action: Action) -> Objection | None:
         """The loop's next look, for the hand."""

@@ -145,6 +145,12 @@ class Office:
             self.notifier.turn(self._published, self.now)
         self.now = end
 
+    def configure(self, **sections: Any) -> None:
+        """The configuration is read again, and says this now."""
+        self.config = configured(**sections)
+        self.notifier.use(self.config)
+        self.look()
+
     def restart(self) -> None:
         """The watchdog ends and begins anew, with the same state file."""
         self.notifier = Notifier(self.config, self.store)

@@ -76,10 +76,10 @@ class Verdict:
 
 def message_of(dispatch: Dispatch, at: datetime) -> Message:
     """What one target is told."""
-    names = (member.finding.job for member in dispatch.audience.members)
+    names = (member.finding.job for member in dispatch.members)
     return Message(
         at,
-        dispatch.audience.target.key,
+        dispatch.target.key,
         dispatch.event.value,
         dispatch.incident.id,
         dispatch.headline,

@@ -334,6 +334,54 @@ def ack(config: Path | None, database: Path | None, state: Path | None, number: 
 
 @cli.command()
 @whose_state
+@click.argument("number", type=click.IntRange(1, 10**15), metavar="ID")
+def unack(config: Path | None, database: Path | None, state: Path | None, number: int) -> None:
+    """Give an incident back that was taken on: people are reminded of it, and called, again."""
+    from watchdog.incidents import verbs as incident_verbs
+
+    with _state(config, database, state) as store:
+        try:
+            incident = incident_verbs.unacknowledge(store, number, datetime.now(UTC))
+        except ValueError as error:
+            raise CannotGoOn(str(error)) from error
+    click.echo(f"incident {number} is nobody's: {incident.headline.summary}")
+
+
+@cli.command()
+@whose_state
+@as_format
+def silences(config: Path | None, database: Path | None, state: Path | None, form: str) -> None:
+    """List the silences that have not ended."""
+    from watchdog.core.instants import say
+    from watchdog.incidents import verbs as incident_verbs
+
+    now = datetime.now(UTC)
+    with _state(config, database, state) as store:
+        found = store.silences(now)
+    if form == "json":
+        click.echo(json.dumps(incident_verbs.silences_document(found, now), indent=2))
+        return
+    for one in found:
+        click.echo(f"silence {one.id}: {one.match}, until {say(one.ends_at)}{f', by {one.by}' if one.by else ''}")
+    if not found:
+        click.echo("nothing is silenced")
+
+
+@cli.command()
+@whose_state
+@click.argument("number", type=click.IntRange(1, 10**15), metavar="ID")
+def unsilence(config: Path | None, database: Path | None, state: Path | None, number: int) -> None:
+    """End a silence now: what is still so is told."""
+    with _state(config, database, state) as store:
+        if not store.end_silence(number, datetime.now(UTC)):
+            raise CannotGoOn(
+                f"there is no silence {number} that has not ended; `scheduler-watchdog silences` lists them"
+            )
+    click.echo(f"silence {number} has ended")
+
+
+@cli.command()
+@whose_state
 @click.argument("match")
 @click.option("--for", "length", metavar="DURATION", help="How long, like 2h.")
 @click.option("--end", is_flag=True, help="End the silence whose number MATCH is.")
@@ -365,17 +413,34 @@ def silence(
 
 @cli.command()
 @whose_state
-@click.argument("job")
+@click.argument("jobs", nargs=-1, metavar="JOB...")
+@click.option("--incident", type=click.IntRange(1, 10**15), metavar="ID", help="All jobs of this incident.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-def revive(config: Path | None, database: Path | None, state: Path | None, job: str, dry_run: bool) -> int:
-    """Bring a failed JOB back, with the same guards as a policy.
+def revive(
+    config: Path | None,
+    database: Path | None,
+    state: Path | None,
+    jobs: tuple[str, ...],
+    incident: int | None,
+    dry_run: bool,
+) -> int:
+    """Bring each failed JOB back, with the same guards as a policy.
 
     By its scheduler's API or own command, where that has one that may be used, else by SQL. Where its scheduler can, a
     JOB that is stuck is freed, and one that is due is run.
     """
     from watchdog.recovery import by_hand
 
-    return _by_hand(by_hand.revive, config, database, state, job, dry_run=dry_run)
+    if bool(jobs) == (incident is not None):
+        raise CannotGoOn("say which job is meant, by name or id; or --incident ID")
+    if incident is not None:
+        # what may bring its jobs back is the configuration, which says where the state is
+        with _state(config, database, None) if state is None else _state(None, None, state) as store:
+            try:
+                jobs = tuple(by_hand.jobs_of(store, incident))
+            except ValueError as error:
+                raise CannotGoOn(str(error)) from error
+    return _by_hand(by_hand.revive, config, database, state, *jobs, dry_run=dry_run)
 
 
 @cli.command()
@@ -391,14 +456,19 @@ def restore(config: Path | None, database: Path | None, state: Path | None, job:
 
 @cli.command()
 @whose_state
-@click.argument("number", type=click.IntRange(1, 10**15), metavar="ID")
-def approve(config: Path | None, database: Path | None, state: Path | None, number: int) -> None:
-    """Allow a recovery that was proposed; the running service carries it out."""
+@click.argument("number", type=click.IntRange(1, 10**15), metavar="ID", required=False)
+@click.option("--all", "is_all", is_flag=True, help="All that is proposed.")
+def approve(config: Path | None, database: Path | None, state: Path | None, number: int | None, is_all: bool) -> None:
+    """Allow a recovery that was proposed, or all; the running service carries it out."""
     from watchdog.recovery import by_hand
 
+    if is_all == (number is not None):
+        raise CannotGoOn("say which recovery is meant, by its number; or --all")
+    now = datetime.now(UTC)
     with _state(config, database, state) as store:
         try:
-            click.echo(by_hand.approve(store, number, datetime.now(UTC)))
+            for line in by_hand.approve_all(store, now) if number is None else [by_hand.approve(store, number, now)]:
+                click.echo(line)
         except ValueError as error:
             raise CannotGoOn(str(error)) from error
 
@@ -424,11 +494,10 @@ def _by_hand(
     config: Path | None,
     database: Path | None,
     state: Path | None,
-    job: str,
-    *,
+    *jobs: str,
     dry_run: bool,
 ) -> int:
-    """Do it and say each step as it is done."""
+    """Do it to each job and say each step as it is done. One that is refused does not keep the next one back."""
     from watchdog.recovery import by_hand
     from watchdog.state.opening import StoreError
     from watchdog.state.store import Store
@@ -441,13 +510,18 @@ def _by_hand(
         store = Store(state or settings.state, exclusive=False)
     except StoreError as error:
         raise CannotGoOn(str(error)) from error
+    refused = []
     try:
-        for line in act(settings, store, job, dry_run):
-            click.echo(line)
-    except by_hand.RefusedError as error:
-        raise CannotGoOn(str(error)) from error
+        for job in jobs:
+            try:
+                for line in act(settings, store, job, dry_run):
+                    click.echo(line)
+            except by_hand.RefusedError as error:
+                refused.append(str(error))
     finally:
         store.close()
+    if refused:
+        raise CannotGoOn("\n".join(refused))
     return 0
 
 

@@ -5,6 +5,7 @@ import hashlib
 import ipaddress
 import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import time, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     field_validator,
@@ -71,10 +73,14 @@ def parse_address(text: str) -> Address:
 
 
 class Http(Frozen):
-    """The service's own address, and who may change things through it."""
+    """The service's own address, and who may change things through it.
+
+    `public_url`: where people reach the page, for the links in messages.
+    """
 
     listen: str = DEFAULT_LISTEN
     token_file: SecretFile | None = None
+    public_url: WebAddress | None = None
 
     @field_validator("listen")
     @classmethod
@@ -128,11 +134,11 @@ ClockTime = Annotated[str, AfterValidator(_clock_time)]
 
 
 class QuietHours(Frozen):
-    """When messages wait; `except` says which severity does not."""
+    """When messages wait; `except` says which severity does not. `timezone`: else that of `notify`."""
 
     from_: ClockTime = Field(alias="from")
     to: ClockTime
-    timezone: Zone = "UTC"
+    timezone: Zone | None = None
     except_: Literal["critical", "nothing"] = Field(default="critical", alias="except")
 
 
@@ -176,6 +182,8 @@ class Notify(Frozen):
 
     `group_wait`: how long the first message waits for what belongs to it. `hold`: how long a condition must stay
     clear before it is over. `gather`: how close together jobs must begin to fail alike to be told as one storm.
+    `timezone`: in which messages give times. `command_prefix`: what has to stand before `scheduler-watchdog` for a
+    command to run where messages are read, such as `docker exec watchdog` or `sudo -u watchdog`.
     """
 
     remind_every: Duration = timedelta(hours=24)
@@ -186,6 +194,8 @@ class Notify(Frozen):
     gather: Duration = timedelta(hours=1)
     deadline: Annotated[Duration, Field(gt=timedelta())] = timedelta(seconds=30)
     give_up_after: Duration = timedelta(hours=24)
+    timezone: Zone = "UTC"
+    command_prefix: str = ""
 
 
 def _sane_poll(poll: timedelta) -> timedelta:
@@ -206,6 +216,17 @@ class Config(Frozen):
     owners: tuple[Owner, ...] = ()
     notify: Notify = Notify()
     recovery: Recovery = Recovery()
+    _invocation: str = PrivateAttr("")
+
+    @property
+    def invocation(self) -> str:
+        """The options that mean this watchdog on the command line; empty where it was not read from anywhere."""
+        return self._invocation
+
+    def meant_by(self, option: str, path: Path) -> Self:
+        """The same, meant on the command line by this option and path."""
+        self._invocation = shlex.join([option, str(path.absolute())])
+        return self
 
     @field_validator("sources")
     @classmethod
@@ -257,7 +278,8 @@ def _instead(source: Section) -> str:
 def for_database(path: Path) -> Config:
     """What holds when there is no file: this database, with all defaults and a state file of its own."""
     name = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:12]
-    return Config.model_validate({"sources": [{"database": path}], "state": state_folder() / f"{name}.db"})
+    config = Config.model_validate({"sources": [{"database": path}], "state": state_folder() / f"{name}.db"})
+    return config.meant_by("--database", path)
 
 
 def state_folder() -> Path:
@@ -272,7 +294,7 @@ def state_folder() -> Path:
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """The configuration in a file. Raises ConfigError with every problem in it."""
     data, unset = read(path, environment)
-    return checked(data, str(path), unset)
+    return checked(data, str(path), unset).meant_by("-c", path)
 
 
 def read(path: Path, environment: Mapping[str, str] = os.environ) -> tuple[dict[str, object], list[yaml_file.Problem]]:

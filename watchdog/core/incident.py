@@ -13,21 +13,39 @@ Key = tuple[str, str, str | None]
 ToldKey = tuple[int, str]
 """Incident, and the target's key."""
 
+QUEUE = "blocked"
+"""The family of an incident about jobs that wait for runs, none of which is a fault."""
 
-"""Which kind names an incident that has several, the first that it has."""
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """A time in which a finding was true."""
+
+    began_at: datetime
+    ended_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """One finding of an incident.
 
-    `under`: filed under its cause, and not told itself; `ended_at`: None while it is true.
+    `under`: filed under its cause, and not told itself; `ended_at`: None while it is true. `began_at`: the beginning of
+    its present or last spell; `graver_at`: when it became as grave as it is in it, or another error took the place of
+    the one before. `earlier`: its spells before this one, as far as they say that it comes and goes.
     """
 
     finding: Finding
     first_seen: datetime
     under: bool = False
     ended_at: datetime | None = None
+    began_at: datetime | None = None
+    graver_at: datetime | None = None
+    earlier: tuple[Spell, ...] = ()
+
+    @property
+    def began(self) -> datetime:
+        """The beginning of its present or last spell; an older version wrote only when it was first seen."""
+        return self.began_at or self.first_seen
 
     @property
     def active(self) -> bool:
@@ -67,6 +85,11 @@ class Incident:
     def is_active(self) -> bool:
         """Something of it is true now."""
         return self.is_open and self.clear_since is None
+
+    @property
+    def is_queue(self) -> bool:
+        """It is about jobs that wait for a run that is no fault itself."""
+        return self.family == QUEUE
 
     @property
     def is_flapping(self) -> bool:
@@ -114,9 +137,38 @@ def most_specific(findings: Iterable[Finding]) -> Finding:
     return min(findings, key=lambda finding: finding.kind.row.rank)
 
 
+WAITING = "waiting"
+"""Stands for the kind where all that a target is told is that jobs wait for something, whichever they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToldItem:
+    """One finding that a target has been told of: as how grave, when first, and of which of its spells.
+
+    `was_there`: its job's row could be seen then.
+    """
+
+    source: str
+    kind: str
+    job_id: str | None
+    severity: Severity
+    at: datetime
+    began_at: datetime
+    was_there: bool = False
+
+    @property
+    def key(self) -> Key:
+        """The finding's."""
+        return (self.source, self.kind, self.job_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one target has been told of one incident."""
+    """What one target has been told of one incident.
+
+    `items`: of which findings, since it was last told that all is over. `burst`: how many times in a row it was told
+    of more, each of which makes the next wait longer.
+    """
 
     first_at: datetime
     last_at: datetime
@@ -124,3 +176,5 @@ class Told:
     returns: int = 0
     count: int = 1
     is_over: bool = False
+    items: tuple[ToldItem, ...] = ()
+    burst: int = 0

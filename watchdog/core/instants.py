@@ -61,6 +61,6 @@ def readable_instant(value: object) -> datetime | None:
         return None
 
 
-def say(instant: datetime) -> str:
+def say(instant: datetime, zone: tzinfo = UTC) -> str:
     """The instant for people: `2026-04-29 10:00 UTC`, with seconds where they are not zero."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC" if instant.second == 0 else "%Y-%m-%d %H:%M:%S UTC")
+    return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z" if instant.second == 0 else "%Y-%m-%d %H:%M:%S %Z")

@@ -197,6 +197,7 @@ class Kind(StrEnum):
         many="were deleted by the scheduler's sweep",
         ahead="",
         remedy="put the job back as it was",
+        family=Family.ERRORS,
         verb="restore",
     )
     VANISHED = Row(
@@ -226,6 +227,7 @@ class Kind(StrEnum):
         many="will be deleted",
         ahead=outlook.expiring,
         remedy="keep a copy of the job's definition, or make the job anew",
+        family=Family.ERRORS,
     )
     FAILING = Row(
         name="failing",

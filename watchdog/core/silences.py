@@ -1,12 +1,12 @@
 """Silences: for a time nobody is told of what matches. It is found and shown all the same."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from watchdog.core.model import Finding
+from watchdog.core.model import Cause, Finding
 
 _FIELDS = ("job", "kind", "source", "severity", "job_id")
 _PART = re.compile(r"([a-z_]+)\s*=\s*(.+)")
@@ -28,14 +28,33 @@ class Silence:
             conditions = read_match(self.match)
         except ValueError:
             return False
-        facts = {
-            "job": finding.job or "",
-            "kind": finding.kind.value,
-            "source": finding.source,
-            "severity": finding.severity.value,
-            "job_id": finding.job_id or "",
-        }
-        return all(_is_like(facts[name], pattern) for name, pattern in conditions)
+        return _is_all(_facts(finding), conditions) or (
+            # who silences a cause does not want to hear of what waits for it instead
+            finding.caused_by is not None and _is_all(_cause_facts(finding, finding.caused_by), conditions)
+        )
+
+
+Facts = Mapping[str, str | None]
+
+
+def _facts(finding: Finding) -> Facts:
+    return {
+        "job": finding.job or "",
+        "kind": finding.kind.value,
+        "source": finding.source,
+        "severity": finding.severity.value,
+        "job_id": finding.job_id or "",
+    }
+
+
+def _cause_facts(finding: Finding, cause: Cause) -> Facts:
+    """What is known of what it waits for: not how grave that is."""
+    names = {"job": cause.job or "", "job_id": cause.job_id or "", "kind": cause.kind}
+    return {**names, "source": finding.source, "severity": None}
+
+
+def _is_all(facts: Facts, conditions: Iterable[tuple[str, str]]) -> bool:
+    return all((fact := facts[name]) is not None and _is_like(fact, pattern) for name, pattern in conditions)
 
 
 def _is_like(fact: str, pattern: str) -> bool:

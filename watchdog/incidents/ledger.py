@@ -7,10 +7,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from watchdog.core.incident import Incident, Key, Ledger, Member
+from watchdog.core.incident import QUEUE, Incident, Key, Ledger, Member, Spell
 from watchdog.core.kinds import Family, Kind, Severity
 from watchdog.core.model import Cause, Finding
 from watchdog.core.moment import Moment
+
+SPELLS = 12
+"""How many spells of a finding are remembered: enough to tell that it comes and goes."""
 
 _RANK = {Severity.WARNING: 1, Severity.CRITICAL: 2}
 
@@ -45,7 +48,7 @@ def update(ledger: Ledger, findings: Iterable[Finding], blind: frozenset[str], n
         if number is None:
             number, next_id = next_id, next_id + 1
             incidents[number] = _opened(number, finding, now.at)
-        incidents[number] = _with(incidents[number], finding, now.at)
+        incidents[number] = _with(incidents[number], finding, now.at, timing)
         home[finding.key] = present[finding.key] = number
     for number, incident in incidents.items():
         incidents[number] = _settled(incident, present, blind, now, timing)
@@ -78,19 +81,35 @@ def _place(
         cause = present.get(_cause_key(finding, finding.caused_by))
         if cause is not None:
             return cause
-    elif finding.key in home:
+    elif finding.key in home and not _waits_between_runs(finding, incidents.values()):
         return home[finding.key]
     if finding.key in left:
         return left[finding.key]
     family, scope = _family(finding)
+    if _waits_between_runs(finding, incidents.values()):
+        family, scope = QUEUE, ""
     alike = [i for i in incidents.values() if (i.source, i.family) == (finding.source, family)]
     alike.sort(key=lambda incident: (not incident.is_open, -incident.id))
+    if family == QUEUE and alike and _is_recent(alike[0], now, timing):
+        return alike[0].id
     for incident in alike:
         if _is_its_own(finding, incident, now, timing):
             return incident.id
     window = timing.gather_late if family == Family.LATE else timing.gather
     storm = (i for i in alike if i.is_open and i.scope == scope and _gathers(i, now, window))
     return next((incident.id for incident in storm), None)
+
+
+def _waits_between_runs(finding: Finding, incidents: Iterable[Incident]) -> bool:
+    """Whether it is late in a queue that is there already: between two runs nothing holds the slot for a moment."""
+    if finding.kind is not Kind.OVERDUE or finding.caused_by is not None:
+        return False
+    return any(incident.is_queue and incident.is_active and incident.source == finding.source for incident in incidents)
+
+
+def _is_recent(incident: Incident, now: Moment, timing: Timing) -> bool:
+    """Whether what comes after it is still the same: too much work comes and goes with the hours of the day."""
+    return incident.resolved_at is None or now.at - incident.resolved_at <= timing.memory
 
 
 def _left_behind(
@@ -115,7 +134,7 @@ def _cause_key(finding: Finding, cause: Cause) -> Key:
 def _family(finding: Finding) -> tuple[str, str]:
     """What may be one incident: a job's lateness whatever its name, failures of one error class, else the kind."""
     if finding.caused_by is not None:
-        return "blocked", finding.caused_by.job_id or ""
+        return QUEUE, ""  # whichever run holds the slot at the moment
     match finding.kind.row.family:
         case Family.LATE:
             return Family.LATE.value, finding.kind.value
@@ -145,12 +164,12 @@ def _opened(number: int, finding: Finding, at: datetime) -> Incident:
     return Incident(number, finding.source, family, scope, at, at, severity=finding.severity, joined_at=at)
 
 
-def _with(incident: Incident, finding: Finding, at: datetime) -> Incident:
+def _with(incident: Incident, finding: Finding, at: datetime, timing: Timing) -> Incident:
     """The incident with this finding as true now."""
     before = incident.members.get(finding.key)
     was_under = before is not None and before.under and before.active
-    is_under = (finding.caused_by is not None or was_under) and incident.family != "blocked"
-    member = Member(finding, before.first_seen if before else at, under=is_under)
+    is_under = (finding.caused_by is not None or was_under) and not incident.is_queue
+    member = _member(finding, before, at, timing, is_under=is_under)
     if member == before and incident.is_active:
         return incident
     is_back = not incident.is_open
@@ -166,6 +185,24 @@ def _with(incident: Incident, finding: Finding, at: datetime) -> Incident:
         changed_at=at,
         merged_into=None,
     )
+
+
+def _member(finding: Finding, before: Member | None, at: datetime, timing: Timing, *, is_under: bool) -> Member:
+    """The finding as true now: in the spell that it was in, or in a new one if it had been away for the hold."""
+    if before is None:
+        return Member(finding, at, is_under, None, at, at)
+    if before.ended_at is None or at - before.ended_at < timing.hold:
+        graver_at = at if _is_graver(finding, before.finding) else before.graver_at
+        return Member(finding, before.first_seen, is_under, None, before.began_at, graver_at, before.earlier)
+    spells = (*before.earlier, Spell(before.began, before.ended_at))
+    recent = tuple(spell for spell in spells if at - spell.ended_at <= timing.memory)
+    return Member(finding, before.first_seen, is_under, None, at, at, recent[-SPELLS:])
+
+
+def _is_graver(now: Finding, before: Finding) -> bool:
+    """Whether it is another thing than it was to whoever has taken it on: worse, or another error."""
+    classes = [finding.evidence.get("error_class") for finding in (now, before)]
+    return _RANK[now.severity] > _RANK[before.severity] or classes[0] != classes[1]
 
 
 def _settled(

@@ -36,6 +36,16 @@ def acknowledge(store: Store, number: int, at: datetime) -> Incident:
     return incident
 
 
+def unacknowledge(store: Store, number: int, at: datetime) -> Incident:
+    """Give it back: nobody has taken it on any more. Raises ValueError if there is no such open incident."""
+    incident = store.ledger().incidents.get(number)
+    if incident is None or not incident.is_open:
+        raise ValueError(f"there is no open incident {number}; `scheduler-watchdog incidents` lists them")
+    if not store.unacknowledge(number):
+        raise ValueError(f"nobody has taken incident {number} on")
+    return incident
+
+
 def silence(store: Store, match: str, length: timedelta, at: datetime) -> Silence:
     """Keep quiet about what matches for a time; raises ValueError with what can be matched."""
     read_match(match)
@@ -59,7 +69,14 @@ def document(store: Store, incidents: Sequence[Incident], at: datetime) -> dict[
     return {
         "now": wire.value(at),
         "incidents": [wire.incident(incident, by.get(incident.id)) for incident in incidents],
-        "silences": [
-            {"id": s.id, "match": s.match, "ends_at": wire.value(s.ends_at), "by": s.by} for s in store.silences(at)
-        ],
+        "silences": _listed(store.silences(at)),
     }
+
+
+def silences_document(silences: Sequence[Silence], at: datetime) -> dict[str, wire.Json]:
+    """The answer of `silences` for programs."""
+    return {"now": wire.value(at), "silences": _listed(silences)}
+
+
+def _listed(silences: Sequence[Silence]) -> list[wire.Json]:
+    return [{"id": s.id, "match": s.match, "ends_at": wire.value(s.ends_at), "by": s.by} for s in silences]

@@ -20,6 +20,15 @@ _ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]{1,20}://)\S+", re.IGNORECASE)
 _PARTS = re.compile(r"[/:@?&=#,]+")
 _SHORTEST_SECRET = 6
 
+_OURS: Mapping[str, Any] = {
+    "app_id": "Scheduler watchdog",
+    "app_desc": "Scheduler watchdog",
+    "app_url": "",
+    "image_url_mask": "",
+    "image_url_logo": "",
+}
+"""Whose messages they are: not the sending library's, and with no picture that is loaded from its pages."""
+
 MODULE = "watchdog.notify.child"
 """What the process is started by."""
 
@@ -30,12 +39,14 @@ def send(order: Mapping[str, Any]) -> dict[str, Any]:
 
     reasons, address = _listen(), order["address"]
     # a redirect that is followed would count as a success
-    asset = apprise.AppriseAsset(http_redirects=False)
+    asset = apprise.AppriseAsset(http_redirects=False, **_OURS)
     server = apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
     if server is None:
         return {"ok": False, "error": _reason(reasons, address) or _UNKNOWN, "never": True}
     if "overflow=" not in address:  # what is too long for a service, it would refuse for ever
         server.overflow_mode = apprise.OverflowMode.TRUNCATE
+    if "timeout" in order and "rto=" not in address:  # who answers late has taken it: it is not sent to them again
+        server.socket_read_timeout = float(order["timeout"])
     form = _form(server.notify_format)
     done = server.notify(
         body=order["message"][form],

@@ -82,7 +82,8 @@ Deliver = Callable[[Entry, str, timedelta, Path | None], Delivery]
 
 def by_process(entry: Entry, address: str, deadline: timedelta, record: Path | None) -> Delivery:
     """Each message by a process of its own."""
-    return Child(SENDER, {"do": "send", "address": address, "message": dict(entry.message)}, deadline, record)
+    order = {"do": "send", "address": address, "message": dict(entry.message), "timeout": deadline.total_seconds()}
+    return Child(SENDER, order, deadline, record)
 
 
 class Sender:

@@ -1,20 +1,30 @@
 """From what was published to what is written down to be sent: incidents, who was told, and the outbox, in one step."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from watchdog.config.file import Config
 from watchdog.core import faults
+from watchdog.core.action import Action, State
 from watchdog.core.incident import Incident, Ledger
+from watchdog.core.instants import iso
 from watchdog.core.message import Entry
 from watchdog.core.model import Finding, Job
 from watchdog.core.moment import Moment
+from watchdog.core.notice import Notice
 from watchdog.detectors.published import Published
 from watchdog.incidents.ledger import Timing, update
-from watchdog.notify import alertmanager, words
-from watchdog.notify.plan import Dispatch, People, plan, targets_for
+from watchdog.notify import alertmanager, carrying, notices, words
+from watchdog.notify.notices import Batch, Matter, World, gathered
+from watchdog.notify.plan import Dispatch, People, Plan, plan
 from watchdog.notify.render import rendered
+from watchdog.notify.voice import Voice, voice_of
+from watchdog.state.records import Records
 from watchdog.state.store import Store
+
+_NOTICES = "notices"
+"""Under which name what recovery has to tell is remembered until it is told."""
 
 
 class Notifier:
@@ -23,11 +33,14 @@ class Notifier:
     def __init__(self, config: Config, store: Store) -> None:
         self._store = store
         self._ledger = store.ledger()
-        self._told = store.told()
+        self._told = {
+            key: carrying.carried_over(told, self._ledger.incidents.get(key[0])) for key, told in store.told().items()
+        }
         self._version = -1
         self._again_at: datetime | None = None
         self._judged_at: datetime | None = None
-        self._published: Published | None = None
+        self._has_notices = self._is_news = True
+        self._matters: dict[Matter, datetime] = {}
         self._dispatched: tuple[Dispatch, ...] = ()
         self.use(config)
 
@@ -35,6 +48,7 @@ class Notifier:
         """From now on this configuration holds."""
         self._config = config
         self._timing = Timing(hold=config.notify.hold, gather=config.notify.gather)
+        self._voice = voice_of(config)
         self._alert_channels = {name for name, channel in config.channels.items() if channel.alertmanager}
         self._version = -1
 
@@ -55,27 +69,27 @@ class Notifier:
 
     def turn(self, published: Published, now: datetime) -> bool:
         """Take over what was published; whether anything was written down."""
-        self._published = published
         self._dispatched = ()
         if not self._is_needed(published, now):
             return False
         moment = Moment(now)
-        blind = frozenset(state.snapshot.source for state in published.sources if state.snapshot.problem)
-        ledger = update(self._ledger, published.findings, blind, moment, self._timing)
+        self._put_right(now)
         people = self._people(published, now)
-        due = plan(self._told_of(ledger), self._told, people, moment)
-        has_written = self._write(ledger, due, now)
+        ledger = update(self._ledger, published.findings, people.blind, moment, self._timing)
+        made = plan(self._told_of(ledger), self._told, people, moment)
+        has_written = self._write(ledger, made, now)
+        has_written = self._tell_notices(people, moment) or has_written
         # only now: what could not be written is tried again at the next look. What was just told has deadlines of its
         # own, such as its first reminder, which are found by looking once more
-        self._version, self._judged_at, self._again_at = published.version, now, now if due else moment.next_change
-        self._dispatched = tuple(due)
+        self._version, self._judged_at, self._again_at = published.version, now, now if made.due else moment.next_change
+        self._dispatched, self._is_news = tuple(made.due), False
         return has_written
 
     def _is_needed(self, published: Published, now: datetime) -> bool:
         has_changed = self._store.has_changed()
         is_time = self._again_at is not None and now >= self._again_at
         is_back = self._judged_at is not None and now < self._judged_at
-        return published.version != self._version or has_changed or is_time or is_back
+        return self._is_news or published.version != self._version or has_changed or is_time or is_back
 
     def _told_of(self, ledger: Ledger) -> list[Incident]:
         """The incidents that somebody may have to be told of."""
@@ -94,16 +108,17 @@ class Notifier:
             silences=self._store.silences(now),
             acknowledged={number: at for number, (at, _) in self._store.acknowledgements().items()},
             systems={source.name: source.kind for source in self._config.sources},
+            blind=frozenset(state.snapshot.source for state in published.sources if state.snapshot.problem),
         )
 
-    def _write(self, ledger: Ledger, due: list[Dispatch], now: datetime) -> bool:
+    def _write(self, ledger: Ledger, made: Plan, now: datetime) -> bool:
         """Incidents, who is told, and the messages: all of it or nothing."""
         changed = [
             incident
             for number, incident in ledger.incidents.items()
             if _matters(incident, self._ledger.incidents.get(number))
         ]
-        told = {dispatch.key: dispatch.told for dispatch in due}
+        told = made.noted | {dispatch.key: dispatch.told for dispatch in made.due}
         if changed or told:
             faults.point("found")
             with self._store.transaction():
@@ -111,8 +126,8 @@ class Notifier:
                 self._store.save_told(told)
                 faults.point("writing")
                 # an Alertmanager is told what fires again and again, by its own poster
-                written = [one for one in due if one.audience.target.name not in self._alert_channels]
-                self._store.add_entries(_entry(dispatch, now) for dispatch in written)
+                written = [one for one in made.due if one.target.name not in self._alert_channels]
+                self._store.add_entries(_entry(dispatch, now, self._voice) for dispatch in written)
                 self._store.tidy(now)
             faults.point("written")
         self._ledger = ledger
@@ -120,19 +135,69 @@ class Notifier:
         self._told = {key: state for key, state in self._told.items() if key[0] in ledger.incidents}
         return bool(changed or told)
 
+    def _put_right(self, now: datetime) -> None:
+        """After the clock was put back nothing waits until it has caught up: what lies ahead is so from now on."""
+        if self._judged_at is not None and now >= self._judged_at:
+            return
+        ahead = carrying.ahead(self._told, self._ledger.incidents, now)
+        if not ahead:
+            return
+        incidents = {
+            n: carrying.not_ahead(self._ledger.incidents[n], now) for n in ahead & self._ledger.incidents.keys()
+        }
+        told = {key: carrying.told_not_ahead(state, now) for key, state in self._told.items() if key[0] in ahead}
+        with self._store.transaction():
+            self._store.save_incidents(incidents.values())
+            self._store.save_told(told)
+            for number, (at, by) in self._store.acknowledgements().items():
+                if at > now:
+                    self._store.acknowledge(number, now, by)
+        self._ledger = replace(self._ledger, incidents={**self._ledger.incidents, **incidents})
+        self._told |= told
+
     def announce(
-        self, finding: Finding, title: str, lead: str, facts: tuple[tuple[str, str], ...], now: datetime
+        self,
+        finding: Finding,
+        title: str,
+        lead: str,
+        facts: tuple[tuple[str, str], ...],
+        now: datetime,
+        action: Action | None = None,
     ) -> None:
-        """Write a message to the owner of a finding down, in the caller's transaction."""
-        # at the first tick recovery may have something to tell before anything has been published here
-        people = self._people(self._published or Published(()), now)
-        message = rendered(words.plain_message(title, lead, facts, f"{finding.source}"), "info")
-        entries = [
-            Entry(now, None, "recovery", target.key, message, now)
-            for target in targets_for(finding, people)
-            if target.name not in self._alert_channels
-        ]
-        self._store.add_entries(entries)
+        """Note what the owner of a finding is to be told, in the caller's transaction; it is gathered and told later.
+
+        What stands before the colon of the title says what kind of news it is.
+        """
+        matter, _, what = title.partition(": ")
+        number, kind = (action.id, action.kind) if action else (None, "")
+        notice = Notice(now, matter, what, finding, lead, facts, number, kind)
+        key = f"{iso(now)}|{matter}|{number or finding.job_id}"
+        self._store.remember(_NOTICES, _NOTICES, {key: notice}, now)
+        self._has_notices = self._is_news = True
+
+    def _tell_notices(self, people: People, moment: Moment) -> bool:
+        """What recovery has to tell, as far as it is due."""
+        if not self._has_notices:
+            return False
+        pending = self._store.remembered(_NOTICES, _NOTICES, Notice)
+        records = Records(self._store)
+
+        def is_asked(number: int) -> bool:
+            action = records.action(number)
+            return action is not None and action.state is State.PROPOSED
+
+        def is_busy(source: str) -> bool:
+            return any(action.source == source for action in records.under_way())
+
+        told = gathered(pending, World(people, is_busy, is_asked, self._matters), moment)
+        if told.changed:
+            batches = [one for one in told.batches if one.target.name not in self._alert_channels]
+            with self._store.transaction():
+                self._store.remember(_NOTICES, _NOTICES, told.changed, moment.at)
+                self._store.add_entries(_notice_entry(batch, moment.at, self._voice) for batch in batches)
+        self._matters |= told.matters
+        self._has_notices = len(pending) > sum(notice is None for notice in told.changed.values())
+        return bool(told.batches)
 
     def firing(self, published: Published, now: datetime) -> Mapping[str, Mapping[str, alertmanager.Alert]]:
         """What fires on each Alertmanager channel."""
@@ -143,16 +208,22 @@ class Notifier:
         return {name: alertmanager.wanted(incidents, name, people, now) for name in self._alert_channels}
 
 
-def _entry(dispatch: Dispatch, now: datetime) -> Entry:
-    message = rendered(words.message(dispatch, now), words.severity_type(dispatch))
+def _entry(dispatch: Dispatch, now: datetime, voice: Voice) -> Entry:
+    said = voice.completed(words.message(dispatch, now, voice.say), dispatch.incident.id)
+    message = rendered(said, words.severity_type(dispatch))
     return Entry(
         created_at=now,
         incident_id=dispatch.incident.id,
         event=dispatch.event.value,
-        target=dispatch.audience.target.key,
+        target=dispatch.target.key,
         message=message,
         not_before=now,
     )
+
+
+def _notice_entry(batch: Batch, now: datetime, voice: Voice) -> Entry:
+    said = rendered(voice.completed(notices.message(batch)), batch.type)
+    return Entry(now, None, "recovery", batch.target.key, said, now)
 
 
 def _matters(after: Incident, before: Incident | None) -> bool:
@@ -161,7 +232,10 @@ def _matters(after: Incident, before: Incident | None) -> bool:
 
 
 def _essence(incident: Incident) -> object:
-    members = {key: (m.first_seen, m.under, m.ended_at, m.finding.severity) for key, m in incident.members.items()}
+    members = {
+        key: (m.first_seen, m.began_at, m.graver_at, m.under, m.ended_at, m.finding.severity)
+        for key, m in incident.members.items()
+    }
     return (
         members,
         incident.severity,

@@ -1,7 +1,11 @@
-"""Who is to be told what now. Level-triggered: what was told is compared with what is so, so that nothing that happened
-while nobody could be told (a silence, quiet hours, a crash) is ever lost."""
+"""Who is to be told what now: what a target has been told is compared with what is so and concerns it.
 
-from collections.abc import Iterable, Mapping, Sequence
+Opened, joined, worse, back, over and reminder are names for the difference. So nothing that happened while nobody could
+be told (a silence, quiet hours, a crash) is ever lost, and nothing is told twice. Each target has its own part of an
+incident: how grave it is, whether somebody has taken it on, and when it is over follow from that part alone.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from enum import StrEnum
@@ -9,12 +13,13 @@ from zoneinfo import ZoneInfo
 
 from watchdog.config.file import Notify, Owner, QuietHours
 from watchdog.config.owners import Subject, owners_of, subject_of
-from watchdog.core.incident import Incident, Member, Told, ToldKey, most_specific
-from watchdog.core.kinds import Kind, Severity
+from watchdog.core.incident import WAITING, Incident, Key, Member, Told, ToldItem, ToldKey, most_specific
+from watchdog.core.kinds import Family, Kind, Severity
 from watchdog.core.model import Finding, Job
 from watchdog.core.moment import Moment
 from watchdog.core.silences import Silence, is_silenced
-from watchdog.notify.targets import Target, targets_of
+from watchdog.notify import spells
+from watchdog.notify.targets import Target, parse_key, targets_of
 
 
 class Event(StrEnum):
@@ -40,31 +45,61 @@ class Audience:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What a target is told of as one thing: a finding, or that jobs wait. `began`: since when it has been so."""
+
+    key: Key
+    severity: Severity
+    began: datetime
+    graver: datetime
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Dispatch:
-    """One message to be written down. `system`: the kind of the source that it is about."""
+    """One message to be written down.
+
+    `members`: what it is about; `news`: what of it is new to the target. `system`: the kind of the source that it is
+    about, empty where that is watched no longer. `gone`: the jobs of which the rows are gone.
+    """
 
     incident: Incident
-    audience: Audience
+    target: Target
     event: Event
     told: Told
+    severity: Severity
+    members: tuple[Member, ...]
+    news: tuple[Member, ...] = ()
     system: str = ""
+    gone: frozenset[str] = frozenset()
 
     @property
     def key(self) -> ToldKey:
         """Under which it is remembered."""
-        return (self.incident.id, self.audience.target.key)
+        return (self.incident.id, self.target.key)
+
+    @property
+    def own(self) -> tuple[Member, ...]:
+        """What it is about without the symptoms, or else the symptoms."""
+        return tuple(member for member in self.members if not member.under) or self.members
 
     @property
     def headline(self) -> Finding:
-        """What it is to those who are told: of their own jobs, or else the cause that their jobs wait for."""
-        mine = [member for member in self.audience.members if not member.under]
-        now = [member for member in mine if member.active] or mine
-        return most_specific(member.finding for member in now) if now else self.incident.headline
+        """What it is to those who are told: of their own jobs, or else the cause that their jobs wait for.
+
+        Of the most specific it is the one that has been so the longest; where there are news, the one of the news.
+        """
+        mine = [member for member in self.news or self.members if not member.under]
+        if not mine:
+            return self.incident.headline
+        kind = most_specific(member.finding for member in mine).kind
+        alike = [member for member in mine if member.finding.kind is kind]
+        return min(alike, key=lambda member: member.finding.since or member.began).finding
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """What people have said, and who they are. `systems`: the kind of each source."""
+    """What people have said, and who they are. `systems`: the kind of each source; `blind`: those not readable now."""
 
     owners: Sequence[Owner]
     rules: Notify
@@ -73,25 +108,419 @@ class People:
     silences: Sequence[Silence] = ()
     acknowledged: Mapping[int, datetime] = field(default_factory=dict)
     systems: Mapping[str, str] = field(default_factory=dict)
+    blind: frozenset[str] = frozenset()
 
 
-def plan(incidents: Iterable[Incident], told: Mapping[ToldKey, Told], people: People, now: Moment) -> list[Dispatch]:
-    """The messages that are due now."""
-    return [
-        dispatch
-        for incident in incidents
-        for audience in audiences(incident, people)
-        if (dispatch := _due(incident, audience, told, people, now))
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The messages that are due, and what is noted as told without one."""
+
+    due: list[Dispatch]
+    noted: dict[ToldKey, Told]
+
+
+def plan(incidents: Iterable[Incident], told: Mapping[ToldKey, Told], people: People, now: Moment) -> Plan:
+    """What is to be told now."""
+    made, known = Plan([], {}), list(incidents)
+    before = _by_incident(told)
+    places = _places(known)
+    for incident in known:
+        rows = before.get(incident.id, {})
+        concerned = {audience.target.key: audience for audience in audiences(incident, people)}
+        left = [target for target, row in rows.items() if target not in concerned and not row.is_over]
+        left.sort(key=lambda target: rows[target].first_at)
+        for target in [*concerned, *left]:
+            thread = Thread(incident, parse_key(target), concerned.get(target), rows, places, people, now)
+            _step(thread, made)
+    return made
+
+
+def _by_incident(told: Mapping[ToldKey, Told]) -> dict[int, dict[str, Told]]:
+    found: dict[int, dict[str, Told]] = {}
+    for (number, target), state in told.items():
+        found.setdefault(number, {})[target] = state
+    return found
+
+
+Places = Mapping[tuple[str, str | None], frozenset[tuple[int, str]]]
+"""In which incidents a kind of finding of a job stands now, each with its source."""
+
+
+def _places(incidents: Iterable[Incident]) -> Places:
+    found: dict[tuple[str, str | None], set[tuple[int, str]]] = {}
+    for incident in incidents:
+        for (source, kind, job_id), member in incident.members.items():
+            if member.active:
+                found.setdefault((kind, job_id), set()).add((incident.id, source))
+    return {key: frozenset(places) for key, places in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """One target and one incident. `audience` is None where it concerns the target no longer."""
+
+    incident: Incident
+    target: Target
+    audience: Audience | None
+    rows: Mapping[str, Told]
+    places: Places
+    people: People
+    now: Moment
+
+    @property
+    def before(self) -> Told | None:
+        """What the target has been told."""
+        return self.rows.get(self.target.key)
+
+
+def _step(thread: Thread, made: Plan) -> None:
+    before = thread.before
+    standing = _standing(thread)
+    if before is not None and not before.is_over:
+        ended = [_has_ended(item, thread) for item in before.items]
+        if all(ended) and not standing:
+            _end(thread, before, made)
+            return
+    found = _difference(thread, standing)
+    if found is None:
+        return
+    event, news = found
+    listed = [one for one in standing if event is not Event.REMINDER or not _is_taken_on(one, thread)]
+    grave = max((one.severity for one in (news or listed)), key=_rank)
+    if _is_quiet(thread, grave):
+        return
+    made.due.append(_dispatch(thread, event, standing, listed, news))
+
+
+# what stands
+
+
+def _standing(thread: Thread) -> list[Standing]:
+    """What of the incident concerns the target and is not silenced, as it is told of."""
+    audience = thread.audience
+    if audience is None or not thread.incident.is_active:
+        return []
+    heard = [member for member in audience.members if not _is_hushed(member, thread)]
+    own = [member for member in heard if not member.under or member.finding.severity is Severity.CRITICAL]
+    if thread.incident.is_queue or not own:
+        found = [_that_jobs_wait(thread.incident, heard)] if heard else []
+    else:
+        found = [_alone(member) for member in own]
+    return [one for one in found if _is_their_turn(one, thread)] if audience.is_escalation else found
+
+
+def _alone(member: Member) -> Standing:
+    return Standing(
+        member.finding.key, member.finding.severity, member.began, member.graver_at or member.began, (member,)
+    )
+
+
+def _that_jobs_wait(incident: Incident, members: Sequence[Member]) -> Standing:
+    """All that wait are one thing: another that has to wait is no news."""
+    began = min(member.began for member in members)
+    severity = max((member.finding.severity for member in incident.own), key=_rank)
+    return Standing((incident.source, WAITING, None), severity, began, began, tuple(members))
+
+
+def _is_hushed(member: Member, thread: Thread) -> bool:
+    """Whether it is silenced; the end of the silence is an instant at which that changes."""
+    now, silences = thread.now, thread.people.silences
+    if not is_silenced(member.finding, silences, now.at):
+        return False
+    now.reached(max(silence.ends_at for silence in silences if silence.fits(member.finding)))
+    return True
+
+
+def _is_taken_on(one: Standing, thread: Thread) -> bool:
+    """Whether somebody has taken it on as it is. What has come back, or got worse, since then nobody has."""
+    at = thread.people.acknowledged.get(thread.incident.id)
+    return at is not None and one.began <= at and one.graver <= at
+
+
+def _is_their_turn(one: Standing, thread: Thread) -> bool:
+    """Whether those who are called when nobody takes it on are called now, or have been."""
+    before, audience = thread.before, thread.audience
+    if before and not before.is_over and any(_is_same(item, one) for item in before.items):
+        return True
+    if audience is None or audience.owner.escalate is None or _is_taken_on(one, thread):
+        return False
+    firsts = [
+        item.at
+        for target, row in thread.rows.items()
+        if target != thread.target.key and not row.is_over
+        for item in row.items
+        if _is_same(item, one)
     ]
+    return bool(firsts) and thread.now.reached(min(firsts) + audience.owner.escalate.after)
+
+
+def _is_same(item: ToldItem, one: Standing) -> bool:
+    """Whether it was told of this, and of this spell of it."""
+    return item.key == one.key and (item.kind == WAITING or item.began_at == one.began)
+
+
+def _is_known_as_worse(item: ToldItem, one: Standing) -> bool:
+    """Whether the job was told as graver than it is now of the same trouble: that it is merely late is no news then."""
+    if one.severity is Severity.CRITICAL or item.severity is not Severity.CRITICAL or not _is_late(one.key):
+        return False
+    return (item.source, item.job_id) == (one.key[0], one.key[2]) and _is_late(item.key)
+
+
+def _is_late(key: Key) -> bool:
+    return key[1] in set(Kind) and Kind(key[1]).row.family is Family.LATE
+
+
+# the difference
+
+Found = tuple[Event, Sequence[Standing]]
+
+
+def _difference(thread: Thread, standing: Sequence[Standing]) -> Found | None:
+    """What there is to say to this target, whatever the hour, and what of it is new."""
+    before = thread.before
+    if not standing:
+        return None
+    if before is None or before.is_over:
+        return _beginning(thread, standing)
+    told = {item.key: item for item in before.items}
+    fresh, raised = [], []
+    for one in standing:
+        item = told.get(one.key)
+        if any(_is_known_as_worse(known, one) for known in before.items):
+            continue
+        if item is None or not _is_same(item, one):
+            fresh += [] if _is_damped(one, item, thread) else [one]
+        elif _rank(one.severity) > _rank(item.severity):
+            raised.append(one)
+    news = [*raised, *fresh]
+    if news and _is_time_for(news, before, thread):
+        return _named(news, raised, told, before, thread), news
+    return _reminder(thread, standing, before)
+
+
+def _beginning(thread: Thread, standing: Sequence[Standing]) -> Found | None:
+    before, audience = thread.before, thread.audience
+    known = {item.key: item for item in before.items} if before else {}
+    due = [one for one in standing if not _is_damped(one, known.get(one.key), thread)]
+    if not due:
+        return None
+    if audience is not None and audience.is_escalation:
+        return Event.ESCALATED, due
+    if any(one.key in known for one in due):
+        return Event.BACK, due
+    began = min(one.began for one in due)
+    return (Event.OPENED, due) if thread.now.reached(began + thread.people.rules.group_wait) else None
+
+
+def _is_damped(one: Standing, item: ToldItem | None, thread: Thread) -> bool:
+    """Whether it comes and goes, was told of often enough, and has not stood for long enough to be told of again."""
+    if item is None or len(one.members) != 1:
+        return False
+    needed = spells.to_be_told(one.members[0])
+    return needed is not None and not thread.now.reached(one.began + needed)
+
+
+def _is_time_for(news: Sequence[Standing], before: Told, thread: Thread) -> bool:
+    """At once where the first of it gets critical; else the sooner the fewer messages came before, so that a storm
+    that grows all day is told in a few."""
+    severity = max((one.severity for one in news), key=_rank)
+    is_first = severity is Severity.CRITICAL and before.severity is not Severity.CRITICAL
+    return is_first or thread.now.reached(before.last_at + spells.pause(_burst(before, severity, thread), severity))
+
+
+def _burst(before: Told, severity: Severity, thread: Thread) -> int:
+    """How many times in a row it has been told of more; after a long quiet it begins anew."""
+    is_calm = thread.now.at - before.last_at >= spells.forgets(severity)
+    return 0 if is_calm else before.burst
+
+
+def _named(
+    news: Sequence[Standing], raised: Sequence[Standing], told: Mapping[Key, ToldItem], before: Told, thread: Thread
+) -> Event:
+    audience = thread.audience
+    jobs = {(source, job_id) for source, _, job_id in told}
+    critical = [one for one in news if one.severity is Severity.CRITICAL]
+    if audience is not None and audience.is_escalation and not raised:
+        return Event.ESCALATED
+    is_worse = any((one.key[0], one.key[2]) in jobs and one.key not in told for one in critical)
+    if raised or is_worse or (critical and before.severity is not Severity.CRITICAL):
+        return Event.WORSE
+    return Event.BACK if all(one.key in told for one in news) else Event.JOINED
+
+
+def _reminder(thread: Thread, standing: Sequence[Standing], before: Told) -> Found | None:
+    owner = thread.audience.owner if thread.audience else None
+    every = owner.remind_every if owner and owner.remind_every is not None else thread.people.rules.remind_every
+    told = [
+        one for one in standing if any(_is_same(item, one) or _is_known_as_worse(item, one) for item in before.items)
+    ]
+    open_ = [one for one in told if not _is_taken_on(one, thread)]
+    if open_ and every > timedelta() and thread.now.reached(before.last_at + every):
+        return Event.REMINDER, ()
+    return None
+
+
+# the end
+
+
+def _has_ended(item: ToldItem, thread: Thread) -> bool:
+    """Whether what was told of is no longer so, and has been away for as long as it takes to be sure."""
+    incident, now = thread.incident, thread.now
+    if incident.source in thread.people.blind and incident.family != Kind.UNREACHABLE:
+        return False
+    if item.kind == WAITING:
+        return not incident.is_open
+    member = incident.members.get(item.key)
+    if member is None:
+        return True
+    # one that has come back since is not over, whether or not that is told
+    return member.ended_at is not None and now.reached(
+        member.ended_at + spells.to_be_over(member, thread.people.rules.hold)
+    )
+
+
+def _is_elsewhere(item: ToldItem, thread: Thread) -> bool:
+    """Whether it is so still: under what turned out to be its cause, or under another name of its source."""
+    places = thread.places.get((item.kind, item.job_id), frozenset())
+    is_ours = item.source in thread.people.systems
+    return any(
+        number != thread.incident.id and (source == item.source or not is_ours) for number, source in places
+    ) or (item.kind == WAITING and thread.incident.merged_into is not None)
+
+
+def _end(thread: Thread, before: Told, made: Plan) -> None:
+    """Those who were told of it are told that it is over; not where it goes on elsewhere, or ends are not wanted."""
+    noted = replace(before, last_at=thread.now.at, is_over=True, burst=0)
+    is_moved = bool(before.items) and all(_is_elsewhere(item, thread) for item in before.items)
+    if not thread.people.rules.resolved or is_moved:
+        made.noted[(thread.incident.id, thread.target.key)] = replace(noted, last_at=before.last_at)
+        return
+    if _is_quiet(thread, before.severity):
+        return
+    members = tuple(_members_of(before.items, thread))
+    gone = frozenset(item.job_id for item in before.items if item.job_id and _is_gone(item, thread.people))
+    told = replace(noted, count=before.count + 1, returns=thread.incident.returns)
+    system = thread.people.systems.get(thread.incident.source, "")
+    made.due.append(
+        Dispatch(
+            thread.incident, thread.target, Event.RESOLVED, told, before.severity, members, system=system, gone=gone
+        )
+    )
+
+
+def _members_of(items: Iterable[ToldItem], thread: Thread) -> Iterator[Member]:
+    """What was told of, as it was at its end."""
+    members = thread.incident.members
+    for item in items:
+        if item.kind == WAITING:
+            yield from _who_waited(thread)
+        elif item.key in members:
+            yield members[item.key]
+
+
+def _who_waited(thread: Thread) -> list[Member]:
+    """The jobs of the target that waited, of which none waits now."""
+    mine = []
+    for member in thread.incident.members.values():
+        if member.under or thread.incident.is_queue:
+            targets = targets_for(member.finding, thread.people)
+            mine += [member] if thread.target in targets else []
+    return mine
+
+
+def _is_gone(item: ToldItem, people: People) -> bool:
+    """Whether its job was there when it was told and no longer is, though its source can be read."""
+    is_read = item.source in people.systems and item.source not in people.blind
+    return is_read and item.was_there and (item.source, item.job_id or "") not in people.jobs
+
+
+def _dispatch(
+    thread: Thread, event: Event, standing: Sequence[Standing], listed: Sequence[Standing], news: Sequence[Standing]
+) -> Dispatch:
+    now, before, incident = thread.now.at, thread.before, thread.incident
+    live = before if before and not before.is_over else None
+    grave = max([one.severity for one in (listed or standing)], key=_rank)
+    severity = max(grave, live.severity, key=_rank) if live else grave
+    told = Told(
+        live.first_at if live else now,
+        now,
+        severity,
+        incident.returns,
+        before.count + 1 if before else 1,
+        items=_items(live, event, standing if event is Event.REMINDER else news, thread),
+        burst=_next_burst(live, event, severity, thread),
+    )
+    return Dispatch(
+        incident,
+        thread.target,
+        event,
+        told,
+        grave,
+        tuple(member for one in listed for member in one.members),
+        tuple(member for one in news for member in one.members) if live else (),
+        thread.people.systems.get(incident.source, ""),
+    )
+
+
+def _items(live: Told | None, event: Event, news: Sequence[Standing], thread: Thread) -> tuple[ToldItem, ...]:
+    """What the target has been told of when this is told: what it had been, and the news."""
+    items = {item.key: item for item in live.items} if live else {}
+    for one in news:
+        before = items.get(one.key)
+        is_known = before is not None and _is_same(before, one)
+        if event is Event.REMINDER and not is_known:
+            continue
+        source, kind, job_id = one.key
+        items[one.key] = ToldItem(
+            source,
+            kind,
+            job_id,
+            max(before.severity, one.severity, key=_rank) if before and is_known else one.severity,
+            before.at if before and is_known else thread.now.at,
+            one.began,
+            (source, job_id or "") in thread.people.jobs,
+        )
+    return tuple(items.values())
+
+
+def _next_burst(live: Told | None, event: Event, severity: Severity, thread: Thread) -> int:
+    if live is None:
+        return 0
+    return live.burst if event is Event.REMINDER else _burst(live, severity, thread) + 1
+
+
+_GRAVITY = {Severity.WARNING: 1, Severity.CRITICAL: 2}
+
+
+def _rank(severity: Severity) -> int:
+    return _GRAVITY[severity]
+
+
+def _is_quiet(thread: Thread, severity: Severity) -> bool:
+    """Whether the quiet hours hold it back. What is held back is told when they end, if it is still so."""
+    owner = thread.audience.owner if thread.audience else None
+    end = held_until(owner, thread.people.rules, severity, thread.now.at)
+    return end is not None and not thread.now.reached(end)
+
+
+def held_until(owner: Owner | None, rules: Notify, severity: Severity, at: datetime) -> datetime | None:
+    """Until when the quiet hours hold back what is so grave; None if they do not."""
+    quiet = (owner.quiet_hours if owner else None) or rules.quiet_hours
+    if quiet is None or (quiet.except_ == "critical" and severity is Severity.CRITICAL):
+        return None
+    return quiet_until(quiet, at, rules.timezone)
+
+
+# who
 
 
 def audiences(incident: Incident, people: People) -> list[Audience]:
-    """Everybody whom the incident concerns, each target once: the owners of what it is about, and of its symptoms."""
+    """Everybody whom it concerns now, each target once: the owners of what it is about, and of its symptoms."""
     found: dict[str, Audience] = {}
-    # when it is over, nothing of it is true any more: then everybody who may have been told of any of it
-    concerned = [*incident.own, *incident.symptoms] if incident.is_open else incident.members.values()
-    for member in concerned:
-        owner, targets = _whom(member.finding, people)
+    for member in incident.members.values():
+        if not member.active:
+            continue
+        owner, targets = owner_of(member.finding, people)
         if owner is None:
             continue
         _add(found, owner, targets, member, is_escalation=False)
@@ -102,7 +531,7 @@ def audiences(incident: Incident, people: People) -> list[Audience]:
     return list(found.values())
 
 
-def _whom(finding: Finding, people: People) -> tuple[Owner | None, list[Target]]:
+def owner_of(finding: Finding, people: People) -> tuple[Owner | None, list[Target]]:
     """The first owner that matches and can be reached: an address may ask for facts that are not known."""
     job = people.jobs.get((finding.source, finding.job_id or ""))
     labels = people.labels.get(finding.source, {})
@@ -116,7 +545,7 @@ def _whom(finding: Finding, people: People) -> tuple[Owner | None, list[Target]]
 
 def targets_for(finding: Finding, people: People) -> list[Target]:
     """Where the owner of a finding is told."""
-    return _whom(finding, people)[1]
+    return owner_of(finding, people)[1]
 
 
 def _add(
@@ -129,114 +558,9 @@ def _add(
         found[target.key] = replace(before, members=members, is_escalation=both)
 
 
-def _due(
-    incident: Incident, audience: Audience, told: Mapping[ToldKey, Told], people: People, now: Moment
-) -> Dispatch | None:
-    before = told.get((incident.id, audience.target.key))
-    event = _event(incident, audience, before, told, people, now)
-    if event is None or _must_wait(incident, audience, event, people, now):
-        return None
-    first = before.first_at if before and not before.is_over else now.at
-    state = Told(
-        first,
-        now.at,
-        incident.severity,
-        incident.returns,
-        before.count + 1 if before else 1,
-        is_over=event is Event.RESOLVED,
-    )
-    return Dispatch(incident, audience, event, state, people.systems.get(incident.source, ""))
-
-
-def _event(
-    incident: Incident,
-    audience: Audience,
-    before: Told | None,
-    told: Mapping[ToldKey, Told],
-    people: People,
-    now: Moment,
-) -> Event | None:
-    """What there is to say to this target, whatever the hour."""
-    if before is None or (audience.is_escalation and before.is_over and incident.is_open):
-        return _first(incident, audience, told, people, now)
-    if not incident.is_open:
-        return Event.RESOLVED if _is_end_told(incident, before, people.rules) else None
-    if not incident.is_active:
-        return None
-    if before.is_over or incident.returns > before.returns:
-        return Event.BACK
-    if incident.severity is Severity.CRITICAL and before.severity is not Severity.CRITICAL:
-        return Event.WORSE
-    if _has_joined(incident, audience, before) and now.reached(before.last_at + people.rules.gather):
-        return Event.JOINED
-    every = audience.owner.remind_every or people.rules.remind_every
-    is_reminded = not _is_acknowledged(incident, told, people) and every > timedelta()
-    return Event.REMINDER if is_reminded and now.reached(before.last_at + every) else None
-
-
-def _has_joined(incident: Incident, audience: Audience, before: Told) -> bool:
-    """Whether a job is among them that this target has not been told of. Of a job that was told as worse than late, as
-    one that a leaked flag kept waiting, it is no news that it is late."""
-    known = [member.finding for member in incident.members.values() if member.first_seen <= before.last_at]
-    told = {finding.job_id for finding in known if finding.kind is Kind.WEDGED}
-    return any(
-        member.first_seen > before.last_at and member.active
-        for member in audience.members
-        if not member.under and not (member.finding.kind is Kind.OVERDUE and member.finding.job_id in told)
-    )
-
-
-def _first(
-    incident: Incident, audience: Audience, told: Mapping[ToldKey, Told], people: People, now: Moment
-) -> Event | None:
-    if not incident.is_active:
-        return None
-    if not audience.is_escalation:
-        return Event.OPENED if now.reached(incident.opened_at + people.rules.group_wait) else None
-    after = audience.owner.escalate.after if audience.owner.escalate else timedelta()
-    firsts = _firsts(incident, told)
-    if not firsts or _is_acknowledged(incident, told, people):
-        return None
-    return Event.ESCALATED if now.reached(min(firsts) + after) else None
-
-
-def _firsts(incident: Incident, told: Mapping[ToldKey, Told]) -> list[datetime]:
-    """When each of those who know that it is so was first told."""
-    return [state.first_at for (number, _), state in told.items() if number == incident.id and not state.is_over]
-
-
-def _is_acknowledged(incident: Incident, told: Mapping[ToldKey, Told], people: People) -> bool:
-    """Whether somebody has taken it on. What has come back since then nobody has."""
-    at = people.acknowledged.get(incident.id)
-    if at is None or not incident.is_flapping:
-        return at is not None
-    return any(at >= first for first in _firsts(incident, told))
-
-
-def _is_end_told(incident: Incident, before: Told, rules: Notify) -> bool:
-    return rules.resolved and not before.is_over and incident.merged_into is None
-
-
-def _must_wait(incident: Incident, audience: Audience, event: Event, people: People, now: Moment) -> bool:
-    """Whether a silence or the quiet hours hold it back. What is held back is told when they end, if it is still so."""
-    quiet = audience.owner.quiet_hours or people.rules.quiet_hours
-    if quiet and not (quiet.except_ == "critical" and incident.severity is Severity.CRITICAL):
-        end = quiet_until(quiet, now.at)
-        if end and not now.reached(end):
-            return True
-    if event is Event.RESOLVED:
-        return False
-    silences = [silence for silence in people.silences if silence.starts_at <= now.at]
-    if not all(is_silenced(member.finding, silences, now.at) for member in audience.members):
-        return False
-    ends = [silence.ends_at for silence in silences if any(silence.fits(m.finding) for m in audience.members)]
-    now.reached(min(ends))
-    return True
-
-
-def quiet_until(quiet: QuietHours, at: datetime) -> datetime | None:
+def quiet_until(quiet: QuietHours, at: datetime, usual_zone: str = "UTC") -> datetime | None:
     """The end of the quiet hours that `at` lies in; None if it lies in none. They may go over midnight."""
-    zone = ZoneInfo(quiet.timezone)
+    zone = ZoneInfo(quiet.timezone or usual_zone)
     begin, end = time.fromisoformat(_padded(quiet.from_)), time.fromisoformat(_padded(quiet.to))
     local = at.astimezone(zone)
     is_quiet = begin <= local.time() < end if begin <= end else local.time() >= begin or local.time() < end

@@ -40,6 +40,9 @@ class Ink(Protocol):
     def command(self, text: str) -> str:
         """Something to type."""
 
+    def link(self, address: str) -> str:
+        """Where the page is."""
+
     def foot(self, text: str) -> str:
         """The small print."""
 
@@ -52,6 +55,8 @@ def write(message: Message, ink: Ink) -> str:
         parts.append(ink.listed(message.jobs))
     if message.command:
         parts.append(ink.command(message.command))
+    if message.link:
+        parts.append(ink.link(message.link))
     parts.append(ink.foot(message.foot))
     return "\n".join(parts)
 
@@ -80,6 +85,10 @@ class Plain:
         """Something to type."""
         return f"\nAcknowledge: {text}"
 
+    def link(self, address: str) -> str:
+        """Where the page is."""
+        return f"Page: {address}"
+
     def foot(self, text: str) -> str:
         """The small print."""
         return f"\n{defused(text)}"
@@ -103,6 +112,10 @@ class Markdown:
     def command(self, text: str) -> str:
         """Something to type."""
         return f"\n`{text}`\n"
+
+    def link(self, address: str) -> str:
+        """Where the page is."""
+        return f"**Page:** {address}  "
 
     def foot(self, text: str) -> str:
         """The small print."""
@@ -132,6 +145,10 @@ class Html:
     def command(self, text: str) -> str:
         """Something to type."""
         return f"<p>Acknowledge:</p><pre>{_safe(text)}</pre>"
+
+    def link(self, address: str) -> str:
+        """Where the page is."""
+        return f'<p><a href="{escape(address)}">{escape(address)}</a></p>'
 
     def foot(self, text: str) -> str:
         """The small print."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from watchdog.config.file import Config
+from watchdog.core.action import Action
 from watchdog.core.clock import Clock
 from watchdog.core.incident import Incident
 from watchdog.core.logs import log
@@ -125,9 +126,16 @@ class NotificationService:
         self._is_started = False
         self._end_sending()
 
-    def announce(self, finding: Finding, title: str, lead: str, facts: tuple[tuple[str, str], ...]) -> None:
+    def announce(
+        self,
+        finding: Finding,
+        title: str,
+        lead: str,
+        facts: tuple[tuple[str, str], ...],
+        action: Action | None = None,
+    ) -> None:
         """Tell the owner of a finding something beside its incident; written down with what the caller writes."""
-        self._notifier.announce(finding, title, lead, facts, self._clock.now())
+        self._notifier.announce(finding, title, lead, facts, self._clock.now(), action)
 
     def _end_sending(self) -> None:
         if self._thread is not None:

@@ -1,13 +1,16 @@
 """What a message says, for a phone: what is wrong, since when, why, what comes next, what to do."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from watchdog.core.durations import say_duration
-from watchdog.core.incident import Incident, Member
+from watchdog.core.incident import Member, most_specific
 from watchdog.core.instants import say
-from watchdog.core.kinds import Concern, Severity
+from watchdog.core.kinds import Concern, Kind, Severity
 from watchdog.core.model import Finding
 from watchdog.core.redaction import fit_to_leave
 from watchdog.notify.plan import Dispatch, Event
@@ -19,6 +22,7 @@ LISTED = 10
 TITLE_LENGTH = 120
 TEXT_LENGTH = 700
 NAME_LENGTH = 80
+ERROR_LENGTH = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +35,27 @@ class Message:
     jobs: tuple[str, ...]
     command: str
     foot: str
+    link: str = ""
 
 
-_OVER = "It is over. It was: "
+_ALL_OF_IT = 25
+"""So many ids stand in one command at the most."""
 
 
-def message(dispatch: Dispatch, now: datetime) -> Message:
+Say = Callable[[datetime], str]
+"""How instants are given."""
+
+
+def message(dispatch: Dispatch, now: datetime, say: Say = say) -> Message:
     """The message for one target."""
-    incident, members = dispatch.incident, dispatch.audience.members
-    own = [member for member in members if not member.under] or list(members)
+    incident = dispatch.incident
     head = dispatch.headline
-    over = _OVER if dispatch.event is Event.RESOLVED else ""
     return Message(
-        title=fit_to_leave(_title(dispatch, head, own, now), TITLE_LENGTH),
-        lead=fit_to_leave(over + _lead(incident, head, own), TEXT_LENGTH),
-        facts=tuple((label, fit_to_leave(text, TEXT_LENGTH)) for label, text in _facts(dispatch, head, now)),
-        jobs=_jobs(members if len(members) > 1 else ()),
-        command=f"scheduler-watchdog ack {incident.id}" if incident.is_open else "",
+        title=fit_to_leave(_title(dispatch, head, now), TITLE_LENGTH),
+        lead=fit_to_leave(_ending(dispatch) + _lead(dispatch, head), TEXT_LENGTH),
+        facts=tuple((label, fit_to_leave(text, TEXT_LENGTH)) for label, text in _facts(dispatch, head, now, say)),
+        jobs=_jobs(dispatch),
+        command=f"scheduler-watchdog ack {incident.id}" if dispatch.event is not Event.RESOLVED else "",
         foot=f"incident {incident.id} of {incident.source}",
     )
 
@@ -64,94 +72,176 @@ def plain_message(title: str, lead: str, facts: Sequence[tuple[str, str]], foot:
     )
 
 
-def _title(dispatch: Dispatch, head: Finding, own: Sequence[Member], now: datetime) -> str:
-    incident = dispatch.incident
-    what = _what(head, own)
+def _ending(dispatch: Dispatch) -> str:
+    """What an end is: that it is well again is said only where it is."""
+    if dispatch.event is not Event.RESOLVED:
+        return ""
+    if not dispatch.system:
+        return f"{dispatch.incident.source} is not watched any more. It was: "
+    if not dispatch.gone:
+        return "It is over. It was: "
+    names = _names_of_the_gone(dispatch)
+    gone = f"{names[0]} is gone, its row is no longer there" if len(names) == 1 else _gone_words(dispatch, names)
+    return f"{gone}. It was: "
+
+
+def _gone_words(dispatch: Dispatch, names: Sequence[str]) -> str:
+    jobs = {member.finding.job_id for member in dispatch.own}
+    others = "" if len(names) == len(jobs) else f", the other {len(jobs) - len(names)} well again"
+    return f"{len(names)} of {len(jobs)} jobs are gone, their rows no longer there{others}"
+
+
+def _names_of_the_gone(dispatch: Dispatch) -> list[str]:
+    return list(dict.fromkeys(_named(m.finding) for m in dispatch.members if m.finding.job_id in dispatch.gone))
+
+
+def _title(dispatch: Dispatch, head: Finding, now: datetime) -> str:
+    what, severity = _what(dispatch, head), dispatch.severity.value.upper()
     match dispatch.event:
         case Event.RESOLVED:
-            return f"Over: {what} ({_length(incident, now)})"
+            return f"{_end_word(dispatch)}: {what} ({_length(dispatch, now)})"
         case Event.REMINDER:
-            return f"Still {incident.severity.value.upper()}: {what} ({_length(incident, now)})"
+            return f"Still {severity}: {what} ({_length(dispatch, now)})"
         case Event.WORSE:
-            return f"Now {incident.severity.value.upper()}: {what}"
+            return f"Now {severity}: {what}{_in_all(dispatch)}"
         case Event.JOINED:
-            return f"More of it, {incident.severity.value.upper()}: {what}"
+            return f"More of it, {severity}: {what}{_in_all(dispatch)}"
         case Event.BACK:
-            return f"Back again, {incident.severity.value.upper()}: {what}"
+            return f"Back again, {severity}: {what}{_in_all(dispatch)}"
         case Event.ESCALATED:
-            return f"Not acknowledged, {incident.severity.value.upper()}: {what}"
+            return f"Not acknowledged, {severity}: {what}"
         case _:
-            return f"{incident.severity.value.upper()}: {what}"
+            return f"{severity}: {what}"
 
 
-def _length(incident: Incident, now: datetime) -> str:
-    end = incident.clear_since or now
-    return f"for {say_duration(end - min(incident.since, end))}"
+def _end_word(dispatch: Dispatch) -> str:
+    if not dispatch.system:
+        return "No longer watched"
+    all_gone = {member.finding.job_id for member in dispatch.own} <= dispatch.gone
+    return "Gone" if dispatch.gone and all_gone else "Over"
 
 
-def _what(head: Finding, own: Sequence[Member]) -> str:
-    names = list(dict.fromkeys(member.finding.job_id for member in own))
+def _in_all(dispatch: Dispatch) -> str:
+    """How many there are with those that were told of before."""
+    count, new = (len(_by_job(members)) for members in (dispatch.own, dispatch.news))
+    return f" ({count} jobs in all)" if new and count > new else ""
+
+
+def _length(dispatch: Dispatch, now: datetime) -> str:
+    since = _since(dispatch)
+    end = _over_since(dispatch, now) if dispatch.event is Event.RESOLVED else now
+    return f"for {say_duration(end - min(since, end))}"
+
+
+def _since(dispatch: Dispatch) -> datetime:
+    """Since when the earliest of what the target is told of has been so."""
+    return min((m.finding.since or m.began for m in dispatch.own), default=dispatch.incident.since)
+
+
+def _over_since(dispatch: Dispatch, now: datetime) -> datetime:
+    ends = [member.ended_at for member in dispatch.own if member.ended_at is not None]
+    return max(ends, default=dispatch.incident.clear_since or now)
+
+
+def _by_job(members: Iterable[Member]) -> dict[tuple[str, str | None], list[Finding]]:
+    found: dict[tuple[str, str | None], list[Finding]] = {}
+    for member in members:
+        found.setdefault((member.finding.source, member.finding.job_id), []).append(member.finding)
+    return found
+
+
+def _what(dispatch: Dispatch, head: Finding) -> str:
+    told = [member for member in dispatch.news if not member.under] or dispatch.own
+    jobs = _by_job(told)
     if head.job is None and head.job_id is None:
         return (
             f"{'the scheduler ' if head.kind.row.concern is Concern.SCHEDULER else ''}{head.source} {head.kind.row.one}"
         )
-    if all(member.under for member in own):
-        late = f"{_named(own[0].finding.job)} waits" if len(names) == 1 else f"{len(names)} jobs wait"
-        return f"{late}: {_named(head.job)} {head.kind.row.one}"
-    if head.caused_by is not None and len(names) > 1:
-        return f"{len(names)} jobs wait for {_named(head.caused_by.job)}"
-    if len(names) > 1:
-        return f"{len(names)} jobs {head.kind.row.many}: {_named(head.job)} and {len(names) - 1} more"
-    first = next((member.finding for member in own if member.finding.kind is head.kind), own[0].finding)
-    return f"{_named(first.job)} {head.kind.row.one}"
+    if all(member.under for member in told):
+        late = f"{_named(told[0].finding)} waits" if len(jobs) == 1 else f"{len(jobs)} jobs wait"
+        return f"{late}: {_named(head)} {head.kind.row.one}"
+    if head.caused_by is not None and len(jobs) > 1:
+        busy = f"that of {head.caused_by.job}" if head.caused_by.job else "that of a job that is gone"
+        return f"{len(jobs)} jobs wait for runs before them, the first for {busy}"
+    if len(jobs) == 1:
+        return f"{_named(head)} {head.kind.row.one}"
+    counted = Counter(most_specific(findings).kind for findings in jobs.values())
+    kinds = sorted(counted.items(), key=lambda one: one[0].row.rank)
+    return f"{_counted(kinds)}: {_named(head)} and {len(jobs) - 1} more"
 
 
-def _named(job: str | None) -> str:
-    return fit_to_leave(job, NAME_LENGTH) if job else "a deleted job"
+def _counted(kinds: Sequence[tuple[Kind, int]]) -> str:
+    """`1 job was given up and 3 keep failing`."""
+    (kind, count), *others = kinds
+    first = f"{count} job{'s' if count > 1 else ''} {kind.row.many if count > 1 else kind.row.one}"
+    rest = [f"{number} {other.row.many if number > 1 else other.row.one}" for other, number in others]
+    return " and ".join([", ".join([first, *rest[:-1]]), *rest[-1:]])
 
 
-def _lead(incident: Incident, head: Finding, own: Sequence[Member]) -> str:
-    """The sentence of the one that has been so the longest, of those that are like the headline."""
-    alike = [member.finding for member in own if member.finding.kind is head.kind] or [head]
-    return min(alike, key=lambda finding: finding.since or incident.opened_at).summary
+def _named(finding: Finding) -> str:
+    """What a finding is about, for people."""
+    if finding.job:
+        return fit_to_leave(finding.job, NAME_LENGTH)
+    return "a job without a name" if finding.job_id else f"the scheduler {finding.source}"
 
 
-def _facts(dispatch: Dispatch, head: Finding, now: datetime) -> list[tuple[str, str]]:
-    incident = dispatch.incident
+def _lead(dispatch: Dispatch, head: Finding) -> str:
+    """The sentence of the job that the title names, and of its error and what helps."""
+    return head.summary
+
+
+def _facts(dispatch: Dispatch, head: Finding, now: datetime, say: Say) -> list[tuple[str, str]]:
     if dispatch.event is Event.RESOLVED:
-        over = incident.clear_since or now
-        return [("Since", say(incident.since)), ("Over since", say(over))]
-    facts = [("Since", say(incident.since))]
-    if incident.is_flapping:
-        times = incident.returns + 1
-        facts.append(
-            ("Comes and goes", f"{times} times so far; you hear of it again when it has stayed away for a day")
-        )
+        return [("Since", say(_since(dispatch))), ("Over since", say(_over_since(dispatch, now)))]
+    facts = [("Since", say(_since(dispatch)))]
+    times = max(len(member.earlier) for member in dispatch.own) + 1
+    if times > 1 and (dispatch.event is Event.BACK or dispatch.told.count > 1):
+        facts.append(("Comes and goes", f"{times} times so far; you hear of it again when it stays, or stays away"))
     ahead = (("Error", _error(head)), ("If nobody acts", head.kind.ahead(head.evidence, system_named(dispatch.system))))
     facts += [(label, text) for label, text in ahead if text]
-    waiting = len(incident.symptoms)
+    waiting = len(dispatch.incident.symptoms)
     if waiting:
         facts.append(("Because of it", f"{waiting} {'job is' if waiting == 1 else 'jobs are'} late"))
-    facts.append(("To do", remedy_of(head, dispatch.system).short))
+    facts.append(("To do", _to_do(dispatch, head)))
     return facts
+
+
+def _to_do(dispatch: Dispatch, head: Finding) -> str:
+    """What helps; one command for all that it helps with."""
+    remedy = remedy_of(head, dispatch.system)
+    alike = [m.finding for m in dispatch.own if m.finding.kind is head.kind and m.finding.job_id != head.job_id]
+    ids = [shlex.quote(finding.job_id) for finding in alike[:_ALL_OF_IT] if finding.job_id]
+    if not remedy.command or not ids or not _is_for_many(remedy.command):
+        return remedy.short
+    return replace(remedy, command=" ".join([remedy.command, *ids])).short
+
+
+def _is_for_many(command: str) -> bool:
+    return command.split()[1] == "revive"
 
 
 def _error(head: Finding) -> str:
     error, class_ = head.evidence.get("last_error"), head.evidence.get("error_class")
+    error = re.sub(r"\AError:\s*", "", str(error or ""))
     return f"{error}{f' ({class_})' if class_ and class_ != 'unknown' else ''}" if error else ""
 
 
-def _jobs(members: Sequence[Member]) -> tuple[str, ...]:
-    kinds: dict[tuple[str | None, str | None], list[str]] = {}
-    for member in members:
-        kinds.setdefault((member.finding.job_id, member.finding.job), []).append(member.finding.kind.value)
-    lines = [f"{_named(job)}: {', '.join(found)}" for (_, job), found in list(kinds.items())[:LISTED]]
-    more = [f"and {len(kinds) - LISTED} more"] if len(kinds) > LISTED else []
-    return (*lines, *more) if len(kinds) > 1 else ()
+def _jobs(dispatch: Dispatch) -> tuple[str, ...]:
+    """The jobs, those that are new first, each with what it has."""
+    jobs = _by_job([*dispatch.news, *(member for member in dispatch.members if member not in dispatch.news)])
+    lines = [_line(findings) for findings in list(jobs.values())[:LISTED]]
+    more = [f"and {len(jobs) - LISTED} more"] if len(jobs) > LISTED else []
+    return (*lines, *more) if len(jobs) > 1 else ()
+
+
+def _line(findings: Sequence[Finding]) -> str:
+    kinds = ", ".join(dict.fromkeys(finding.kind.value for finding in findings))
+    error = _error(most_specific(findings))
+    return f"{_named(findings[0])}: {kinds}{f' ({fit_to_leave(error, ERROR_LENGTH)})' if error else ''}"
 
 
 def severity_type(dispatch: Dispatch) -> str:
     """What apprise colours a message by."""
     if dispatch.event is Event.RESOLVED:
         return "success"
-    return "failure" if dispatch.incident.severity is Severity.CRITICAL else "warning"
+    return "failure" if dispatch.severity is Severity.CRITICAL else "warning"

@@ -20,7 +20,7 @@ from watchdog.state.store import Store
 from watchdog.systems.shared.acting import CannotWriteError, ChangedError, RefusedError, Target
 from watchdog.systems.shared.progress import TakenError
 
-__all__ = ["RefusedError", "approve", "document", "intend", "listed", "restore", "revive"]
+__all__ = ["RefusedError", "approve", "approve_all", "document", "intend", "jobs_of", "listed", "restore", "revive"]
 
 
 def revive(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[str]:
@@ -138,6 +138,26 @@ def approve(store: Store, number: int, at: datetime) -> str:
         raise ValueError(f"no recovery {number} waits for approval; `scheduler-watchdog recoveries` lists them")
     records.approve(number, at, whoami())
     return f"approved: {action.kind} of {action.subject}; the running watchdog does it"
+
+
+def approve_all(store: Store, at: datetime) -> Iterator[str]:
+    """Allow all that is proposed; raises ValueError if nothing is."""
+    proposed = Records(store).proposed()
+    if not proposed:
+        raise ValueError("no recovery waits for approval")
+    yield from (approve(store, action.id, at) for action in proposed)
+
+
+def jobs_of(store: Store, number: int) -> list[str]:
+    """The ids of the jobs that an open incident is about; raises ValueError if there are none."""
+    incident = store.ledger().incidents.get(number)
+    if incident is None or not incident.is_open:
+        raise ValueError(f"there is no open incident {number}; `scheduler-watchdog incidents` lists them")
+    ids = dict.fromkeys(member.finding.job_id for member in incident.own if member.active)
+    found = [job_id for job_id in ids if job_id is not None]
+    if not found:
+        raise ValueError(f"incident {number} is about no job")
+    return found
 
 
 def listed(store: Store) -> list[Action]:

@@ -6,6 +6,7 @@ Nothing here touches a watched system; the executor does. All that a step decide
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from watchdog.config.file import Config
 from watchdog.config.sources import Section
@@ -61,8 +62,17 @@ SECOND_LOOK = timedelta(seconds=1)
 TOLD_FOR = timedelta(days=30)
 """How long a swept job is told of, unless it is restored."""
 
-Announce = Callable[[Finding, str, str, tuple[tuple[str, str], ...]], None]
-"""Tells the owner of a finding: a title, a sentence, facts."""
+Particulars = tuple[tuple[str, str], ...]
+
+
+class Announce(Protocol):
+    """Tells the owner of a finding: a title, a sentence, facts; and of which action, where it is about one."""
+
+    def __call__(
+        self, finding: Finding, title: str, lead: str, facts: Particulars, action: Action | None = None, /
+    ) -> None:
+        """Note it; what is alike is told together."""
+
 
 Count = Callable[[str, str], None]
 """Told of an action's kind and what became of it."""
@@ -235,7 +245,7 @@ class Recoverer:
             return
         name, what = action.subject, action.steps[-1].what
         title = f"{_TITLES[action.state]}: {action.kind} of {name}"
-        self._announce(_stand_in(action), title, f"{name}: {what}.", timeline(action.steps))
+        self._announce(_stand_in(action), title, f"{name}: {what}.", timeline(action.steps), action)
 
     # intent
 
@@ -406,6 +416,7 @@ class Recoverer:
                 *(("Mind", sentence) for sentence in mind),
                 ("To approve", f"scheduler-watchdog approve {action.id}"),
             ),
+            action,
         )
 
     def _used_up(self, decision: Decision, found: Sequence[Case], stamp: Stamp) -> None:
@@ -492,7 +503,7 @@ def timeline(steps: Iterable[Step]) -> tuple[tuple[str, str], ...]:
 def _stand_in(action: Action) -> Finding:
     """The finding that an action was about, for finding its owner."""
     kind = Kind(action.about) if action.about in set(Kind) else Kind.FAILED  # a newer version may know others
-    return Finding(action.source, kind, Severity.WARNING, action.job_id, action.job, None, action.why)
+    return Finding(action.source, kind, kind.row.severities[-1], action.job_id, action.job, None, action.why)
 
 
 def _off_finding(action: Action) -> Finding:

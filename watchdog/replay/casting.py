@@ -27,12 +27,14 @@ def cast(case: Case, path: Path | None, folder: Path) -> Config:
     if path is None:
         return configuration.checked({**_own(folder), "sources": [_by_default(case, folder)]}, str(case.path))
     data, unset = configuration.read(path, os.environ)
-    return configuration.checked({**data, **_own(folder), "sources": _pointed(data, case, folder)}, str(path), unset)
+    cast_ = {**data, **_own(folder, data.get("http")), "sources": _pointed(data, case, folder)}
+    return configuration.checked(cast_, str(path), unset).meant_by("-c", path)
 
 
-def _own(folder: Path) -> dict[str, object]:
-    """What a replay has for itself whatever stands in the file."""
-    return {"state": str(folder / "replay-state.db"), "http": {}}
+def _own(folder: Path, http: object = None) -> dict[str, object]:
+    """What a replay has for itself whatever stands in the file; messages link to where they would."""
+    kept = {"public_url": http["public_url"]} if isinstance(http, dict) and "public_url" in http else {}
+    return {"state": str(folder / "replay-state.db"), "http": kept}
 
 
 def _by_default(case: Case, folder: Path) -> dict[str, object]:

@@ -68,10 +68,9 @@ def _acknowledge(number: int) -> Act:
 
 def _unacknowledge(number: int) -> Act:
     def act(store: Store, now: datetime) -> None:
-        give_back = getattr(verbs, "unacknowledge", None)
         incident = store.ledger().incidents.get(number)
-        if give_back is not None and incident is not None and incident.is_open:
-            give_back(store, number, now)
+        if incident is not None and incident.is_open and number in store.acknowledgements():
+            verbs.unacknowledge(store, number, now)
 
     return act
 

@@ -274,6 +274,10 @@ class Store:
             (incident_id, iso(at), by),
         )
 
+    def unacknowledge(self, incident_id: int) -> bool:
+        """Nobody has taken it on any more; whether anybody had."""
+        return self._db.execute("DELETE FROM acknowledgements WHERE incident_id = ?", (incident_id,)).rowcount > 0
+
     def acknowledgements(self) -> dict[int, tuple[datetime, str]]:
         """When and by whom incidents were acknowledged."""
         rows = self._db.execute("SELECT incident_id, at, by FROM acknowledgements").fetchall()

@@ -1,0 +1,26 @@
+"""Something that recovery has to tell beside an incident: a question, or what became of an action."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from watchdog.core.model import Finding
+
+PROPOSED = "Proposed"
+VERIFIED = "Verified"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What is told of one action. `matter`: its first words, by which notices that are alike are gathered; `what`: the
+    rest of its title. `finding`: what it is about, by which its owner is found. `action`: the number of the action that
+    is asked for. `told`: the targets that have been told."""
+
+    at: datetime
+    matter: str
+    what: str
+    finding: Finding
+    lead: str
+    facts: tuple[tuple[str, str], ...]
+    action: int | None = None
+    kind: str = ""
+    told: tuple[str, ...] = ()

@@ -1,0 +1,153 @@
+"""What recovery has to tell, gathered like everything else: thirty questions are one, and so are thirty outcomes.
+
+A silence and quiet hours hold it back as they hold back what it is about; what is asked no longer is not asked later.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from watchdog.config.file import Owner
+from watchdog.core.kinds import Severity
+from watchdog.core.moment import Moment
+from watchdog.core.notice import PROPOSED, VERIFIED, Notice
+from watchdog.core.redaction import fit_to_leave
+from watchdog.core.silences import is_silenced
+from watchdog.notify.plan import People, held_until, owner_of
+from watchdog.notify.targets import Target
+from watchdog.notify.words import LISTED, NAME_LENGTH, Message, plain_message
+
+PAUSE = timedelta(minutes=10)
+"""How long after a message the next one of the same matter gathers what there is to tell."""
+
+Matter = tuple[str, str, str, str]
+"""Target, source, matter and action: what is told together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One message of alike notices to one target."""
+
+    target: Target
+    notices: tuple[Notice, ...]
+
+    @property
+    def type(self) -> str:
+        """What it is coloured by: as grave as what it is about, unless that is mended."""
+        if self.notices[0].matter == VERIFIED:
+            return "success"
+        is_grave = any(notice.finding.severity is Severity.CRITICAL for notice in self.notices)
+        return "failure" if is_grave else "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is due now, and the notices as they are from now on; None for those that are done with."""
+
+    batches: list[Batch] = field(default_factory=list)
+    changed: dict[str, Notice | None] = field(default_factory=dict)
+    matters: dict[Matter, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What gathering goes by. `is_busy`: whether a source has actions under way, of which more will be told soon;
+    `is_asked`: whether an action still waits for a person; `before`: when each matter was last told."""
+
+    people: People
+    is_busy: Callable[[str], bool]
+    is_asked: Callable[[int], bool]
+    before: Mapping[Matter, datetime]
+
+
+def gathered(notices: Mapping[str, Notice], world: World, now: Moment) -> Told:
+    """The messages that are due."""
+    made = Told()
+    waiting: dict[Matter, list[tuple[str, Target]]] = {}
+    for key, notice in notices.items():
+        owner, targets = owner_of(notice.finding, world.people)
+        left = [target for target in targets if target.key not in notice.told]
+        if owner is None or not left or not _still_matters(notice, world):
+            made.changed[key] = None
+        elif not _is_held(notice, owner, world.people, now):
+            for target in left:
+                waiting.setdefault((target.key, notice.finding.source, notice.matter, notice.kind), []).append(
+                    (key, target)
+                )
+    for matter, found in waiting.items():
+        if _is_time([notices[key] for key, _ in found], matter, world, now):
+            _tell(matter, found, notices, made, now)
+    return made
+
+
+def _still_matters(notice: Notice, world: World) -> bool:
+    return notice.matter != PROPOSED or notice.action is None or world.is_asked(notice.action)
+
+
+def _is_held(notice: Notice, owner: Owner, people: People, now: Moment) -> bool:
+    """Whether a silence or quiet hours hold it back."""
+    if is_silenced(notice.finding, people.silences, now.at):
+        now.reached(max(silence.ends_at for silence in people.silences if silence.fits(notice.finding)))
+        return True
+    severity = Severity.WARNING if notice.matter == VERIFIED else notice.finding.severity
+    end = held_until(owner, people.rules, severity, now.at)
+    return end is not None and not now.reached(end)
+
+
+def _is_time(notices: Sequence[Notice], matter: Matter, world: World, now: Moment) -> bool:
+    """Whether what belongs together has come together: outcomes while there are more to come, else for a moment."""
+    rules = world.people.rules
+    first = min(min(notice.at for notice in notices), now.at)
+    before = world.before.get(matter)
+    if before is not None and not now.reached(min(before, now.at) + min(PAUSE, rules.gather)):
+        return False
+    if matter[2] == VERIFIED and world.is_busy(matter[1]):
+        return now.reached(first + rules.gather)
+    return now.reached(first + rules.group_wait)
+
+
+def _tell(
+    matter: Matter, found: Iterable[tuple[str, Target]], notices: Mapping[str, Notice], made: Told, now: Moment
+) -> None:
+    keys = [key for key, _ in found]
+    target = next(target for _, target in found)
+    made.batches.append(Batch(target, tuple(notices[key] for key in keys)))
+    made.matters[matter] = now.at
+    for key in keys:
+        known = made.changed.get(key) or notices[key]
+        made.changed[key] = replace(known, told=(*known.told, target.key))
+
+
+def message(batch: Batch) -> Message:
+    """What one target reads."""
+    first, count = batch.notices[0], len(batch.notices)
+    if count == 1:
+        return plain_message(f"{first.matter}: {first.what}", first.lead, first.facts, first.finding.source)
+    names = [notice.finding.job or notice.finding.source for notice in batch.notices]
+    said = plain_message(
+        f"{first.matter}: {first.kind or 'recovery'} of {count} jobs: {names[0]} and {count - 1} more",
+        f"{count} jobs, of which the first: {first.lead}",
+        _facts(batch.notices),
+        first.finding.source,
+    )
+    listed = [
+        f"{fit_to_leave(name, NAME_LENGTH)}{_number(one)}" for name, one in zip(names, batch.notices, strict=True)
+    ]
+    more = [f"and {count - LISTED} more"] if count > LISTED else []
+    return replace(said, jobs=(*listed[:LISTED], *more))
+
+
+def _number(notice: Notice) -> str:
+    return f" (recovery {notice.action})" if notice.action is not None else ""
+
+
+def _facts(notices: Sequence[Notice]) -> list[tuple[str, str]]:
+    if notices[0].matter != PROPOSED:
+        to_do = [fact for notice in notices for fact in notice.facts if fact[0] == "To do"]
+        return [*to_do[:1], ("Every step", "scheduler-watchdog recoveries")]
+    same = [fact for fact in notices[0].facts if fact[0] not in ("To approve",)]
+    return [
+        *same,
+        ("To approve all", "scheduler-watchdog approve --all"),
+        ("Or one of them", f"scheduler-watchdog approve {notices[0].action}"),
+    ]
