@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from watchdog.config import kinds
+from watchdog.config.placeholders import misplaced
 from watchdog.core.fields import Count, Duration, Frozen
 from watchdog.core.kinds import Kind
 from watchdog.core.model import ErrorClass
@@ -87,7 +88,7 @@ class Policy(Frozen):
     must have seen the cause. `canary`: of several jobs that failed alike only one is revived
     first, and the others follow, `spacing` apart, when its run has used real tokens. `run` and `call` restart the
     agent: an argument list without a shell, or an HTTP call; the action `command` runs `run` with the job's id in place
-    of `{job_id}`. `postpone` moves the sweep off.
+    of `{job_id}` where that is safe (`placeholders`), and in its environment. `postpone` moves the sweep off.
     """
 
     name: str | None = None
@@ -111,6 +112,13 @@ class Policy(Frozen):
         if self.via is not None:
             return self.via
         return (*UNATTENDED, "restart") if self.run or self.call else UNATTENDED
+
+    @field_validator("run")
+    @classmethod
+    def _no_code(cls, run: tuple[str, ...]) -> tuple[str, ...]:
+        if problems := misplaced(run):
+            raise ValueError("; ".join(problems))
+        return run
 
     @model_validator(mode="after")
     def _can_restart(self) -> Self:

@@ -441,9 +441,12 @@ class Snapshot:
 
     def last_ended_of_others(self, job_id: str) -> Hold | None:
         """The other job whose run ended last, and when; its id is empty if its row is gone."""
-        names = {job.id: job.name for job in self.jobs}
         marks = ((at, owner) for at, owner in self._latest_ends if owner != job_id)
-        return next((Hold(owner or "", names.get(owner or ""), at) for at, owner in marks), None)
+        return next((Hold(owner or "", self._names.get(owner or ""), at) for at, owner in marks), None)
+
+    @cached_property
+    def _names(self) -> Mapping[str, str]:
+        return {job.id: job.name for job in self.jobs}
 
     @cached_property
     def _latest_starts(self) -> list[tuple[datetime, str | None]]:

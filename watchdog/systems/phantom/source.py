@@ -451,6 +451,9 @@ def _jobs(
     return [dict(zip(columns, row, strict=True)) for row in found.rows], absent, left_out(found)
 
 
+MOST_SESSIONS = 50_000
+"""Sessions that are read: those of jobs that are gone stay for ever."""
+
 _SESSION_COLUMNS = ("last_active_at", "turn_count", "input_tokens", "output_tokens", "total_cost_usd")
 
 
@@ -460,7 +463,8 @@ def _sessions(connection: sqlite3.Connection) -> list[tuple[str, object, object,
         return None
     columns = [column if column in there else "NULL" for column in _SESSION_COLUMNS]
     of_jobs = "session_key >= ? AND session_key < ?"
-    found = rows_of(connection, "sessions", ("session_key", *columns), of_jobs, (KEY_PREFIX, KEY_PREFIX[:-1] + ";"))
+    keys = (KEY_PREFIX, KEY_PREFIX[:-1] + ";")
+    found = rows_of(connection, "sessions", ("session_key", *columns), of_jobs, keys, most=MOST_SESSIONS)
     return [(str(row[0]), *row[1:6]) for row in found.rows]
 
 
