@@ -124,7 +124,8 @@ def test_one_whose_address_answers_is_up_and_its_timer_is_not_armed(begin: Begin
     both.run(HOUR)
     both.sim.freeze()
     both.run(20 * MINUTE)
-    both.until(lambda: "its process is up and answers at its health address" in both.words(Kind.STALLED), "it is up")
+    words = "UTC and answers at its health address, so its timer is not armed"
+    both.until(lambda: words in both.words(Kind.STALLED), "it is up")
 
 
 def test_a_killed_run_is_over_by_the_uptime_where_nothing_else_tells_it(
