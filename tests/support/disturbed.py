@@ -69,6 +69,8 @@ class Beside:
 
     def watch(self) -> None:
         """The watchdog starts, with the state file that is there."""
+        if self.sim.life is not None:  # it did not begin at the first look, which may come late
+            self.seen.started_at.setdefault(self.sim.life, self.sim.now)
         self.store = Store(self.folder / "state.db")
         sources = [{"name": "agent", "database": str(self.path)}]
         config = Config.model_validate({"sources": sources, "detect": self.detect})

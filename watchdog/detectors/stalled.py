@@ -65,8 +65,8 @@ def _cause(snapshot: Snapshot) -> str:
 def _seen(process: Process) -> str:
     if process.health != "alive":
         return ""
-    started = f" (started at {say(process.started_at)})" if process.started_at else ""
-    return f" and answers at its health address{started}"
+    since = f" since {say(process.started_at)}" if process.started_at else ""
+    return f"{since} and answers at its health address"
 
 
 def _unserved_since(job: Job, snapshot: Snapshot, now: Moment, settings: RulesForAll) -> datetime | None:
