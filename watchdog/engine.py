@@ -1,6 +1,6 @@
 """One tick: look at every source, judge what was found, publish. No clock is asked here; `now` is handed in."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -11,10 +11,12 @@ from watchdog.core.model import Finding, Snapshot
 from watchdog.core.moment import Gap
 from watchdog.detectors.diagnosis import Diagnosis, diagnose
 from watchdog.detectors.lateness import deadline_of
+from watchdog.detectors.missed import MissedFires
 from watchdog.detectors.published import Published, SourceState
 from watchdog.systems.base import Source
 from watchdog.systems.opening import open_source
 from watchdog.systems.shared.host import Host
+from watchdog.systems.shared.inventory import Inventory
 from watchdog.systems.shared.looking import STILL_LOOKING, InTurn, Looker
 
 
@@ -49,8 +51,11 @@ class Engine:
         sources: Sequence[Source] | None = None,
         looked_at_by: LookedAtBy = InTurn,
         kept: Mapping[str, Looker] | None = None,
+        inventory: Inventory | None = None,
     ) -> None:
         self._config = config
+        self._inventory = inventory or Inventory()
+        self._sections = {section.name: section for section in config.sources}
         self._looked_at_by = looked_at_by
         limits = {source.name: source.look_limit for source in config.sources}
         opened = tuple(sources) if sources is not None else open_sources(config)
@@ -63,6 +68,7 @@ class Engine:
         self._is_behind = [False] * len(self._lookers)
         self._published = Published(())
         self._gaps: tuple[Gap, ...] = ()
+        self._missed = MissedFires()
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -91,7 +97,7 @@ class Engine:
             kept[section.name].source if section.name in kept else open_source(section, host_of(section.name))
             for section in config.sources
         ]
-        return Engine(config, sources, self._looked_at_by, kept)
+        return Engine(config, sources, self._looked_at_by, kept, self._inventory)
 
     def end(self) -> None:
         """Look no more."""
@@ -115,7 +121,8 @@ class Engine:
                     reads[looker.source.name] = look.seconds
                 is_new = look.is_new or has_woken or self._is_behind[index]
                 self._is_behind[index] = False
-                state = self._judge(before, look.snapshot, now, is_new=is_new)
+                snapshot = before.snapshot if before and not is_new else self._with_memory(before, look.snapshot, now)
+                state = self._judge(before, snapshot, now, is_new=is_new)
             has_changed = has_changed or before is None or state.judged_at != before.judged_at
             self._states[index] = state
         self._publish(has_changed=has_changed)
@@ -132,15 +139,22 @@ class Engine:
             return before
         return replace(before, diagnosis=replace(before.diagnosis, look_again_at=None))
 
+    def _with_memory(self, before: SourceState | None, seen: Snapshot, now: datetime) -> Snapshot:
+        """What was seen, and beside it what was there before and is not any more."""
+        section = self._sections[seen.source]
+        return self._inventory.see(section, seen, now, before.read_at if before else None)
+
     def _judge(self, before: SourceState | None, snapshot: Snapshot, now: datetime, *, is_new: bool) -> SourceState:
         read_at = now if snapshot.problem is None else before.read_at if before else None
         if before is not None and not is_new and not _is_outdated(before, now):
             return before if before.read_at == read_at else replace(before, read_at=read_at)
         settings = self._config.detect
         limits = {job.id: limit for job in snapshot.jobs if (limit := deadline_of(job, settings.of(job)))}
-        return SourceState(
-            snapshot, diagnose(snapshot, now, settings, self._gaps), now, read_at, limits, self._owners(snapshot)
-        )
+        diagnosis = diagnose(snapshot, now, settings, self._gaps)
+        missed, more_at = self._missed.count(snapshot.source, snapshot.jobs, now)
+        again = min((at for at in (diagnosis.look_again_at, more_at) if at), default=None)
+        diagnosis = replace(diagnosis, look_again_at=again)
+        return SourceState(snapshot, diagnosis, now, read_at, limits, self._owners(snapshot), missed)
 
     def _owners(self, snapshot: Snapshot) -> Mapping[str, str]:
         owners = self._config.people
@@ -153,13 +167,27 @@ class Engine:
     def _publish(self, *, has_changed: bool) -> None:
         states = tuple(state for state in self._states if state is not None)
         version = self._published.version + 1 if has_changed else self._published.version
-        self._published = Published(states, version, self._published.own)
+        self._published = _beside(self._published.own, states, version)
 
     def add(self, own: tuple[Finding, ...]) -> Published:
         """Publish what the watchdog knows from its own records beside what was found."""
         if own != self._published.own:
-            self._published = Published(self._published.sources, self._published.version + 1, own)
+            states = tuple(state for state in self._states if state is not None)
+            self._published = _beside(own, states, self._published.version + 1)
         return self._published
+
+
+def _beside(own: tuple[Finding, ...], states: tuple[SourceState, ...], version: int) -> Published:
+    """What was found, and what the watchdog knows from its own records, which says more of the same."""
+    known = {finding.key for finding in own}
+    return Published(tuple(_without(state, known) for state in states) if known else states, version, own)
+
+
+def _without(state: SourceState, known: Collection[tuple[str, str, str | None]]) -> SourceState:
+    findings = tuple(finding for finding in state.diagnosis.findings if finding.key not in known)
+    if len(findings) == len(state.diagnosis.findings):
+        return state
+    return replace(state, diagnosis=replace(state.diagnosis, findings=findings))
 
 
 def _is_outdated(state: SourceState, now: datetime) -> bool:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from alerts.grafana import generate
-from tests.conftest import build, healthy, job_row, session_row
+from tests.conftest import build, cost_row, healthy, job_row, session_row
 from tests.support.command import ROOT, needs
 from tests.systems.test_recordings import names, rebuilt, recording
 from watchdog.config.file import Config, load
@@ -228,24 +228,36 @@ def test_the_runbooks_see_nothing_where_all_is_well(page: str, name: str, tmp_pa
     assert asked(page, rebuilt(name, tmp_path), recording(name)["now"]) == []
 
 
-def test_a_long_run_and_a_swept_job_are_seen_by_hand(tmp_path: Path) -> None:
+def test_a_long_run_and_a_job_that_is_gone_are_seen_by_hand(tmp_path: Path) -> None:
     rows = healthy()
     running = [job_row(last_run_duration_ms=60_000)]
     touched = [session_row("id-heartbeat", "2026-06-10 11:20:00"), session_row("id-gone", "2026-05-01 03:00:00")]
     path = build(tmp_path / "phantom.db", rows | {"scheduled_jobs": running, "sessions": touched})
     assert [row[0] for row in asked("long_run", path, "2026-06-10 12:00:00")] == ["heartbeat"]
     assert asked("wedged", path, "2026-06-10 12:00:00") == []
-    assert [row[0] for row in asked("swept", path, "2026-06-10 12:00:00")] == ["scheduler:sched:id-gone"]
+    for page in ("swept", "vanished"):
+        assert [row[0] for row in asked(page, path, "2026-06-10 12:00:00")] == ["scheduler:sched:id-gone"]
+
+
+def test_a_runaway_and_what_is_dear_are_seen_by_hand(tmp_path: Path) -> None:
+    rows = healthy()
+    rows["scheduled_jobs"].append(job_row("loop"))
+    bills = [cost_row("id-loop", f"2026-06-10 11:{minute}:00", cost_usd=15.0) for minute in range(10, 20)]
+    path = build(tmp_path / "phantom.db", rows | {"cost_events": [*rows["cost_events"], *bills]})
+    for page in ("runaway", "overspend"):
+        assert [row[0] for row in asked(page, path, "2026-06-10 12:00:00")] == ["loop"]
 
 
 def test_what_the_recordings_do_not_show_is_tested_beside_them() -> None:
-    shown = {kind for _, kind, _ in seen_in_recordings()} | {"long_run", "swept"}
+    shown = {kind for _, kind, _ in seen_in_recordings()} | {"long_run", "swept", "vanished", "runaway", "overspend"}
     assert set(PAGES_WITH_SQL) == shown
-    assert {kind.value for kind in Kind} - shown == {"unreachable", "interrupted"}, "these have no rows to ask for"
+    assert {kind.value for kind in Kind} - shown == {"unreachable", "interrupted", "blind"}, (
+        "these have no rows to ask for"
+    )
 
 
 def test_no_link_in_the_documents_leads_nowhere() -> None:
-    pages = [*RUNBOOKS.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    pages = [*RUNBOOKS.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")]
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]
     assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []
 

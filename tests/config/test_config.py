@@ -338,6 +338,17 @@ class TestSources:
         (found,) = problems(file, f'sources: [{{database: /a, api: {{url: "{url}"}}}}]')
         assert found == "sources[0].api.url: must be an http:// or https:// address"
 
+    @pytest.mark.parametrize("kind", ["phantom", "openclaw", "sql"])
+    def test_every_system_may_have_a_health_address(self, kind: str, file: Path) -> None:
+        place = {"openclaw": "state_dir: /a", "sql": "database: /a, jobs: SELECT 1 AS id"}.get(kind, "database: /a")
+        given = f"{{kind: {kind}, {place}, health: "
+        config = loaded(file, f'sources: [{given}"http://agent:3100/health"}}]')
+        assert config.sources[0].health == "http://agent:3100/health"
+        (found,) = problems(file, f'sources: [{given}"agent:3100"}}]')
+        assert found == "sources[0].health: must be an http:// or https:// address"
+        (found,) = problems(file, f'sources: [{given}"http://agent:31OO/health"}}]')
+        assert found == "sources[0].health: the port must be a number up to 65535"
+
 
 class TestSecrets:
     @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ OF_JOBS: Mapping[str, tuple[str, set[str]]] = {
     "watchdog_job_zero_token_streak": ("gauge", set()),
     "watchdog_job_sweep_timestamp_seconds": ("gauge", set()),
     "watchdog_job_runs_total": ("counter", set()),
+    "watchdog_job_missed_fires_total": ("counter", set()),
     "watchdog_job_tokens_total": ("counter", {"direction"}),
     "watchdog_job_cost_usd_total": ("counter", set()),
     "watchdog_job_finding": ("gauge", {"kind", "severity"}),

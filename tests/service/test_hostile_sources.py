@@ -46,7 +46,7 @@ def test_all_at_once_they_hold_up_neither_the_good_source_nor_the_end(
         "sources": [*sections.values(), {"name": "good", "kind": "phantom", "database": str(good)}],
         "state": str(tmp_path / "state.db"),
         "http": {"listen": "127.0.0.1:PORT"},
-        "poll": "500ms",
+        "poll": "2s",
     }
     (tmp_path / "watchdog.yaml").write_text(json.dumps(config))
     with running(tmp_path) as service:

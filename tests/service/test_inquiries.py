@@ -4,14 +4,20 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 
+from tests.support.amounts import made_up
 from tests.support.command import until
-from tests.support.disturbed import BEGINS, Beside
+from tests.support.disturbed import BEGINS, Beside, Disturbed
 from tests.support.harness import DAY, HOUR, MINUTE, SECOND, Agent
 from watchdog.config.file import Config
 from watchdog.core.children import Result
@@ -28,6 +34,7 @@ from watchdog.service.inquiries import ASKED_EVERY, EvenTime, Inquiries, Inquiry
 from watchdog.service.turns import Turns
 from watchdog.state.store import Store
 from watchdog.systems.phantom.section import Phantom
+from watchdog.systems.shared.host import Health
 
 NOW = BEGINS
 
@@ -117,7 +124,8 @@ def test_one_whose_address_answers_is_up_and_its_timer_is_not_armed(begin: Begin
     both.run(HOUR)
     both.sim.freeze()
     both.run(20 * MINUTE)
-    both.until(lambda: "its process is up and answers at its health address" in both.words(Kind.STALLED), "it is up")
+    words = "UTC and answers at its health address, so its timer is not armed"
+    both.until(lambda: words in both.words(Kind.STALLED), "it is up")
 
 
 def test_a_killed_run_is_over_by_the_uptime_where_nothing_else_tells_it(
@@ -147,6 +155,43 @@ def test_an_address_that_somebody_else_answers_changes_nothing(begin: Begin, htt
     both.until(lambda: len(httpserver.log) > 1, "it is asked twice")
     both.run(SECOND)
     assert both.words(Kind.STALLED) == before
+
+
+class Answered(Disturbed):
+    """A healthy life whose address tells the truth at once, beside whatever else can be seen of the process."""
+
+    def watch(self) -> None:
+        with patch.object(Inquiries, "of", lambda asked, source: self.told):
+            super().watch()
+
+    def told(self) -> Health:
+        life = self.sim.life
+        if life is None:
+            return Health("refused", self.clock.now())
+        if self.sim.frozen:
+            return Health("mute", self.clock.now())
+        seen = self.seen.started_at.setdefault(life, self.sim.now)
+        return Health("alive", self.clock.now(), seen - 10 * SECOND)
+
+
+@made_up(few=10, many=300)
+@given(st.integers(0, 2**32))
+def test_no_critical_finding_on_a_healthy_scheduler_whose_address_tells_the_truth(seed: int) -> None:
+    with TemporaryDirectory() as folder:
+        life = Answered(seed, Path(folder))
+        try:
+            for _ in range(life.dice.randint(1, 6)):
+                for _ in chain(life.live(life.dice.choice([MINUTE, 20 * MINUTE, 2 * HOUR, 7 * HOUR])), life.disturb()):
+                    _is_calm(life)
+            for _ in life.live(3 * HOUR):
+                _is_calm(life)
+        finally:
+            life.close()
+
+
+def _is_calm(life: Disturbed) -> None:
+    grave = [f.summary for f in life.findings if f.severity is Severity.CRITICAL]
+    assert not (grave and life.is_well), f"{life.clock.at}: {grave} after {life.disturbances}"
 
 
 # one address, asked again and again

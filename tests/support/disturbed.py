@@ -14,7 +14,8 @@ from tests.support.harness import DAY, HOUR, MINUTE, POLL, SECOND, change
 from watchdog.config.file import Config
 from watchdog.core.model import Finding
 from watchdog.demo.outcome import Outcome
-from watchdog.demo.simulator import Behaviour, Simulator
+from watchdog.demo.process import Behaviour
+from watchdog.demo.simulator import Simulator
 from watchdog.metrics.collection import Metrics
 from watchdog.replay.virtual_clock import VirtualClock
 from watchdog.service.turns import Turns
@@ -68,6 +69,8 @@ class Beside:
 
     def watch(self) -> None:
         """The watchdog starts, with the state file that is there."""
+        if self.sim.life is not None:  # it did not begin at the first look, which may come late
+            self.seen.started_at.setdefault(self.sim.life, self.sim.now)
         self.store = Store(self.folder / "state.db")
         sources = [{"name": "agent", "database": str(self.path)}]
         config = Config.model_validate({"sources": sources, "detect": self.detect})

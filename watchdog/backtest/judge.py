@@ -31,7 +31,7 @@ class Judge:
     def __init__(self, source: Snapshot, settings: Detect) -> None:
         self.findings: tuple[Finding, ...] = ()
         self.look_again_at: datetime | None = None
-        self._blank = replace(source, jobs=(), departed=Departed(), notes=(), process=Process())
+        self._blank = replace(source, jobs=(), departed=Departed(), unseen=(), process=Process())
         self._settings = settings
         self._departed = Departed()
         self._parts: dict[str, Snapshot] = {}

@@ -31,6 +31,19 @@ def next_fire(schedule: Schedule, after: datetime) -> datetime | None:
             return None
 
 
+@lru_cache(maxsize=1024)
+def fires_between(schedule: Schedule, begins: datetime, most: int) -> tuple[datetime, ...]:
+    """The fires of a cron expression, or the one of a one-shot, in the hour from `begins` on; `most` at the most."""
+    if not isinstance(schedule, At | CronSchedule):
+        return ()
+    fires: list[datetime] = []
+    fire = next_fire(schedule, begins - timedelta(milliseconds=1))
+    while fire is not None and fire < begins + timedelta(hours=1) and len(fires) < most:
+        fires.append(fire)
+        fire = next_fire(schedule, fire)
+    return tuple(fires)
+
+
 class _Arithmetic(Protocol):
     """When a cron expression fires, in milliseconds since 1970."""
 
@@ -100,11 +113,11 @@ def words(schedule: Schedule) -> str:
             return f"once at {say(at)}"
         case Every(interval):
             return f"every {say_duration(interval)}"
-        case CronSchedule(expr, zone, _):
+        case CronSchedule(expr, zone):
             return f"cron {expr} ({zone})"
         case NoCadence(text):
             return text or "no cadence is known"
-        case Unreadable(_, text):
+        case Unreadable(text=text):
             return f"unreadable: {text}"
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from watchdog.state.store import Store
 
 EXIT_ERROR = 3
+
+LOOK_FOR = 1.0
+"""Seconds that a single look goes on for, where not all that is kept of the past can be read at once."""
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -597,8 +601,12 @@ def _look_once(config: Path | None, database: Path | None, now: datetime) -> Pub
     from watchdog.systems.shared.writer import LiveWriters
 
     settings = _configured(config, database)
-    sources = open_sources(settings, lambda name: Host(LiveWriters()))
-    return Engine(settings, sources, waited_for).tick(now).published
+    engine = Engine(settings, open_sources(settings, lambda name: Host(LiveWriters())), waited_for)
+    patience = time.monotonic() + LOOK_FOR
+    published = engine.tick(now).published
+    while any(state.snapshot.reads_on for state in published.sources) and time.monotonic() < patience:
+        published = engine.tick(now).published
+    return published
 
 
 def _configured(config: Path | None, database: Path | None) -> Config:

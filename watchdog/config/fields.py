@@ -49,6 +49,10 @@ def _web_address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be an http:// or https:// address")
+    try:
+        parts.port  # noqa: B018 - it is read when it is asked for
+    except ValueError:
+        raise ValueError("the port must be a number up to 65535") from None
     return url
 
 

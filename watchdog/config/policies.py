@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from watchdog.config import kinds
+from watchdog.config.placeholders import misplaced
 from watchdog.core.fields import Count, Duration, Frozen
 from watchdog.core.kinds import Kind
 from watchdog.core.model import ErrorClass
@@ -21,9 +22,10 @@ BY_API: tuple[Way, ...] = ("api", "pause_resume")
 UNATTENDED: tuple[Way, ...] = (*BY_API, "sql")
 
 
-Deed = Literal["revive", "restart", "preserve", "run_due", "enable", "unstick", "command", "none"]
+Deed = Literal["revive", "restart", "preserve", "run_due", "enable", "unstick", "pause", "command", "none"]
 """What a policy does. `run_due`, `enable` and `unstick` (off and on again, which frees a stuck marker) ask the
-scheduler through its own command; `command` runs one of the operator's."""
+scheduler through its own command; `pause` keeps the job from running until a person says so; `command` runs one of the
+operator's."""
 
 ANYWHERE = ("restart", "command", "none")
 """The actions for any kind of source; each of the others is for those that name it."""
@@ -86,7 +88,7 @@ class Policy(Frozen):
     must have seen the cause. `canary`: of several jobs that failed alike only one is revived
     first, and the others follow, `spacing` apart, when its run has used real tokens. `run` and `call` restart the
     agent: an argument list without a shell, or an HTTP call; the action `command` runs `run` with the job's id in place
-    of `{job_id}`. `postpone` moves the sweep off.
+    of `{job_id}` where that is safe (`placeholders`), and in its environment. `postpone` moves the sweep off.
     """
 
     name: str | None = None
@@ -110,6 +112,13 @@ class Policy(Frozen):
         if self.via is not None:
             return self.via
         return (*UNATTENDED, "restart") if self.run or self.call else UNATTENDED
+
+    @field_validator("run")
+    @classmethod
+    def _no_code(cls, run: tuple[str, ...]) -> tuple[str, ...]:
+        if problems := misplaced(run):
+            raise ValueError("; ".join(problems))
+        return run
 
     @model_validator(mode="after")
     def _can_restart(self) -> Self:

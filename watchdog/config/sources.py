@@ -1,10 +1,11 @@
 """What stands in the file under `sources`: a section each, of the class that its kind says."""
 
+import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, ClassVar
 
-from pydantic import SerializeAsAny, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import Field, SecretStr, SerializeAsAny, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import PydanticCustomError
 
 from watchdog.config import kinds
@@ -20,15 +21,26 @@ class Section(Frozen):
 
     `actions`: what recovery can do to a job there, beside what can be done anywhere. `health`: an address of the
     scheduler's that is asked while something is late; `health_says`: what stands in its answer, whoever answers else.
+    `names_jobs`: the keys that say which jobs are meant; where one of them changes, other jobs are looked at. `expect`:
+    names, or patterns like `morning-*`, of jobs that must be there and enabled.
     """
 
     actions: ClassVar[tuple[str, ...]] = ()
     health_says: ClassVar[tuple[str, ...]] = ("status",)
+    names_jobs: ClassVar[tuple[str, ...]] = ("database",)
 
     kind: str
     name: Name
     labels: Mapping[str, str] = {}
     health: WebAddress | None = None
+    expect: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+
+    @property
+    def place(self) -> str:
+        """What is the same as long as the same jobs are meant. It shows nothing of what it is made of."""
+        values = [getattr(self, key) for key in self.names_jobs]
+        plain = [value.get_secret_value() if isinstance(value, SecretStr) else str(value) for value in values]
+        return hashlib.sha256("\0".join([self.kind, *plain]).encode()).hexdigest()[:16]
 
     @property
     def look_limit(self) -> timedelta:

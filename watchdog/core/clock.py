@@ -44,7 +44,7 @@ class Clock(Protocol):
         """The present instant, with what a jump of the clock cannot change."""
 
 
-_SINCE_BOOT: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+SINCE_BOOT: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """macOS has no such clock, and its monotonic one goes on during sleep."""
 
 
@@ -61,7 +61,7 @@ class WallClock:
 
     def stamp(self) -> Stamp:
         """With the seconds since this boot, sleep included."""
-        uptime = time.clock_gettime(_SINCE_BOOT)
+        uptime = time.clock_gettime(SINCE_BOOT)
         return Stamp(self.now(), uptime, _boot(), uptime - time.monotonic())
 
 

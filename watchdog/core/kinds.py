@@ -97,6 +97,16 @@ class Kind(StrEnum):
         remedy="make what it is read from readable for the watchdog",
         concern=Concern.SOURCE,
     )
+    BLIND = Row(
+        name="blind",
+        rank=170,
+        severities=WARNING,
+        one="shows not all",
+        many="show not all",
+        ahead="what it hides is told by nobody",
+        remedy="make what is missing visible to the watchdog, or switch off the conditions that need it",
+        concern=Concern.SOURCE,
+    )
     STALLED = Row(
         name="stalled",
         rank=20,
@@ -114,7 +124,7 @@ class Kind(StrEnum):
         severities=CRITICAL,
         one="cannot be read",
         many="cannot be read",
-        ahead="the scheduler skips it on every pass",
+        ahead=outlook.invalid,
         remedy="mend the job's schedule where it is made, or delete the job",
         family=Family.LATE,
     )
@@ -190,6 +200,15 @@ class Kind(StrEnum):
         family=Family.ERRORS,
         verb="restore",
     )
+    VANISHED = Row(
+        name="vanished",
+        rank=35,
+        severities=EITHER,
+        one="is gone",
+        many="are gone",
+        ahead="it does not run again by itself",
+        remedy="see who deleted or switched it off; if nobody did, make it anew, or restore the store's newest backup",
+    )
     FAILED = Row(
         name="failed",
         rank=40,
@@ -238,6 +257,25 @@ class Kind(StrEnum):
         many="reach nobody",
         ahead="its results go on reaching nobody",
         remedy="mend the job's delivery target or the channel",
+    )
+    RUNAWAY = Row(
+        name="runaway",
+        rank=45,
+        severities=CRITICAL,
+        one="runs over and over",
+        many="run over and over",
+        ahead="it goes on running, and each run is paid for",
+        remedy="pause the job, and mend its schedule where it is made",
+    )
+    OVERSPEND = Row(
+        name="overspend",
+        rank=125,
+        severities=EITHER,
+        one="costs more than its budget",
+        many="cost more than their budget",
+        ahead="it goes on being paid for",
+        remedy="see what the money went into, and pause what must not go on",
+        concern=Concern.SOURCE,
     )
     DUPLICATE = Row(
         name="duplicate",

@@ -38,11 +38,15 @@ CronRules = Literal["croner", "classic"]
 
 @dataclass(frozen=True, slots=True)
 class CronSchedule:
-    """A cron expression in a time zone (an IANA name). It has been parsed once, so it is known to be readable."""
+    """A cron expression in a time zone (an IANA name). It has been parsed once, so it is known to be readable.
+
+    `is_zone_assumed`: it names no zone, so it fires in that of its scheduler's host, which is the operator's word.
+    """
 
     expr: str
     zone: str
     rules: CronRules = "croner"
+    is_zone_assumed: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,14 @@ class NoCadence:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A schedule that cannot be read, and why; `text` is what stands there."""
+    """A schedule that cannot be read, and why; `text` is what stands there.
+
+    `then`: what its scheduler does with such a job, where that is known.
+    """
 
     reason: str
     text: str
+    then: str = ""
 
 
 Schedule = At | Every | CronSchedule | NoCadence | Unreadable
@@ -84,12 +92,13 @@ class RecordedRun:
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """One run's end as the bill saw it. Tokens are None where what stands there is not a number."""
+    """One run's end as the bill saw it. Tokens and cost are None where what stands there is not a number."""
 
     id: int
     at: datetime
     input_tokens: int | None
     output_tokens: int | None
+    cost_usd: float | None = None
 
     @property
     def is_zero(self) -> bool:
@@ -104,6 +113,30 @@ class ZeroStreak:
     count: int = 0
     firsts: tuple[datetime, ...] = ()
     newest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a job ran in the hour before its newest run's end.
+
+    `since`: when it had run as often as is worth saying. `due`: how many fires its cadence had in that hour; `asked`:
+    how many runs somebody had asked for; `retries`: how many more its scheduler may have added after errors.
+    """
+
+    runs: int
+    since: datetime
+    newest: datetime
+    due: int
+    asked: int = 0
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What was paid, in US dollars, from an instant on, within an hour."""
+
+    first_at: datetime
+    usd: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +223,10 @@ class Job:
 
     `terms`: its scheduler's own rules for its times. `passed_over_by`: the start of another job which proves that this
     one, due earlier, was left out, as far as the source knows the order in which its scheduler takes them.
+    `may_go_at`: from when on its scheduler itself takes it away with nothing amiss: a one-shot that deletes itself once
+    it has run, a completed one that is swept.
+    `pace`: how often it ran lately, where that was often. `spent`: what it has cost in the day before its newest bill,
+    where that is known. `has_used_tokens`: whether it was ever seen to use any.
     """
 
     id: str
@@ -217,6 +254,10 @@ class Job:
     terms: Terms = Terms()
     interrupted: Interruption | None = None
     passed_over_by: Start | None = None
+    may_go_at: datetime | None = None
+    pace: Pace | None = None
+    spent: tuple[Spent, ...] = ()
+    has_used_tokens: bool = False
 
     @property
     def is_planned(self) -> bool:
@@ -255,11 +296,58 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Departed:
-    """What is known of runs whose job is no longer there; such a run can still hold the slot."""
+    """What is known of jobs that are no longer there; a run of such a one can still hold the slot.
+
+    `deleted`: when a delete of a job was last put on record, by its id. `ran`: the newest trace of a run of each job
+    that is not there, as far as is remembered.
+    """
 
     in_flight: Hold | None = None
     last_started_at: datetime | None = None
     last_ended_at: datetime | None = None
+    deleted: Mapping[str, datetime] = field(default_factory=dict)
+    ran: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A job that was there and is not any more, and nothing on record says why.
+
+    `since`: the first look that did not show it; `seen_at`: the last one known to have. `sweep_at`: from when on its
+    failed row was due for the sweep. `among`: how many jobs there were before it and those that went with it.
+    """
+
+    job_id: str
+    name: str
+    schedule: str
+    status: str
+    since: datetime
+    seen_at: datetime
+    among: int
+    sweep_at: datetime | None = None
+
+    @property
+    def is_swept(self) -> bool:
+        """Whether it was a failed row whose time had come."""
+        return self.status == "failed" and self.sweep_at is not None and self.sweep_at <= self.since
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the operator says must be there: a name pattern. `since`: since when nothing of this name has been seen
+    where that is known; a single look knows nothing of the kind."""
+
+    pattern: str
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Something that cannot be seen: what, which conditions cannot be judged without it, and what helps."""
+
+    what: str
+    hides: tuple[Kind, ...]
+    help: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +391,12 @@ class Process:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What one look at one scheduler found. `problem`: why it could not be read (then there are no jobs)."""
+    """What one look at one scheduler found. `problem`: why it could not be read (then there are no jobs).
+
+    `gone` and `expected` come from what the watchdog remembers and what its operator says, not from the look.
+    `spent`: what all its jobs together have cost in the day before the newest bill, those too that are gone by now.
+    `reads_on`: not all that is kept of the past has been read yet, and the next look goes on.
+    """
 
     source: str
     kind: str
@@ -313,7 +406,11 @@ class Snapshot:
     departed: Departed = Departed()
     traits: Traits = Traits()
     process: Process = Process()
-    notes: tuple[str, ...] = ()
+    unseen: tuple[Unseen, ...] = ()
+    gone: tuple[Gone, ...] = ()
+    expected: tuple[Expected, ...] = ()
+    spent: tuple[Spent, ...] = ()
+    reads_on: bool = False
 
     @cached_property
     def holder(self) -> Hold | None:
@@ -344,9 +441,12 @@ class Snapshot:
 
     def last_ended_of_others(self, job_id: str) -> Hold | None:
         """The other job whose run ended last, and when; its id is empty if its row is gone."""
-        names = {job.id: job.name for job in self.jobs}
         marks = ((at, owner) for at, owner in self._latest_ends if owner != job_id)
-        return next((Hold(owner or "", names.get(owner or ""), at) for at, owner in marks), None)
+        return next((Hold(owner or "", self._names.get(owner or ""), at) for at, owner in marks), None)
+
+    @cached_property
+    def _names(self) -> Mapping[str, str]:
+        return {job.id: job.name for job in self.jobs}
 
     @cached_property
     def _latest_starts(self) -> list[tuple[datetime, str | None]]:

@@ -38,6 +38,11 @@ def expiring(evidence: Mapping[str, object], system: Speech) -> str:
     return f"the row is deleted at the first restart after {sweep}, and the job's definition with it"
 
 
+def invalid(evidence: Mapping[str, object], system: Speech) -> str:
+    """A job that cannot be run as it stands: what its scheduler does with it, where that is known."""
+    return str(evidence.get("then") or "it does not run as it should until it is mended")
+
+
 def wedged(evidence: Mapping[str, object], system: Speech) -> str:
     """A leaked flag, a run without a slot, or a run that holds the slot."""
     match evidence.get("how"):

@@ -197,6 +197,12 @@ class Process:
         """Lets it go on: all that was due meanwhile happens now, a run that has had its answer ends well."""
         self.frozen = False
 
+    def skip(self, length: timedelta) -> None:
+        """The clock goes on by so much, and no timer does: the machine has slept, or its clock was set."""
+        self._now += _ms(length)
+        self._events = [(at + _ms(length), order, action) for at, order, action in self._events]
+        self._timer = None if self._timer is None else self._timer + _ms(length)
+
     def restart(self, downtime: timedelta = timedelta()) -> None:
         """Kills the process and starts it again after `downtime`."""
         self.kill()

@@ -46,6 +46,7 @@ def _switched_on(found: list[Finding], snapshot: Snapshot, settings: RulesForAll
     rules: dict[str | None, Rules] = {}
     if settings.jobs:
         rules = {job.id: settings.of(job) for job in snapshot.jobs}
+        rules |= {gone.job_id: settings.named(gone.name) for gone in snapshot.gone}
     return [finding for finding in found if rules.get(finding.job_id, settings).is_on(finding.kind)]
 
 
@@ -60,21 +61,22 @@ def _most_specific(found: Iterable[Finding]) -> list[Finding]:
 def _under_their_cause(found: list[Finding]) -> list[Finding]:
     stall = next((finding for finding in found if finding.kind == Kind.STALLED), None)
     kinds = {finding.job_id: finding for finding in found if finding.kind in TIMELINESS}
-    return [_with_cause(finding, stall, kinds) if finding.kind == Kind.OVERDUE else finding for finding in found]
+    stalled = _late_jobs(stall) if stall else frozenset()
+    return [_with_cause(finding, stalled, kinds) if finding.kind == Kind.OVERDUE else finding for finding in found]
 
 
-def _with_cause(finding: Finding, stall: Finding | None, kinds: dict[str | None, Finding]) -> Finding:
+def _with_cause(finding: Finding, stalled: frozenset[object], kinds: dict[str | None, Finding]) -> Finding:
     if finding.caused_by is not None:
         cause = kinds.get(finding.caused_by.job_id)
         return replace(finding, caused_by=replace(finding.caused_by, kind=cause.kind.value)) if cause else finding
-    if stall is not None and finding.job_id in _late_jobs(stall):
+    if finding.job_id in stalled:
         return replace(finding, caused_by=Cause(Kind.STALLED.value, None, None))
     return finding
 
 
-def _late_jobs(stall: Finding) -> list[object]:
+def _late_jobs(stall: Finding) -> frozenset[object]:
     listed = stall.evidence["late_jobs"]
-    return listed if isinstance(listed, list) else []
+    return frozenset(listed if isinstance(listed, list) else [])
 
 
 _RANK = {Severity.CRITICAL: 0, Severity.WARNING: 1}

@@ -1,13 +1,14 @@
-"""`failing`: a planned job errs again and again, and the breaker is about to give it up."""
+"""`failing`: a planned job errs again and again: so often that the breaker is about to give it up, or for so long."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from watchdog.cadence.breaker import trips_at
-from watchdog.core.fields import Count
+from watchdog.cadence.schedule import deadline, plus
+from watchdog.core.fields import Count, Duration
 from watchdog.core.instants import say
 from watchdog.core.kinds import Kind, Severity
-from watchdog.core.model import At, Breaker, Finding, Job, Snapshot
+from watchdog.core.model import At, Breaker, Finding, Job, NoCadence, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
 from watchdog.detectors.lateness import AFTER_A_RUN
@@ -15,20 +16,26 @@ from watchdog.detectors.rules import Rule, RulesForAll
 
 
 class Failing(Rule):
-    """So many errors in a row; one-shots have fewer tries."""
+    """So many errors in a row (one-shots have fewer tries); or nothing but errors for so many cadences and so long."""
 
     kind = Kind.FAILING
 
     errors: Count = 5
     errors_at: Count = 2
+    cadences: Count = 3
+    lasting: Duration = timedelta(hours=24)
 
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each job at the threshold; says how many errors are left and when the breaker trips."""
     for job in snapshot.jobs:
-        wanted = _threshold(job, settings.of(job)[Failing])
+        rule = settings.of(job)[Failing]
+        wanted = _threshold(job, rule)
         errors = job.consecutive_errors or 0
-        if not job.is_planned or errors < wanted:
+        if not job.is_planned or errors < 1:
+            continue
+        too_long = None if errors >= wanted else _too_long(job, errors, rule)
+        if errors < wanted and (too_long is None or not now.reached(too_long)):
             continue
         trip = _trip(job, now)
         yield about(
@@ -36,8 +43,10 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
             job,
             Kind.FAILING,
             Severity.WARNING,
-            _since(job, errors - wanted + 1),
-            f"{job.name} has failed {errors} times in a row{_ahead(job, errors, trip)}",
+            too_long or _since(job, errors - wanted + 1),
+            f"{job.name} has failed {errors} times in a row"
+            + _for_how_long(job, errors, too_long)
+            + _ahead(job, errors, trip),
             consecutive_errors=errors,
             errors_left=_left(job.breaker, errors) if job.breaker else None,
             breaker_limit=job.breaker.limit if job.breaker else None,
@@ -52,6 +61,19 @@ def _threshold(job: Job, rule: Failing) -> int:
     name = "errors_at" if isinstance(job.schedule, At) else "errors"
     usual: int = getattr(rule, name)
     return usual if job.terms.failing_from is None or name in rule.model_fields_set else job.terms.failing_from
+
+
+def _too_long(job: Job, errors: int, rule: Failing) -> datetime | None:
+    """From when on each run has failed for too long, where it is known when the first of them ended."""
+    if not rule.cadences <= errors <= len(job.recent) or isinstance(job.schedule, At | NoCadence):
+        return None
+    first = job.recent[-errors].at
+    cadences = deadline(job.schedule, first, rule.cadences, timedelta())
+    return max(cadences, plus(first, rule.lasting)) if cadences else None
+
+
+def _for_how_long(job: Job, errors: int, too_long: datetime | None) -> str:
+    return f", since {say(job.recent[-errors].at)} without one that worked" if too_long else ""
 
 
 def _since(job: Job, back: int) -> datetime | None:

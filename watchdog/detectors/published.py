@@ -10,7 +10,10 @@ from watchdog.detectors.diagnosis import Diagnosis
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """One source as last judged. `read_at`: when its state was last known to be current; None if never."""
+    """One source as last judged. `read_at`: when its state was last known to be current; None if never.
+
+    `missed`: for each late job how many fires have gone by since the one that it owes.
+    """
 
     snapshot: Snapshot
     diagnosis: Diagnosis
@@ -18,6 +21,7 @@ class SourceState:
     read_at: datetime | None
     deadlines: Mapping[str, datetime] = field(default_factory=dict)
     owners: Mapping[str, str] = field(default_factory=dict)
+    missed: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,11 +67,15 @@ class RulesForAll(Rules):
 
     def of(self, job: Job) -> Rules:
         """The thresholds that hold for `job`."""
+        return self.named(job.name)
+
+    def named(self, name: str) -> Rules:
+        """The thresholds that hold for a job of this name, whether it is there or not."""
         if not self.jobs:
             return self
-        if job.name not in self._known:
-            self._known[job.name] = self._merged(job.name)
-        return self._known[job.name]
+        if name not in self._known:
+            self._known[name] = self._merged(name)
+        return self._known[name]
 
     def _merged(self, name: str) -> Rules:
         rules: Rules = self

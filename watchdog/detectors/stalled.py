@@ -65,14 +65,16 @@ def _cause(snapshot: Snapshot) -> str:
 def _seen(process: Process) -> str:
     if process.health != "alive":
         return ""
-    started = f" (started at {say(process.started_at)})" if process.started_at else ""
-    return f" and answers at its health address{started}"
+    since = f" since {say(process.started_at)}" if process.started_at else ""
+    return f"{since} and answers at its health address"
 
 
 def _unserved_since(job: Job, snapshot: Snapshot, now: Moment, settings: RulesForAll) -> datetime | None:
     rules = settings.of(job)
     rule = rules[Stalled]
-    deadline = late_since(job, now, rules) if rule.on else None
+    # of a job whose lateness nobody minds, while that of others is minded, nothing follows
+    is_minded = rules.is_on(Kind.OVERDUE) or not settings.is_on(Kind.OVERDUE)
+    deadline = late_since(job, now, rules) if rule.on and is_minded else None
     return deadline if deadline and is_unserved(job, snapshot, now, rule.started_after) else None
 
 

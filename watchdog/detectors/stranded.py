@@ -1,29 +1,84 @@
-"""`stranded`: a planned job without a next run. It looks healthy and never fires."""
+"""`stranded`: a planned job without a next run, or with one that its schedule does not explain. It looks healthy."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
-from watchdog.cadence.schedule import words
+from watchdog.cadence.schedule import CLOCK_CHANGE_GRACE, next_fire, plus, words
+from watchdog.core.instants import say
 from watchdog.core.kinds import Kind, Severity
-from watchdog.core.model import Finding, NoCadence, Snapshot
+from watchdog.core.model import At, CronSchedule, Every, Finding, Job, NoCadence, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
 from watchdog.detectors.rules import RulesForAll
 
+LONGEST_PAUSE = timedelta(hours=1)
+"""How long a scheduler that is not known better holds back a job after an error."""
+
+ANY_ZONE = timedelta(hours=26)
+"""How far the clocks of two places on earth lie apart at the most."""
+
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
-    """One finding for each job that is active and enabled and has no next run."""
+    """One finding for each job that is active and enabled and has no next run, or one too far ahead."""
     for job in snapshot.jobs:
-        if isinstance(job.schedule, NoCadence) or job.next_run_at is not None:
+        if not job.is_planned or job.problems or isinstance(job.schedule, NoCadence):
             continue
-        if job.is_planned and not job.problems:
-            yield about(
-                snapshot,
-                job,
-                Kind.STRANDED,
-                Severity.CRITICAL,
-                job.updated_at,
-                f"{job.name} is active but has no next run, so it never fires (schedule: {words(job.schedule)})",
-                schedule=words(job.schedule),
-                last_run_at=job.last_started_at,
-                updated_at=job.updated_at,
-            )
+        if job.next_run_at is None:
+            yield _found(snapshot, job, "is active but has no next run, so it never fires")
+        elif (limit := _ahead_of(job, job.next_run_at, now)) is not None:
+            what = f"fires next at {say(job.next_run_at)}: its schedule would have it fire by {say(limit)}"
+            yield _found(snapshot, job, f"{what}, so it is silent until then", limit)
+
+
+def _found(snapshot: Snapshot, job: Job, what: str, limit: datetime | None = None) -> Finding:
+    return about(
+        snapshot,
+        job,
+        Kind.STRANDED,
+        Severity.CRITICAL,
+        job.updated_at,
+        f"{job.name} {what} (schedule: {words(job.schedule)})",
+        schedule=words(job.schedule),
+        next_run_at=job.next_run_at,
+        fires_by=limit,
+        last_run_at=job.last_started_at,
+        updated_at=job.updated_at,
+    )
+
+
+def _ahead_of(job: Job, next_run: datetime, now: Moment) -> datetime | None:
+    """The latest fire that the schedule allows from now on, if the next run lies further ahead and nothing explains it.
+
+    A pause after an error does, and clocks that change; and where a cron expression names no zone, any zone's clock.
+    """
+    if next_run <= now.at:
+        return None
+    slack = CLOCK_CHANGE_GRACE + _pause(job)
+    latest, changes_at = _latest_fire(job, now.at)
+    if latest is None or next_run <= plus(latest, slack):
+        return None
+    now.reached(changes_at or next_run - (latest - now.at) - slack)
+    return latest
+
+
+def _latest_fire(job: Job, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """The latest fire that may be the next one, and when that becomes another one; None where it moves with `now`."""
+    match job.schedule:
+        case At(at):
+            return max(at, now), None
+        case Every(interval):
+            return plus(now, interval), None
+        case CronSchedule(is_zone_assumed=True):
+            fire = next_fire(job.schedule, plus(now, ANY_ZONE))
+            return (plus(fire, ANY_ZONE), fire - ANY_ZONE) if fire else (None, None)
+        case CronSchedule():
+            fire = next_fire(job.schedule, now)
+            return fire, fire
+    return None, None
+
+
+def _pause(job: Job) -> timedelta:
+    """For how long its errors may hold it back."""
+    if job.consecutive_errors == 0 and not (job.last_run and job.last_run.status == "error"):
+        return timedelta()
+    return max(job.breaker.backoff, default=LONGEST_PAUSE) if job.breaker else LONGEST_PAUSE

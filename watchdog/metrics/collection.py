@@ -25,6 +25,7 @@ from watchdog.core.model import Finding
 from watchdog.core.release import version
 from watchdog.detectors.published import Published, SourceState
 from watchdog.engine import Tick
+from watchdog.metrics.counts import Counts
 from watchdog.metrics.exposition import heads, samples
 from watchdog.metrics.jobs import JobCollector, JobFacts
 from watchdog.metrics.sources import SourceReadText, SourceStateText
@@ -37,10 +38,11 @@ class StateText:
         self._heads = heads(JobCollector(None))
         self._sources = SourceStateText()
         self._jobs: dict[tuple[str, str], tuple[JobFacts, tuple[bytes, ...]]] = {}
+        self._counts = Counts()
 
     def render(self, published: Published) -> bytes:
         """The text of all families that change only with the state."""
-        lines = [self._samples(facts) for state in published.sources for facts in _facts(state)]
+        lines = [self._samples(facts) for state in published.sources for facts in _facts(state, self._counts)]
         self._forget_the_gone(published)
         text = [self._sources.render(published)]
         for place, head in enumerate(self._heads):
@@ -61,16 +63,19 @@ class StateText:
         if len(self._jobs) > there:
             keep = {(state.snapshot.source, job.id) for state in published.sources for job in state.snapshot.jobs}
             self._jobs = {key: kept for key, kept in self._jobs.items() if key in keep}
+            self._counts.forget(keep)
 
 
-def _facts(state: SourceState) -> Iterator[JobFacts]:
+def _facts(state: SourceState, counts: Counts) -> Iterator[JobFacts]:
     found: dict[str | None, list[Finding]] = {}
     for finding in state.diagnosis.findings:
         found.setdefault(finding.job_id, []).append(finding)
     for job in state.snapshot.jobs:
         findings = tuple(found.get(job.id, ()))
         owner = state.owners.get(job.id, "")
-        yield JobFacts(state.snapshot.source, job, state.deadlines.get(job.id), owner, findings)
+        key = (state.snapshot.source, job.id)
+        totals, missed = counts.totals(key, job.totals), counts.missed(key, job.due, state.missed.get(job.id, 0))
+        yield JobFacts(state.snapshot.source, job, state.deadlines.get(job.id), owner, findings, totals, missed)
 
 
 class _Oldest(Collector):

@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from watchdog.cadence.schedule import words
-from watchdog.core.model import STATES, Finding, Job
+from watchdog.core.model import STATES, Finding, Job, Totals
 from watchdog.core.redaction import one_line
 
 LABEL_LENGTH = 120
@@ -17,13 +17,15 @@ LABEL_LENGTH = 120
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """All that one job's samples are made from."""
+    """All that one job's samples are made from. `totals` and `missed_fires` have never fallen in this process."""
 
     source: str
     job: Job
     deadline: datetime | None
     owner: str
     findings: tuple[Finding, ...]
+    totals: Totals
+    missed_fires: int
 
 
 Samples = list[tuple[tuple[str, ...], float]]
@@ -72,7 +74,7 @@ def _streak(facts: JobFacts) -> Samples:
 
 
 def _tokens(facts: JobFacts) -> Samples:
-    totals = facts.job.totals
+    totals = facts.totals
     counts = (("input", totals.input_tokens), ("output", totals.output_tokens))
     return [((direction,), float(count)) for direction, count in counts if count is not None]
 
@@ -124,14 +126,20 @@ FAMILIES = (
     Family(
         "runs",
         "Runs that the scheduler has recorded.",
-        lambda facts: _one(facts.job.totals.runs),
+        lambda facts: _one(facts.totals.runs),
+        is_counter=True,
+    ),
+    Family(
+        "missed_fires",
+        "Fires that went by while an earlier one was still owed, seen by this process.",
+        lambda facts: _one(facts.missed_fires),
         is_counter=True,
     ),
     Family("tokens", "Tokens used over the job's life.", _tokens, ("direction",), is_counter=True),
     Family(
         "cost_usd",
         "What the job has cost over its life, in US dollars.",
-        lambda facts: _one(facts.job.totals.cost_usd),
+        lambda facts: _one(facts.totals.cost_usd),
         is_counter=True,
     ),
     Family("finding", "1 for each condition that is true of the job.", _findings, ("kind", "severity")),

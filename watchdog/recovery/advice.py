@@ -7,7 +7,7 @@ from watchdog.config.policies import BY_API
 
 
 def advice(config: Config) -> Iterator[str]:
-    """One line a policy whose only ways need a login of the API, none of which lasts (docs/phantom.md, the login)."""
+    """One line a policy whose only ways need a login of the API, none of which lasts."""
     for index, policy in enumerate(config.recovery.policies):
         if policy.action == "revive" and set(policy.ways) <= set(BY_API) and _is_logged_in(config):
             yield (

@@ -40,7 +40,8 @@ COMES_UP = timedelta(minutes=5)
 class Case:
     """A finding that a policy is for. `kind`: what its action is there; None for one that can be done anywhere.
 
-    `seen_for`: how long this process, awake, has seen it. `snapshot`: what the look at its source showed; `stuck`: the
+    `seen_for`: how long this process, awake, has seen it. `unsettled_for`: how much longer its scheduler's timer may be
+    off, since the machine slept or its clock was set. `snapshot`: what the look at its source showed; `stuck`: the
     jobs there whose runs are found to be stuck.
     """
 
@@ -52,6 +53,7 @@ class Case:
     seen_for: timedelta = LONG_AGO
     snapshot: Snapshot | None = None
     stuck: frozenset[str | None] = frozenset()
+    unsettled_for: timedelta = timedelta()
 
     @property
     def is_for_one_job(self) -> bool:
@@ -93,6 +95,7 @@ class Looked:
     findings: Sequence[Finding]
     seen_for: Callable[[Finding], timedelta] = lambda finding: LONG_AGO
     counts_tokens: Callable[[Job], bool] = lambda job: True
+    unsettled_for: Callable[[Finding], timedelta] = lambda finding: timedelta()
 
 
 class Past(Protocol):
@@ -122,7 +125,19 @@ def cases(looked: Looked, policies: Sequence[Policy], known: KnownActions) -> li
                 name = policy.name or f"policies[{index}]"
                 there = frozenset(job_id for source, job_id in stuck if source == finding.source)
                 seen_for, snapshot = looked.seen_for(finding), looked.snapshots.get(finding.source)
-                found.append(Case(finding, policy, name, looked.jobs.get(key), kind, seen_for, snapshot, there))
+                found.append(
+                    Case(
+                        finding,
+                        policy,
+                        name,
+                        looked.jobs.get(key),
+                        kind,
+                        seen_for,
+                        snapshot,
+                        there,
+                        looked.unsettled_for(finding),
+                    )
+                )
                 break
     return [case for case in found if case.policy.action != "none"]
 
@@ -267,9 +282,12 @@ def opposed(case: Case, now: Moment) -> str | None:
     """What speaks against the action as things stand now, whatever was done before; None if nothing does."""
     if _is_put_off(case, now):
         return NOT_DUE
-    return _never(case, now.at) or (
-        not_to_restart(case.snapshot, now, case.stuck) if case.policy.action == "restart" else None
-    )
+    return _never(case, now.at) or (not_now(case, now) if case.policy.action == "restart" else None)
+
+
+def not_now(case: Case, now: Moment) -> str | None:
+    """What speaks against this restart for now."""
+    return not_to_restart(case.snapshot, now, case.stuck) or _must_settle(case, now)
 
 
 def not_to_restart(snapshot: Snapshot | None, now: Moment, stuck: Collection[str | None] = frozenset()) -> str | None:
@@ -283,9 +301,19 @@ def not_to_restart(snapshot: Snapshot | None, now: Moment, stuck: Collection[str
         return f"it would end the run of {running.name}, which is in flight"
     if process.is_frozen:
         return "its process is frozen: whoever holds it lets it go on"
-    if process.started_at and process.started_at <= now.at and not now.reached(process.started_at + COMES_UP):
-        return "its process has just started"
+    moves_since = (process.started_at, process.since if process.is_alive else None)
+    if any(since and since <= now.at and not now.reached(since + COMES_UP) for since in moves_since):
+        return "its process has just started, or moves again"
     return None
+
+
+def _must_settle(case: Case, now: Moment) -> str | None:
+    """Whether the scheduler's timer may be off yet; one that is down has none."""
+    is_down = case.snapshot is not None and case.snapshot.process.is_alive is False
+    if is_down or case.unsettled_for <= timedelta():
+        return None
+    _wake_when(case.unsettled_for, now)
+    return "this machine slept, or its clock was set, and a timer of the scheduler may be an hour off"
 
 
 def _in_flight(snapshot: Snapshot | None, stuck: Collection[str | None]) -> Job | None:
@@ -343,12 +371,12 @@ def _is_put_off(case: Case, now: Moment) -> bool:
 
 def _never(case: Case, at: datetime) -> str | None:
     """What no policy can allow."""
-    if case.kind is None or not case.kind.has_canary:
+    if case.kind is None:
         return None
     refusal = "it is about no job" if case.job is None else case.kind.unfit(case.job, at)
     if refusal is None and case.kind.frees and case.finding.kind is not Kind.WEDGED:
         refusal = "only a run that is stuck is freed"
-    if refusal is None and _error_class(case.finding) == ErrorClass.PERMANENT.value:
+    if refusal is None and case.kind.has_canary and _error_class(case.finding) == ErrorClass.PERMANENT.value:
         refusal = "a permanent error (auth, billing) is never retried by itself: it needs a person"
     return refusal
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from watchdog.config.placeholders import PLACE, unfit
 from watchdog.config.policies import Policy
 from watchdog.config.sources import Section
 from watchdog.core import faults
@@ -16,9 +17,6 @@ from watchdog.systems.shared.command import facts_of, run
 from watchdog.systems.shared.fingerprint import Facts, fingerprint, is_as_seen
 from watchdog.systems.shared.progress import REASON, Progress
 from watchdog.systems.shared.sqlite_file import UnreadableError
-
-PLACE = "{job_id}"
-"""Where the job's id goes. It is data: never a word of a shell, and never an option of the command."""
 
 SOURCE_GRACE = timedelta(minutes=15)
 """How long a command that is about the whole scheduler has until something must have started."""
@@ -79,9 +77,6 @@ def filled_in(arguments: Sequence[str], job_id: str) -> tuple[str, ...]:
 
 
 def _unsafe(arguments: Sequence[str], job_id: str | None) -> str:
-    begins = any(argument.startswith(PLACE) for argument in arguments)
-    if begins and (job_id or "").startswith("-"):
-        return "the job's id begins with a dash and would be taken for an option"
-    if job_id is None and any(PLACE in argument for argument in arguments):
-        return "it is about no job, and the command asks for a job's id"
-    return ""
+    if not any(PLACE in argument for argument in arguments):
+        return ""
+    return unfit(job_id) if job_id is not None else "it is about no job, and the command asks for a job's id"

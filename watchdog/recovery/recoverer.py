@@ -26,6 +26,7 @@ from watchdog.recovery.decide import (
     cases,
     decide,
     has_not_rested,
+    not_now,
     not_to_restart,
 )
 from watchdog.recovery.fresh_look import Objection
@@ -189,7 +190,8 @@ class Recoverer:
                 return
             kept = replace(kept, gone_at=at)
             self._records.preserve(kept)
-        if kept.gone_at and at - kept.gone_at < TOLD_FOR:
+        was_due = kept.sweep_at is not None and kept.gone_at is not None and kept.sweep_at <= kept.gone_at
+        if kept.gone_at and was_due and at - kept.gone_at < TOLD_FOR:
             yield _swept_finding(kept, kept.gone_at)
 
     def _left_off(self, published: Published) -> Iterable[Finding]:
@@ -266,7 +268,7 @@ class Recoverer:
             return Objection("the job is no longer as it was seen" if is_seen else "its cause is gone")
         if (case.circuit, case.finding.kind.value) != (action.circuit, action.about):
             return Objection(f"its cause is another one now ({case.finding.kind.value})")
-        against = not_to_restart(snapshot, now, case.stuck) if action.kind == "restart" else None
+        against = not_now(case, now) if action.kind == "restart" else None
         if against is not None:
             return Objection(against, is_passing=True)
         if action.by == "policy" and has_not_rested(case, now):
@@ -307,7 +309,15 @@ class Recoverer:
         }
         findings = [finding for finding in published.findings if _OFF not in finding.evidence]
         snapshots = {state.snapshot.source: state.snapshot for state in published.sources}
-        return Looked(_jobs(published), snapshots, owners, findings, self._sights.seen_for, self._counts_tokens)
+        return Looked(
+            _jobs(published),
+            snapshots,
+            owners,
+            findings,
+            self._sights.seen_for,
+            self._counts_tokens,
+            self._sights.unsettled_for,
+        )
 
     def _cases(self, looked: Looked) -> list[Case]:
         found = cases(looked, self._config.recovery.policies, self._known)

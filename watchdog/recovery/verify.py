@@ -41,6 +41,8 @@ def verdict(
         return None
     if action.kind == "restart":
         return _restarted(action, snapshot, findings, now)
+    if action.kind == "pause":
+        return _paused(action, job, now)
     if action.kind == "command":
         return _commanded(action, job, snapshot, findings, now, counts_tokens=counts_tokens)
     return _revived(action, job, findings, now, counts_tokens=counts_tokens)
@@ -68,6 +70,21 @@ def _revived(
         return Verdict(State.REFUSED, f"somebody has made it {job.state}")
     limit = max(filter(None, (action.heard_by, _due(job))))
     return None if not now.reached(limit) else Verdict(None, "nothing has started: the scheduler has not heard of it")
+
+
+def _paused(action: Action, job: Job | None, now: Moment) -> Verdict | None:
+    """A pause is proved by a job that stands still: at the most the run that had begun ends, and none follows."""
+    acted_at = action.acted_at
+    if job is None or acted_at is None:
+        return Verdict(State.UNKNOWN, "the job's row is gone, so there is nothing that could run")
+    if job.is_planned:
+        return Verdict(State.INEFFECTIVE, f"it is {job.state} again: somebody, or its scheduler, took the pause back")
+    has_begun = job.in_flight_since is not None and job.in_flight_since > acted_at + RECORD_LAG
+    if has_begun or sum(end.at > acted_at for end in job.recent) > 1:
+        return Verdict(State.INEFFECTIVE, f"it is {job.state}, and runs all the same")
+    if action.heard_by is not None and not now.reached(action.heard_by):
+        return None
+    return Verdict(State.VERIFIED, f"it is {job.state}, and no run of it has begun since")
 
 
 def _in_flight(action: Action, findings: Sequence[Finding], now: Moment) -> Verdict | None:

@@ -21,6 +21,7 @@ from watchdog.service.memories import Memories
 from watchdog.state.history import History
 from watchdog.state.store import Store
 from watchdog.systems.shared.host import Host
+from watchdog.systems.shared.inventory import Inventory
 from watchdog.systems.shared.looking import InTurn
 from watchdog.systems.shared.writer import UnknownWriters, Writers
 
@@ -62,7 +63,9 @@ class Turns:
         self._writers = writers or UnknownWriters()
         self._memories = Memories(store)
         self._inquiries = Inquiries(config.sources, clock.stamp())
-        self.engine = Engine(config, open_sources(config, self._host), looked_at_by)
+        self.engine = Engine(
+            config, open_sources(config, self._host), looked_at_by, inventory=Inventory(self._memories.of)
+        )
         self.notifications = NotificationService(config, store, metrics, clock)
         self.recovery = RecoveryService(config, store, self.notifications.announce, metrics.recovered, clock, would)
         self._history = History(store)

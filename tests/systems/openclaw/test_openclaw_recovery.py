@@ -571,7 +571,7 @@ def test_a_job_that_was_deleted_while_it_was_off_is_let_go(tmp_path: Path, monke
         it.run(5 * MINUTE)
         assert it.states() == [State.UNKNOWN]
         assert "the job is gone" in said(it.only)
-        assert it.found() == {}
+        assert it.found() == {"digest": "vanished"}  # nobody has put on record that it was deleted
 
 
 def test_a_store_that_cannot_be_read_when_the_gateway_goes_away_does_not_hide_that_the_job_is_off(

@@ -420,12 +420,9 @@ class TestBesideALiveWriter:
             writer.run("COMMIT")
             assert watched.jobs()["heartbeat"].totals.runs == runs
 
-    def test_a_file_without_a_log_is_noted(self, database: Path, start_writer: StartWriter) -> None:
+    def test_a_file_without_a_log_beside_it_hides_nothing(self, database: Path) -> None:
         build(database, healthy(), journal="wal")
-        watched = Watched(database)
-        assert "nothing has it open for writing" in watched.look().snapshot.notes[0]
-        start_writer(database).run("UPDATE scheduled_jobs SET run_count = 8")
-        assert watched.look().snapshot.notes == ()
+        assert Watched(database).look().snapshot.unseen == ()
 
 
 class TestRestoredBackup:
@@ -495,14 +492,52 @@ OPTIONAL_COLUMNS = sorted(
 )
 
 
+HIDDEN: Mapping[str, str] = {
+    "sessions": "stalled",
+    "cost_events": "zero_tokens",
+    "scheduler_audit_log": "duplicate",
+    "scheduled_jobs.last_delivery_status": "undelivered",
+    "scheduled_jobs.consecutive_errors": "failing",
+    "scheduled_jobs.updated_at": "expiring",
+    "scheduled_jobs.delete_after_run": "swept",
+}
+"""What a condition cannot be judged without, and such a condition."""
+
+AS_A_TABLE = {
+    *(f"scheduler_audit_log.{column}" for column in ("job_id", "action", "created_at")),
+    *(f"sessions.{column}" for column in ("session_key", "last_active_at")),
+    *(f"cost_events.{column}" for column in ("session_key", "created_at", "input_tokens", "output_tokens")),
+}
+"""Columns without which their table tells nothing."""
+
+NARROWING = ("last_run_at", "last_run_duration_ms", "consecutive_errors", "updated_at", "run_count", "delivery_target")
+
+
 class TestOlderSchema:
     @pytest.mark.parametrize("missing", OPTIONAL_COLUMNS)
     def test_a_missing_column_narrows_what_can_be_told_and_stops_nothing(self, missing: str, database: Path) -> None:
         rows = healthy()
         rows["scheduled_jobs"].append(job_row("broken", schedule_kind="lunar"))
         watched = Watched(build(database, rows, without=[missing]))
-        assert watched.kinds() == ["invalid"]
+        assert set(watched.kinds()) - {"blind"} == {"invalid"}
         assert set(watched.jobs()) == {"heartbeat", "broken"}
+
+    @pytest.mark.parametrize(("missing", "hidden"), HIDDEN.items())
+    def test_what_hides_a_condition_is_told_with_what_helps(self, missing: str, hidden: str, database: Path) -> None:
+        (found,) = Watched(build(database, healthy(), without=[missing])).findings()
+        assert (found.kind.value, found.severity.value, found.job_id) == ("blind", "warning", None)
+        assert missing.rpartition(".")[2] in found.summary
+        assert hidden in found.evidence["hidden"]  # type: ignore[operator]
+        assert "newer version" in found.summary or "whole" in found.summary
+
+    @pytest.mark.parametrize("missing", sorted(set(OPTIONAL_COLUMNS) - set(HIDDEN) - AS_A_TABLE))
+    def test_what_only_narrows_is_not_told(self, missing: str, database: Path) -> None:
+        assert Watched(build(database, healthy(), without=[missing])).kinds() == []
+
+    def test_nothing_is_hidden_where_nobody_wants_to_know_it(self, database: Path) -> None:
+        build(database, healthy(), without=["scheduled_jobs.last_delivery_status"])
+        rules = Detect.model_validate({"undelivered": "off"})
+        assert diagnose(Watched(database).look().snapshot, NOW, rules).findings == ()
 
     @pytest.mark.parametrize("missing", ["sessions", "cost_events", "scheduler_audit_log"])
     def test_a_missing_table_narrows_what_can_be_told_and_stops_nothing(self, missing: str, database: Path) -> None:
@@ -519,18 +554,18 @@ class TestOlderSchema:
         rows["sessions"] = [session_row("id-heartbeat", "2026-06-10 07:01:00")]
         rows["cost_events"] = [cost_row("id-heartbeat", "2026-06-10 07:01:00")]
         assert "stalled" in Watched(build(database.with_name("whole.db"), rows)).kinds()
-        assert Watched(build(database, rows, without=[missing])).kinds() == ["overdue"]
+        assert Watched(build(database, rows, without=[missing])).kinds() == ["blind", "overdue"]
 
     def test_all_that_is_optional_may_be_missing_together(self, database: Path) -> None:
         tables = ["sessions", "cost_events", "scheduler_audit_log"]
         watched = Watched(build(database, healthy(), without=[*OPTIONAL_COLUMNS, *tables]))
-        assert watched.kinds() == []
+        assert watched.kinds() == ["blind"]
         assert watched.jobs()["heartbeat"].is_planned
 
     def test_a_column_that_a_migration_adds_is_read_from_then_on(self, database: Path) -> None:
         build(database, healthy(), without=["scheduled_jobs.last_delivery_status"])
         watched = Watched(database)
-        assert watched.kinds() == []
+        assert watched.kinds() == ["blind"]
         change(database, "ALTER TABLE scheduled_jobs ADD COLUMN last_delivery_status TEXT")
         change(database, "UPDATE scheduled_jobs SET last_delivery_status = 'dropped:no_channel'")
         assert watched.kinds() == ["undelivered"]
@@ -593,21 +628,57 @@ class TestBrokenRows:
         )
         assert watched.kinds() == []
 
-    @pytest.mark.parametrize("column", ["enabled", "last_run_duration_ms", "run_count", "consecutive_errors"])
     @pytest.mark.parametrize("value", ["many", "", b"\xff\x00", -1, 2.5])
-    def test_what_is_no_count_is_told_by_its_column(self, column: str, value: object, database: Path) -> None:
-        watched = with_row(database, **{column: value})
-        assert f"{column} is {value!r}, not a number" in watched.invalid()
-        change(database, f"UPDATE scheduled_jobs SET {column} = 1")
+    def test_what_is_neither_on_nor_off_is_told(self, value: object, database: Path) -> None:
+        watched = with_row(database, enabled=value)
+        assert f"enabled is {value!r}, not a number" in watched.invalid()
+        change(database, "UPDATE scheduled_jobs SET enabled = 1")
         assert watched.kinds() == []
 
-    @pytest.mark.parametrize("column", ["last_run_at", "next_run_at", "updated_at"])
     @pytest.mark.parametrize("value", ["soon", "", "2026-06-31 10:00:00", "2026-06-10T25:00:00Z", b"\xff\x00", 17])
-    def test_what_is_no_date_is_told_by_its_column(self, column: str, value: object, database: Path) -> None:
-        watched = with_row(database, **{column: value})
-        assert f"{column} is {value!r}, not a date" in watched.invalid()
-        change(database, f"UPDATE scheduled_jobs SET {column} = '2026-06-10 13:00:00'")
+    def test_a_next_run_that_is_no_date_is_told(self, value: object, database: Path) -> None:
+        watched = with_row(database, next_run_at=value)
+        assert f"next_run_at is {value!r}, not a date" in watched.invalid()
+        change(database, "UPDATE scheduled_jobs SET next_run_at = '2026-06-10 13:00:00'")
         assert "invalid" not in watched.kinds()
+
+    @pytest.mark.parametrize("column", NARROWING)
+    @pytest.mark.parametrize("value", ["many", "", "2026-06-31 10:00:00", b"\xff\x00", -1500, 2.5])
+    def test_an_odd_value_that_only_narrows_the_diagnosis_is_no_fault(
+        self, column: str, value: object, database: Path
+    ) -> None:
+        assert with_row(database, **{column: value}).kinds() == []
+
+    def test_an_odd_value_that_only_narrows_hides_no_late_job(self, database: Path) -> None:
+        watched = with_row(database, last_run_duration_ms=-1500)
+        late = diagnose(watched.look().snapshot, NOW + timedelta(hours=10), Detect()).findings
+        assert {found.kind.value for found in late} >= {"overdue"}
+
+    @pytest.mark.parametrize("status", ["completed", "paused", "failed"])
+    def test_a_job_that_is_not_to_run_is_not_invalid(self, status: str, database: Path) -> None:
+        watched = with_row(
+            database, status=status, next_run_at=None, schedule_kind="at", schedule_value='{"at": "soon"}'
+        )
+        assert "invalid" not in watched.kinds()
+
+    @pytest.mark.parametrize(
+        ("kind", "value", "then"),
+        [
+            ("lunar", "{}", "skips it on every pass"),
+            ("cron", "0 * * * *", "skips it on every pass"),
+            ("every", '{"intervalMs": 0}', "back to back"),
+            ("every", '{"intervalMs": "60000"}', "back to back"),
+            ("every", '{"every": 30000}', "back to back"),
+            ("cron", '{"expr": "61 * * * *"}', "once more"),
+            ("cron", '{"expr": "0 * * * *", "tz": "Mars/Olympus"}', "once more"),
+        ],
+    )
+    def test_what_is_said_of_a_broken_row_is_what_the_scheduler_does_with_it(
+        self, kind: str, value: str, then: str, database: Path
+    ) -> None:
+        told = with_row(database, schedule_kind=kind, schedule_value=value).invalid()
+        assert then in told
+        assert told.count("the scheduler") == 1
 
     def test_a_broken_row_hides_no_other_row(self, database: Path) -> None:
         rows = healthy()
@@ -617,8 +688,9 @@ class TestBrokenRows:
         ]
         watched = Watched(build(database, rows))
         assert watched.kinds() == ["invalid", "stranded"]
-        for part in ("schedule_value is not JSON", "next_run_at is '?'", "run_count is '?'", "updated_at is '?'"):
+        for part in ("schedule_value is not JSON", "next_run_at is '?'"):
             assert part in watched.invalid()
+        assert "run_count" not in watched.invalid()  # it only narrows what can be told
 
     def test_a_row_of_nothing_but_nulls_is_told_and_harms_none(self, database: Path) -> None:
         rows: dict[str, list[dict[str, object]]] = {
@@ -855,18 +927,6 @@ class TestWhatIsRead:
         assert counts == [0, 1, 3, 3, 4, 6, 6, 7, 9, 9, 10, 12]
         assert all(before <= after for before, after in pairwise(counts))
 
-    def test_the_first_look_goes_back_as_far_as_it_is_told(self, database: Path) -> None:
-        rows = healthy()
-        rows["cost_events"] = [
-            cost_row("id-heartbeat", f"{NOW - days * DAY:%Y-%m-%d %H:%M:%S}", input_tokens=0, output_tokens=0)
-            for days in range(30, 0, -1)
-        ]
-        build(database, rows)
-        for days in (2, 7, 20, 40):
-            job = Watched(database, look_back=days * DAY + MINUTE).jobs()["heartbeat"]
-            assert job.zero_streak is not None
-            assert job.zero_streak.count == min(days, 30)
-
     def test_gaps_and_unreadable_dates_do_not_mislead_the_search(self, database: Path) -> None:
         rows = healthy()
         ids = (1, 2, 900, 901, 5_000_000, 5_000_001, 10**12)
@@ -876,7 +936,7 @@ class TestWhatIsRead:
         ]
         rows["cost_events"] += [cost_row("id-heartbeat", "?", id=id_) for id_ in (3, 902, 5_000_002)]
         ends = Watched(build(database, rows)).jobs()["heartbeat"].recent
-        assert [end.id for end in ends] == [5_000_001, 10**12]
+        assert [end.id for end in ends] == [5_000_000, 5_000_001, 10**12]
 
 
 ODD_TEXT = st.one_of(

@@ -13,7 +13,16 @@ from watchdog.detectors.diagnosis import diagnose
 from watchdog.systems.openclaw.section import OpenClaw
 from watchdog.systems.openclaw.ways import OpenClawWays
 from watchdog.systems.opening import snapshot_of
-from watchdog.systems.shared.acting import NOT_DUE, ActionKind, Actor, RefusedError, Restarts, Target, unfit_for_revival
+from watchdog.systems.shared.acting import (
+    NOT_DUE,
+    ActionKind,
+    Actor,
+    RefusedError,
+    Restarts,
+    Target,
+    unfit_for_a_pause,
+    unfit_for_revival,
+)
 from watchdog.systems.shared.fingerprint import Facts, fingerprint
 from watchdog.systems.shared.progress import Progress
 
@@ -22,7 +31,7 @@ _HELPS = {Kind.FAILED: "enable", Kind.WEDGED: "unstick", Kind.OVERDUE: "run_due"
 
 
 class OpenClawActing:
-    """Running what is due, switching on, and freeing by switching off and on."""
+    """Running what is due, switching on, freeing by switching off and on, and switching off."""
 
     @property
     def kinds(self) -> Mapping[str, ActionKind]:
@@ -104,6 +113,7 @@ _KINDS: Mapping[str, ActionKind] = {
         frees=True,
         left_half_done="the job may be switched off still: openclaw cron enable -- {job_id}",
     ),
+    "pause": ActionKind(_of_the_command(unfit_for_a_pause), ("disable",), has_canary=False),
 }
 
 ACTING = OpenClawActing()

@@ -105,7 +105,7 @@ def _cron(parts: Object, zone: str) -> Schedule:
     else:
         cron.parse(expr, where)
     ZoneInfo(where)
-    return CronSchedule(expr, where)
+    return CronSchedule(expr, where, is_zone_assumed=where == zone)
 
 
 def stagger_of(row: Row) -> timedelta:

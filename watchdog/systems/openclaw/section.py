@@ -19,7 +19,8 @@ class OpenClaw(Section):
     recovery may use it, for example `[docker, exec, gateway, openclaw]`.
     """
 
-    actions: ClassVar = ("run_due", "enable", "unstick")
+    actions: ClassVar = ("run_due", "enable", "unstick", "pause")
+    names_jobs: ClassVar = ("state_dir", "store")
 
     kind: Literal["openclaw"]
     name: Name = "openclaw"

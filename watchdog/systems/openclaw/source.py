@@ -28,6 +28,7 @@ from watchdog.systems.openclaw.rows import (
     BREAKER,
     FAILING_FROM,
     FAILING_FROM_AT,
+    LADDER,
     NO_TIMEOUT_LIMIT,
     TIMEOUT_MARGIN,
     backoff_end,
@@ -45,6 +46,7 @@ from watchdog.systems.openclaw.rows import (
 from watchdog.systems.openclaw.section import OpenClaw
 from watchdog.systems.openclaw.store import Reading, Row, StoreReader, place_of
 from watchdog.systems.shared.host import Host
+from watchdog.systems.shared.paces import Paces
 from watchdog.systems.shared.plain_file import Marks, marks
 from watchdog.systems.shared.sqlite_file import UnreadableError, harm
 from watchdog.systems.shared.unchanged import Unchanged
@@ -105,6 +107,7 @@ class OpenClawSource:
         self._memory = Memory((host or Host()).memory)
         self._facts_of: Unchanged[_Seen] = Unchanged()
         self._jobs: Unchanged[Job] = Unchanged()
+        self._paces = Paces()
         self._seen: tuple[Marks | None, ...] | None = None
         self._snapshot: Snapshot | None = None
 
@@ -160,6 +163,7 @@ class OpenClawSource:
         self._store.book.forget(there)
         self._facts_of.forget(there)
         self._jobs.forget(there)
+        self._paces.forget(there)
         restarted = _newest((reading.gateway.started_at, self._memory.restarted_by))
         start = _start_of(rows, meanings, reading, restarted)
         jobs = tuple(
@@ -176,7 +180,7 @@ class OpenClawSource:
                 replays=reading.replays,
             ),
             process=Process(started_at=restarted),
-            notes=reading.notes,
+            unseen=reading.unseen,
         )
 
     def _seen_row(self, row: Row, reading: Reading) -> _Seen:
@@ -189,10 +193,14 @@ class OpenClawSource:
     def _same_job(self, seen: _Seen, meaning: Meaning, rows: Sequence[_Seen], reading: Reading, start: _Start) -> Job:
         """The job of the last look if all that it rests on is the same. One with a marker is in a batch of others."""
         if seen.marker is not None:
-            return self._job(seen, meaning, rows, reading, start)
+            return self._paced(self._job(seen, meaning, rows, reading, start))
         id_ = seen.row.id
         basis = (seen, self._store.book.version(id_), meaning, start, reading.layout, reading.tasks_of(id_))
-        return self._jobs.get(id_, basis, lambda: self._job(seen, meaning, rows, reading, start))
+        return self._jobs.get(id_, basis, lambda: self._paced(self._job(seen, meaning, rows, reading, start)))
+
+    def _paced(self, job: Job) -> Job:
+        pauses = LADDER if job.consecutive_errors else ()
+        return replace(job, pace=self._paces.of(job, [end.at for end in job.recent], pauses=pauses))
 
     def _facts(self, row: Row, reading: Reading) -> _Seen:
         state = row.state
@@ -260,6 +268,7 @@ class OpenClawSource:
             recent=book.ends(row.id),
             zero_streak=book.streak(row.id) if is_agent_turn(row) else None,
             problems=_problems(row, schedule),
+            may_go_at=schedule.at if isinstance(schedule, At) else None,
             terms=Terms(
                 owed_at=due if due != next_run else None,
                 late_after=self._late_after(seen, due, next_run, start) if due and next_run else None,

@@ -13,9 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from watchdog.core.kinds import Kind
+from watchdog.core.model import Unseen
 from watchdog.systems.openclaw.files import Lock, LogTail, is_there, read_json, read_locks
 from watchdog.systems.openclaw.runs import RunBook
-from watchdog.systems.shared.bounded import MOST_ROWS, Record, as_many_as_fit, rows_of
+from watchdog.systems.shared.bounded import MOST_ROWS, Record, Rows, as_many_as_fit, left_out, rows_of
 from watchdog.systems.shared.sqlite_file import UnreadableError, columns_of
 from watchdog.systems.shared.sqlite_file import read as read_sqlite
 from watchdog.systems.shared.unchanged import Unchanged
@@ -71,7 +73,7 @@ class Reading:
     gateway: Gateway = Gateway()
     owners: Mapping[str, int] | None = None
     has_runs: bool = True
-    notes: tuple[str, ...] = ()
+    unseen: tuple[Unseen, ...] = ()
     has_ledger: bool = False
     replays: bool = False
 
@@ -177,31 +179,33 @@ class StoreReader:
         jobs, states = self.place.jobs, self.place.states
         if jobs is None or states is None:
             raise UnreadableError(self._nothing())
-        tasks, has_ledger, notes = self._ledger()
+        tasks, has_ledger, unseen = self._ledger()
         is_split = is_there(states)
         kept = _states(read_json(states), states) if is_split else {}
         listed = _list(read_json(jobs), jobs)
         if len(listed) > MOST_ROWS:
-            notes = (*notes, f"{jobs} has more than {MOST_ROWS:,} jobs: those after them are not looked at")
+            note = f"{jobs} has more than {MOST_ROWS:,} jobs: those after them are not looked at"
+            unseen += left_out(Rows([], (note,)))
             listed = listed[:MOST_ROWS]
         rows = tuple(self._file_row(each, number, kept) for number, each in enumerate(listed))
         has_runs = self._logs(rows) if is_live else False
         layout: Layout = "split" if is_split else "inline"
-        return Reading(layout, rows, tasks, Gateway(), None, has_runs, notes, has_ledger, _replays(kept))
+        return Reading(layout, rows, tasks, Gateway(), None, has_runs, unseen, has_ledger, _replays(kept))
 
     def _file_row(self, value: object, number: int, states: Object) -> Row:
         """The same object as at the last look if nothing in it has changed, so that what follows is the same too."""
         row = _file_row(value, number, states)
         return self._rows.get(row.id, row, lambda: row)
 
-    def _ledger(self) -> tuple[tuple[OpenTask, ...], bool, tuple[str, ...]]:
+    def _ledger(self) -> tuple[tuple[OpenTask, ...], bool, tuple[Unseen, ...]]:
         path = self.place.ledger
         if path is None or not is_there(path):
             return (), False, ()
         try:
             (tasks, knows_runs), _ = read_sqlite(path, lambda each: (_open_tasks(each), _knows_runs(each)))
         except UnreadableError as error:
-            return (), False, (f"the task ledger is left out: {error}",)
+            what = f"the task ledger cannot be read: {error}"
+            return (), False, (Unseen(what, (Kind.INTERRUPTED, Kind.DUPLICATE), "see what is wrong with that file"),)
         return tasks, knows_runs, ()
 
     def _logs(self, rows: Iterable[Row]) -> bool:
@@ -241,7 +245,7 @@ class StoreReader:
             layout = "canonical"
         gateway, owners = _gateway(connection), _owners(connection)
         tasks, knows_runs = _open_tasks(connection), _knows_runs(connection)
-        return Reading(layout, rows, tasks, gateway, owners, notes=found.notes, has_ledger=knows_runs)
+        return Reading(layout, rows, tasks, gateway, owners, unseen=left_out(found), has_ledger=knows_runs)
 
     def _table_row(self, row: dict[str, object]) -> Row:
         return self._rows.get(str(row.get("job_id")), row, lambda: _table_row(row))
@@ -279,21 +283,23 @@ class StoreReader:
         try:
             older = self._files(is_live=False)
         except UnreadableError as error:
-            return replace(newer, notes=(*newer.notes, f"an old store lies beside the new one: {error}"))
+            lost = Unseen(f"an old store lies beside the database: {error}", (Kind.VANISHED, Kind.INVALID), _DOCTOR)
+            return replace(newer, unseen=(*newer.unseen, lost))
         if not older.rows:
             return newer
         latest = (_written(newer), _written(older))
         if newer.rows and latest[0] and latest[1] and latest[1] > latest[0] + NEWER:
-            note = f"{jobs} was written after {self.place.database}: the jobs are those of the older file"
-            return replace(older, has_runs=self._logs(older.rows), notes=(*older.notes, note))
+            return replace(older, has_runs=self._logs(older.rows))
         known = {row.id for row in newer.rows} | {task.job_id for task in newer.open_tasks}
         self._ran_in_database &= {row.id for row in older.rows}
         only_old = [row for row in older.rows if row.id not in known | self._ran_in_database]
         left = tuple(
             replace(row, state={}, problem=_left_behind(jobs)) for row in only_old if row.enabled and _is_lasting(row)
         )
-        note = f"{jobs} lies beside the database and is no longer read by the gateway"
-        return replace(newer, rows=(*newer.rows, *left), notes=(*newer.notes, note))
+        return replace(newer, rows=(*newer.rows, *left))
+
+
+_DOCTOR = "openclaw doctor --fix moves what is in it"
 
 
 def _left_behind(jobs: Path | None) -> str:

@@ -55,7 +55,7 @@ class OpenClawWays:
         job = self._look(action)
         if job is None:
             raise ChangedError("the job is gone")
-        if not is_as_seen(job, action.seen):
+        if not _is_as_seen(job, action):
             raise ChangedError("the job is no longer as it was seen")
 
     def _look(self, action: Action) -> Job | None:
@@ -136,7 +136,7 @@ class OpenClawWays:
         is_off = job is not None and not job.enabled
         if action.kind == "unstick" and (is_off or job is None or action.way == "enable"):
             self._try_again(action, "the watchdog ended in the middle of it")
-        elif action.kind != "run_due" and job is not None and is_as_seen(job, action.seen):
+        elif action.kind != "run_due" and job is not None and _is_as_seen(job, action):
             what = "the job is as it was: nothing had been done"
             again = action.stepped(self._on.now().at, what, state=State.INTENDED, way="")
             self._on.leave(replace(again, ways=self._kinds[action.kind].steps))
@@ -149,3 +149,8 @@ class OpenClawWays:
             self._try_again(action, problem)
         else:
             self._on.settle(action, State.UNKNOWN, f"the watchdog ended in the middle of it, and now {problem}")
+
+
+def _is_as_seen(job: Job, action: Action) -> bool:
+    """A job that is to be paused may run every few seconds: of it only counts that it is planned still."""
+    return job.is_planned if action.kind == "pause" else is_as_seen(job, action.seen)

@@ -13,7 +13,7 @@ from watchdog.core.model import At, Job, Schedule, Unreadable
 from watchdog.systems.phantom import writing
 from watchdog.systems.phantom.rows import RowReader, read_schedule
 from watchdog.systems.phantom.section import Phantom
-from watchdog.systems.phantom.ways import ASKING, LINGERS, PhantomWays
+from watchdog.systems.phantom.ways import ASKING, LINGERS, PAUSING, PhantomWays
 from watchdog.systems.shared.acting import (
     ActionKind,
     Actor,
@@ -21,6 +21,7 @@ from watchdog.systems.shared.acting import (
     RefusedError,
     Restarts,
     Target,
+    unfit_for_a_pause,
     unfit_for_revival,
 )
 from watchdog.systems.shared.fingerprint import Facts
@@ -57,11 +58,12 @@ def _definition(row: Mapping[str, object]) -> Definition:
 
 
 class PhantomActing:
-    """Reviving by the API, by SQL, or both; moving a sweep off."""
+    """Reviving by the API, by SQL, or both; moving a sweep off; pausing."""
 
     kinds: Mapping[str, ActionKind] = {
         "revive": ActionKind(partial(unfit_for_revival, must_be_on=True), is_by_via=True),
         "preserve": ActionKind(has_canary=False),
+        "pause": ActionKind(unfit_for_a_pause, PAUSING, has_canary=False),
     }
     definitions = PhantomDefinitions()
 
@@ -70,12 +72,17 @@ class PhantomActing:
         return [partial(_target, section, row, now) for row in _named(section, wanted)]
 
     def seen(self, section: Phantom, job: Job | None, job_id: str) -> Facts | None:
-        """What of the row must still be so; None if it is not failed any more, or cannot be read now."""
+        """What of the row must still be so; None if it has changed since the look, or cannot be read now.
+
+        Of a job that is to be paused that is what it is, and not what it does: it may run every few seconds.
+        """
         try:
             row = writing.look(section.database, job_id)
         except UnreadableError:
             return None
-        return writing.fingerprint(row) if row and row.get("status") == "failed" else None
+        if row and row.get("status") == "failed":
+            return writing.fingerprint(row)
+        return writing.terms(row) if row and row.get("status") == "active" and job and job.is_planned else None
 
     def actor(self, section: Phantom, progress: Progress, restarts: Restarts) -> Actor:
         """What does it."""

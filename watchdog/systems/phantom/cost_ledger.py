@@ -1,15 +1,19 @@
 """What is remembered of the cost events: read by id from where the last look stopped, never by scan.
 
-`cost_events` has no index but its key, nothing prunes it, and it may hold millions of rows (docs/phantom.md).
+`cost_events` has no index but its key, nothing prunes it, and it may hold millions of rows (docs/phantom.md). The first
+look begins some days ago. From there the following looks walk back, some way each, until each job has its newest run
+ends; what they found is kept, so that the next process need not walk again.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from watchdog.core.instants import readable_instant
-from watchdog.core.model import RunEnd, ZeroStreak
-from watchdog.systems.shared.run_ends import Account
+from watchdog.core.model import RunEnd, Spent, ZeroStreak
+from watchdog.systems.shared.host import Memory, NoMemory
+from watchdog.systems.shared.run_ends import DAY, HOUR, Account, Spending
 from watchdog.systems.shared.sqlite_file import columns_of
 
 KEY_PREFIX = "scheduler:sched:"
@@ -19,15 +23,76 @@ _AFTER_PREFIX = "scheduler:sched;"
 _MOST = 1e18
 """Beyond this a count of tokens is no count; infinity and NaN are not below it either."""
 
-Row = tuple[int, str, object, object, object]
+_DEAREST = 1e9
+"""US dollars; what costs more is no cost."""
+
+_LOWEST = -(2**63)
+"""The lowest id that there can be."""
+
+STRIDE = 100_000
+"""So many ids a look goes back: some ten milliseconds."""
+
+_MOST_NAMED = 10_000
+"""Jobs whose keys are named in one query; more are walked for one after another."""
+
+KEPT_ENDS = 4
+"""Newest run ends of each job that are kept over a restart one by one."""
+
+_ENDS, _READ, _NOW = "run_ends", "run_ends_read", "now"
+
+Row = tuple[int, str, object, object, object, object]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEnds:
+    """One job's run ends as they are kept over a restart; see `Account`."""
+
+    recent: tuple[RunEnd, ...]
+    zeros: int
+    first_zeros: tuple[datetime, ...]
+    count: int
+    has_used: bool
+
+    @classmethod
+    def of(cls, account: Account) -> "KeptEnds":
+        """What is to be kept of it."""
+        recent = tuple(account.recent)[-KEPT_ENDS:]
+        return cls(recent, account.zeros, tuple(account.first_zeros), account.count, account.has_used)
+
+    @property
+    def account(self) -> Account:
+        """What was known of the job."""
+        account = Account(
+            zeros=self.zeros, first_zeros=list(self.first_zeros), count=self.count, has_used=self.has_used
+        )
+        account.recent.extend(self.recent)
+        return account
+
+
+@dataclass(frozen=True, slots=True)
+class KeptUntil:
+    """Up to which row the kept run ends go, and since when all are among them that a look by time would find."""
+
+    id: int
+    session_key: str
+    created_at: str
+    begins_at: datetime
 
 
 class CostLedger:
-    """The run ends of every scheduled job, as far back as the first look went. Carried from look to look."""
+    """The run ends of every scheduled job. Carried from look to look, and in part from process to process."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Memory | None = None) -> None:
+        self._memory = memory or NoMemory()
         self._accounts: dict[str, Account] = {}
+        self._spending = Spending()
         self._anchor: tuple[int, object, object] | None = None
+        self._unread_until: int | None = None
+        self._older: tuple[int, dict[str, Account]] | None = None
+        # asked for once, and not by the thread that looks
+        self._kept_until = self._memory.recall(_READ, KeptUntil).get(_NOW)
+        self._kept_ends = self._memory.recall(_ENDS, KeptEnds)
+        self._kept_at: datetime | None = None
         self.begins_at: datetime | None = None
 
     def read(self, connection: sqlite3.Connection, since: datetime, latest: datetime) -> None:
@@ -37,17 +102,17 @@ class CostLedger:
         """
         after = self._read_until(connection)
         is_first = after is None
-        if is_first:
-            self._accounts.clear()
-            self._anchor = None
-            after = last_id_before(connection, since)
-            self.begins_at = since
+        known_until = noted_from = after if after is not None else self._begin(connection, since)
+        if after is None:
+            # of what is known already the last hour and the last day are looked at again
+            noted_from = last_id_before(connection, latest - DAY - HOUR)
+            after = min(known_until, noted_from)
         newest = connection.execute(_NEWEST).fetchall()
         events = _events(_columns(connection))
         rows = connection.execute(events, (after, KEY_PREFIX, _AFTER_PREFIX))
         # a week of rows is not held at once; an error on the way leaves no anchor, and the next look begins anew
         for row in rows if is_first else rows.fetchall():
-            self._add(row, latest)
+            self._add(row, known_until, noted_from, latest)
         self._anchor = newest[0] if newest else None
 
     def _read_until(self, connection: sqlite3.Connection) -> int | None:
@@ -57,15 +122,110 @@ class CostLedger:
         found = connection.execute(_ONE, (self._anchor[0],)).fetchall()
         return self._anchor[0] if found == [self._anchor] else None
 
-    def _add(self, row: Row, latest: datetime) -> None:
+    def _begin(self, connection: sqlite3.Connection, since: datetime) -> int:
+        """Forget everything, take up what an earlier process has kept, and say up to which id all is known then."""
+        self._anchor = self._older = self._kept_at = None
+        self._spending = Spending()
+        first = last_id_before(connection, since)
+        kept = self._kept(connection)
+        accounts = {job_id: ends.account for job_id, ends in self._kept_ends.items()} if kept else {}
+        if kept and kept.id >= first:
+            self._accounts, self.begins_at, self._unread_until = accounts, kept.begins_at, None
+            return kept.id
+        self._accounts, self.begins_at, self._unread_until = {}, since, first
+        self._older = (kept.id, accounts) if kept else None
+        return first
+
+    def _kept(self, connection: sqlite3.Connection) -> KeptUntil | None:
+        """Up to where an earlier process has read, if this is that file still."""
+        kept = self._kept_until
+        if kept is None:
+            return None
+        found = connection.execute(_ONE, (kept.id,)).fetchall()
+        return kept if found == [(kept.id, kept.session_key, kept.created_at)] else None
+
+    def _add(self, row: Row, known_until: int, noted_from: int, latest: datetime) -> None:
         found = _job_event(row)
-        if found is not None and found[1].at <= latest:
-            job_id, end = found
-            self._accounts.setdefault(job_id, Account()).add(end)
+        if found is None or found[1].at > latest:
+            return
+        job_id, end = found
+        account = self._accounts.get(job_id)
+        if account is None:
+            account = self._accounts[job_id] = Account()
+        if end.id > known_until:
+            account.append(end)
+        if end.id > noted_from:
+            account.note(end)
+            if end.cost_usd:
+                self._spending.add(end.at, end.cost_usd)
+
+    # what lies further back
+
+    @property
+    def reads_on(self) -> bool:
+        """Whether some job's newest run ends may lie further back than has been read."""
+        return self._unread_until is not None
+
+    def walk_back(self, connection: sqlite3.Connection, there: Iterable[str], latest: datetime) -> None:
+        """Go some way back for those of the jobs that are there whose newest run ends are not known yet."""
+        until = self._unread_until
+        if until is None:
+            return
+        wanted = [id_ for id_ in there if not self._account(id_).has_enough][:_MOST_NAMED]
+        ends_at = self._older[0] if self._older else None
+        begins = max(until - STRIDE, _LOWEST if ends_at is None else ends_at)
+        found = self._ends_within(connection, begins, until, wanted, latest) if wanted else {}
+        self._unread_until = _newest_id_until(connection, begins) if wanted else None
+        self._join(found)
+        if self._unread_until is None or self._unread_until == ends_at:
+            self._unread_until = None
+            self._join(self._older[1] if self._older else {})
+            self._older = None
+
+    def _account(self, job_id: str) -> Account:
+        return self._accounts.setdefault(job_id, Account())
+
+    def _ends_within(
+        self, connection: sqlite3.Connection, begins: int, until: int, wanted: Collection[str], latest: datetime
+    ) -> dict[str, Account]:
+        found: dict[str, Account] = {}
+        query = _events_of(_columns(connection), len(wanted))
+        for row in connection.execute(query, (begins, until, *(KEY_PREFIX + id_ for id_ in wanted))).fetchall():
+            event = _job_event(row)
+            if event is not None and event[1].at <= latest:
+                found.setdefault(event[0], Account()).add(event[1])
+        return found
+
+    def _join(self, older: dict[str, Account]) -> None:
+        for job_id, account in older.items():
+            if account.count:
+                self._account(job_id).join(account)
+
+    def keep(self, there: Collection[str], now: datetime) -> None:
+        """Once a day have what is known outlive this process, as soon as it is all that there is to know."""
+        is_due = self._kept_at is None or not timedelta() <= now - self._kept_at < DAY
+        anchor = self._anchor
+        if not is_due or anchor is None or self.reads_on or self.begins_at is None:
+            return
+        self._kept_at = now
+        id_, key, created_at = anchor
+        if not isinstance(key, str) or not isinstance(created_at, str):
+            return
+        kept = {job_id: KeptEnds.of(account) for job_id, account in self._accounts.items() if job_id in there}
+        gone = {job_id: None for job_id in self._kept_ends if job_id not in kept}
+        self._kept_ends, self._kept_until = kept, KeptUntil(id_, key, created_at, self.begins_at)
+        self._memory.keep(_ENDS, {**kept, **gone})
+        self._memory.keep(_READ, {_NOW: self._kept_until})
+
+    # what is known
 
     def job_ids(self) -> Iterable[str]:
-        """Every job of which a run end is remembered."""
+        """Every job of which something is remembered."""
         return self._accounts
+
+    def of(self, job_id: str) -> Account:
+        """What is remembered of one job; it is not to be changed."""
+        return self._accounts.get(job_id) or Account()
 
     def version(self, job_id: str) -> int:
         """A number that changes whenever the job has a new run end."""
@@ -85,7 +245,12 @@ class CostLedger:
     def last_end(self, job_id: str) -> RunEnd | None:
         """The job's newest run end."""
         account = self._accounts.get(job_id)
-        return account.recent[-1] if account else None
+        return account.recent[-1] if account and account.recent else None
+
+    @property
+    def spent(self) -> tuple[Spent, ...]:
+        """What all jobs together have cost in the day before the newest bill."""
+        return tuple(self._spending.sums)
 
 
 def job_events(connection: sqlite3.Connection, since: datetime) -> Iterator[tuple[str, RunEnd]]:
@@ -98,9 +263,11 @@ def job_events(connection: sqlite3.Connection, since: datetime) -> Iterator[tupl
 
 
 def _job_event(row: Row) -> tuple[str, RunEnd] | None:
-    id_, key, input_tokens, output_tokens, created_at = row
+    id_, key, input_tokens, output_tokens, created_at, cost = row
     at = readable_instant(created_at)
-    return (key[len(KEY_PREFIX) :], RunEnd(id_, at, _count(input_tokens), _count(output_tokens))) if at else None
+    if at is None:
+        return None
+    return key[len(KEY_PREFIX) :], RunEnd(id_, at, _count(input_tokens), _count(output_tokens), _usd(cost))
 
 
 NEEDED = {"id", "session_key", "created_at"}
@@ -126,11 +293,24 @@ _ID_TYPES = "SELECT typeof((SELECT min(id) FROM cost_events)), typeof((SELECT ma
 
 
 def _events(there: set[str]) -> str:
-    tokens = ", ".join(name if name in there else f"NULL AS {name}" for name in ("input_tokens", "output_tokens"))
-    return (
-        f"SELECT id, session_key, {tokens}, created_at FROM cost_events "  # noqa: S608
-        "WHERE id > ? AND session_key >= ? AND session_key < ? ORDER BY id"
-    )
+    return f"{_selected(there)} WHERE id > ? AND session_key >= ? AND session_key < ? ORDER BY id"
+
+
+def _events_of(there: set[str], count: int) -> str:
+    """Those of so many keys between two ids. The unary plus keeps SQLite from an index that somebody has added."""
+    return f"{_selected(there)} WHERE id > ? AND id <= ? AND +session_key IN ({', '.join('?' * count)}) ORDER BY id"
+
+
+def _selected(there: set[str]) -> str:
+    names = ("id", "session_key", "input_tokens", "output_tokens", "created_at", "cost_usd")
+    columns = ", ".join(name if name in there else f"NULL AS {name}" for name in names)
+    return f"SELECT {columns} FROM cost_events"  # noqa: S608
+
+
+def _newest_id_until(connection: sqlite3.Connection, id_: int) -> int | None:
+    """The newest row up to an id; None if there is none. So a gap in the ids, however wide, is one step."""
+    ((newest,),) = connection.execute("SELECT max(id) FROM cost_events WHERE id <= ?", (id_,)).fetchall()
+    return None if newest is None else int(newest)
 
 
 _NEWEST = "SELECT id, session_key, created_at FROM cost_events ORDER BY id DESC LIMIT 1"
@@ -161,7 +341,7 @@ def last_id_before(connection: sqlite3.Connection, since: datetime) -> int:
     if low is None:
         return 0
     first = _bisect(low, high, lambda id_: _created_from(connection, id_, since))
-    return max(first - 1, -(2**63))
+    return max(first - 1, _LOWEST)
 
 
 def _bisect(low: int, high: int, is_late_enough: Callable[[int], bool]) -> int:
@@ -186,3 +366,7 @@ def _created_from(connection: sqlite3.Connection, id_: int, since: datetime) -> 
 
 def _count(value: object) -> int | None:
     return int(value) if isinstance(value, int | float) and abs(value) < _MOST else None
+
+
+def _usd(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and 0 <= value < _DEAREST else None

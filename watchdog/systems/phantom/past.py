@@ -15,7 +15,7 @@ from watchdog.core.model import At, Job
 from watchdog.systems.phantom.cost_ledger import job_events
 from watchdog.systems.phantom.rows import swept_from
 from watchdog.systems.phantom.section import Phantom
-from watchdog.systems.phantom.source import PhantomSource
+from watchdog.systems.phantom.source import LOOK_BACK, PhantomSource
 from watchdog.systems.shared.error_counts import Deeds, count_errors
 from watchdog.systems.shared.own_record import OwnRecord, own_record
 from watchdog.systems.shared.past import (
@@ -72,8 +72,8 @@ def phantom_past(source: Phantom, state: Path | None, since: datetime, until: da
 
     Raises PastError if its file cannot be read.
     """
-    begins = since - source.look_back
-    look = PhantomSource(source.name, source.database, source.timezone, source.look_back).look(until)
+    begins = since - LOOK_BACK
+    look = PhantomSource(source.name, source.database, source.timezone).look(until)
     if look.snapshot.problem:
         raise PastError(f"{source.name} cannot be read: {look.snapshot.problem}")
     own = own_record(state, source.name, begins)

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from watchdog.cadence import cron
+from watchdog.cadence.schedule import plus
 from watchdog.core.error_class import classify
-from watchdog.core.instants import parse_instant, sane
+from watchdog.core.instants import parse_instant, readable_instant, sane
 from watchdog.core.model import At, Breaker, CronSchedule, Every, RecordedRun, Schedule, Unreadable
 from watchdog.core.redaction import fit_to_leave
 from watchdog.systems.shared.values import ERROR_LENGTH, LONGEST_MS, NAME_LENGTH, Values, quoted
@@ -51,6 +52,14 @@ class RowReader(Values):
         """An instant in either of the two formats."""
         return self.read(column, _instant, "not a date")
 
+    def quietly(self, column: str) -> datetime | None:
+        """An instant that only narrows what is told: where it cannot be read nothing is amiss with the job."""
+        return readable_instant(self.row.get(column))
+
+    def is_enabled(self) -> bool:
+        """Whether the scheduler takes it: it compares with 1. What cannot be read, or is not there, says nothing."""
+        return self.count("enabled") in (1, None)
+
     def schedule(self, zone: str) -> Schedule:
         """The row's schedule; a cron expression without a zone fires in `zone`, the scheduler host's."""
         schedule = read_schedule(self.row.get("schedule_kind"), self.row.get("schedule_value"), zone)
@@ -80,8 +89,25 @@ class RowReader(Values):
         the `T` of the same day, so the row goes from 00:00 UTC of its date + 30 days; written with a `T`, at the
         instant itself (docs/phantom.md, the sweep).
         """
+        return self._swept_at() if self.row.get("status") == "failed" else None
+
+    def may_go_at(self, schedule: Schedule) -> datetime | None:
+        """From when on the row may be gone with nothing amiss: a one-shot has deleted itself, a completed one is swept.
+
+        A one-shot that keeps its row completes by its run, and is swept some weeks later.
+        """
+        status = self.row.get("status")
+        if status == "completed":
+            return self._swept_at()
+        if status == "failed":
+            return None
+        if self.row.get("delete_after_run"):
+            return schedule.at if isinstance(schedule, At) else self.quietly("next_run_at")
+        return plus(schedule.at, SWEPT_AFTER - timedelta(days=1)) if isinstance(schedule, At) else None
+
+    def _swept_at(self) -> datetime | None:
         text = self.row.get("updated_at")
-        if self.row.get("status") != "failed" or self.row.get("delete_after_run") != 0 or not isinstance(text, str):
+        if self.row.get("delete_after_run") != 0 or not isinstance(text, str):
             return None
         try:
             updated = parse_instant(text)
@@ -104,20 +130,26 @@ def _instant(value: object) -> datetime:
 def read_schedule(kind: object, value: object, zone: str) -> Schedule:
     """The schedule that a row says; `Unreadable` with the reason if it says none."""
     text = fit_to_leave(f"{kind} {value}", NAME_LENGTH)
-    readers = {"at": _at, "every": _every, "cron": _cron}
-    reader = readers.get(kind) if isinstance(kind, str) else None
+    readers = {"at": (_at, ""), "every": (_every, _BACK_TO_BACK), "cron": (_cron, _ONCE_MORE)}
+    reader, then = readers.get(kind, (None, "")) if isinstance(kind, str) else (None, "")
     if reader is None:
-        return Unreadable(f"schedule_kind is {quoted(kind)}; at, every and cron are known", text)
+        return Unreadable(f"schedule_kind is {quoted(kind)}; at, every and cron are known", text, _SKIPPED)
     try:
         parts = json.loads(value) if isinstance(value, str | bytes) else None
     except (ValueError, RecursionError):
-        return Unreadable("schedule_value is not JSON", text)
+        return Unreadable("schedule_value is not JSON", text, _SKIPPED)
     if not isinstance(parts, dict):
         return Unreadable("schedule_value is not a JSON object", text)
     try:
         return reader(parts, zone)
     except ValueError as error:
-        return Unreadable(fit_to_leave(str(error), NAME_LENGTH), text)
+        return Unreadable(fit_to_leave(str(error), NAME_LENGTH), text, then)
+
+
+_SKIPPED = "the scheduler skips it on every pass"
+_BACK_TO_BACK = "the scheduler runs it back to back, and each run is paid for"
+_ONCE_MORE = "the scheduler runs it once more at the most, and then never again"
+"""What Phantom does with broken rows (docs/phantom.md)."""
 
 
 def _at(parts: Mapping[str, object], zone: str) -> Schedule:
@@ -146,4 +178,4 @@ def _cron(parts: Mapping[str, object], zone: str) -> Schedule:
     if own_zone is not None and not isinstance(own_zone, str):
         raise ValueError(f"tz is {quoted(own_zone)}, not the name of a time zone")
     cron.parse(expr, own_zone or zone)
-    return CronSchedule(expr, own_zone or zone)
+    return CronSchedule(expr, own_zone or zone, is_zone_assumed=own_zone is None)

@@ -10,9 +10,9 @@ from watchdog.core.fields import Duration
 
 
 class Phantom(Section):
-    """A Phantom agent's database file."""
+    """A Phantom agent's database file. `look_back` does nothing any more: each job's newest runs are found."""
 
-    actions: ClassVar = ("revive", "preserve")
+    actions: ClassVar = ("revive", "preserve", "pause")
     health_says: ClassVar = ("status", "uptime")
 
     kind: Literal["phantom"] = "phantom"

@@ -17,6 +17,7 @@ from watchdog.core.model import (
     Hold,
     Interruption,
     Job,
+    Pace,
     Process,
     RecordedRun,
     RepeatedRun,
@@ -24,15 +25,18 @@ from watchdog.core.model import (
     Snapshot,
     Totals,
     Traits,
+    Unseen,
 )
 from watchdog.core.redaction import one_line
 from watchdog.systems.base import Look
 from watchdog.systems.phantom.cost_ledger import KEY_PREFIX, CostLedger, has_end_between, has_run_ends
+from watchdog.systems.phantom.missing import what_is_missing
 from watchdog.systems.phantom.motion import CATCH_UP, Motion
 from watchdog.systems.phantom.rows import BREAKER, BREAKER_AT, COLUMNS, REQUIRED, RowReader
-from watchdog.systems.shared.bounded import rows_of
+from watchdog.systems.shared.bounded import left_out, rows_of
 from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.liveness import Liveness
+from watchdog.systems.shared.paces import Paces
 from watchdog.systems.shared.sqlite_file import (
     Signature,
     UnreadableError,
@@ -45,6 +49,7 @@ from watchdog.systems.shared.sqlite_file import (
 from watchdog.systems.shared.unchanged import Unchanged
 
 LOOK_BACK = timedelta(days=7)
+"""How far the first look goes; the following ones walk on from there for jobs that run more seldom."""
 
 ROW_LAG = timedelta(seconds=1)
 """A row's whole-second time stamp may trail its run's end by this much."""
@@ -69,15 +74,25 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """What was asked for over the API, by job: when a run of it was last asked for, and when it was deleted."""
+
+    runs: dict[str, datetime]
+    deletes: dict[str, datetime]
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """What one transaction read. None stands for a table that is not there."""
 
     rows: list[dict[str, object]]
     sessions: dict[str, Session] | None
     has_costs: bool
-    manual_runs: dict[str, datetime] | None
+    audit: Audit | None
     newest_touch_is_over: bool
-    left_out: tuple[str, ...] = ()
+    missing: tuple[str, ...]
+    asked_lately: Mapping[str, tuple[datetime, ...]]
+    left_out: tuple[Unseen, ...] = ()
 
 
 class PhantomSource:
@@ -90,20 +105,19 @@ class PhantomSource:
         name: str,
         database: Path,
         timezone: str = "UTC",
-        look_back: timedelta = LOOK_BACK,
         host: Host | None = None,
     ) -> None:
         self.name = name
         self._path = database
         self._zone = timezone
-        self._look_back = look_back
-        self._ledger = CostLedger()
+        host = host or Host()
+        self._ledger = CostLedger(host.memory)
         self._seen: Signature | None = None
         self._snapshot: Snapshot | None = None
         self._jobs: Unchanged[Job] = Unchanged()
         self._errors: dict[str, RecordedRun] = {}
+        self._paces = Paces()
         self._latest = LATEST
-        host = host or Host()
         self._liveness = Liveness(database, host)
         self._motion = Motion(host.memory)
         self._process = Process()
@@ -120,7 +134,8 @@ class PhantomSource:
         try:
             before = self._snapshot
             process = self._liveness.look(now, is_busy=before is not None and before.holder is not None)
-            if self._snapshot and self._seen and process == self._process and signature(self._path) == self._seen:
+            is_same = before is not None and not before.reads_on and process == self._process
+            if self._snapshot and is_same and self._seen and signature(self._path) == self._seen:
                 self._motion.nothing_new(now)
                 return Look(self._snapshot, is_new=False)
             self._process = process
@@ -138,25 +153,24 @@ class PhantomSource:
         return Snapshot(self.name, self.kind, problem=reason, problem_since=since)
 
     def _read(self, now: datetime) -> Snapshot:
-        if self._seen and self._seen.main[0] != signature(self._path).main[0]:
-            self._ledger = CostLedger()  # another file has taken its place: a restored backup
-        try:
-            tables, seen = read(self._path, lambda connection: self._query(connection, now))
-        except UnreadableError:
-            self._ledger = CostLedger()
-            raise
+        tables, seen = read(self._path, lambda connection: self._query(connection, now))
         self._seen = seen if is_settled(seen) else None
         return self._assemble(tables, seen, now)
 
     def _query(self, connection: sqlite3.Connection, now: datetime) -> Tables:
         self._latest = now + AHEAD
-        rows, left_out = _jobs(connection, self._path)
+        rows, missing, left_out = _jobs(connection, self._path)
+        ids = [str(row["id"]) for row in rows]
         sessions = self._sessions_of(connection)
         has_costs = has_run_ends(connection)
         if has_costs:
-            self._ledger.read(connection, now - self._look_back, self._latest)
+            self._ledger.read(connection, now - LOOK_BACK, self._latest)
+            have_run = [str(row["id"]) for row in rows if _may_have_run(row, sessions)]
+            self._ledger.walk_back(connection, have_run, self._latest)
+            self._ledger.keep(ids, now)
         is_over = bool(sessions and has_costs) and self._is_newest_touch_over(connection, sessions or {})
-        return Tables(rows, sessions, has_costs, _manual_runs(connection), is_over, left_out)
+        asked = _asked_lately(connection, now - timedelta(hours=2))
+        return Tables(rows, sessions, has_costs, _audit(connection), is_over, missing, asked, left_out)
 
     def _sessions_of(self, connection: sqlite3.Connection) -> dict[str, Session] | None:
         """The sessions; those whose row is as it was at the last look are the same objects."""
@@ -189,7 +203,7 @@ class PhantomSource:
         there = {job.id for job in bases}
         self._jobs.forget(there)
         self._forget_errors(there)
-        jobs, restarted = self._motion.see(bases, now, self._process, tables.manual_runs or {})
+        jobs, restarted = self._motion.see(bases, now, self._process, tables.audit.runs if tables.audit else {})
         if restarted:
             self._liveness.restarted(restarted)
             self._process = self._liveness.process
@@ -201,10 +215,15 @@ class PhantomSource:
             self.name,
             self.kind,
             tuple(self._in_motion(job, open_, touches if can_tell else {}) for job in jobs),
-            departed=self._departed(touches, open_, there),
+            departed=self._departed(touches, open_, there, tables.audit),
             traits=Traits(shows_slot=tables.sessions is not None and tables.has_costs, catch_up=CATCH_UP),
             process=self._process,
-            notes=(*_notes(seen), *tables.left_out),
+            unseen=(
+                *what_is_missing(tables.missing, tables.sessions is None, not tables.has_costs, tables.audit is None),
+                *tables.left_out,
+            ),
+            spent=self._ledger.spent,
+            reads_on=self._ledger.reads_on,
         )
 
     def _is_broken_off(self, touches: Mapping[str, datetime]) -> bool:
@@ -244,6 +263,7 @@ class PhantomSource:
     def _forget_errors(self, there: set[str]) -> None:
         if self._errors.keys() - there:
             self._errors = {id_: run for id_, run in self._errors.items() if id_ in there}
+        self._paces.forget(there)
 
     def _is_open(self, job_id: str, touched: datetime, run: RecordedRun | None) -> bool:
         """Whether the touch is a run's start whose end has left no trace."""
@@ -252,12 +272,20 @@ class PhantomSource:
             return False
         return not (run and run.ended_at and run.ended_at >= touched)
 
-    def _departed(self, touches: Mapping[str, datetime], open_: Mapping[str, datetime], known: set[str]) -> Departed:
+    def _departed(
+        self, touches: Mapping[str, datetime], open_: Mapping[str, datetime], known: set[str], audit: Audit | None
+    ) -> Departed:
         gone = {id_: at for id_, at in touches.items() if id_ not in known}
         ends = [end.at for id_ in self._ledger.job_ids() if id_ not in known and (end := self._ledger.last_end(id_))]
         starts = [at for id_, at in gone.items() if self._is_open(id_, at, None) and self._is_remembered(at)]
         holds = [Hold(id_, None, at) for id_, at in open_.items() if id_ not in known]
-        return Departed(holds[0] if holds else None, max(starts, default=None), max(ends, default=None))
+        return Departed(
+            holds[0] if holds else None,
+            max(starts, default=None),
+            max(ends, default=None),
+            {id_: at for id_, at in (audit.deletes if audit else {}).items() if id_ not in known},
+            gone,
+        )
 
     def _is_remembered(self, at: datetime) -> bool:
         return self._ledger.begins_at is None or at >= self._ledger.begins_at
@@ -266,33 +294,47 @@ class PhantomSource:
         """The job of one row; the one of the last look if nothing about it has changed."""
         id_ = str(row["id"])
         session = (tables.sessions or {}).get(id_)
-        manual = None if tables.manual_runs is None else tables.manual_runs.get(id_)
-        facts = (tuple(row.values()), session, self._ledger.version(id_), self._ledger.begins_at, manual)
+        manual = None if tables.audit is None else tables.audit.runs.get(id_)
+        asked = tables.asked_lately.get(id_, ())
+        ledger = (self._ledger.version(id_), self._ledger.begins_at)
+        facts = (tuple(row.values()), session, ledger, manual, asked)
         return self._jobs.get(id_, facts, lambda: self._new_job(row, session, manual, tables))
 
     def _new_job(
         self, row: Mapping[str, object], session: Session | None, manual: datetime | None, tables: Tables
     ) -> Job:
         job = self._built(str(row["id"]), row, session, has_costs=tables.has_costs)
-        return replace(job, repeated=self._repeated(job, session, manual, knows_manual=tables.manual_runs is not None))
+        return replace(
+            job,
+            repeated=self._repeated(job, session, manual, knows_manual=tables.audit is not None),
+            pace=self._pace(job, tables.asked_lately.get(job.id, ())),
+        )
+
+    def _pace(self, job: Job, asked: tuple[datetime, ...]) -> Pace | None:
+        """How often it ran lately. Errors make its scheduler try again before its time."""
+        error = self._errors.get(job.id)
+        newest = job.last_end
+        is_retried = error is not None and newest is not None and newest.at - error.started_at < timedelta(hours=2)
+        pauses = job.breaker.backoff if job.breaker and (job.consecutive_errors or is_retried) else ()
+        return self._paces.of(job, self._ledger.of(job.id).lately, asked, pauses)
 
     def _built(self, id_: str, row: Mapping[str, object], session: Session | None, *, has_costs: bool) -> Job:
-        reader = RowReader(row)
+        reader, aside = RowReader(row), RowReader(row)  # what is odd in the second only narrows what can be told
         schedule = reader.schedule(self._zone)
-        run = reader.last_run()
+        run = aside.last_run()
         run = run if run and run.started_at <= self._latest else None
-        updated = reader.instant("updated_at")
+        updated = aside.instant("updated_at")
         updated = updated if updated and updated <= self._latest else None
         self._remember_error(id_, run)
         return Job(
             id=id_,
             name=reader.text("name") or f"(job {id_} has no name)",
             schedule=schedule,
-            enabled=reader.count("enabled") != 0,
+            enabled=reader.is_enabled(),
             status=reader.text("status", 40) or "unknown",
             next_run_at=reader.instant("next_run_at"),
             last_run=run,
-            consecutive_errors=reader.count("consecutive_errors"),
+            consecutive_errors=aside.count("consecutive_errors"),
             breaker=BREAKER_AT if isinstance(schedule, At) else BREAKER,
             delivery_status=reader.text("last_delivery_status"),
             delivery_target=reader.text("delivery_target"),
@@ -303,8 +345,11 @@ class PhantomSource:
             unrecorded_end=self._unrecorded(id_, run, updated, session),
             recent=self._ledger.recent(id_),
             zero_streak=self._ledger.streak(id_) if has_costs else None,
-            totals=_totals(reader, session),
+            totals=_totals(aside, session),
             problems=tuple(reader.problems),
+            may_go_at=reader.may_go_at(schedule),
+            spent=tuple(self._ledger.of(id_).spending.sums),
+            has_used_tokens=self._ledger.of(id_).has_used or _has_used(session),
         )
 
     def _last_start(self, id_: str, run: RecordedRun | None, session: Session | None) -> datetime | None:
@@ -370,6 +415,15 @@ class PhantomSource:
         return any(RETRY_SLACK[0] <= gap - pause <= RETRY_SLACK[1] for pause in pauses)
 
 
+def _may_have_run(row: Mapping[str, object], sessions: Mapping[str, Session] | None) -> bool:
+    """Whether the job can have a run end at all: a run's start touches the job's session, and so makes it."""
+    return sessions is None or str(row["id"]) in sessions or row.get("last_run_at") is not None
+
+
+def _has_used(session: Session | None) -> bool:
+    return session is not None and bool(session.input_tokens or session.output_tokens)
+
+
 def _is_empty(end: RunEnd) -> bool:
     return not (end.input_tokens or end.output_tokens)
 
@@ -381,14 +435,10 @@ def _totals(reader: RowReader, session: Session | None) -> Totals:
     return Totals(runs, session.input_tokens, session.output_tokens, session.cost_usd)
 
 
-def _notes(seen: Signature) -> tuple[str, ...]:
-    if seen.wal is None and not seen.has_journal:
-        return ("the database has no log file beside it: nothing has it open for writing in WAL mode",)
-    return ()
-
-
-def _jobs(connection: sqlite3.Connection, path: Path) -> tuple[list[dict[str, object]], tuple[str, ...]]:
-    """The rows, and what was left out of them."""
+def _jobs(
+    connection: sqlite3.Connection, path: Path
+) -> tuple[list[dict[str, object]], tuple[str, ...], tuple[Unseen, ...]]:
+    """The rows, the columns that are not there, and what was left out of the rows."""
     there = columns_of(connection, "scheduled_jobs")
     if not there:
         raise UnreadableError(f"{path} has no table scheduled_jobs: is it the scheduler's database?")
@@ -397,8 +447,12 @@ def _jobs(connection: sqlite3.Connection, path: Path) -> tuple[list[dict[str, ob
         raise UnreadableError(f"{path}: the table scheduled_jobs has no column {', '.join(missing)}")
     columns = [column for column in COLUMNS if column in there]
     found = rows_of(connection, "scheduled_jobs", columns)
-    return [dict(zip(columns, row, strict=True)) for row in found.rows], found.notes
+    absent = tuple(column for column in COLUMNS if column not in there)
+    return [dict(zip(columns, row, strict=True)) for row in found.rows], absent, left_out(found)
 
+
+MOST_SESSIONS = 50_000
+"""Sessions that are read: those of jobs that are gone stay for ever."""
 
 _SESSION_COLUMNS = ("last_active_at", "turn_count", "input_tokens", "output_tokens", "total_cost_usd")
 
@@ -409,7 +463,8 @@ def _sessions(connection: sqlite3.Connection) -> list[tuple[str, object, object,
         return None
     columns = [column if column in there else "NULL" for column in _SESSION_COLUMNS]
     of_jobs = "session_key >= ? AND session_key < ?"
-    found = rows_of(connection, "sessions", ("session_key", *columns), of_jobs, (KEY_PREFIX, KEY_PREFIX[:-1] + ";"))
+    keys = (KEY_PREFIX, KEY_PREFIX[:-1] + ";")
+    found = rows_of(connection, "sessions", ("session_key", *columns), of_jobs, keys, most=MOST_SESSIONS)
     return [(str(row[0]), *row[1:6]) for row in found.rows]
 
 
@@ -430,18 +485,37 @@ def _whole(value: object) -> int | None:
 NEWEST_AUDITED = 20_000
 """Rows of the audit log that are looked at, from its end: nothing prunes it, and older ones concern no slot of now."""
 
-_MANUAL = (
-    "SELECT job_id, max(created_at) FROM scheduler_audit_log WHERE action = 'run' "
-    "AND rowid > (SELECT max(rowid) FROM scheduler_audit_log) - ? GROUP BY job_id"
+_AUDITED = (
+    "SELECT action, job_id, max(created_at) FROM scheduler_audit_log WHERE action IN ('run', 'delete') "
+    "AND rowid > (SELECT max(rowid) FROM scheduler_audit_log) - ? GROUP BY action, job_id"
 )
 
 
-def _manual_runs(connection: sqlite3.Connection) -> dict[str, datetime] | None:
-    """When each job was last run by hand; None if there is no audit log to tell."""
+def _audit(connection: sqlite3.Connection) -> Audit | None:
+    """What its log says of runs and deletes; None if there is none to tell."""
     if not {"job_id", "action", "created_at"} <= set(columns_of(connection, "scheduler_audit_log")):
         return None
-    rows = connection.execute(_MANUAL, (NEWEST_AUDITED,)).fetchall()
-    return {str(job_id): at for job_id, text in rows if (at := readable_instant(text))}
+    rows = connection.execute(_AUDITED, (NEWEST_AUDITED,)).fetchall()
+    stamps = [(action, str(job_id), readable_instant(text)) for action, job_id, text in rows]
+    runs = {job_id: at for action, job_id, at in stamps if at and action == "run"}
+    return Audit(runs, {job_id: at for action, job_id, at in stamps if at and action == "delete"})
+
+
+def _asked_lately(connection: sqlite3.Connection, since: datetime) -> dict[str, tuple[datetime, ...]]:
+    """When runs of each job were asked for since an instant, as far as the audit log tells."""
+    if not {"job_id", "action", "created_at"} <= set(columns_of(connection, "scheduler_audit_log")):
+        return {}
+    rows = connection.execute(
+        "SELECT job_id, created_at FROM scheduler_audit_log WHERE action = 'run' AND created_at >= ? "
+        "ORDER BY created_at LIMIT ?",
+        (since.strftime("%Y-%m-%d %H:%M:%S"), NEWEST_AUDITED),
+    ).fetchall()
+    found: dict[str, tuple[datetime, ...]] = {}
+    for job_id, text in rows:
+        at = readable_instant(text)
+        if at is not None:
+            found[str(job_id)] = (*found.get(str(job_id), ()), at)
+    return found
 
 
 def _with_unique_ids(rows: Iterable[dict[str, object]]) -> list[dict[str, object]]:

@@ -31,7 +31,7 @@ class PhantomSystem(System[Phantom]):
         """Its file, read by id and only when it has changed."""
         from watchdog.systems.phantom.source import PhantomSource
 
-        return PhantomSource(section.name, section.database, section.timezone, section.look_back, host)
+        return PhantomSource(section.name, section.database, section.timezone, host)
 
     def recordable(self, section: Phantom) -> "Recordable":
         """Its database."""

@@ -1,4 +1,7 @@
-"""The ways to bring a failed Phantom job back (docs/phantom.md): API, SQL and the API, SQL alone, a restart."""
+"""The ways to bring a failed Phantom job back (docs/phantom.md): API, SQL and the API, SQL alone, a restart.
+
+And to pause one: API, SQL.
+"""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -32,6 +35,10 @@ ASKING = ("api", "pause_resume")
 """The ways through the API. If such an action were taken up at once, it might be refused as somebody else's doing."""
 
 
+PAUSING = ("api", "sql")
+"""The ways to pause a job. By SQL too it is heard at once: each pass reads its rows anew."""
+
+
 class WayFailedError(Exception):
     """One way of reviving did not work; the next may. The text says why, in one line."""
 
@@ -41,7 +48,7 @@ class LeftPausedError(Exception):
 
 
 class PhantomWays:
-    """Revives jobs, and moves sweeps off, in one Phantom's file and through its API."""
+    """Revives and pauses jobs, and moves sweeps off, in one Phantom's file and through its API."""
 
     def __init__(self, progress: Progress, source: Phantom, restarts: Restarts) -> None:
         self._on = progress
@@ -50,13 +57,15 @@ class PhantomWays:
         self._known_api: PhantomApi | None = None
 
     def carry_out(self, action: Action, policy: Policy) -> None:
-        """Revive the job, or move its sweep off."""
+        """Revive the job, move its sweep off, or pause it."""
         if action.kind == "preserve":
             self._postpone(action)
+        elif action.kind == "pause" and self._source.api is None:
+            self._by_ways(replace(action, ways=tuple(way for way in action.ways if way != "api")), policy)
         else:
-            self._revive(action, policy)
+            self._by_ways(action, policy)
 
-    def _revive(self, action: Action, policy: Policy) -> None:
+    def _by_ways(self, action: Action, policy: Policy) -> None:
         """Try the ways that are left, in order, until one has worked."""
         while action.ways:
             way, rest = action.ways[0], action.ways[1:]
@@ -81,6 +90,9 @@ class PhantomWays:
         if way == "restart":
             self._restarts.must_have_left(action, policy)
         row = self._as_seen(action)
+        if action.kind == "pause":
+            self._pause(self._on.begin(action), way)
+            return True
         self._must_not_be_over(row)
         if way == "restart":
             self._restarts.restart(action, policy)
@@ -232,6 +244,35 @@ class PhantomWays:
             self._known_api = PhantomApi(self._source.api, API_DEADLINE)
         return self._known_api
 
+    # pause
+
+    def _pause(self, action: Action, way: str) -> None:
+        job_id = action.job_id or ""
+        if way == "sql":
+            writing.pause(self._source.database, job_id, action.seen, action.spent.at)
+            faults.point("paused")
+            self._on.acted(action, "paused by SQL", timedelta())
+            return
+        try:
+            status = self._api().pause(job_id)
+        except ApiError as error:
+            if not self._is_paused(job_id):
+                raise
+            self._on.acted(action, f"{fit_to_leave(str(error), REASON)}; but its row is paused now", timedelta())
+            return
+        faults.point("paused")
+        if status != "paused":
+            raise WayFailedError(f"the API answered, and left the job {status}")
+        self._on.acted(action, "the API paused it, and says so", timedelta())
+
+    def _is_paused(self, job_id: str) -> bool:
+        """An answer that never came or cannot be read tells nothing; the row does."""
+        try:
+            row = writing.look(self._source.database, job_id)
+        except UnreadableError:
+            return False
+        return row is not None and row.get("status") == "paused"
+
     # preserve
 
     def _postpone(self, action: Action) -> None:
@@ -272,7 +313,8 @@ class PhantomWays:
         elif row is not None and action.way == "pause_resume" and _is_our_pause(row, action):
             self._resume_paused(action, row)
         else:
-            self._on.acted(action, "the watchdog ended in the middle of it; the row has changed since", None)
+            wait = timedelta() if action.kind == "pause" else None
+            self._on.acted(action, "the watchdog ended in the middle of it; the row has changed since", wait)
 
 
 def _is_our_pause(row: Row, action: Action) -> bool:

@@ -19,6 +19,9 @@ BUSY_TIMEOUT = 5.0
 GUARDED = ("status", "updated_at", "consecutive_errors", "next_run_at", "last_run_at", "enabled", "schedule_value")
 """The columns that must still be as they were seen."""
 
+TERMS = ("status", "enabled", "schedule_kind", "schedule_value")
+"""The columns that say what a job is, whatever it does."""
+
 ACTOR = "scheduler-watchdog"
 
 Row = Mapping[str, object]
@@ -59,6 +62,16 @@ def is_as_seen(row: Row, seen: Row) -> bool:
 def fingerprint(row: Row) -> dict[str, object]:
     """What of a row is remembered and must still be so."""
     return {name: row[name] for name in GUARDED if name in row}
+
+
+def terms(row: Row) -> dict[str, object]:
+    """What of a row must still be so for a pause."""
+    return {name: row[name] for name in TERMS if name in row}
+
+
+def pause(path: Path, job_id: str, seen: Row, at: datetime) -> None:
+    """`active` becomes `paused`: no pass takes the row any more. A run in flight ends, and leaves the status alone."""
+    _change(path, job_id, seen, {"status": "paused", "updated_at": sql_time(at)}, ("pause", "paused"))
 
 
 def set_paused(path: Path, job_id: str, seen: Row, at: datetime) -> None:

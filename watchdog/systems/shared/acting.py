@@ -166,3 +166,8 @@ def unfit_for_revival(job: Job, at: datetime, *, must_be_on: bool) -> str | None
         return "a job that is switched off would not run"
     is_past = isinstance(job.schedule, At) and job.schedule.at <= at
     return "a one-shot whose time has passed is never revived" if is_past else None
+
+
+def unfit_for_a_pause(job: Job, at: datetime) -> str | None:
+    """Why a job cannot be paused; None if it can."""
+    return None if job.is_planned else f"it is {job.state}, and does not run"

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from watchdog.core.kinds import Kind
+from watchdog.core.model import Unseen
 from watchdog.systems.shared.sqlite_file import LONGEST_VALUE, Connection
 
-MOST_ROWS = 5_000
-"""Rows of one table that are judged; a scheduler with more jobs is not one."""
+MOST_ROWS = 2_000
+"""Rows of one table that are judged; one with more jobs takes more than a second."""
 
 LONG = 64 * 1024
 """Bytes; where all values are shorter, rows are read as they stand. Nothing that is shown is half as long."""
@@ -32,6 +34,13 @@ class Rows:
     notes: tuple[str, ...] = ()
 
 
+def left_out(rows: Rows) -> tuple[Unseen, ...]:
+    """What was left out of a table of jobs, for one who asks what cannot be judged: nothing can, of those jobs."""
+    return tuple(
+        Unseen(note, (Kind.OVERDUE, Kind.FAILED, Kind.VANISHED), "see what fills the table") for note in rows.notes
+    )
+
+
 def rows_of(
     connection: sqlite3.Connection,
     table: str,
@@ -39,22 +48,23 @@ def rows_of(
     where: str = "1",
     values: Sequence[object] = (),
     longest: int = LONG,
+    most: int = MOST_ROWS,
 ) -> Rows:
     """The first rows of a table in the order in which they were made. `columns` and `where` are the caller's own words.
 
-    `longest`: bytes of a value that is still read whole. Long ones are cut, which costs a second reading.
+    `most`: rows; `longest`: bytes of a value that is still read whole. Long ones are cut, which costs a second reading.
     """
-    tail = f"FROM {table} WHERE {where} ORDER BY rowid LIMIT {MOST_ROWS + 1}"
+    tail = f"FROM {table} WHERE {where} ORDER BY rowid LIMIT {most + 1}"
     try:
         found = _whole(connection, f"SELECT {', '.join(columns)} {tail}", values, longest)
     except sqlite3.DataError as error:
         if not _is_too_big(error):
             raise
         found = _cut(connection, table, columns, tail, values, longest)
-    if len(found.rows) <= MOST_ROWS:
+    if len(found.rows) <= most:
         return found
-    note = f"the table {table} has more than {MOST_ROWS:,} rows: those after them are not looked at"
-    return Rows(found.rows[:MOST_ROWS], (*found.notes, note))
+    note = f"the table {table} has more than {most:,} rows: those after them are not looked at"
+    return Rows(found.rows[:most], (*found.notes, note))
 
 
 def _whole(connection: sqlite3.Connection, statement: str, values: Sequence[object], longest: int) -> Rows:

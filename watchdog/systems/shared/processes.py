@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from watchdog.core.clock import SINCE_BOOT
+
 _STATE, _START = 0, 19
 """Where the state and the start time (field 22 of the file) stand after the command's closing bracket."""
 
@@ -77,7 +79,7 @@ class LiveProcesses:
 
     def _start(self, pid: int, ticks: int) -> datetime:
         """By the clock as it is set now; the same to the microsecond for as long as nobody sets it."""
-        booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        booted = time.time() - time.clock_gettime(SINCE_BOOT)
         start = datetime.fromtimestamp(booted + ticks / os.sysconf("SC_CLK_TCK"), UTC)
         known = self._started.get((pid, ticks))
         if known is not None and abs(known - start) < _STEP:

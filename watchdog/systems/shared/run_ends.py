@@ -2,9 +2,9 @@
 
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from watchdog.core.model import RunEnd, ZeroStreak
+from watchdog.core.model import RunEnd, Spent, ZeroStreak
 
 REMEMBERED_ENDS = 12
 """Run ends that are kept for each job, newest last: as many as a breaker counts, and some."""
@@ -12,27 +12,90 @@ REMEMBERED_ENDS = 12
 REMEMBERED_ZEROS = 32
 """Instants of a streak's first run ends that are kept; a threshold beyond this is dated by the newest."""
 
+ENOUGH_ENDS = 3
+"""With so many run ends, one of them with tokens, nothing older changes what is told of a job."""
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+MOST_IN_AN_HOUR = 1200
+"""Instants of one hour's run ends that are kept: over three times as many as a fire every ten seconds gives."""
+
+
+@dataclass(slots=True)
+class Spending:
+    """What was paid in a day, summed by the hour. What lies further back than that is dropped."""
+
+    sums: list[Spent] = field(default_factory=list)
+
+    def add(self, at: datetime, usd: float) -> None:
+        """One more bill, dated at about the newest."""
+        last = self.sums[-1] if self.sums else None
+        if last is not None and at - last.first_at < HOUR:
+            self.sums[-1] = Spent(last.first_at, last.usd + usd)
+            return
+        self.sums = [*(each for each in self.sums if at - each.first_at < DAY), Spent(at, usd)]
+
 
 @dataclass(slots=True)
 class Account:
-    """One job's run ends: the newest, and how many of those had no tokens. `version` changes with each."""
+    """One job's run ends: the newest, and how many of those had no tokens. `version` changes with each.
+
+    `count`: how many have been added, as far back as they are known. `has_used`: one of them had tokens. `lately`: when
+    those of the hour before the newest were.
+    """
 
     recent: deque[RunEnd] = field(default_factory=lambda: deque(maxlen=REMEMBERED_ENDS))
     zeros: int = 0
     first_zeros: list[datetime] = field(default_factory=list)
     version: int = 0
+    count: int = 0
+    has_used: bool = False
+    lately: deque[datetime] = field(default_factory=lambda: deque(maxlen=MOST_IN_AN_HOUR))
+    spending: Spending = field(default_factory=Spending)
 
     def add(self, end: RunEnd) -> None:
         """One more."""
+        self.append(end)
+        self.note(end)
+
+    def append(self, end: RunEnd) -> None:
+        """One more, of which it is known that later ones will follow, a day later or more."""
         self.recent.append(end)
         self.version += 1
+        self.count += 1
         if not end.is_zero:
-            self.zeros = 0
-            self.first_zeros = []
+            if not self.has_used:
+                self.has_used = bool(end.input_tokens or end.output_tokens)
+            if self.zeros:
+                self.zeros, self.first_zeros = 0, []
             return
         self.zeros += 1
         if len(self.first_zeros) < REMEMBERED_ZEROS:
             self.first_zeros.append(end.at)
+
+    def note(self, end: RunEnd) -> None:
+        """Take what it tells of the last hour and the last day only: the rest of it is known already."""
+        self.lately.append(end.at)
+        while end.at - self.lately[0] >= HOUR:
+            self.lately.popleft()
+        if end.cost_usd:
+            self.spending.add(end.at, end.cost_usd)
+
+    def join(self, older: "Account") -> None:
+        """Put what was found of the time before in front of what is known."""
+        self.version += 1
+        if self.zeros == self.count:
+            self.zeros += older.zeros
+            self.first_zeros = [*older.first_zeros, *self.first_zeros][:REMEMBERED_ZEROS]
+        self.count += older.count
+        self.has_used = self.has_used or older.has_used
+        self.recent = deque([*older.recent, *self.recent], maxlen=REMEMBERED_ENDS)
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether older run ends would change nothing that is told."""
+        return self.count >= (REMEMBERED_ZEROS if self.zeros == self.count else ENOUGH_ENDS)
 
     def streak(self) -> ZeroStreak:
         """The newest ones that had no tokens."""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
@@ -38,6 +38,8 @@ class Sql(Section):
     `every`: how often a PostgreSQL server is asked. `deadline`: when a read is cut off, whatever it hangs in.
     `look_back`: how many of the newest runs the first look reads.
     """
+
+    names_jobs: ClassVar = ("database", "dsn", "dsn_file", "jobs")
 
     kind: Literal["sql"]
     name: Name = "sql"

@@ -111,13 +111,14 @@ class SqlSource:
 
     def _job(self, id_: str, row: Mapping[str, object], reading: Reading, now: datetime, *, is_twice: bool) -> Job:
         values = Values(row, ["its id is returned more than once by the jobs query"] if is_twice else [])
+        aside = Values(row)  # what is odd in these columns only narrows what can be told
         history = self._runs.of(id_)
-        run = history.last_recorded or _run_of_row(values)
+        run = history.last_recorded or _run_of_row(aside)
         schedule = _schedule(values, self._settings)
         is_planned = values.flag("enabled", default=True)
-        started = _newest(history.last_start, values.instant("last_run_at"))
+        started = _newest(history.last_start, aside.instant("last_run_at"))
         status = values.word("status") or "active"
-        anchor = self._anchor(id_, (schedule, is_planned and status == "active"), values, history, started, now)
+        anchor = self._anchor(id_, (schedule, is_planned and status == "active"), aside, history, started, now)
         is_over = isinstance(schedule, At) and started is not None and started >= schedule.at - EARLY
         derives = "next_run_at" not in reading.job_columns
         has_tokens = "input_tokens" in reading.run_columns and "output_tokens" in reading.run_columns
@@ -129,17 +130,18 @@ class SqlSource:
             status="completed" if status == "active" and derives and is_over else status,
             next_run_at=_due(schedule, anchor) if derives else values.instant("next_run_at"),
             last_run=run,
-            consecutive_errors=self._errors(values, history, reading),
+            consecutive_errors=self._errors(aside, history, reading),
             delivery_status=values.text("delivery_status"),
             delivery_target=values.text("delivery_target"),
             created_by=values.text("created_by"),
-            updated_at=values.instant("updated_at"),
+            updated_at=aside.instant("updated_at"),
             in_flight_since=history.in_flight_since,
             last_started_at=started,
             recent=history.ends,
             zero_streak=history.zero_streak if has_tokens else None,
             terms=Terms(run_limit=values.duration("max_run") or self._settings.max_run, grace=self._grace()),
             problems=tuple(dict.fromkeys(values.problems)),
+            may_go_at=schedule.at if isinstance(schedule, At) else None,
         )
 
     def _grace(self) -> timedelta:
@@ -217,7 +219,7 @@ def _cron(values: Values, settings: Sql, text: str) -> Schedule:
         (cron if settings.cron == "croner" else classic_cron).parse(expr, zone)
     except ValueError as error:
         return Unreadable(fit_to_leave(str(error), NAME_LENGTH), text)
-    return CronSchedule(expr, zone, settings.cron)
+    return CronSchedule(expr, zone, settings.cron, is_zone_assumed=values.row.get("timezone") is None)
 
 
 def _by_id(rows: Iterable[Mapping[str, object]]) -> dict[str, tuple[Mapping[str, object], bool]]:

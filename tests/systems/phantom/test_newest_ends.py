@@ -1,0 +1,229 @@
+"""Each job's newest run ends are found, however far back, in bounded steps, once."""
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import NOW, build, cost_row, healthy, job_row, session_row
+from tests.support.harness import DAY, HOUR, MINUTE, SECOND, START, Agent, scheduler
+from watchdog.core.model import Job
+from watchdog.demo.outcome import Outcome
+from watchdog.state.store import Store
+from watchdog.systems.phantom import cost_ledger
+from watchdog.systems.phantom.source import PhantomSource
+from watchdog.systems.shared.host import Host
+
+T = TypeVar("T")
+
+
+class Kept:
+    """A memory in the state file, written at once."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.recalled = 0
+
+    def recall(self, name: str, kind: type[T]) -> dict[str, T]:
+        return self.store.remembered("agent", name, kind)
+
+    def keep(self, name: str, things: Mapping[str, object]) -> None:
+        self.store.remember("agent", name, things, NOW)
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strides of five rows."""
+    monkeypatch.setattr(cost_ledger, "STRIDE", 5)
+
+
+def months(path: Path, *, every: int = 30, zero: bool = True, count: int = 5) -> Path:
+    """A job that runs once a month, without a token, behind one that runs daily."""
+    rows = healthy()
+    rows["scheduled_jobs"].append(job_row("rare"))
+    rows["sessions"].append(session_row("id-rare", f"{NOW - DAY:%Y-%m-%d %H:%M:%S}"))
+    tokens: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0} if zero else {}
+    rows["cost_events"] = []
+    for days in range(every * count, 0, -1):
+        at = f"{NOW - days * DAY:%Y-%m-%d %H:%M:%S}"
+        rows["cost_events"].append(cost_row("id-heartbeat", at))
+        if days % every == 0:
+            rows["cost_events"].append(cost_row("id-rare", at, **tokens))
+    return build(path / "agent.db", rows)
+
+
+def walked(source: PhantomSource, now: datetime = NOW) -> tuple[dict[str, Job], int]:
+    """The jobs once there is nothing more to read, and how many looks that took."""
+    for looks in range(1, 1000):
+        snapshot = source.look(now).snapshot
+        if not snapshot.reads_on:
+            return {job.name: job for job in snapshot.jobs}, looks
+    raise AssertionError("it never ends")
+
+
+def streak(job: Job) -> int:
+    assert job.zero_streak is not None
+    return job.zero_streak.count
+
+
+def test_a_job_that_runs_once_a_month_has_its_streak_at_the_first_look(tmp_path: Path) -> None:
+    jobs, looks = walked(PhantomSource("agent", months(tmp_path)))
+    assert (streak(jobs["rare"]), looks) == (5, 1)
+
+
+@pytest.mark.usefixtures("short")
+def test_a_long_table_is_walked_back_some_way_at_each_look_though_nothing_changes(tmp_path: Path) -> None:
+    source = PhantomSource("agent", months(tmp_path))
+    first = source.look(NOW)
+    assert first.snapshot.reads_on
+    jobs, looks = walked(source)
+    assert streak(jobs["rare"]) == 5
+    assert 25 < looks < 35
+    assert not source.look(NOW).is_new
+
+
+@pytest.mark.usefixtures("short")
+def test_the_walk_ends_where_nothing_older_would_change_anything(tmp_path: Path) -> None:
+    _, looks = walked(PhantomSource("agent", months(tmp_path, every=10, zero=False, count=40)))
+    assert looks < 8
+
+
+@pytest.mark.usefixtures("short")
+def test_runs_that_end_meanwhile_are_added_in_front(tmp_path: Path) -> None:
+    path = months(tmp_path)
+    source = PhantomSource("agent", path)
+    source.look(NOW)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        row = cost_row("id-rare", f"{NOW:%Y-%m-%d %H:%M:%S}", input_tokens=0, output_tokens=0)
+        connection.execute(f"INSERT INTO cost_events ({', '.join(row)}) VALUES (?, ?, ?, ?, ?)", [*row.values()])
+    jobs, _ = walked(source, NOW + MINUTE)
+    assert streak(jobs["rare"]) == 6
+    ids = [end.id for end in jobs["rare"].recent]
+    assert ids == sorted(ids)
+
+
+@pytest.mark.usefixtures("short")
+def test_a_restart_does_not_walk_again(tmp_path: Path) -> None:
+    path = months(tmp_path)
+    memory = Kept(Store(None))
+    before, looks = walked(PhantomSource("agent", path, host=Host(memory=memory)))
+    assert looks > 20
+    after, looks = walked(PhantomSource("agent", path, host=Host(memory=memory)), NOW + HOUR)
+    assert looks == 1
+    assert asdict(after["rare"])["zero_streak"] == asdict(before["rare"])["zero_streak"]
+
+
+@pytest.mark.usefixtures("short")
+def test_after_a_long_absence_only_what_lies_between_is_walked(tmp_path: Path) -> None:
+    memory = Kept(Store(None))
+    path = months(tmp_path)
+    walked(PhantomSource("agent", path, host=Host(memory=memory)))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for days in range(1, 61):
+            name, tokens = ("id-rare", 0) if days == 30 else ("id-heartbeat", 9)
+            row = cost_row(name, f"{NOW + days * DAY:%Y-%m-%d %H:%M:%S}", input_tokens=tokens, output_tokens=tokens)
+            connection.execute(f"INSERT INTO cost_events ({', '.join(row)}) VALUES (?, ?, ?, ?, ?)", [*row.values()])
+    jobs, looks = walked(PhantomSource("agent", path, host=Host(memory=memory)), NOW + 60 * DAY)
+    assert streak(jobs["rare"]) == 6
+    assert 5 < looks < 15
+
+
+def test_another_file_in_its_place_is_read_from_the_start_and_the_same_one_is_not(tmp_path: Path) -> None:
+    path = months(tmp_path)
+    source = PhantomSource("agent", path)
+    assert streak(walked(source)[0]["rare"]) == 5
+    path.rename(tmp_path / "away.db")
+    assert source.look(NOW + SECOND).snapshot.problem
+    assert source.look(NOW + 2 * SECOND).snapshot.problem
+    (tmp_path / "away.db").rename(path)
+    assert streak(walked(source, NOW + 3 * SECOND)[0]["rare"]) == 5
+    path.unlink()
+    (tmp_path / "other").mkdir()
+    months(tmp_path / "other", count=2).rename(path)
+    assert streak(walked(source, NOW + 4 * SECOND)[0]["rare"]) == 2
+
+
+def test_what_is_kept_of_another_file_is_not_believed(tmp_path: Path) -> None:
+    memory = Kept(Store(None))
+    path = months(tmp_path)
+    walked(PhantomSource("agent", path, host=Host(memory=memory)))
+    path.unlink()
+    (tmp_path / "other").mkdir()
+    months(tmp_path / "other", count=3).rename(path)
+    jobs, _ = walked(PhantomSource("agent", path, host=Host(memory=memory)))
+    assert streak(jobs["rare"]) == 3
+
+
+@pytest.mark.usefixtures("short")
+def test_a_job_that_has_never_run_is_not_looked_for(tmp_path: Path) -> None:
+    rows = healthy()
+    rows["scheduled_jobs"].append(job_row("new", last_run_at=None, last_run_status=None, last_run_duration_ms=None))
+    rows["cost_events"] = [
+        cost_row("id-heartbeat", f"{NOW - days * DAY:%Y-%m-%d %H:%M:%S}") for days in range(300, 0, -1)
+    ]
+    _, looks = walked(PhantomSource("agent", build(tmp_path / "agent.db", rows)))
+    assert looks == 1
+
+
+def test_a_job_once_seen_to_use_tokens_is_known_to(tmp_path: Path) -> None:
+    memory = Kept(Store(None))
+    path = tmp_path / "agent.db"
+    agent = Agent({"worker": Outcome(), "script": Outcome.workless()})
+    with scheduler(path, agent, START) as sim:
+        for name in agent.usual:
+            sim.add(name, ("every", HOUR))
+        sim.run_until(START + 3 * HOUR)
+        jobs, _ = walked(PhantomSource("agent", path, host=Host(memory=memory)), sim.now)
+        assert [jobs[name].has_used_tokens for name in ("worker", "script")] == [True, False]
+        agent.usual["worker"] = Outcome.workless()
+        sim.run_until(START + 60 * HOUR)
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE sessions SET input_tokens = 0, output_tokens = 0")
+        jobs, _ = walked(PhantomSource("agent", path, host=Host(memory=memory)), sim.now)
+        assert [jobs[name].has_used_tokens for name in ("worker", "script")] == [True, False]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.integers(0, 40)), min_size=1, max_size=120),
+    st.integers(1, 30),
+    st.lists(st.integers(0, 120), max_size=3),
+)
+def test_however_it_is_walked_and_restarted_it_comes_to_what_all_rows_say(
+    tmp_path_factory: pytest.TempPathFactory, events: list[tuple[str, bool, int]], stride: int, restarts: list[int]
+) -> None:
+    path = tmp_path_factory.mktemp("walk") / "agent.db"
+    rows = healthy()
+    rows["scheduled_jobs"] = [job_row(name) for name in "abc"]
+    rows["sessions"] = []
+    rows["cost_events"] = []
+    build(path, rows)
+    memory, at, written = Kept(Store(None)), NOW, []
+    source = PhantomSource("agent", path, host=Host(memory=memory))
+    with pytest.MonkeyPatch.context() as patch, closing(sqlite3.connect(path)) as connection:
+        patch.setattr(cost_ledger, "STRIDE", stride)
+        for number, (name, is_zero, hours) in enumerate(events):
+            at += hours * HOUR
+            row = cost_row(
+                f"id-{name}", f"{at:%Y-%m-%d %H:%M:%S}", **({"input_tokens": 0, "output_tokens": 0} if is_zero else {})
+            )
+            with connection:
+                connection.execute(
+                    f"INSERT INTO cost_events ({', '.join(row)}) VALUES (?, ?, ?, ?, ?)", [*row.values()]
+                )
+            written.append((name, is_zero))
+            if number in restarts:
+                source = PhantomSource("agent", path, host=Host(memory=memory))
+                source.look(at)
+    jobs, _ = walked(source, at)
+    for name in "abc":
+        own = [is_zero for owner, is_zero in written if owner == name]
+        zeros = next((place for place, is_zero in enumerate(reversed(own)) if not is_zero), len(own))
+        assert min(streak(jobs[name]), 32) == min(zeros, 32)
