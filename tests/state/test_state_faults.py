@@ -110,7 +110,11 @@ def _cut(path: Path) -> None:
     os.truncate(path, 5000)
 
 
-@pytest.mark.parametrize("damage", [_overwrite, _cut])
+def _empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+@pytest.mark.parametrize("damage", [_overwrite, _cut, _empty])
 def test_a_file_that_is_damaged_in_its_place_is_begun_anew(damage: Callable[[Path], None], path: Path) -> None:
     with closing(Store(path)) as store:
         with store.transaction():

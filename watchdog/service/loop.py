@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from types import FrameType
+from urllib.parse import urlsplit
 
 from watchdog.config.file import Config, ConfigError
 from watchdog.core.clock import SHORTEST_WAIT, Clock, WallClock
@@ -145,7 +146,8 @@ class Service:
         listener = bind(self.config.http.address)
         archive = Archive(self._turns.store.path)
         app = build(self._published_state, self._metrics.text, self.words, archive, lambda: self.config, self.clock.now)
-        own = (*self.config.http.hosts, self.config.http.address.host)
+        public = urlsplit(self.config.http.public_url or "").hostname
+        own = (*self.config.http.hosts, self.config.http.address.host, *([public] if public else []))
         server = Server(Guard(app, own), listener)
         self._greet(server.url)
         server.start()

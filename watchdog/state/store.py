@@ -6,6 +6,7 @@ so neither can lose what the other wrote.
 
 import contextlib
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -70,6 +71,8 @@ class Store:
             self.close_lock()
             raise StoreError(f"the state file {path} cannot be used: {opening.reason(error)}") from None
         self._marks = opening.marks(path)
+        self._watched: tuple[opening.Marks | None, int] | None = None
+        self._was_odd = False
         try:
             self._take_as_it_is()
         except (sqlite3.Error, OSError) as error:
@@ -153,8 +156,20 @@ class Store:
         there = opening.marks(self.path)
         if there != self._marks:
             self._put_back(is_replaced=there is not None)
-        elif self._is_damaged:
+        elif self._is_damaged or self._looks_damaged():
             self._begin_anew()
+
+    def _looks_damaged(self) -> bool:
+        """Whether somebody else has written into the file or cut it: SQLite goes on from what it remembers of it. Seen
+        twice, for a part of it may be just on its way from the log."""
+        assert self.path is not None  # noqa: S101
+        if self._watched is None or self._watched[0] != self._marks:
+            # kept open: closing it would let go of the locks that SQLite has on it
+            self._watched = (self._marks, os.open(self.path, os.O_RDONLY | os.O_CLOEXEC))
+        before, self._was_odd = self._was_odd, opening.is_odd(self._watched[1])
+        if before and self._was_odd:
+            self._trouble = "it was overwritten or cut short"
+        return before and self._was_odd
 
     def _put_back(self, *, is_replaced: bool) -> None:
         """The open file has lost its name, and holds all that was written: it is written there again."""
@@ -178,7 +193,7 @@ class Store:
         opening.salvage(damaged, self._connection)
         damaged.close()
         self._marks = opening.marks(self.path)
-        self._version, self._trouble, self._is_damaged = -1, "", False
+        self._version, self._trouble, self._is_damaged, self._was_odd = -1, "", False, False
 
     def _reopen(self) -> None:
         with contextlib.suppress(sqlite3.Error):
@@ -195,7 +210,10 @@ class Store:
 
     def close(self) -> None:
         """Give the file back."""
-        self._db.close()
+        self._connection.close()
+        if self._watched is not None:
+            os.close(self._watched[1])
+            self._watched = None
         self.close_lock()
 
     def close_lock(self) -> None:
