@@ -143,6 +143,7 @@ def test_every_family_has_the_promised_name_type_and_labels(database: Path) -> N
     about_itself = {
         "watchdog_config_reloads_total",
         "watchdog_outbox_messages",
+        "watchdog_state_up",
         "watchdog_outbox_oldest_timestamp_seconds",
     }
     told = {name for name in types if name.startswith("watchdog_")}

@@ -84,13 +84,16 @@ def run(config: Path | None, database: Path | None, debug_log: bool) -> None:
     from watchdog.core import logs
     from watchdog.incidents import report
     from watchdog.service import memory
+    from watchdog.service.last_resort import end_in_any_case
     from watchdog.service.loop import Service, Wake, signals
     from watchdog.state.opening import StoreError
+    from watchdog.web.guard import raise_descriptors
     from watchdog.web.server import CannotListenError
 
     settings, file = _configured(config, database), _usual(config, database)
     logs.set_up(debug=debug_log)
     memory.settle_allocator()
+    raise_descriptors()
     wake = Wake()
     try:
         service = Service(
@@ -99,7 +102,7 @@ def run(config: Path | None, database: Path | None, debug_log: bool) -> None:
             words=lambda posting: "\n".join(report.lines(posting.published, posting.at)),
             wake=wake,
         )
-        with signals(wake):
+        with signals(wake), end_in_any_case():
             service.run()
     except CannotListenError as error:
         raise CannotGoOn(f"{error}; is another one running? (http.listen in the configuration)") from error

@@ -76,11 +76,14 @@ class Http(Frozen):
     """The service's own address, and who may change things through it.
 
     `public_url`: where people reach the page, for the links in messages.
+    `hosts`: names by which it is reached, beside addresses and names without a dot; `*` stands for any part. Requests
+    for others are refused: a page elsewhere could otherwise read here by a name of its own.
     """
 
     listen: str = DEFAULT_LISTEN
     token_file: SecretFile | None = None
     public_url: WebAddress | None = None
+    hosts: tuple[str, ...] = ()
 
     @field_validator("listen")
     @classmethod

@@ -129,6 +129,7 @@ class Metrics:
         self._recoveries = Counter(
             "watchdog_recoveries", "What became of recoveries.", ["action", "outcome"], registry=self.registry
         )
+        self.state_up = Gauge("watchdog_state_up", "1 if the state file can be written.", registry=self.registry)
         self._outbox = Gauge(
             "watchdog_outbox_messages", "Messages that are written down and not yet settled.", registry=self.registry
         )

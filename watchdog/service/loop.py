@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from types import FrameType
+from urllib.parse import urlsplit
 
 from watchdog.config.file import Config, ConfigError
 from watchdog.core.clock import SHORTEST_WAIT, Clock, WallClock
@@ -27,6 +28,7 @@ from watchdog.systems.shared.looking import OnItsOwn
 from watchdog.systems.shared.writer import LiveWriters, Writers
 from watchdog.web.app import build
 from watchdog.web.archive import Archive
+from watchdog.web.guard import Guard
 from watchdog.web.published_state import Posting, PublishedState
 from watchdog.web.server import Server, bind
 
@@ -144,7 +146,9 @@ class Service:
         listener = bind(self.config.http.address)
         archive = Archive(self._turns.store.path)
         app = build(self._published_state, self._metrics.text, self.words, archive, lambda: self.config, self.clock.now)
-        server = Server(app, listener)
+        public = urlsplit(self.config.http.public_url or "").hostname
+        own = (*self.config.http.hosts, self.config.http.address.host, *([public] if public else []))
+        server = Server(Guard(app, own), listener)
         self._greet(server.url)
         server.start()
         self._turns.start()
@@ -192,6 +196,10 @@ class Service:
 
     def _turn(self) -> None:
         tick = self._turns.turn()
+        problem = self._turns.state_problem
+        self._published_state.state_problem = problem
+        if self.config.state is not None:
+            self._metrics.state_up.set(0 if problem else 1)
         self._published_state.post(tick.published, self.clock.now(), self._turns.notifications.incidents)
 
     def _pause(self) -> timedelta:

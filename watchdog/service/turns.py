@@ -1,5 +1,6 @@
 """What the service does at each turn, whoever drives the clock: the running service, or a case that is replayed."""
 
+import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -72,6 +73,7 @@ class Turns:
         self._clock = clock
         self._tell = tell
         self._show = show
+        self._state_problem = ""
         self._awake_until: Stamp | None = None
         self._slept = timedelta()
         self._gaps: tuple[Gap, ...] = ()
@@ -93,6 +95,7 @@ class Turns:
     def turn(self) -> Tick:
         """One turn. What is wrong with a source or with the state file becomes what is told, never an exception."""
         now, began = self._clock.now(), time.perf_counter()
+        self._look_after_state()
         self._wake_up()
         self.recovery.look_begins()
         tick = self.engine.tick(now, self._gaps)
@@ -107,6 +110,22 @@ class Turns:
         self._memories.turn(now)
         self._inquiries.turn(tick.published, self._clock.stamp(), self._gaps)
         return tick
+
+    @property
+    def state_problem(self) -> str:
+        """Why nothing can be written down now; empty where all is well."""
+        return self._state_problem or self.store.problem
+
+    def _look_after_state(self) -> None:
+        try:
+            self.store.look_after()
+        except (sqlite3.Error, OSError) as error:
+            if not self._state_problem:
+                words = f"the state file {self.store.path} cannot be put back: {error}; it is tried at each look"
+                log.error(words, extra={"action": "state"})
+            self._state_problem = str(error)
+        else:
+            self._state_problem = ""
 
     def _host(self, source: str) -> Host:
         return Host(self._writers, self._memories.of(source), self._inquiries.of(source))

@@ -9,6 +9,7 @@ import os
 import sqlite3
 import time
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -70,6 +71,81 @@ def opened(path: Path | None) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+Marks = tuple[int, int]
+"""Device and inode: which file it is, whatever it is called."""
+
+
+def marks(path: Path | None) -> Marks | None:
+    """Which file stands there; None if none does, or nobody can tell."""
+    try:
+        found = os.stat(path) if path else None  # noqa: PTH116 - asked at each use
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found else None
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether what stands there cannot be read, rather than written or reached."""
+    damage = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in damage
+
+
+def is_odd(descriptor: int) -> bool:
+    """Whether the file does not begin as SQLite's do, or is shorter than its own header says."""
+    header = os.pread(descriptor, 100, 0)
+    size = int.from_bytes(header[16:18], "big")
+    pages = int.from_bytes(header[28:32], "big")
+    is_ours = header.startswith(b"SQLite format 3\0")
+    return not is_ours or os.fstat(descriptor).st_size < pages * (65_536 if size == 1 else size)
+
+
+def set_aside(path: Path, at: datetime) -> Path:
+    """Rename what stands there, with its log and index; the new name, which says when. Nothing is deleted."""
+    aside = path.with_name(f"{path.name}.set-aside-{at:%Y%m%dT%H%M%SZ}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.set-aside-{at:%Y%m%dT%H%M%SZ}-{number}")
+    for ending in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + ending).rename(aside.with_name(aside.name + ending))
+    return aside
+
+
+def copied(db: sqlite3.Connection, copy: Path) -> None:
+    """All that an open file holds, in another; its own place need not exist any more. Raises sqlite3.Error, OSError."""
+    copy.unlink(missing_ok=True)
+    os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    db.execute("VACUUM INTO ?", (str(copy),))
+
+
+def salvage(damaged: sqlite3.Connection, new: sqlite3.Connection) -> None:
+    """Put into a new file what can be read of a damaged one: of each table the rows before the damage."""
+    for table in _tables(new):
+        names = ", ".join(sorted(_columns(new, table)))
+        new.execute("BEGIN IMMEDIATE")
+        with suppress(sqlite3.Error):
+            for row in damaged.execute(f"SELECT {names} FROM {table}"):
+                with suppress(sqlite3.IntegrityError):
+                    new.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(row))})", row)
+        new.execute("COMMIT")
+
+
+def why_full(path: Path) -> str:
+    """Why nothing can be written beside it; empty if it can, as far as can be told without writing."""
+    try:
+        there = os.statvfs(path.parent)
+    except OSError as error:
+        return reason(error)
+    if there.f_flag & os.ST_RDONLY:
+        return "its file system is read-only"
+    return "its disk is full" if there.f_bavail * there.f_frsize < ROOM else ""
+
+
+ROOM = 256 * 1024
+"""Bytes; with less, the next messages may not be written down."""
 
 
 def version_of(db: sqlite3.Connection) -> int:

@@ -59,11 +59,15 @@ class Records:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._db: sqlite3.Connection = store.database
         self._past: dict[Key, Sequence[Action]] = {}
         self._revision = 0
         self._looked_at: Version | None = None
         self._preserved: tuple[Version, list[Preserved]] | None = None
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        """Asked for each time: it is another one once the file has been put back."""
+        return self.store.database
 
     @property
     def version(self) -> Version:

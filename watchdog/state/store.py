@@ -6,11 +6,12 @@ so neither can lose what the other wrote.
 
 import contextlib
 import json
+import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,11 +64,15 @@ class Store:
         self.path = path
         self._lock = opening.locked(path) if path and exclusive else None
         self._problem, self._try_again_at = "", 0.0
+        self._trouble, self._is_damaged = "", False
         try:
-            self._db = opening.opened(path)
+            self._connection = self._opened()
         except (sqlite3.Error, OSError) as error:
             self.close_lock()
             raise StoreError(f"the state file {path} cannot be used: {opening.reason(error)}") from None
+        self._marks = opening.marks(path)
+        self._watched: tuple[opening.Marks | None, int] | None = None
+        self._was_odd = False
         try:
             self._take_as_it_is()
         except (sqlite3.Error, OSError) as error:
@@ -76,6 +81,22 @@ class Store:
         self._version = -1
         self._more: dict[int, Document] = {}
         self._tidied_at: datetime | None = None
+
+    def _opened(self) -> sqlite3.Connection:
+        """The file; one that cannot be read is set aside by the service, which begins anew."""
+        try:
+            return opening.opened(self.path)
+        except sqlite3.DatabaseError as error:
+            if self.path is None or not self._lock or not opening.is_damage(error):
+                raise
+            self._set_aside(opening.reason(error))
+            return opening.opened(self.path)
+
+    def _set_aside(self, why: str) -> None:
+        assert self.path is not None  # noqa: S101
+        aside = opening.set_aside(self.path, datetime.now(UTC))
+        words = f"the state file {self.path} was not the watchdog's any more ({why}): it is set aside as {aside.name}"
+        log.error(words, extra={"action": "state"})
 
     def _take_as_it_is(self) -> None:
         """Bring an older file up to date, if this is who may; where that cannot be done now it is done later."""
@@ -110,9 +131,89 @@ class Store:
         """For the other modules of the state file, which write in the same transaction."""
         return self._db
 
+    @property
+    def _db(self) -> sqlite3.Connection:
+        """The connection. Whoever does not own the file goes on in the one that its owner has put in its place."""
+        if self.path is not None and not self._lock and not self._connection.in_transaction:
+            there = opening.marks(self.path)
+            if there is not None and there != self._marks:
+                self._reopen()
+        return self._connection
+
+    # the file itself
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be written down now; empty where all is well."""
+        return self._trouble or (opening.why_full(self.path) if self.path else "")
+
+    def look_after(self) -> None:
+        """See to it that the file is where it belongs: put back if it was deleted or replaced, begun anew with all that
+        can be read of it where it is damaged. For its owner. Raises sqlite3.Error and OSError if it cannot be done now.
+        """
+        if self.path is None or self._lock is None or self._connection.in_transaction:
+            return
+        there = opening.marks(self.path)
+        if there != self._marks:
+            self._put_back(is_replaced=there is not None)
+        elif self._is_damaged or self._looks_damaged():
+            self._begin_anew()
+
+    def _looks_damaged(self) -> bool:
+        """Whether somebody else has written into the file or cut it: SQLite goes on from what it remembers of it. Seen
+        twice, for a part of it may be just on its way from the log."""
+        assert self.path is not None  # noqa: S101
+        if self._watched is None or self._watched[0] != self._marks:
+            # kept open: closing it would let go of the locks that SQLite has on it
+            self._watched = (self._marks, os.open(self.path, os.O_RDONLY | os.O_CLOEXEC))
+        before, self._was_odd = self._was_odd, opening.is_odd(self._watched[1])
+        if before and self._was_odd:
+            self._trouble = "it was overwritten or cut short"
+        return before and self._was_odd
+
+    def _put_back(self, *, is_replaced: bool) -> None:
+        """The open file has lost its name, and holds all that was written: it is written there again."""
+        assert self.path is not None  # noqa: S101
+        copy = self.path.with_name(f"{self.path.name}.put-back")
+        opening.copied(self._connection, copy)
+        self._connection.close()
+        if is_replaced:
+            self._set_aside("another file had taken its place")
+        for ending in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+        copy.replace(self.path)
+        self._reopen()
+        log.error(f"the state file {self.path} was gone: it is put back as it was", extra={"action": "state"})
+
+    def _begin_anew(self) -> None:
+        damaged, why = self._connection, self._trouble
+        self._set_aside(why)
+        self._connection = opening.opened(self.path)
+        self._take_as_it_is()
+        opening.salvage(damaged, self._connection)
+        damaged.close()
+        self._marks = opening.marks(self.path)
+        self._version, self._trouble, self._is_damaged, self._was_odd = -1, "", False, False
+
+    def _reopen(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+        self._connection = opening.opened(self.path)
+        self._marks = opening.marks(self.path)
+        self._version = -1
+        self._trouble, self._is_damaged = "", False
+
+    def _note(self, error: sqlite3.Error) -> None:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CONSTRAINT):
+            self._trouble, self._is_damaged = opening.reason(error), opening.is_damage(error)
+
     def close(self) -> None:
         """Give the file back."""
-        self._db.close()
+        self._connection.close()
+        if self._watched is not None:
+            os.close(self._watched[1])
+            self._watched = None
         self.close_lock()
 
     def close_lock(self) -> None:
@@ -126,13 +227,19 @@ class Store:
         if self._is_behind and self._lock and time.monotonic() >= self._try_again_at:
             self._try_again_at = time.monotonic() + TRY_AGAIN
             self._bring_up_to_date()
-        self._db.execute("BEGIN IMMEDIATE")
         try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                if self._db.in_transaction:  # SQLite itself has rolled back where the disk is full
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._note(error)
             raise
-        self._db.execute("COMMIT")
+        self._trouble, self._is_damaged = "", False
 
     def has_changed(self) -> bool:
         """Whether somebody else, such as the command line, has written since this was last asked."""
@@ -246,7 +353,7 @@ class Store:
 
     def _entries(self, where: str, *values: object) -> list[Entry]:
         rows = self._db.execute(f"SELECT {_ENTRY} FROM outbox WHERE {where}", values).fetchall()
-        return [_entry(row) for row in rows]
+        return _readable(_entry, rows)
 
     def save_entry(self, entry: Entry) -> None:
         """Write down what has become of a message."""
@@ -281,7 +388,7 @@ class Store:
     def acknowledgements(self) -> dict[int, tuple[datetime, str]]:
         """When and by whom incidents were acknowledged."""
         rows = self._db.execute("SELECT incident_id, at, by FROM acknowledgements").fetchall()
-        return {incident: (parse_instant(at), by) for incident, at, by in rows}
+        return dict(_readable(lambda row: (int(row[0]), (parse_instant(row[1]), str(row[2]))), rows))
 
     def add_silence(self, silence: Silence) -> int:
         """Keep quiet about what matches; the silence's number."""
@@ -302,9 +409,7 @@ class Store:
         rows = self._db.execute(
             "SELECT id, match, starts_at, ends_at, by FROM silences WHERE ends_at >= ?", (second,)
         ).fetchall()
-        known = [
-            Silence(n, match, parse_instant(start), parse_instant(end), by) for n, match, start, end, by in sorted(rows)
-        ]
+        known = _readable(_silence, sorted(rows))
         return [silence for silence in known if silence.ends_at > at]
 
     # alerts that a channel is told again and again while they fire
@@ -330,7 +435,7 @@ class Store:
     def remembered(self, source: str, name: str, kind: type[T]) -> dict[str, T]:
         """What was remembered of a source under a name, by its keys. What cannot be read as `kind` is left out."""
         rows = self._db.execute("SELECT key, document FROM memory WHERE source = ? AND name = ?", (source, name))
-        read = {key: readable(kind, json.loads(text)) for key, text in rows.fetchall()}
+        read = {key: readable(kind, _value(text)) for key, text in rows.fetchall()}
         return {key: thing for key, thing in read.items() if thing is not None}
 
     def remember(self, source: str, name: str, things: Mapping[str, object], at: datetime) -> None:
@@ -363,7 +468,30 @@ class Store:
         rows = self._db.execute(
             "SELECT id, at, by, address, what FROM web_audit ORDER BY id DESC LIMIT ?", (limit,)
         ).fetchall()
-        return [AuditEntry(number, parse_instant(at), by, address, what) for number, at, by, address, what in rows]
+        return _readable(lambda row: AuditEntry(row[0], parse_instant(row[1]), *row[2:]), rows)
+
+
+def _readable(read: Callable[[tuple[Any, ...]], T], rows: Iterable[tuple[Any, ...]]) -> list[T]:
+    """What can be read of the rows: a bad one must not hide the others."""
+    found = []
+    for row in rows:
+        try:
+            found.append(read(row))
+        except (ValueError, TypeError, OverflowError):
+            log.debug("a row of the state file cannot be read", extra={"action": "state"})
+    return found
+
+
+def _silence(row: tuple[Any, ...]) -> Silence:
+    number, match, start, end, by = row
+    return Silence(number, match, parse_instant(start), parse_instant(end), by)
+
+
+def _value(text: object) -> object:
+    try:
+        return json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _told(document: Document) -> Told | None:

@@ -96,6 +96,8 @@ def _ready(published_state: PublishedState) -> Response:
     if posting is None:
         return _not_yet()
     unread = [state.snapshot for state in posting.published.sources if state.read_at is None]
+    if published_state.state_problem:
+        return _text(f"the state file cannot be written: {published_state.state_problem}", 503)
     if unread:
         return _text("\n".join(f"{source.source} could not be read yet: {source.problem}" for source in unread), 503)
     return _text("ok")

@@ -27,6 +27,7 @@ class PublishedState:
     def __init__(self, poll: timedelta) -> None:
         self.poll = poll
         self._posting: Posting | None = None
+        self.state_problem = ""
 
     def post(self, published: Published, at: datetime, incidents: tuple[Incident, ...] = ()) -> None:
         """Put up what a tick gave."""

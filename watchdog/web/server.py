@@ -4,12 +4,16 @@ import socket
 import threading
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from watchdog.config.file import Address
+from watchdog.web.guard import BoundedProtocol
 
 _LONGEST_GOODBYE = 1.0
 _BACKLOG = 2048
+
+_AT_ONCE = 64
+"""Connections that are taken on in one go: each needs a descriptor before it can be shown out."""
 
 
 class CannotListenError(Exception):
@@ -33,15 +37,18 @@ def bind(address: Address) -> socket.socket:
 class Server:
     """Serves the application on a bound socket until `stop`."""
 
-    def __init__(self, app: Starlette, listener: socket.socket) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
         config = uvicorn.Config(
             app,
+            http=BoundedProtocol,
             log_config=None,
             access_log=False,
             lifespan="off",
             server_header=False,
             ws="none",
             timeout_keep_alive=15,
+            backlog=_AT_ONCE,
+            h11_max_incomplete_event_size=16_384,
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)

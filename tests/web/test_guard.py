@@ -1,0 +1,90 @@
+"""What a stranger may not do to the web server."""
+
+import http.client
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.conftest import build, healthy, job_row
+from tests.support.command import Running, running, until
+from watchdog.web.guard import MOST_CONNECTIONS, is_ours
+
+OURS = ["127.0.0.1", "127.0.0.1:9846", "[::1]:9846", "10.0.0.7:80", "localhost", "watchdog:9846", "a.localhost"]
+STRANGE = ["evil.example", "evil.example:9846", "localhost.evil.example", "127.0.0.1.nip.io", "a.b."]
+
+
+@pytest.mark.parametrize("host", OURS)
+def test_addresses_and_names_that_nobody_outside_can_give_are_ours(host: str) -> None:
+    assert is_ours(host, ())
+
+
+@pytest.mark.parametrize("host", STRANGE)
+def test_a_name_that_a_stranger_may_point_here_is_not_ours_unless_it_is_listed(host: str) -> None:
+    assert not is_ours(host, ())
+    assert is_ours(host, ("*",))
+
+
+def test_listed_names_are_ours_and_only_they() -> None:
+    assert is_ours("watch.example.org:443", ("watch.example.org",))
+    assert is_ours("a.example.org", ("*.example.org",))
+    assert not is_ours("example.org.evil.example", ("*.example.org",))
+
+
+def _service(tmp_path: Path, more: str = "") -> None:
+    database = build(tmp_path / "phantom.db", {**healthy(), "scheduled_jobs": [job_row("one")]})
+    (tmp_path / "watchdog.yaml").write_text(
+        f"sources: [{{name: agent, database: {database}}}]\nstate: {tmp_path / 'state.db'}\n"
+        f'poll: 200ms\nhttp: {{listen: "127.0.0.1:PORT"{more}}}\n'
+    )
+
+
+def _asked(service: Running, host: str, path: str = "/api/v1/jobs") -> int:
+    connection = http.client.HTTPConnection(urlsplit(service.url).netloc, timeout=60)
+    connection.request("GET", path, headers={"Host": host})
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_a_page_elsewhere_reads_nothing_by_a_name_of_its_own(tmp_path: Path) -> None:
+    _service(tmp_path, ", hosts: [watch.example.org]")
+    with running(tmp_path) as service:
+        assert _asked(service, "evil.example") == 421
+        assert _asked(service, "evil.example", "/metrics") == 421
+        assert _asked(service, "watch.example.org") == 200
+        assert _asked(service, urlsplit(service.url).netloc) == 200
+
+
+def test_idle_and_half_sent_connections_leave_the_loop_its_files_and_others_their_answers(tmp_path: Path) -> None:
+    _service(tmp_path)
+    with running(tmp_path) as service, ExitStack() as strangers:
+        address = urlsplit(service.url)
+        begun = (b"", b"GET / HTTP/1.1\r\nHost: x\r\n", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
+        for number in range(MOST_CONNECTIONS * 3):
+            stranger = strangers.enter_context(socket.socket())
+            stranger.connect((address.hostname, address.port))
+            stranger.sendall(begun[number % 3])
+        assert service.get("/metrics")[0] == 200
+        assert service.get("/healthz")[0] == 200
+        descriptors = Path(f"/proc/{service.process.pid}/fd")
+        until(lambda: len(list(descriptors.iterdir())) < MOST_CONNECTIONS + 64, "the strangers are shown out")
+        assert service.metric("watchdog_source_up") == {'source="agent"': 1.0}
+        assert len(service.log()) < 50
+
+
+def test_a_body_without_an_end_is_cut_off(tmp_path: Path) -> None:
+    _service(tmp_path)
+    with running(tmp_path) as service, socket.socket() as stranger:
+        address = urlsplit(service.url)
+        stranger.settimeout(60)
+        stranger.connect((address.hostname, address.port))
+        stranger.sendall(b"POST /api/v1/jobs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        try:
+            for _ in range(1000):
+                stranger.sendall(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+        except OSError:
+            return  # it has hung up
+        assert b"413" in stranger.recv(100)
