@@ -303,7 +303,7 @@ def problems(tmp_path: Path, text: str) -> list[str]:
         (PHANTOM + "recovery: {policies: [{action: run_due}]}", "an action for a source of kind openclaw"),
         (
             CLAW + "recovery: {policies: [{action: revive}]}",
-            "where it can be run_due, enable, unstick, command or restart",
+            "where it can be run_due, enable, unstick, pause, command or restart",
         ),
         (BOTH + "recovery: {policies: [{match: {source: AGENT}, action: enable}]}", "agent is of kind phantom"),
         (CLAW + "recovery: {policies: [{action: command}]}", 'a command needs `run: ["program", "an argument"'),

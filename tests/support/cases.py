@@ -20,6 +20,11 @@ consecutive_errors INTEGER, delete_after_run INTEGER, created_at TEXT, updated_a
 COSTS = """CREATE TABLE cost_events (id INTEGER PRIMARY KEY AUTOINCREMENT, session_key TEXT, cost_usd REAL,
 input_tokens INTEGER, output_tokens INTEGER, model TEXT, created_at TEXT)"""
 
+SESSIONS = """CREATE TABLE sessions (id INTEGER PRIMARY KEY, session_key TEXT UNIQUE, status TEXT, total_cost_usd REAL,
+input_tokens INTEGER, output_tokens INTEGER, turn_count INTEGER, created_at TEXT, last_active_at TEXT)"""
+AUDIT = """CREATE TABLE scheduler_audit_log (id INTEGER PRIMARY KEY, job_id TEXT, job_name TEXT, action TEXT,
+previous_status TEXT, new_status TEXT, actor TEXT, detail TEXT, created_at TEXT)"""
+
 
 def at(minutes: float) -> str:
     """So many minutes after the beginning, as it stands in a case."""
@@ -72,7 +77,12 @@ def failed(name: str = "heartbeat", minutes: float = 10) -> dict[str, object]:
 
 def whole(*rows: Mapping[str, object], minutes: float = 0, database: str = "phantom.db") -> dict[str, Any]:
     """A step in which the whole store is there."""
-    tables = {"scheduled_jobs": {"schema": JOBS, "rows": list(rows)}, "cost_events": {"schema": COSTS, "rows": []}}
+    tables = {
+        "scheduled_jobs": {"schema": JOBS, "rows": list(rows)},
+        "cost_events": {"schema": COSTS, "rows": []},
+        "sessions": {"schema": SESSIONS, "rows": []},
+        "scheduler_audit_log": {"schema": AUDIT, "rows": []},
+    }
     return {"at": at(minutes), "tables": {database: tables}}
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from watchdog.cadence.schedule import plus, words
+from watchdog.cadence.schedule import near_clock_change, plus, words
 from watchdog.core.fields import Count
 from watchdog.core.instants import say
 from watchdog.core.kinds import Kind, Severity
@@ -30,8 +30,8 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
         pace = job.pace
         if pace is None or not job.is_planned or not _is_too_often(pace, settings.of(job)[Runaway]):
             continue
-        if now.reached(plus(pace.newest, HOUR)):
-            continue
+        if now.reached(plus(pace.newest, HOUR)) or near_clock_change(job.schedule, pace.newest):
+            continue  # in an hour that comes twice its fires may come again and again
         yield about(
             snapshot,
             job,

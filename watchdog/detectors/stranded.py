@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from watchdog.cadence.schedule import CLOCK_CHANGE_GRACE, next_fire, plus, words
+from watchdog.cadence.schedule import CLOCK_CHANGE_GRACE, near_clock_change, next_fire, plus, words
 from watchdog.core.instants import say
 from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import At, CronSchedule, Every, Finding, Job, NoCadence, Snapshot
@@ -51,7 +51,7 @@ def _ahead_of(job: Job, next_run: datetime, now: Moment) -> datetime | None:
 
     A pause after an error does, and clocks that change; and where a cron expression names no zone, any zone's clock.
     """
-    if next_run <= now.at:
+    if next_run <= now.at or near_clock_change(job.schedule, now.at):
         return None
     slack = CLOCK_CHANGE_GRACE + _pause(job)
     latest, changes_at = _latest_fire(job, now.at)
