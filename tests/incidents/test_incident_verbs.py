@@ -154,8 +154,10 @@ def service(tmp_path: Path, web: HTTPServer) -> Iterator[Running]:
     """A service that watches five jobs which are due in a year."""
     later = (datetime.now(UTC) + timedelta(days=365)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     # rows that are deleted after their end are never swept, so that a failed one is one incident
-    rows = [job_row(name, next_run_at=later, delete_after_run=1) for name in JOBS]
-    build(tmp_path / "phantom.db", {"scheduled_jobs": rows})
+    yearly = {"schedule_kind": "every", "schedule_value": '{"intervalMs": 31536000000}'}
+    rows = [job_row(name, next_run_at=later, delete_after_run=1, **yearly) for name in JOBS]
+    tables = {"scheduled_jobs": rows, "sessions": [], "cost_events": [], "scheduler_audit_log": []}
+    build(tmp_path / "phantom.db", tables)
     config = CONFIG.format(folder=tmp_path, port=web.port, nobody=free_port())
     (tmp_path / "watchdog.yaml").write_text(config)
     with running(tmp_path) as process:

@@ -275,7 +275,7 @@ OVERSPEND = json.dumps(
     {
         "finding": {
             "source": "phantom",
-            "kind": "overspend",
+            "kind": "oversleep",
             "severity": "warning",
             "job_id": "id-x",
             "job": "x",
@@ -301,13 +301,13 @@ NEWER = (
     "UPDATE incidents SET document = json_set(document, '$.rank', 7, '$.members[0].votes', json('[1]'), "
     "'$.members[0].finding.proof', 'two looks') WHERE id = 2",
     f"UPDATE incidents SET document = json_insert(document, '$.members[#]', json('{OVERSPEND}')) WHERE id = 2",
-    "UPDATE incidents SET document = json_set(document, '$.members[0].finding.kind', 'overspend') WHERE id = 4",
+    "UPDATE incidents SET document = json_set(document, '$.members[0].finding.kind', 'oversleep') WHERE id = 4",
     "UPDATE told SET document = json_set(document, '$.severity', 'fatal') WHERE incident_id = 3",
     "UPDATE told SET document = json_set(document, '$.sets', json('[\"ops\"]')) WHERE incident_id = 3",
     "UPDATE outbox SET state = 'digested' WHERE id = 3",
     "UPDATE outbox SET event = 'predicted' WHERE id = 6",
     "UPDATE actions SET state = 'rehearsed', document = json_set(document, '$.state', 'rehearsed') WHERE id = 2",
-    "UPDATE actions SET document = json_set(document, '$.cost', 3, '$.about', 'overspend') WHERE id = 3",
+    "UPDATE actions SET document = json_set(document, '$.cost', 3, '$.about', 'oversleep') WHERE id = 3",
     "INSERT INTO silences (match, starts_at, ends_at, by) VALUES ('team=night', '2026-06-10T08:00:00Z', "
     "'2026-06-11T08:00:00Z', 'jo')",
 )
@@ -364,10 +364,10 @@ def test_what_a_newer_version_wrote_is_still_there_after_this_one_has_written(ne
     assert (document["rank"], document["changed_at"]) == (7, "2026-06-10T09:00:00Z")
     assert (first["votes"], first["finding"]["proof"]) == ([1], "two looks")
     assert second["ended_at"] == "2026-06-10T09:00:00Z"
-    assert (foreign["finding"]["kind"], foreign["budget"]) == ("overspend", 5)
+    assert (foreign["finding"]["kind"], foreign["budget"]) == ("oversleep", 5)
     assert asked(newer, "SELECT team FROM incidents WHERE id = 2") == [("night",)]
     assert asked(newer, "SELECT json_extract(document, '$.members[0].finding.kind') FROM incidents WHERE id = 4") == [
-        ("overspend",)
+        ("oversleep",)
     ]
     assert asked(newer, "SELECT json_extract(document, '$.sets[0]') FROM told WHERE incident_id = 3") == [("ops",)]
     assert asked(newer, "SELECT json_extract(document, '$.cost') FROM actions WHERE id = 3") == [(3,)]

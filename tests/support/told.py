@@ -108,12 +108,13 @@ class Agent:
     def __post_init__(self) -> None:
         later = (datetime.now(UTC) + timedelta(days=365)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
         rows = [self._row(number, later) for number in range(self.jobs)]
-        build(self.path, {"scheduled_jobs": rows}, journal="wal")
+        nothing: dict[str, list[dict[str, object]]] = {"sessions": [], "cost_events": [], "scheduler_audit_log": []}
+        build(self.path, {"scheduled_jobs": rows, **nothing}, journal="wal")
 
     def _row(self, number: int, later: str) -> dict[str, object]:
         name = self.names.get(number, f"job-{number}")
         times = {"next_run_at": later, "last_run_at": None, "updated_at": "2026-06-10 11:01:00"}
-        every = {"schedule_kind": "every", "schedule_value": '{"intervalMs": 3600000}'}
+        every = {"schedule_kind": "every", "schedule_value": '{"intervalMs": 31536000000}'}
         return {**job_row(name, **times, **every, delete_after_run=1), "id": f"id-{number}"}
 
     def _change(self, what: str, numbers: Mapping[int, object]) -> None:

@@ -7,7 +7,7 @@ from watchdog.cadence.schedule import near_clock_change, plus, words
 from watchdog.core.fields import Count
 from watchdog.core.instants import say
 from watchdog.core.kinds import Kind, Severity
-from watchdog.core.model import Finding, Pace, Snapshot
+from watchdog.core.model import Finding, Job, Pace, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
 from watchdog.detectors.rules import Rule, RulesForAll
@@ -30,8 +30,8 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
         pace = job.pace
         if pace is None or not job.is_planned or not _is_too_often(pace, settings.of(job)[Runaway]):
             continue
-        if now.reached(plus(pace.newest, HOUR)) or near_clock_change(job.schedule, pace.newest):
-            continue  # in an hour that comes twice its fires may come again and again
+        if now.reached(plus(pace.newest, HOUR)) or _clocks_changed(job, pace):
+            continue
         yield about(
             snapshot,
             job,
@@ -46,6 +46,11 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
             newest_run_ended_at=pace.newest,
             last_run_status=job.last_run.status if job.last_run else None,
         )
+
+
+def _clocks_changed(job: Job, pace: Pace) -> bool:
+    """Whether the hour that is counted may have come twice: then its fires may come again and again."""
+    return any(near_clock_change(job.schedule, at) for at in (pace.newest - HOUR, pace.newest))
 
 
 def _is_too_often(pace: Pace, rule: Runaway) -> bool:
