@@ -14,6 +14,9 @@ from watchdog.detectors.rules import RulesForAll
 LONGEST_PAUSE = timedelta(hours=1)
 """How long a scheduler that is not known better holds back a job after an error."""
 
+OLD_PLAN = timedelta(days=8)
+"""How far ahead a plan may lie that was made before the schedule was changed by hand: a weekly one's."""
+
 ANY_ZONE = timedelta(hours=26)
 """How far the clocks of two places on earth lie apart at the most."""
 
@@ -53,7 +56,7 @@ def _ahead_of(job: Job, next_run: datetime, now: Moment) -> datetime | None:
     """
     if next_run <= now.at or near_clock_change(job.schedule, now.at):
         return None
-    slack = CLOCK_CHANGE_GRACE + _pause(job)
+    slack = CLOCK_CHANGE_GRACE + _pause(job) + (OLD_PLAN if _was_written_since_its_run(job) else timedelta())
     latest, changes_at = _latest_fire(job, now.at)
     if latest is None or next_run <= plus(latest, slack):
         return None
@@ -75,6 +78,13 @@ def _latest_fire(job: Job, now: datetime) -> tuple[datetime | None, datetime | N
             fire = next_fire(job.schedule, now)
             return fire, fire
     return None, None
+
+
+def _was_written_since_its_run(job: Job) -> bool:
+    """Whether somebody has changed the row since: a plan made for its earlier schedule may stand still."""
+    if job.last_run is None or job.updated_at is None:
+        return job.updated_at is not None
+    return job.updated_at > (job.last_run.ended_at or job.last_run.started_at) + timedelta(minutes=1)
 
 
 def _pause(job: Job) -> timedelta:
