@@ -11,7 +11,7 @@ COUNTED_EVERY = timedelta(minutes=1)
 """How often new ones are looked for, at the most."""
 
 AT_ONCE = 10_000
-"""So many fires of a cron expression are counted in one go; the rest follows at the next."""
+"""So many fires of cron expressions are counted in one go, of all jobs together; the rest follows at the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,13 @@ class MissedFires:
 
     def count(self, source: str, jobs: Iterable[Job], now: datetime) -> tuple[Mapping[str, int], datetime | None]:
         """For each job how many fires have gone by since the one that it owes, if any; and when there may be more."""
-        before, owed = self._owed.get(source, {}), {}
+        before, owed, left = self._owed.get(source, {}), {}, AT_ONCE
         for job in jobs:
             known = before.get(job.id)
             if known is None or known.job is not job or known.again <= now:
-                known = _counted(job, known, now)
+                counted = _counted(job, known, now, left)
+                left -= max(0, counted.count - (known.count if known else 0)) if _is_cron(job) else 0
+                known = counted
             owed[job.id] = known
         self._owed[source] = owed
         again = min((each.again for each in owed.values()), default=LATEST)
@@ -46,7 +48,11 @@ class MissedFires:
         )
 
 
-def _counted(job: Job, before: _Owed | None, now: datetime) -> _Owed:
+def _is_cron(job: Job) -> bool:
+    return isinstance(job.schedule, CronSchedule)
+
+
+def _counted(job: Job, before: _Owed | None, now: datetime, most_now: int) -> _Owed:
     if job.due is None or not _has_cadence(job):
         return _Owed(job, 0, now, LATEST)
     is_same = before is not None and (before.job.due, before.job.schedule) == (job.due, job.schedule)
@@ -54,7 +60,7 @@ def _counted(job: Job, before: _Owed | None, now: datetime) -> _Owed:
     if isinstance(job.schedule, Every):
         count = max(0, (now - job.due) // job.schedule.interval)
         return _Owed(job, count, last, plus(job.due, (count + 1) * job.schedule.interval))
-    most, fire = count + AT_ONCE, next_fire(job.schedule, last)
+    most, fire = count + max(0, most_now), next_fire(job.schedule, last)
     while fire is not None and fire <= now and count < most:
         count, last = count + 1, fire
         fire = next_fire(job.schedule, last)
