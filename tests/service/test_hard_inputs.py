@@ -19,6 +19,7 @@ from watchdog.detectors.published import Published
 from watchdog.engine import Engine
 from watchdog.incidents.wire import findings_document, jobs_document
 from watchdog.metrics.collection import StateText
+from watchdog.systems.phantom import cost_ledger
 from watchdog.systems.phantom.source import PhantomSource
 from watchdog.systems.shared.sqlite_file import Connection, UnreadableError, read
 
@@ -213,8 +214,10 @@ def test_the_first_look_finds_its_begin_without_reading_every_cost_event(
 ) -> None:
     """`SELECT min(id), max(id)` scans: SQLite takes the short way only for one of the two in a statement.
 
-    7 steps a row here, so 10 million rows take some 70 million steps before the bisection begins.
+    7 steps a row here, so 10 million rows take some 70 million steps before the bisection begins. What lies
+    further back is walked through afterwards, a stride a look.
     """
+    monkeypatch.setattr(cost_ledger, "STRIDE", 50)
     small, large = (with_old_events(database.with_name(f"{size}.db"), size) for size in (100, 40_000))
     steps = Steps(monkeypatch)
     costs = [steps.of(lambda path=path: PhantomSource("agent", path).look(NOW)) for path in (small, large)]  # type: ignore[misc]
