@@ -146,8 +146,19 @@ class Running:
         return self.process.wait(PATIENCE)
 
 
+BLIND_TO_PROCESSES = (
+    sys.executable,
+    "-c",
+    "import sys, watchdog.systems.shared.writer as writer; writer.LiveWriters = writer.UnknownWriters; "
+    "from watchdog.cli.main import main; sys.exit(main())",
+)
+"""For an agent whose history was made at once: its process started after the run that is in flight in it."""
+
+
 @contextmanager
-def running(folder: Path, *arguments: str | Path, **environment: str) -> Iterator[Running]:
+def running(
+    folder: Path, *arguments: str | Path, command: Sequence[str] = (str(COMMAND),), **environment: str
+) -> Iterator[Running]:
     """The service with a configuration of its own in `folder`, or with other arguments."""
     log = folder / "log.jsonl"
     port = free_port()
@@ -157,7 +168,7 @@ def running(folder: Path, *arguments: str | Path, **environment: str) -> Iterato
         arguments = ("-c", config)
     with log.open("w") as stream:
         process = subprocess.Popen(
-            [str(COMMAND), "run", *map(str, arguments)], stderr=stream, text=True, env=os.environ | environment
+            [*command, "run", *map(str, arguments)], stderr=stream, text=True, env=os.environ | environment
         )
         service = Running(process, f"http://127.0.0.1:{port}", log)
         try:

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from tests.support.alertmanager import Manager
-from tests.support.command import PATIENCE, ROOT, Running, free_port, needs, running, until
+from tests.support.command import BLIND_TO_PROCESSES, PATIENCE, ROOT, Running, free_port, needs, running, until
 from tests.support.told import Inbox
 from watchdog.demo.story import World
 
@@ -235,7 +235,7 @@ def stack(folder: Path) -> Iterator[Stack]:
         all_of_it.callback(agent.stop)
         until(agent.is_there.is_set, "the agent has reached the present")
         (folder / "watchdog.yaml").write_text(_WATCHDOG.format(folder=folder, hook=hooks.port))
-        watchdog = all_of_it.enter_context(running(folder))
+        watchdog = all_of_it.enter_context(running(folder, command=BLIND_TO_PROCESSES))
         server = Prometheus(folder, watchdog.url.removeprefix("http://"), manager.url.removeprefix("http://"))
         all_of_it.enter_context(server.running())
         yield Stack(agent, watchdog, server, manager, hooks)
