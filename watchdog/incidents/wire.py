@@ -118,8 +118,3 @@ def incident(of: Incident, acknowledged: str | None = None, untold: Sequence[Jso
         "findings": [finding(member.finding) for member in of.own],
         "symptoms": [finding(member.finding) for member in of.symptoms],
     }
-
-
-def incidents_document(incidents: Sequence[Incident], now: datetime) -> dict[str, Json]:
-    """The whole answer of `/api/v1/incidents`."""
-    return {"now": iso(now), "incidents": [incident(of) for of in incidents]}
