@@ -174,6 +174,8 @@ class _Circuits:
     def __init__(self, past: Past, looked: Looked, stamp: Stamp, now: Moment) -> None:
         self._past, self._looked, self._stamp, self._now = past, looked, stamp, now
         self._done: dict[str, Sequence[Action]] = {}
+        self._out: dict[str, Sequence[Action]] = {}
+        self._in_vain: dict[str, Sequence[Action]] = {}
         self._newest: dict[str, Action | None] = {}
         self._against: dict[str, tuple[str, bool] | None] = {}
 
@@ -193,16 +195,22 @@ class _Circuits:
 
     def against(self, case: Case) -> tuple[str, bool] | None:
         """What keeps the next canary back."""
-        if any(self._is_out(canary, case) for canary in self.done(case)):
+        if any(self._is_out(canary, case) for canary in self._canaries(case)):
             return "a canary is out: it waits for its run", False
         if case.circuit not in self._against:
             self._against[case.circuit] = _after_vain(case, self.done(case), self._stamp, self._now)
         return self._against[case.circuit]
 
+    def _canaries(self, case: Case) -> Sequence[Action]:
+        """What is on its way, or waits for a person."""
+        if case.circuit not in self._out:
+            self._out[case.circuit] = [
+                one for one in self.done(case) if one.is_under_way or one.state is State.PROPOSED
+            ]
+        return self._out[case.circuit]
+
     def _is_out(self, canary: Action, case: Case) -> bool:
         """Whether this canary is still waited for: neither for too long, nor where this job would run much sooner."""
-        if not (canary.is_under_way or canary.state is State.PROPOSED):
-            return False
         job = self._looked.jobs.get((canary.source, canary.job_id or ""))
         if canary.state in (State.INTENDED, State.BEGUN) or job is None or job.in_flight_since or case.job is None:
             return True
@@ -224,14 +232,21 @@ class _Circuits:
         if newest is None or newest.settled is None:
             return False
         if newest.state is not State.VERIFIED:
-            return any(self._has_come_back(action, newest.settled.at, case) for action in self.done(case))
+            return any(self._has_come_back(action, newest.settled.at, case) for action in self._revived_in_vain(case))
         return case.since is None or newest.settled.at > case.since
+
+    def _revived_in_vain(self, case: Case) -> Sequence[Action]:
+        """An attempt for each job that was revived in vain: whether it came back since, the job itself tells."""
+        if case.circuit not in self._in_vain:
+            unhelpful = (one for one in self.done(case) if one.state in UNHELPFUL)
+            self._in_vain[case.circuit] = list({(one.source, one.job_id): one for one in unhelpful}.values())
+        return self._in_vain[case.circuit]
 
     def _has_come_back(self, action: Action, settled_at: datetime, case: Case) -> bool:
         """Whether a job that was revived in vain has ended a run well since, with tokens where they are counted."""
         job = self._looked.jobs.get((action.source, action.job_id or ""))
         run = job.last_run if job else None
-        if job is None or run is None or action.state not in UNHELPFUL or not job.is_planned:
+        if job is None or run is None or not job.is_planned:
             return False
         is_since = run.started_at > settled_at and (case.since is None or run.started_at > case.since)
         return is_since and is_proof(job, run, counts_tokens=self._looked.counts_tokens(job))

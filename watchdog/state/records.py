@@ -185,6 +185,9 @@ class Records:
         if version == self._looked_at:
             return
         self._looked_at = version
+        if not self._past:  # nothing is remembered, so nothing of it can have changed
+            (self._revision,) = self._db.execute("SELECT coalesce(max(revision), 0) FROM actions").fetchone()
+            return
         for source, kind, job_id, circuit, revision in self._db.execute(
             "SELECT source, kind, job_id, circuit, revision FROM actions WHERE revision > ? ORDER BY revision",
             (self._revision,),
