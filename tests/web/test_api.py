@@ -16,7 +16,9 @@ from watchdog.state.records import Records
 
 CHANGES: list[tuple[str, dict[str, object]]] = [
     ("/api/v1/incidents/1/acknowledge", {}),
+    ("/api/v1/incidents/1/unacknowledge", {}),
     ("/api/v1/silences", {"match": "heartbeat", "length": "2h"}),
+    ("/api/v1/silences/1/end", {}),
     ("/api/v1/recoveries/1/approve", {}),
     ("/api/v1/revive", {"source": "agent", "job_id": "id-heartbeat"}),
 ]
@@ -111,6 +113,8 @@ def test_without_the_token_nothing_is_changed(site: Site, headers: dict[str, str
         answer = site.client.post(path, json=body, headers=headers)
         assert (answer.status_code, answer.json()["error"].split(":")[0]) == (401, "give the token")
     assert site.client.get("/api/v1/audit", headers=headers).status_code == 401
+    plan = {"source": "agent", "job_id": "id-heartbeat"}
+    assert site.client.get("/api/v1/revive", params=plan, headers=headers).status_code == 401
     assert site.said() == before
 
 
@@ -141,6 +145,44 @@ def test_an_incident_is_taken_on(site: Site) -> None:
     answer = site.client.post("/api/v1/incidents/1/acknowledge", json={"by": "maria"}, headers=BEARER)
     assert (answer.status_code, answer.json()["acknowledged_by"]) == (200, "maria (API)")
     assert site.store.acknowledgements() == {1: (NOW, "maria (API)")}
+
+
+def test_an_incident_is_given_back(site: Site) -> None:
+    site.client.post("/api/v1/incidents/1/acknowledge", json={}, headers=BEARER)
+    answer = site.client.post("/api/v1/incidents/1/unacknowledge", json={}, headers=BEARER)
+    assert (answer.status_code, answer.json()["acknowledged_by"]) == (200, None)
+    assert site.store.acknowledgements() == {}
+    again = site.client.post("/api/v1/incidents/1/unacknowledge", json={}, headers=BEARER)
+    assert (again.status_code, again.json()["error"]) == (409, "nobody has taken incident 1 on")
+
+
+def test_a_silence_is_ended(site: Site) -> None:
+    site.client.post("/api/v1/silences", json={"match": "heart*", "length": "2h"}, headers=BEARER)
+    assert site.client.post("/api/v1/silences/1/end", json={}, headers=BEARER).status_code == 200
+    assert site.client.get("/api/v1/incidents").json()["silences"] == []
+    assert site.client.post("/api/v1/silences/1/end", json={}, headers=BEARER).status_code == 404
+
+
+def test_an_incident_is_told_whole(site: Site) -> None:
+    whole = site.client.get("/api/v1/incidents/1").json()
+    assert (whole["incident"]["kind"], whole["recoveries"]) == ("failed", [])
+    assert site.client.get("/api/v1/incidents/99").status_code == 404
+
+
+def test_every_answer_says_which_watchdog_gives_it(site: Site) -> None:
+    for path in ("jobs", "findings", "incidents", "incidents/1", "recoveries", HISTORY):
+        assert site.client.get(f"/api/v1/{path}").json()["instance"] == site.config.called
+
+
+HISTORY = "history?source=agent&job_id=id-heartbeat"
+
+
+def test_what_a_revival_would_do_is_told_and_not_done(site: Site) -> None:
+    asked = {"source": "agent", "job_id": "id-heartbeat"}
+    before = site.said()
+    would = site.client.get("/api/v1/revive", params=asked, headers=BEARER).json()["would"]
+    assert would.startswith("would revive heartbeat: ")
+    assert site.said() == before
 
 
 def test_a_silence_begins(site: Site) -> None:
@@ -239,7 +281,14 @@ def test_every_change_is_on_record_with_who_when_and_from_where(site: Site) -> N
     for path, body in CHANGES:
         assert site.client.post(path, json={**body, "by": "maria\n\u202eevil"}, headers=BEARER).status_code < 300
     entries = site.client.get("/api/v1/audit", headers=BEARER).json()["entries"]
-    assert [entry["what"].split(" ")[0] for entry in entries] == ["asked", "approved", "silence", "acknowledged"]
+    assert [entry["what"].split(" ")[0] for entry in entries] == [
+        "asked",
+        "approved",
+        "ended",
+        "silence",
+        "gave",
+        "acknowledged",
+    ]
     assert {(entry["by"], entry["at"], entry["address"]) for entry in entries} == {
         ("maria evil (API)", "2026-06-10T12:00:00Z", "testclient")
     }
@@ -251,6 +300,8 @@ def test_a_change_and_its_record_are_one(site: Site, monkeypatch: pytest.MonkeyP
     def fails(*given: object) -> None:
         raise sqlite3.OperationalError("disk full")
 
+    for path, body in (CHANGES[0], CHANGES[2]):  # so that there is something to take back
+        site.client.post(path, json=body, headers=BEARER)
     monkeypatch.setattr("watchdog.web.changes._note", fails)
     before = site.said()
     for path, body in CHANGES:

@@ -25,7 +25,7 @@ QUICK = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-OPERATIONS = 10
+OPERATIONS = 13
 
 
 def ask_everything(site: Site, headers: dict[str, str]) -> dict[str, set[int]]:
@@ -67,8 +67,10 @@ def test_without_the_token_every_change_that_is_described_is_refused(tmp_path: P
         before = site.said()
         statuses = ask_everything(site, {"Authorization": "Bearer wrong"})
         assert site.said() == before
-    needing = [path for path in statuses if path.endswith(("acknowledge", "silences", "approve", "revive", "audit"))]
-    assert len(needing) == 5
+    needing = [
+        path for path in statuses if path.endswith(("acknowledge", "silences", "end", "approve", "revive", "audit"))
+    ]
+    assert len(needing) == 7
     assert all(statuses[path] <= {401, 405} for path in needing)
 
 

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 import shlex
+import socket
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import time, timedelta
 from pathlib import Path
@@ -208,9 +209,13 @@ def _sane_poll(poll: timedelta) -> timedelta:
 
 
 class Config(Frozen):
-    """All that an operator can say."""
+    """All that an operator can say.
+
+    `instance`: what this watchdog is called among several; else its machine's name.
+    """
 
     sources: tuple[AnySource, ...]
+    instance: Name | None = None
     state: FilePath = DEFAULT_STATE
     http: Http = Http()
     poll: Annotated[Duration, AfterValidator(_sane_poll)] = timedelta(seconds=2)
@@ -230,6 +235,11 @@ class Config(Frozen):
         """The same, meant on the command line by this option and path."""
         self._invocation = shlex.join([option, str(path.absolute())])
         return self
+
+    @property
+    def called(self) -> str:
+        """The name of this watchdog among several."""
+        return self.instance or socket.gethostname()
 
     @field_validator("sources")
     @classmethod

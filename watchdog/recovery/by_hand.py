@@ -20,7 +20,18 @@ from watchdog.state.store import Store
 from watchdog.systems.shared.acting import CannotWriteError, ChangedError, RefusedError, Target
 from watchdog.systems.shared.progress import TakenError
 
-__all__ = ["RefusedError", "approve", "approve_all", "document", "intend", "jobs_of", "listed", "restore", "revive"]
+__all__ = [
+    "RefusedError",
+    "approve",
+    "approve_all",
+    "document",
+    "intend",
+    "jobs_of",
+    "listed",
+    "planned",
+    "restore",
+    "revive",
+]
 
 
 def revive(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[str]:
@@ -32,8 +43,7 @@ def revive(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[st
         target = find(config, job, now.at)
         next_run = target.next_run(now.at)
         if dry_run:
-            ways = " then ".join(target.steps)
-            yield f"would {target.action} {target.name}: {ways}; its next run would be {next_run}"
+            yield _plan(target, now.at)
             return
         action = records.add(_action(target, now))
     elif dry_run:
@@ -53,6 +63,26 @@ def revive(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[st
     yield f"{done.job} is active. It is proved only by its next run{ahead}; a running watchdog tells."
 
 
+def _plan(target: Target, at: datetime) -> str:
+    ways = " then ".join(target.steps)
+    return f"would {target.action} {target.name}: {ways}; its next run would be {target.next_run(at)}"
+
+
+def planned(config: Config, source_name: str, job_id: str) -> str:
+    """What `intend` would write down for the running service. Raises RefusedError."""
+    now = WallClock().stamp()
+    return _plan(_target(config, source_name, job_id, now), now.at)
+
+
+def _target(config: Config, source_name: str, job_id: str, now: Stamp) -> Target:
+    if all(source.name != source_name for source in config.sources):
+        raise RefusedError(f"there is no source {source_name!r}")
+    target = find(config, job_id, now.at, source_name)
+    if target.id != job_id:
+        raise RefusedError(f"there is no job with the id {job_id!r} in {source_name}")
+    return target
+
+
 def _unfinished(config: Config, records: Records, job: str) -> Action | None:
     """What was switched off for this job and not yet on again: that comes first."""
     sources = {source.name for source in config.sources}
@@ -69,11 +99,7 @@ def _ran_at_once(config: Config, action: Action) -> bool:
 def intend(config: Config, records: Records, source_name: str, job_id: str, by: str) -> Action:
     """Write a revival down for the running service, with the guards of `revive`. Raises RefusedError."""
     now = WallClock().stamp()
-    if all(source.name != source_name for source in config.sources):
-        raise RefusedError(f"there is no source {source_name!r}")
-    target = find(config, job_id, now.at, source_name)
-    if target.id != job_id:
-        raise RefusedError(f"there is no job with the id {job_id!r} in {source_name}")
+    target = _target(config, source_name, job_id, now)
     if any((one.source, one.job_id) == (source_name, job_id) for one in records.under_way()):
         raise RefusedError(f"a recovery of {target.name} is under way")
     action = _action(target, now)

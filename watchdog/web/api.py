@@ -1,6 +1,7 @@
 """The operations of the JSON API. Without a token in the configuration those that change something are not there."""
 
-from collections.abc import Mapping
+import socket
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,12 +12,13 @@ from starlette.routing import BaseRoute, Route
 
 from watchdog.core.action import Action
 from watchdog.core.durations import parse_duration
+from watchdog.core.incident import Incident
 from watchdog.core.instants import iso, parse_instant
 from watchdog.core.model import Job
 from watchdog.core.plain_json import Json
 from watchdog.core.silences import Silence
 from watchdog.incidents import wire
-from watchdog.notify.wire import message
+from watchdog.notify.wire import message, told
 from watchdog.recovery import by_hand
 from watchdog.state.history import Run, runs_of
 from watchdog.web import openapi, shapes
@@ -37,6 +39,7 @@ class Api:
     archive: Archive
     changes: Changes | None = None
     auth: Auth | None = None
+    instance: Callable[[], str] = socket.gethostname
 
     def routes(self) -> list[BaseRoute]:
         """All addresses."""
@@ -77,6 +80,13 @@ class Api:
                 query=shapes.WhichRuns,
                 names_job=True,
             ),
+            _get(
+                "/incidents/{number}",
+                "incident",
+                "An incident whole: who was told, and what was done",
+                shapes.WholeIncident,
+                self._incident,
+            ),
             _get("/recoveries", "recoveries", "What was done, or is proposed", shapes.Recoveries, self._recoveries),
         ]
 
@@ -102,9 +112,14 @@ class Api:
 
         def acknowledge(asked: Asked) -> Mapping[str, Any]:
             changes.acknowledge(asked.number, asked.who)
-            notes = self.archive.notes()
-            found = next(incident for incident in notes.incidents if incident.id == asked.number)
-            return wire.incident(found, str(asked.who), _untold(notes, found.id))
+            return self._taken(asked.number)
+
+        def unacknowledge(asked: Asked) -> Mapping[str, Any]:
+            changes.unacknowledge(asked.number, asked.who)
+            return self._taken(asked.number)
+
+        def end_silence(asked: Asked) -> Mapping[str, Any]:
+            return _silence(changes.end_silence(asked.number, asked.who))
 
         def silence(asked: Asked) -> Mapping[str, Any]:
             try:
@@ -120,6 +135,10 @@ class Api:
             source, job_id = asked.body.source, asked.body.job_id
             self._job(source, job_id)
             return _recovery(changes.revive(source, job_id, asked.who))
+
+        def plan(asked: Asked) -> Mapping[str, Any]:
+            self._job(asked.query.source, asked.query.job_id)
+            return self._answer({"would": changes.plan(asked.query.source, asked.query.job_id)})
 
         def audit(asked: Asked) -> Mapping[str, Any]:
             return {
@@ -138,7 +157,23 @@ class Api:
                 acknowledge,
                 shapes.Named,
             ),
+            post(
+                "/incidents/{number}/unacknowledge",
+                "unacknowledge",
+                "Give an incident back that was taken on",
+                shapes.Incident,
+                unacknowledge,
+                shapes.Named,
+            ),
             post("/silences", "silence", "Tell nobody of what matches", shapes.Silence, silence, shapes.NewSilence),
+            post(
+                "/silences/{number}/end",
+                "end_silence",
+                "End a silence now",
+                shapes.Silence,
+                end_silence,
+                shapes.Named,
+            ),
             post(
                 "/recoveries/{number}/approve",
                 "approve",
@@ -148,6 +183,18 @@ class Api:
                 shapes.Named,
             ),
             post("/revive", "revive", "Have a failed job brought back", shapes.Recovery, revive, shapes.WhichJob),
+            Operation(
+                "GET",
+                "/api/v1/revive",
+                "plan",
+                "What a revival would do; nothing is done",
+                shapes.Plan,
+                plan,
+                query=shapes.WhichOne,
+                needs_token=True,
+                conflicts=True,
+                names_job=True,
+            ),
             Operation(
                 "GET",
                 "/api/v1/audit",
@@ -160,6 +207,10 @@ class Api:
             ),
         ]
 
+    def _taken(self, number: int) -> Mapping[str, Any]:
+        notes = self.archive.notes()
+        return _incident(next(incident for incident in notes.incidents if incident.id == number), notes)
+
     # what is read
 
     def _posting(self) -> Posting:
@@ -168,27 +219,43 @@ class Api:
             raise RefusedError(503, "the first look is still going on")
         return posting
 
+    def _answer(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"instance": self.instance(), **document}
+
     def _jobs(self, asked: Asked) -> Mapping[str, Any]:
         posting = self._posting()
-        return wire.jobs_document(posting.published, posting.at)
+        return self._answer(wire.jobs_document(posting.published, posting.at))
 
     def _findings(self, asked: Asked) -> Mapping[str, Any]:
         posting = self._posting()
-        return wire.findings_document(posting.published, posting.at)
+        return self._answer(wire.findings_document(posting.published, posting.at))
 
     def _incidents(self, asked: Asked) -> Mapping[str, Any]:
         posting, notes = self._posting(), self.archive.notes()
         shown = {incident.id: incident for incident in (notes.incidents if asked.query.all else ())}
         shown |= {incident.id: incident for incident in posting.incidents}
-        by = {number: who for number, (_, who) in notes.acknowledged.items()}
-        return {
-            "now": iso(posting.at),
-            "incidents": [
-                wire.incident(shown[number], by.get(number), _untold(notes, number))
-                for number in sorted(shown, reverse=True)
-            ],
-            "silences": [_silence(one) for one in notes.silences if one.ends_at > posting.at],
-        }
+        return self._answer(
+            {
+                "now": iso(posting.at),
+                "incidents": [_incident(shown[number], notes) for number in sorted(shown, reverse=True)],
+                "silences": [_silence(one) for one in notes.silences if one.ends_at > posting.at],
+            }
+        )
+
+    def _incident(self, asked: Asked) -> Mapping[str, Any]:
+        posting, notes = self._posting(), self.archive.notes()
+        known = {incident.id: incident for incident in (*notes.incidents, *posting.incidents)}
+        found = known.get(asked.number)
+        if found is None:
+            raise UnknownError(f"there is no incident {asked.number}")
+        return self._answer(
+            {
+                "now": iso(posting.at),
+                "incident": _incident(found, notes),
+                "messages": [told(entry) for entry in self.archive.messages(found.id)],
+                "recoveries": [_recovery(action) for action in notes.actions if _is_about(action, found)],
+            }
+        )
 
     def _history(self, asked: Asked) -> Mapping[str, Any]:
         posting, query = self._posting(), asked.query
@@ -206,12 +273,14 @@ class Api:
         states = self.archive.states([(query.source, query.job_id)]).get((query.source, query.job_id), [])
         until = posting.at if before is None else min(before, posting.at)
         gone = missed(job, runs, until, states, query.limit) if runs else []
-        return {
-            "source": query.source,
-            "job_id": query.job_id,
-            "runs": [_run(run) for run in runs],
-            "missed": [iso(at) for at in gone],
-        }
+        return self._answer(
+            {
+                "source": query.source,
+                "job_id": query.job_id,
+                "runs": [_run(run) for run in runs],
+                "missed": [iso(at) for at in gone],
+            }
+        )
 
     def _job(self, source: str, job_id: str) -> Job:
         for state in self._posting().published.sources:
@@ -221,13 +290,25 @@ class Api:
         raise UnknownError("there is no such job now")
 
     def _recoveries(self, asked: Asked) -> Mapping[str, Any]:
-        return by_hand.document(self.archive.notes().actions)
+        return self._answer(by_hand.document(self.archive.notes().actions))
 
 
 def _get(
     path: str, name: str, summary: str, answer: type[BaseModel], do: Any, query: type[BaseModel] | None = None
 ) -> Operation:
     return Operation("GET", f"/api/v1{path}", name, summary, answer, do, query=query)
+
+
+def _incident(found: Incident, notes: Notes) -> dict[str, Any]:
+    """An incident with who has taken it on, and whom it has not reached."""
+    _, by = notes.acknowledged.get(found.id, (None, None))
+    return wire.incident(found, by, _untold(notes, found.id))
+
+
+def _is_about(action: Action, incident: Incident) -> bool:
+    """Whether it was done to a job, or the scheduler, of this incident, since that began."""
+    subjects = {(member.finding.source, member.finding.job_id) for member in incident.members.values()}
+    return (action.source, action.job_id) in subjects and action.created.at >= incident.since
 
 
 def _silence(silence: Silence) -> dict[str, Any]:

@@ -142,6 +142,16 @@ class Archive:
         except NoArchiveError:
             return {}
 
+    def messages(self, number: int) -> list[Entry]:
+        """All messages about an incident, oldest first; none while the file cannot be read."""
+        if self.path is None:
+            return []
+        try:
+            with self.opened() as store:
+                return store.entries(number)
+        except NoArchiveError:
+            return []
+
     def page(self, key: JobKey, limit: int, before: datetime | None) -> list[Run]:
         """A page of a job's runs, oldest first. Raises NoArchiveError."""
         with self.opened() as store:

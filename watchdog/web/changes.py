@@ -1,7 +1,7 @@
 """What may be changed over HTTP. Each change and its entry in the audit are one transaction."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from watchdog.config.file import Config
@@ -66,6 +66,29 @@ class Changes:
                 store.acknowledge(number, now, str(who))
                 _note(store, now, who, f"acknowledged incident {number}: {incident.headline.summary}")
 
+    def unacknowledge(self, number: int, who: Who) -> None:
+        """Nobody has taken it on any more. Raises UnknownError, ConflictError, NoArchiveError."""
+        with self._archive.opened() as store:
+            incident = store.ledger().incidents.get(number)
+            if incident is None:
+                raise UnknownError(f"there is no incident {number}")
+            with store.transaction():
+                if not store.unacknowledge(number):
+                    raise ConflictError(f"nobody has taken incident {number} on")
+                _note(store, self._now(), who, f"gave incident {number} back: {incident.headline.summary}")
+
+    def end_silence(self, number: int, who: Who) -> Silence:
+        """End a silence now. Raises UnknownError, NoArchiveError."""
+        with self._archive.opened() as store:
+            now = self._now()
+            found = next((one for one in store.silences(now) if one.id == number), None)
+            if found is None:
+                raise UnknownError(f"there is no silence {number} that has not ended")
+            with store.transaction():
+                store.end_silence(number, now)
+                _note(store, now, who, f"ended silence {number}: {found.match}")
+            return replace(found, ends_at=now)
+
     def silence(self, match: str, length: timedelta, who: Who) -> Silence:
         """Keep quiet for a time. Raises ValueError with what is accepted, NoArchiveError."""
         read_match(match)
@@ -110,6 +133,13 @@ class Changes:
                     raise ConflictError(str(error)) from error
                 _note(store, self._now(), who, f"asked to revive {action.job} ({job_id} of {source})")
             return action
+
+    def plan(self, source: str, job_id: str) -> str:
+        """What a revival would do, without doing it. Raises ConflictError with what stands against it."""
+        try:
+            return by_hand.planned(self._config(), source, job_id)
+        except by_hand.RefusedError as error:
+            raise ConflictError(str(error)) from error
 
     def audit(self, limit: int) -> list[AuditEntry]:
         """The newest changes, newest first. Raises NoArchiveError."""

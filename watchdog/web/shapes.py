@@ -95,7 +95,13 @@ class Job(Shape):
     findings: list[Kind]
 
 
-class Jobs(Shape):
+class Answer(Shape):
+    """`instance`: which watchdog has answered."""
+
+    instance: str
+
+
+class Jobs(Answer):
     """Every job of every source."""
 
     now: Instant
@@ -103,7 +109,7 @@ class Jobs(Shape):
     jobs: list[Job]
 
 
-class Findings(Shape):
+class Findings(Answer):
     """All that is true now."""
 
     now: Instant
@@ -151,7 +157,7 @@ class Silence(Shape):
     by: str
 
 
-class Incidents(Shape):
+class Incidents(Answer):
     """Incidents, newest first, and the silences that have not ended."""
 
     now: Instant
@@ -173,7 +179,7 @@ class Run(Shape):
     error: str | None
 
 
-class Past(Shape):
+class Past(Answer):
     """A job's runs, oldest first, and the fires that did not come among them."""
 
     source: str
@@ -205,10 +211,37 @@ class Recovery(Shape):
     steps: list[Step]
 
 
-class Recoveries(Shape):
+class Recoveries(Answer):
     """Recoveries, newest first."""
 
     recoveries: list[Recovery]
+
+
+class Message(Shape):
+    """What was sent, or is to be, about an incident."""
+
+    created_at: Instant
+    channel: str
+    event: str
+    title: str
+    state: Literal["waiting", "sending", "sent", "given_up"]
+    settled_at: Instant | None
+    error: str | None
+
+
+class WholeIncident(Answer):
+    """An incident with who was told of it and what was done about its jobs since it began."""
+
+    now: Instant
+    incident: Incident
+    messages: list[Message]
+    recoveries: list[Recovery]
+
+
+class Plan(Answer):
+    """What a revival would do."""
+
+    would: str
 
 
 class AuditEntry(Shape):
@@ -243,6 +276,13 @@ class WhichRuns(Shape):
     job_id: Annotated[str, Field(min_length=1, max_length=500)]
     limit: Annotated[int, Field(ge=1, le=500)] = 100
     before: Instant | None = None
+
+
+class WhichOne(Shape):
+    """A job by its source and id."""
+
+    source: Annotated[str, Field(min_length=1, max_length=100)]
+    job_id: Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class HowMany(Shape):
