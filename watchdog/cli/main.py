@@ -16,23 +16,19 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from watchdog.cli import elsewhere
+from watchdog.cli.elsewhere import or_elsewhere
+from watchdog.cli.endings import EXIT_ERROR, CannotGoOn
+
 if TYPE_CHECKING:
     from watchdog.config.file import Config
     from watchdog.detectors.published import Published
     from watchdog.state.store import Store
 
-EXIT_ERROR = 3
-
 LOOK_FOR = 1.0
 """Seconds that a single look goes on for, where not all that is kept of the past can be read at once."""
 
 F = TypeVar("F", bound=Callable[..., object])
-
-
-class CannotGoOn(click.ClickException):
-    """What is wrong, where, and what to do; a line for each problem."""
-
-    exit_code = EXIT_ERROR
 
 
 @click.group(
@@ -303,16 +299,23 @@ def fires(expression: str, zone: str, start: str | None, count: int, form: str) 
 
 
 @cli.command()
+@or_elsewhere(elsewhere.incidents)
 @whose_state
+@click.argument("number", type=click.IntRange(1, 10**15), metavar="[ID]", required=False)
 @click.option("--all", "with_resolved", is_flag=True, help="Also those that are over.")
 @as_format
-def incidents(config: Path | None, database: Path | None, state: Path | None, with_resolved: bool, form: str) -> None:
-    """List what is wrong since when, and who has taken it on."""
+def incidents(
+    config: Path | None, database: Path | None, state: Path | None, number: int | None, with_resolved: bool, form: str
+) -> None:
+    """List what is wrong since when, and who is on it; or show one whole, with who was told and what was done."""
     from watchdog.cli import tables
     from watchdog.incidents import verbs as incident_verbs
 
     now = datetime.now(UTC)
     with _state(config, database, state) as store:
+        if number is not None:
+            _show_whole(store, number, now, form)
+            return
         found = incident_verbs.listed(store, with_resolved=with_resolved)
         if form == "json":
             click.echo(json.dumps(incident_verbs.document(store, found, now), indent=2))
@@ -320,7 +323,22 @@ def incidents(config: Path | None, database: Path | None, state: Path | None, wi
             tables.show(tables.incidents_view(found, store.acknowledgements(), store.silences(now), now))
 
 
+def _show_whole(store: Store, number: int, now: datetime, form: str) -> None:
+    from watchdog.cli import fleet_tables, tables
+    from watchdog.web import whole
+
+    try:
+        found = whole.stored(store, number, now)
+    except ValueError as error:
+        raise CannotGoOn(str(error)) from error
+    if form == "json":
+        click.echo(json.dumps(found, indent=2))
+    else:
+        tables.show(fleet_tables.whole_view(found))
+
+
 @cli.command()
+@or_elsewhere(elsewhere.acknowledge)
 @whose_state
 @click.argument("number", type=click.IntRange(1, 10**15), metavar="ID")
 def ack(config: Path | None, database: Path | None, state: Path | None, number: int) -> None:
@@ -336,6 +354,7 @@ def ack(config: Path | None, database: Path | None, state: Path | None, number: 
 
 
 @cli.command()
+@or_elsewhere(elsewhere.unacknowledge)
 @whose_state
 @click.argument("number", type=click.IntRange(1, 10**15), metavar="ID")
 def unack(config: Path | None, database: Path | None, state: Path | None, number: int) -> None:
@@ -351,6 +370,7 @@ def unack(config: Path | None, database: Path | None, state: Path | None, number
 
 
 @cli.command()
+@or_elsewhere(elsewhere.silences)
 @whose_state
 @as_format
 def silences(config: Path | None, database: Path | None, state: Path | None, form: str) -> None:
@@ -371,6 +391,7 @@ def silences(config: Path | None, database: Path | None, state: Path | None, for
 
 
 @cli.command()
+@or_elsewhere(elsewhere.unsilence)
 @whose_state
 @click.argument("number", type=click.IntRange(1, 10**15), metavar="ID")
 def unsilence(config: Path | None, database: Path | None, state: Path | None, number: int) -> None:
@@ -384,6 +405,7 @@ def unsilence(config: Path | None, database: Path | None, state: Path | None, nu
 
 
 @cli.command()
+@or_elsewhere(elsewhere.silence)
 @whose_state
 @click.argument("match")
 @click.option("--for", "length", metavar="DURATION", help="How long, like 2h.")
@@ -415,6 +437,7 @@ def silence(
 
 
 @cli.command()
+@or_elsewhere(elsewhere.revive)
 @whose_state
 @click.argument("jobs", nargs=-1, metavar="JOB...")
 @click.option("--incident", type=click.IntRange(1, 10**15), metavar="ID", help="All jobs of this incident.")

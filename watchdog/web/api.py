@@ -18,10 +18,10 @@ from watchdog.core.model import Job
 from watchdog.core.plain_json import Json
 from watchdog.core.silences import Silence
 from watchdog.incidents import wire
-from watchdog.notify.wire import message, told
+from watchdog.notify.wire import message
 from watchdog.recovery import by_hand
 from watchdog.state.history import Run, runs_of
-from watchdog.web import openapi, shapes
+from watchdog.web import openapi, shapes, whole
 from watchdog.web.archive import Archive, Notes
 from watchdog.web.auth import Auth
 from watchdog.web.changes import Changes, UnknownError
@@ -248,14 +248,8 @@ class Api:
         found = known.get(asked.number)
         if found is None:
             raise UnknownError(f"there is no incident {asked.number}")
-        return self._answer(
-            {
-                "now": iso(posting.at),
-                "incident": _incident(found, notes),
-                "messages": [told(entry) for entry in self.archive.messages(found.id)],
-                "recoveries": [_recovery(action) for action in notes.actions if _is_about(action, found)],
-            }
-        )
+        _, by = notes.acknowledged.get(found.id, (None, None))
+        return self._answer(whole.document(found, by, self.archive.messages(found.id), notes.actions, posting.at))
 
     def _history(self, asked: Asked) -> Mapping[str, Any]:
         posting, query = self._posting(), asked.query
@@ -303,12 +297,6 @@ def _incident(found: Incident, notes: Notes) -> dict[str, Any]:
     """An incident with who has taken it on, and whom it has not reached."""
     _, by = notes.acknowledged.get(found.id, (None, None))
     return wire.incident(found, by, _untold(notes, found.id))
-
-
-def _is_about(action: Action, incident: Incident) -> bool:
-    """Whether it was done to a job, or the scheduler, of this incident, since that began."""
-    subjects = {(member.finding.source, member.finding.job_id) for member in incident.members.values()}
-    return (action.source, action.job_id) in subjects and action.created.at >= incident.since
 
 
 def _silence(silence: Silence) -> dict[str, Any]:

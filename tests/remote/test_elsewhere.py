@@ -1,0 +1,161 @@
+"""The verbs on watchdogs elsewhere: real ones on loopback, one that is down, one that asks for another token."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from tests.conftest import build
+from tests.support.command import Running, command, free_port, running, until
+from tests.support.site import outage
+from watchdog.remote.client import NotAnsweredError, Remote
+from watchdog.remote.fleet import remotes
+
+TOKEN = "a-token-for-tests-only"
+
+CONFIG = """
+instance: {name}
+sources:
+  - {{name: agent, database: {folder}/phantom.db, api: {{url: "http://127.0.0.1:9"}}}}
+state: {folder}/state.db
+http: {{listen: "127.0.0.1:PORT", token_file: {folder}/token}}
+poll: 100ms
+notify: {{group_wait: 0s}}
+recovery:
+  mode: act
+  policies: [{{match: {{kind: stranded}}, action: revive}}]
+"""
+
+
+def _watchdog(folder: Path, name: str, job: str, token: str) -> Path:
+    home = folder / name
+    home.mkdir()
+    rows = outage(job)
+    build(home / "phantom.db", {**rows, "scheduled_jobs": rows["scheduled_jobs"][:1]})
+    (home / "token").write_text(token + "\n")
+    (home / "watchdog.yaml").write_text(CONFIG.format(name=name, folder=home))
+    return home
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Running]]:
+    """Two watchdogs, each beside an agent with a failed job; the second asks for another token."""
+    folder = tmp_path_factory.mktemp("fleet")
+    with ExitStack() as stack:
+        homes = {
+            "garden": _watchdog(folder, "garden", "heartbeat", TOKEN),
+            "office": _watchdog(folder, "office", "briefing", "another-token-for-tests"),
+        }
+        found = {name: stack.enter_context(running(home)) for name, home in homes.items()}
+        for one in found.values():
+            until(lambda one=one: json.loads(one.get("/api/v1/incidents")[1]).get("incidents"), "it finds the failure")
+        yield found
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> Path:
+    """The token of the first."""
+    path = tmp_path / "token"
+    path.write_text(TOKEN + "\n")
+    return path
+
+
+def test_several_are_shown_together(fleet: dict[str, Running]) -> None:
+    done = command("incidents", "--url", fleet["garden"].url, "--url", fleet["office"].url, COLUMNS="140")
+    assert done.returncode == 0, done.stderr
+    lines = {line.split()[0]: line for line in done.stdout.splitlines() if "failed" in line}
+    assert set(lines) == {"garden", "office"}
+    assert "2 of 2 have answered; 0 without an incident" in done.stdout
+
+
+def test_what_does_not_answer_is_said_and_the_others_are_shown(fleet: dict[str, Running], tmp_path: Path) -> None:
+    listed = tmp_path / "watchdogs"
+    down = f"http://127.0.0.1:{free_port()}"
+    listed.write_text(f"# ours\n{fleet['garden'].url}\n{down} # switched off\n")
+    done = command("incidents", "--urls", listed)
+    assert done.returncode == 3
+    assert "heartbeat" in done.stdout
+    assert done.stderr == f"scheduler-watchdog: {down} did not answer: Connection refused\n"
+    document = json.loads(command("incidents", "--urls", listed, "--format", "json").stdout)
+    assert [("error" in one, one.get("instance")) for one in document["watchdogs"]] == [(False, "garden"), (True, None)]
+
+
+def test_one_incident_is_shown_whole(fleet: dict[str, Running]) -> None:
+    done = command("incidents", "1", "--url", fleet["garden"].url)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Incident 1: heartbeat was given up")
+    assert "Who was told: nothing" in done.stdout
+
+
+def test_an_incident_there_is_taken_on_and_given_back(fleet: dict[str, Running], token: Path) -> None:
+    there = ("--url", fleet["garden"].url, "--token-file", token)
+    assert command("ack", "1", *there).stdout.startswith("incident 1 is yours: heartbeat was given up")
+    assert "is on it" in command("incidents", *there, COLUMNS="140").stdout
+    assert command("unack", "1", *there).stdout.startswith("incident 1 is nobody's: ")
+
+
+def test_a_silence_there_begins_and_ends(fleet: dict[str, Running], token: Path) -> None:
+    there = ("--url", fleet["garden"].url, "--token-file", token)
+    assert "silence 1: nobody is told of heart* until" in command("silence", "heart*", "--for", "2h", *there).stdout
+    assert command("silences", *there).stdout.startswith("garden: silence 1: heart*, until ")
+    assert command("unsilence", "1", *there).stdout == "silence 1 has ended\n"
+    assert command("silences", *there).stdout == ""
+
+
+def test_a_job_is_found_wherever_it_is_watched(fleet: dict[str, Running], token: Path) -> None:
+    both = ("--url", fleet["garden"].url, "--url", fleet["office"].url, "--token-file", token)
+    assert command("revive", "heartbeat", "--dry-run", *both).stdout.startswith("would revive heartbeat: ")
+    assert command("revive", "--incident", "1", "--dry-run", *both[:2], *both[4:]).stdout.startswith("would revive")
+    done = command("revive", "heartbeet", *both)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "scheduler-watchdog: there is no job 'heartbeet' there; is 'heartbeat' meant?\n"
+
+
+def test_a_wrong_token_changes_nothing(fleet: dict[str, Running], token: Path) -> None:
+    there = ("--url", fleet["office"].url)
+    for given, words in (
+        (("--token-file", token), "is not the right one"),
+        ((), "asks for a token: give --token-file"),
+    ):
+        done = command("ack", "1", *there, *given)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("ack", "1", "--url", "http://127.0.0.1:9", "--url", "http://127.0.0.1:8"), "numbers are each watchdog's own"),
+        (("incidents", "--url", "ftp://box"), "is no address of a watchdog"),
+        (("incidents", "--url", "http://u:p@box"), "holds no password"),
+        (("incidents", "--url", "http://127.0.0.1:9", "--state", "x.db"), "not both"),
+        (("incidents", "--urls", "not-there"), "the file not-there cannot be read"),
+        (("ack", "1", "--url", "http://127.0.0.1:9", "--token-file", "not-there"), "the file not-there cannot be read"),
+        (("silence", "x", "--url", "http://127.0.0.1:9"), "say for how long"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line(arguments: tuple[str, ...], words: str) -> None:
+    done = command(*arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+    assert words in done.stderr
+
+
+@pytest.mark.parametrize("content", ["<html>hello</html>", "[]", "", '{"jobs": 1', "\x00"])
+def test_another_server_is_not_taken_for_a_watchdog(httpserver: HTTPServer, content: str) -> None:
+    httpserver.expect_request("/api/v1/incidents").respond_with_data(content)
+    with pytest.raises(NotAnsweredError, match="not as a watchdog does"):
+        Remote(httpserver.url_for("")).get("/incidents")
+
+
+def test_the_token_is_not_carried_elsewhere(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/api/v1/jobs").respond_with_data(status=302, headers={"Location": "/elsewhere"})
+    with pytest.raises(NotAnsweredError):
+        Remote(httpserver.url_for(""), TOKEN).get("/jobs")
+    assert [request.path for request, _ in httpserver.log] == ["/api/v1/jobs"]
+
+
+def test_an_address_counts_once() -> None:
+    assert [one.url for one in remotes(["box:9846", "http://box:9846/"], [], "")] == ["http://box:9846"]

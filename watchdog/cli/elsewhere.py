@@ -1,0 +1,240 @@
+"""The verbs that also work on watchdogs elsewhere: `--url https://box:9846`, again and again, or `--urls FILE`."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from watchdog.cli.endings import EXIT_ERROR, CannotGoOn
+
+if TYPE_CHECKING:
+    from watchdog.remote.client import Document, Remote
+    from watchdog.remote.fleet import Answer
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LOCAL = ("config", "database", "state")
+
+
+def or_elsewhere(verb: Callable[..., int]) -> Callable[[F], F]:
+    """Adds the options that name watchdogs elsewhere; where one is given `verb` is done to them instead."""
+
+    def decorate(function: F) -> F:
+        @click.option("--url", "urls", multiple=True, metavar="URL", help="Ask the watchdog there instead; repeatable.")
+        @click.option(
+            "--urls", "files", multiple=True, type=click.Path(path_type=Path), help="Ask all in a file, a URL a line."
+        )
+        @click.option(
+            "--token-file",
+            type=click.Path(path_type=Path),
+            envvar="WATCHDOG_TOKEN_FILE",
+            help="The token that they ask for; else $WATCHDOG_TOKEN_FILE.",
+        )
+        @functools.wraps(function)
+        def chosen(
+            *, urls: tuple[str, ...], files: tuple[Path, ...], token_file: Path | None, **given: Any
+        ) -> int | None:
+            if not urls and not files:
+                return function(**given)  # type: ignore[no-any-return]
+            if any(given.pop(option, None) is not None for option in _LOCAL):
+                raise CannotGoOn("say either --url or which watchdog on this machine is meant, not both")
+            return verb(_remotes(urls, files, token_file), **given)
+
+        return chosen  # type: ignore[return-value]
+
+    return decorate
+
+
+def _remotes(urls: Sequence[str], files: Sequence[Path], token_file: Path | None) -> list[Remote]:
+    from watchdog.config.fields import read_secret
+    from watchdog.remote.fleet import remotes
+
+    try:
+        found = remotes(urls, files, read_secret(token_file) if token_file else "")
+    except ValueError as error:
+        raise CannotGoOn(str(error)) from None
+    if not found:
+        raise CannotGoOn("no address of a watchdog stands there")
+    return found
+
+
+def incidents(remotes: Sequence[Remote], number: int | None, with_resolved: bool, form: str) -> int:
+    """What is wrong at each of them, or one incident whole."""
+    if number is not None:
+        return _whole(_only(remotes), number, form)
+    asked = _asked(remotes, lambda one: one.get("/incidents", all="true" if with_resolved else None))
+    if form == "json":
+        click.echo(json.dumps({"watchdogs": [_plain(answer) for answer in asked]}, indent=2))
+    else:
+        from watchdog.cli import fleet_tables, tables
+
+        tables.show(fleet_tables.incidents_view(asked))
+    return _end(asked)
+
+
+def _plain(answer: Answer) -> dict[str, Any]:
+    return {"url": answer.url, **(answer.document or {"error": answer.problem})}
+
+
+def _whole(remote: Remote, number: int, form: str) -> int:
+    found = _done(lambda: remote.get(f"/incidents/{number}"))
+    if form == "json":
+        click.echo(json.dumps(found, indent=2))
+    else:
+        from watchdog.cli import fleet_tables, tables
+
+        tables.show(fleet_tables.whole_view(found))
+    return 0
+
+
+def acknowledge(remotes: Sequence[Remote], number: int) -> int:
+    """Take an incident on."""
+    found = _done(lambda: _only(remotes).post(f"/incidents/{number}/acknowledge", {"by": _me()}))
+    click.echo(f"incident {number} is yours: {found['summary']}")
+    return 0
+
+
+def unacknowledge(remotes: Sequence[Remote], number: int) -> int:
+    """Give an incident back."""
+    found = _done(lambda: _only(remotes).post(f"/incidents/{number}/unacknowledge", {"by": _me()}))
+    click.echo(f"incident {number} is nobody's: {found['summary']}")
+    return 0
+
+
+def silences(remotes: Sequence[Remote], form: str) -> int:
+    """The silences of each."""
+    asked = _asked(remotes, lambda one: one.get("/incidents"))
+    if form == "json":
+        found = [
+            {"url": a.url, **({"silences": a.document["silences"]} if a.document else {"error": a.problem})}
+            for a in asked
+        ]
+        click.echo(json.dumps({"watchdogs": found}, indent=2))
+        return _end(asked)
+    for answer in asked:
+        for one in answer.document["silences"] if answer.document else ():
+            click.echo(f"{answer.name}: silence {one['id']}: {one['match']}, until {one['ends_at']}, by {one['by']}")
+    return _end(asked)
+
+
+def unsilence(remotes: Sequence[Remote], number: int) -> int:
+    """End a silence."""
+    _done(lambda: _only(remotes).post(f"/silences/{number}/end", {"by": _me()}))
+    click.echo(f"silence {number} has ended")
+    return 0
+
+
+def silence(remotes: Sequence[Remote], match: str, length: str | None, end: bool) -> int:
+    """Keep quiet about what matches, at each of them."""
+    if end:
+        if not match.isdecimal() or len(match) > 15:
+            raise CannotGoOn(f"{match!r} is not the number of a silence; `silences` lists them")
+        return unsilence(remotes, int(match))
+    if length is None:
+        raise CannotGoOn("say for how long: --for 2h")
+    asked = _asked(remotes, lambda one: one.post("/silences", {"match": match, "length": length, "by": _me()}))
+    for answer in asked:
+        if made := answer.document:
+            click.echo(f"{answer.url}: silence {made['id']}: nobody is told of {match} until {made['ends_at']}")
+    return _end(asked)
+
+
+def revive(remotes: Sequence[Remote], jobs: tuple[str, ...], incident: int | None, dry_run: bool) -> int:
+    """Have jobs brought back by the watchdogs that watch them."""
+    if bool(jobs) == (incident is not None):
+        raise CannotGoOn("say which job is meant, by name or id; or --incident ID")
+    chosen = _of_incident(_only(remotes), incident) if incident is not None else _named(remotes, jobs)
+    refused = []
+    for remote, job in chosen:
+        try:
+            click.echo(_done(functools.partial(_revive, remote, job, dry_run)))
+        except CannotGoOn as error:
+            refused.append(f"{job['job']}: {error.format_message()}")
+    if refused:
+        raise CannotGoOn("\n".join(refused))
+    return 0
+
+
+def _revive(remote: Remote, job: Document, dry_run: bool) -> str:
+    which = {"source": job["source"], "job_id": job["job_id"]}
+    if dry_run:
+        return str(remote.get("/revive", **which)["would"])
+    found = remote.post("/revive", {**which, "by": _me()})
+    return (
+        f"recovery {found['id']}: the watchdog there brings {found['job']} back; `recoveries` there tells how it went"
+    )
+
+
+def _of_incident(remote: Remote, number: int) -> list[tuple[Remote, Document]]:
+    found = _done(lambda: remote.get(f"/incidents/{number}"))["incident"]
+    about = {one["job_id"]: one for one in found["findings"] if one["job_id"] is not None}
+    if not about or found["state"] == "resolved":
+        raise CannotGoOn(f"{remote.url}: incident {number} is {'over' if about else 'about no job'}")
+    return [(remote, job) for job in about.values()]
+
+
+def _named(remotes: Sequence[Remote], jobs: Sequence[str]) -> list[tuple[Remote, Document]]:
+    """Where each is watched; by id, or by a name that only one has."""
+    asked = _asked(remotes, lambda one: one.get("/jobs"))
+    _raise_unanswered(asked)
+    by_url = {remote.url: remote for remote in remotes}
+    known = [(by_url[answer.url], job) for answer in asked if answer.document for job in answer.document["jobs"]]
+    return [_one_of(known, name) for name in jobs]
+
+
+def _one_of(known: Sequence[tuple[Remote, Document]], name: str) -> tuple[Remote, Document]:
+    from difflib import get_close_matches
+
+    found = [(remote, job) for remote, job in known if name in (job["job_id"], job["job"])]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise CannotGoOn(f"{len(found)} jobs are called {name!r}; give the id, and the --url of its watchdog")
+    near = get_close_matches(name, [job["job"] for _, job in known], 1)
+    raise CannotGoOn(f"there is no job {name!r} there{f'; is {near[0]!r} meant?' if near else ''}")
+
+
+def _asked(remotes: Sequence[Remote], question: Callable[[Remote], Document]) -> list[Answer]:
+    from watchdog.remote.fleet import ask_all
+
+    return ask_all(remotes, question)
+
+
+def _end(asked: Sequence[Answer]) -> int:
+    """What did not answer is said last, so that it is not missed."""
+    for answer in asked:
+        if answer.problem:
+            click.echo(f"scheduler-watchdog: {answer.problem}", err=True)
+    return EXIT_ERROR if any(answer.problem for answer in asked) else 0
+
+
+def _raise_unanswered(asked: Sequence[Answer]) -> None:
+    problems = [answer.problem for answer in asked if answer.problem]
+    if problems:
+        raise CannotGoOn("\n".join(problems))
+
+
+def _done(ask: Callable[[], Any]) -> Any:
+    from watchdog.remote.client import NotAnsweredError, RefusedError
+
+    try:
+        return ask()
+    except (NotAnsweredError, RefusedError) as error:
+        raise CannotGoOn(str(error)) from None
+
+
+def _only(remotes: Sequence[Remote]) -> Remote:
+    if len(remotes) > 1:
+        raise CannotGoOn("numbers are each watchdog's own: give the one --url that is meant")
+    return remotes[0]
+
+
+def _me() -> str:
+    from watchdog.incidents.verbs import whoami
+
+    return whoami()

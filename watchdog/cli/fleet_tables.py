@@ -1,0 +1,95 @@
+"""The tables of what watchdogs answer over their API: all incidents of several, and one incident whole."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from watchdog.cadence.plain_words import ago
+from watchdog.core.instants import parse_instant, say
+from watchdog.remote.fleet import Answer
+
+_STYLES = {"critical": "bold red", "warning": "yellow"}
+
+
+def incidents_view(answers: Sequence[Answer]) -> RenderableType:
+    """A line for each incident, worst first; and how many watchdogs have none."""
+    rows = [(answer, incident) for answer in answers for incident in (answer.document or {}).get("incidents", ())]
+    rows.sort(key=lambda row: (row[1]["state"] == "resolved", row[1]["severity"] != "critical", row[1]["since"]))
+    answered = sum(answer.document is not None for answer in answers)
+    well = sum(not answer.document["incidents"] for answer in answers if answer.document)
+    foot = Text(f"{answered} of {len(answers)} have answered; {well} without an incident", style="dim")
+    return Group(_table(rows), foot) if rows else foot
+
+
+def _table(rows: Sequence[tuple[Answer, Mapping[str, Any]]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    table.add_column("Watchdog", overflow="fold")
+    table.add_column("ID", justify="right", no_wrap=True)
+    for column in ("What", "Since", "State"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("Why", overflow="fold", ratio=1)
+    for answer, incident in rows:
+        now = parse_instant((answer.document or {})["now"])
+        is_over = incident["state"] == "resolved"
+        table.add_row(
+            Text(answer.name),
+            Text(str(incident["id"])),
+            Text(incident["kind"], style="dim" if is_over else _STYLES[incident["severity"]]),
+            Text(ago(parse_instant(incident["since"]), now, "")),
+            Text(_state(incident)),
+            Text(incident["summary"]),
+        )
+    return table
+
+
+def _state(incident: Mapping[str, Any]) -> str:
+    if incident["state"] != "active":
+        return "over" if incident["state"] == "resolved" else "clearing"
+    return f"{incident['acknowledged_by']} is on it" if incident["acknowledged_by"] else "open"
+
+
+def whole_view(document: Mapping[str, Any]) -> RenderableType:
+    """An incident with its findings, its messages and what was done."""
+    incident, now = document["incident"], parse_instant(document["now"])
+    head = Text(f"Incident {incident['id']}: {incident['summary']}", style=_STYLES[incident["severity"]])
+    since = parse_instant(incident["since"])
+    facts = Text(f"{incident['source']}, since {say(since)} ({ago(since, now)}), {_state(incident)}", style="dim")
+    views: list[RenderableType] = [head, facts, Text("")]
+    found = [*incident["findings"], *incident["symptoms"]]
+    views.append(_lines("What is so", [(_at(one["since"]), one["kind"], one["summary"]) for one in found]))
+    views.append(_lines("Who was told", [_message(one) for one in document["messages"]]))
+    views.append(_lines("What was done", [_step(one, step) for one in document["recoveries"] for step in one["steps"]]))
+    return Group(*views)
+
+
+def _lines(title: str, rows: Sequence[tuple[str, str, str]]) -> RenderableType:
+    if not rows:
+        return Text(f"{title}: nothing\n", style="dim")
+    table = Table(box=None, padding=(0, 1), show_header=False, title=title, title_justify="left", title_style="bold")
+    for style in ("dim", "cyan"):
+        table.add_column(no_wrap=True, style=style)
+    table.add_column(overflow="fold", ratio=1)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return Group(table, Text(""))
+
+
+def _message(one: Mapping[str, Any]) -> tuple[str, str, str]:
+    became = {"sent": "", "waiting": " (waits)", "sending": " (on its way)", "given_up": " (given up)"}[one["state"]]
+    return _at(one["created_at"]), one["channel"], f"{one['title']}{became}{_colon(one['error'])}"
+
+
+def _step(one: Mapping[str, Any], step: Mapping[str, Any]) -> tuple[str, str, str]:
+    return _at(step["at"]), f"{one['action']} {one['job'] or one['source']}", step["what"]
+
+
+def _colon(error: str | None) -> str:
+    return f": {error}" if error else ""
+
+
+def _at(instant: str | None) -> str:
+    return say(parse_instant(instant)) if instant else ""
