@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,10 @@ def _watchdog(folder: Path, name: str, job: str, token: str) -> Path:
     return home
 
 
+def _has_incident(service: Running) -> bool:
+    return bool(json.loads(service.get("/api/v1/incidents")[1]).get("incidents"))
+
+
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Running]]:
     """Two watchdogs, each beside an agent with a failed job; the second asks for another token."""
@@ -51,7 +56,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runnin
         }
         found = {name: stack.enter_context(running(home)) for name, home in homes.items()}
         for one in found.values():
-            until(lambda one=one: json.loads(one.get("/api/v1/incidents")[1]).get("incidents"), "it finds the failure")
+            until(partial(_has_incident, one), "it finds the failure")
         yield found
 
 

@@ -551,6 +551,27 @@ def _by_hand(
     return 0
 
 
+@cli.command()
+@click.option(
+    "-c", "--config", type=click.Path(path_type=Path), help="The configuration of a watchdog on this machine."
+)
+@click.option("--url", metavar="URL", help="Where it is to be reached, if not where its configuration says.")
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    envvar="WATCHDOG_TOKEN_FILE",
+    help="With its token the assistant may also acknowledge, silence and revive; else $WATCHDOG_TOKEN_FILE.",
+)
+def mcp(config: Path | None, url: str | None, token_file: Path | None) -> None:
+    """Let an AI assistant ask what is wrong and why: the running watchdog as MCP tools, over stdio.
+
+    Its host begins it, by a line such as: scheduler-watchdog mcp -c /etc/scheduler-watchdog/watchdog.yaml
+    """
+    from watchdog.cli import assistant
+
+    assistant.serve(_usual(config), url, token_file)
+
+
 @cli.command("notify-test")
 @click.option("-c", "--config", type=click.Path(path_type=Path), required=True, help="The configuration file (YAML).")
 def notify_test(config: Path) -> int:

@@ -1,0 +1,109 @@
+"""What can be asked and done, over the API of the running watchdog. Each answer is a plain document."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from watchdog.remote.client import Document, Remote
+
+PATIENCE = 120.0
+"""Seconds for a backtest."""
+
+SHOWN = ("source", "job_id", "job", "state", "schedule", "last_run_at", "next_run_at", "owner", "findings")
+
+
+class CannotAnswerError(Exception):
+    """Why not, in one line."""
+
+
+@dataclass(frozen=True)
+class Questions:
+    """About the watchdog at `remote`; its past is worked out from its configuration, where that lies here."""
+
+    remote: Remote
+    config: Path | None = None
+
+    def whats_wrong(self) -> Document:
+        """All open incidents, worst first, and what is silenced."""
+        found = self.remote.get("/incidents")
+        incidents = sorted(found["incidents"], key=lambda one: (one["severity"] != "critical", one["since"]))
+        verdict = f"{len(incidents)} incident{'s are' if len(incidents) != 1 else ' is'} open" if incidents else "OK"
+        return {
+            "verdict": verdict,
+            "instance": found["instance"],
+            "now": found["now"],
+            "silences": found["silences"],
+            "incidents": incidents,
+        }
+
+    def jobs(self, match: str, state: str) -> Document:
+        """The jobs whose name or id is like `match`, in the state if one is given."""
+        found = self.remote.get("/jobs")
+        chosen = [job for job in found["jobs"] if _is_like(job, match) and state in ("", job["state"])]
+        return {
+            "now": found["now"],
+            "sources": found["sources"],
+            "jobs": [{key: job[key] for key in SHOWN} for job in chosen],
+        }
+
+    def incident(self, number: int) -> Document:
+        """An incident with its messages and what was done."""
+        return self.remote.get(f"/incidents/{number}")
+
+    def history(self, job: str, limit: int) -> Document:
+        """A job's newest runs, and all that is known of it."""
+        found = self._job(job)
+        past = self.remote.get("/history", source=found["source"], job_id=found["job_id"], limit=limit)
+        return {"job": found, "missed": past["missed"], "runs": past["runs"][::-1]}
+
+    def backtest(self, since: str) -> Document:
+        """What would have been told since then, by the rules of now."""
+        if self.config is None:
+            raise CannotAnswerError("its configuration does not lie here: begin `scheduler-watchdog mcp` with -c FILE")
+        ours = "from watchdog.cli.main import main; main()"
+        command = [sys.executable, "-c", ours, "backtest", "-c", str(self.config), f"--since={since}"]
+        try:
+            done = subprocess.run(  # noqa: S603 - its own command; what is asked for stands behind `=`
+                [*command, "--format", "json"], capture_output=True, text=True, timeout=PATIENCE, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise CannotAnswerError(f"it takes more than {PATIENCE:.0f} s; ask for less, like 3d") from None
+        if done.returncode != 0:
+            raise CannotAnswerError(done.stderr.strip()[:500])
+        document: Document = json.loads(done.stdout)
+        return document
+
+    def acknowledge(self, number: int, by: str) -> Document:
+        """Take an incident on."""
+        return self.remote.post(f"/incidents/{number}/acknowledge", {"by": by})
+
+    def silence(self, match: str, length: str, by: str) -> Document:
+        """Have nobody told of what matches for a time."""
+        return self.remote.post("/silences", {"match": match, "length": length, "by": by})
+
+    def revive(self, job: str, by: str, *, dry_run: bool) -> Document:
+        """Bring a job back, or say what that would be."""
+        found = self._job(job)
+        which = {"source": found["source"], "job_id": found["job_id"]}
+        return self.remote.get("/revive", **which) if dry_run else self.remote.post("/revive", {**which, "by": by})
+
+    def _job(self, name: str) -> Document:
+        jobs: list[Document] = self.remote.get("/jobs")["jobs"]
+        found = [job for job in jobs if name in (job["job_id"], job["job"])]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise CannotAnswerError(f"{len(found)} jobs are called so; give the job_id")
+        near = get_close_matches(name, [job["job"] for job in jobs], 3)
+        raise CannotAnswerError(f"there is no such job{'; near are: ' + ', '.join(near) if near else ''}")
+
+
+def _is_like(job: Mapping[str, Any], match: str) -> bool:
+    pattern = match if any(sign in match for sign in "*?[") else f"*{match}*"
+    return any(fnmatchcase(str(job[key]).lower(), pattern.lower()) for key in ("job", "job_id"))
