@@ -1,5 +1,6 @@
 """The configuration: what is wrong is told all at once, by file and path, in words that help, and without secrets."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -66,7 +67,7 @@ def problems(file: Path, text: str, environment: Mapping[str, str] | None = None
     found = caught.value.problems
     assert found
     assert all(line.startswith(f"{file}: ") and "\n" not in line for line in found)
-    return [line.removeprefix(f"{file}: ") for line in found]
+    return [re.sub(r"^line \d+: (?!the key|not YAML|a key)", "", line.removeprefix(f"{file}: ")) for line in found]
 
 
 def loaded(file: Path, text: str, environment: Mapping[str, str] | None = None) -> Config:
@@ -299,8 +300,8 @@ class TestUnknownKeys:
             ("detect: {overdu: off}", "detect.overdu: unknown key; did you mean overdue?"),
             ("detect: {wedged: {limit: 1h}}", "detect.wedged.limit: unknown key; did you mean run_limit?"),
             ("detect: {jobs: [{match: x, wedge: off}]}", "detect.jobs[0].wedge: unknown key; did you mean wedged?"),
-            ("owners: [{notify: [x], mach: {}}]", "owners[0].mach: unknown key; did you mean match?"),
-            ("owners: [{notify: [x], match: {jobs: x}}]", "owners[0].match.jobs: unknown key; did you mean job?"),
+            ("owners: [{notify: ['json://x'], mach: {}}]", "owners[0].mach: unknown key; did you mean match?"),
+            ("owners: [{notify: ['json://x'], match: {jobs: x}}]", "owners[0].match.jobs: unknown key; did you mean job?"),
             ("notify: {remind: 1h}", "notify.remind: unknown key; did you mean remind_every?"),
         ],
     )  # fmt: skip
@@ -407,7 +408,9 @@ class TestSecrets:
                 return error.problems
             return []
 
-        assert as_nobody(told) == [f"{path}: http.token_file: the file {secret} cannot be read: Permission denied"]
+        assert as_nobody(told) == [
+            f"{path}: line 2: http.token_file: the file {secret} cannot be read: Permission denied"
+        ]
 
     def test_the_first_line_counts_without_its_end(self, tmp_path: Path) -> None:
         (tmp_path / "token").write_text("\n  hunter2 \r\nsecond\n")
@@ -521,3 +524,44 @@ def test_no_file_brings_it_down(tree: object) -> None:
         except ConfigError as error:
             told = error.problems
         assert all(line.startswith(f"{path}: ") for line in told)
+
+
+class TestWhereAndHow:
+    def test_each_problem_names_its_line(self, file: Path) -> None:
+        file.write_text("sources:\n  - database: /x.db\n    nmae: a\npoll: 9d\nnotify:\n  remind_evry: 2h\n")
+        with pytest.raises(ConfigError) as caught:
+            load(file, {})
+        assert caught.value.problems == [
+            f"{file}: line 3: sources[0].nmae: unknown key; did you mean name?",
+            f"{file}: line 4: poll: must lie between 50ms and 1h",
+            f"{file}: line 6: notify.remind_evry: unknown key; did you mean remind_every?",
+        ]
+
+    @pytest.mark.parametrize(
+        ("text", "wanted"),
+        [
+            ("sources: [{database: /x, name: no}]", "sources[0].name: should be text; put it in quotes, for YAML"),
+            (SOURCES + "owners: [{notify: ops}]", "owners[0].notify: should be a list; put it in [brackets]"),
+            (SOURCES + "detect: {failing: 5}", "detect.failing: should be `off`, or a mapping like {errors: …}"),
+            (SOURCES + "owners: [{match: {job: *}, notify: [x]}]", "put what begins with such a sign in quotes"),
+            (SOURCES.replace("kind: phantom", "kind: phantm"), "did you mean phantom?"),
+            (SOURCES + "http: 9846", "http: should be a mapping like {listen: …}"),
+        ],
+    )
+    def test_the_words_are_an_operators(self, file: Path, text: str, wanted: str) -> None:
+        (problem,) = problems(file, text)
+        assert wanted in problem
+
+    def test_a_value_of_the_wrong_shape_is_not_shown(self, file: Path) -> None:
+        (problem,) = problems(file, SOURCES + f'owners: [{{notify: "slack://{SECRET}/#ops"}}]')
+        assert SECRET not in problem
+
+    def test_what_does_not_fit_together_is_told_beside_what_is_wrong_by_itself(self, file: Path) -> None:
+        text = SOURCES + "poll: 9d\nowners: [{notify: [ops]}, {notify: [team]}]\n"
+        assert [line.split(": ")[0] for line in problems(file, text)] == ["poll", "the file", "the file"]
+
+    def test_every_key_that_stands_there_twice_is_told(self, file: Path) -> None:
+        assert len(problems(file, "sources: []\nsources: []\npoll: 2s\npoll: 2s\n")) == 2
+
+    def test_a_path_in_ones_home_is_found(self, file: Path) -> None:
+        assert loaded(file, SOURCES + "state: ~/state.db").state == Path.home() / "state.db"

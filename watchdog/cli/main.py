@@ -589,13 +589,18 @@ def notify_test(config: Path) -> int:
 
 
 @cli.command()
-@click.option("-c", "--config", type=click.Path(path_type=Path), required=True, help="The configuration file (YAML).")
-def validate(config: Path) -> None:
-    """Check a configuration file; all its errors are told in one go."""
+@click.option(
+    "-c", "--config", type=click.Path(path_type=Path), help="The configuration file (YAML); else $WATCHDOG_CONFIG."
+)
+def validate(config: Path | None) -> None:
+    """Check a configuration file; all its errors are told in one go, and what is allowed but will not work."""
     from watchdog.notify import trial
     from watchdog.recovery.advice import advice
     from watchdog.systems.opening import try_out
 
+    config = _usual(config)
+    if config is None:
+        raise CannotGoOn("say which configuration is meant: -c FILE (--config)")
     settings = _load(config)
     wrong, unasked = try_out(settings, datetime.now(UTC))
     problems = [f"{config}: {problem}" for problem in [*wrong, *trial.bad_addresses(settings)]]

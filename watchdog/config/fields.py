@@ -1,5 +1,6 @@
 """Single values as an operator writes them: zones, names, paths, addresses, files of secrets."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -36,10 +37,18 @@ def read_secret(path: Path) -> str:
     return lines[0].strip()
 
 
+def _possible(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("not a path: there is a NUL in it")
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - one that has no such user stays as it is
+
+
 def _readable(path: Path | None) -> Path | None:
-    if path is not None:
-        read_secret(path)
-    return path
+    if path is None:
+        return None
+    written_out = _possible(path)
+    read_secret(written_out)
+    return written_out
 
 
 SecretFile = Annotated[Path, AfterValidator(_readable)]
@@ -64,12 +73,6 @@ class Api(Frozen):
 
     url: WebAddress
     token_file: SecretFile | None = None
-
-
-def _possible(path: Path) -> Path:
-    if "\0" in str(path):
-        raise ValueError("not a path: there is a NUL in it")
-    return path
 
 
 FilePath = Annotated[Path, AfterValidator(_possible)]

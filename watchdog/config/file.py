@@ -1,20 +1,18 @@
 """The YAML file as typed values. Every error names the file and the path in it; all are reported in one go."""
 
-import difflib
 import hashlib
 import ipaddress
 import os
 import re
 import shlex
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     Field,
     PrivateAttr,
@@ -23,13 +21,13 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from watchdog.config import kinds, yaml_file
 from watchdog.config.fields import FilePath, Name, SecretFile, WebAddress, Zone
 from watchdog.config.policies import ANYWHERE, Recovery, is_like
+from watchdog.config.problems import WHOLE, line_of, problems, without
 from watchdog.config.settings import Detect
-from watchdog.config.sources import AnySource, Section, kind_of
+from watchdog.config.sources import AnySource, Section
 from watchdog.core.fields import Duration, Frozen
 
 DEFAULT_LISTEN = "127.0.0.1:9846"
@@ -254,26 +252,31 @@ class Config(Frozen):
 
     @model_validator(mode="after")
     def _known_channels(self) -> Self:
-        for index, owner in enumerate(self.owners):
-            for target in [*owner.notify, *(owner.escalate.notify if owner.escalate else ())]:
-                if "://" not in target and target not in self.channels:
-                    known = ", ".join(self.channels) or "none"
-                    raise ValueError(
-                        f"owners[{index}] names the channel {target!r}, which is not there; known: {known}"
-                    )
+        known = ", ".join(self.channels) or "none"
+        wrong = [
+            f"owners[{index}] names the channel {target!r}, which is not there; known: {known}"
+            for index, owner in enumerate(self.owners)
+            for target in [*owner.notify, *(owner.escalate.notify if owner.escalate else ())]
+            if "://" not in target and target not in self.channels
+        ]
+        if wrong:
+            raise ValueError("\n".join(wrong))
         return self
 
     @model_validator(mode="after")
     def _doable(self) -> Self:
+        wrong = []
         for index, policy in enumerate(self.recovery.policies):
             pattern = policy.match.source
             meant = [source for source in self.sources if pattern is None or is_like(source.name, pattern)]
             if not meant or policy.action in ANYWHERE or any(policy.action in source.actions for source in meant):
                 continue
-            raise ValueError(
+            wrong.append(
                 f"recovery.policies[{index}] is {policy.action}, an action for a source of kind "
                 f"{kinds.that_can(policy.action)}; {meant[0].name} is of kind {meant[0].kind}, {_instead(meant[0])}"
             )
+        if wrong:
+            raise ValueError("\n".join(wrong))
         return self
 
     @property
@@ -306,97 +309,39 @@ def state_folder() -> Path:
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """The configuration in a file. Raises ConfigError with every problem in it."""
-    data, unset = read(path, environment)
-    return checked(data, str(path), unset).meant_by("-c", path)
+    return checked(read(path, environment), str(path)).meant_by("-c", path)
 
 
-def read(path: Path, environment: Mapping[str, str] = os.environ) -> tuple[dict[str, object], list[yaml_file.Problem]]:
-    """What stands in a file, and the variables in it that are not set. Raises ConfigError."""
+def read(path: Path, environment: Mapping[str, str] = os.environ) -> yaml_file.Document:
+    """What stands in a file, which is a mapping. Raises ConfigError."""
     try:
-        data, unset = yaml_file.load(path, environment)
+        found = yaml_file.load(path, environment)
     except yaml_file.YamlError as error:
         raise ConfigError([f"{path}: {problem}" for problem in error.problems]) from None
-    if not isinstance(data, dict):
+    if not isinstance(found.data, dict):
         raise ConfigError([f"{path}: it must be a mapping that begins with `sources:`"])
-    return data, unset
+    return found
 
 
-def checked(data: Mapping[str, object], where: str, unset: Iterable[yaml_file.Problem] = ()) -> Config:
+def _of_the_rest(error: ValidationError, data: Mapping[str, object]) -> list[yaml_file.Problem]:
+    """What does not fit together in what is left without the values that are wrong by themselves."""
+    rest = without(data, error)
+    try:
+        Config.model_validate(rest)
+    except ValidationError as further:
+        return [(place, what) for place, what in problems(further, Config, rest) if place == WHOLE]
+    return []
+
+
+def checked(found: yaml_file.Document, where: str) -> Config:
     """What was read as typed values. Raises ConfigError with every problem, each of which begins with `where`."""
-    problems = {place: f"{where}: {place}: {what}" for place, what in unset}
+    data = found.mapping
+    wrong = list(found.unset)
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        for detail in error.errors(include_input=False, include_url=False):
-            place, what = _problem(detail, data)
-            problems.setdefault(place, f"{where}: {place}: {what}")
-    if problems:
-        raise ConfigError(list(problems.values()))
+        wrong += [*problems(error, Config, data), *_of_the_rest(error, data)]
+    if wrong:
+        told = dict.fromkeys(f"{where}: {line_of(place, found.lines)}{place}: {what}" for place, what in wrong)
+        raise ConfigError(list(told))
     return config
-
-
-def _problem(detail: ErrorDetails, data: Mapping[str, object]) -> tuple[str, str]:
-    parts = [part for part in detail["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
-    place = [*parts, "kind"] if detail["type"] == "kind" else parts
-    return _place(place), _what(detail, parts, data)
-
-
-def _place(parts: list[int | str]) -> str:
-    text = ""
-    for part in parts:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text or "the file"
-
-
-def _what(detail: ErrorDetails, place: list[int | str], data: Mapping[str, object]) -> str:
-    if detail["type"] == "extra_forbidden":
-        return "unknown key" + _meant(str(place[-1]), _fields_at(place[:-1], data))
-    if detail["type"] == "missing":
-        return "is missing"
-    message = detail["msg"].removeprefix("Value error, ")
-    return message[0].lower() + message[1:]
-
-
-def _meant(key: str, fields: list[str]) -> str:
-    near = difflib.get_close_matches(key, fields, 1)
-    if near:
-        return f"; did you mean {near[0]}?"
-    return f"; known here: {', '.join(sorted(fields))}" if fields else ""
-
-
-def _fields_at(parents: list[int | str], data: Mapping[str, object]) -> list[str]:
-    """The keys that may be written at this place."""
-    annotation: object = Config
-    if parents[:1] == ["sources"] and len(parents) > 1:
-        annotation, parents = _section_at(parents[1], data), parents[2:]
-    for part in parents:
-        annotation = _inside(annotation, part)
-    model = _find_model(annotation)
-    return [field.alias or name for name, field in model.model_fields.items()] if model else []
-
-
-def _section_at(place: int | str, data: Mapping[str, object]) -> type[Section] | None:
-    sources = data.get("sources")
-    if not isinstance(sources, Sequence) or not isinstance(place, int):
-        return None
-    kind = kind_of(sources[place])
-    return kinds.section_of(kind) if kind in kinds.known() else None
-
-
-def _inside(annotation: object, part: int | str) -> object:
-    """What stands under a key of a model, or under any key or index of a collection."""
-    origin = getattr(annotation, "__origin__", None)
-    if isinstance(origin, type) and issubclass(origin, Mapping | tuple):
-        arguments = annotation.__args__  # type: ignore[attr-defined]
-        return arguments[1] if issubclass(origin, Mapping) else arguments[0]
-    model = _find_model(annotation)
-    fields = model.model_fields if model else {}
-    named = next((field for name, field in fields.items() if part in (name, field.alias)), None)
-    return named.annotation if named else None
-
-
-def _find_model(annotation: object) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    inner = getattr(annotation, "__args__", ())
-    return next((found for part in inner if (found := _find_model(part))), None)

@@ -1,5 +1,6 @@
 """What stands in the file under `sources`: a section each, of the class that its kind says."""
 
+import difflib
 import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
@@ -60,7 +61,9 @@ def _of_its_kind(source: object, handler: ValidatorFunctionWrapHandler) -> Secti
         return source
     kind, known = kind_of(source), kinds.known()
     if kind not in known:
-        raise PydanticCustomError("kind", "should be " + ", ".join(map(repr, known[:-1])) + f" or {known[-1]!r}")
+        near = difflib.get_close_matches(kind or "", known, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise PydanticCustomError("kind", "should be " + ", ".join(map(repr, known[:-1])) + f" or {known[-1]!r}{hint}")
     return kinds.section_of(kind).model_validate(source)
 
 

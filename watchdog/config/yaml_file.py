@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -22,7 +23,11 @@ class YamlError(Exception):
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which would let a second key silently win."""
+    """PyYAML's safe loader, which would let a second key silently win. `problems`: what it has met of that kind."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.problems: list[str] = []
 
 
 _MERGE = "tag:yaml.org,2002:merge"
@@ -37,7 +42,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, object]:
         if key.tag == _MERGE:
             continue
         if key.value in seen:
-            raise YamlError(f"line {key.start_mark.line + 1}: the key {key.value!r} stands there twice")
+            loader.problems.append(f"line {key.start_mark.line + 1}: the key {key.value!r} stands there twice")
         seen.add(key.value)
         key.tag = _TEXT  # YAML would make `true` of the key `on`
     return loader.construct_mapping(node, deep=True)
@@ -50,30 +55,77 @@ Problem = tuple[str, str]
 """The place in the file, and what is wrong there."""
 
 
-def load(path: Path, environment: Mapping[str, str] = os.environ) -> tuple[object, list[Problem]]:
-    """What stands in the file, with variables filled in, and the variables that are not set.
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What stands in a file, with variables filled in; the variables that are not set; the line of each place."""
 
-    Raises YamlError. No message ever shows a variable's value.
-    """
+    data: object
+    unset: Sequence[Problem] = ()
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def mapping(self) -> dict[str, object]:
+        """The data as a mapping; an empty one if it is none."""
+        return self.data if isinstance(self.data, dict) else {}
+
+
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> Document:
+    """What stands in the file. Raises YamlError. No message ever shows a variable's value."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise YamlError("not UTF-8 text") from None
     except OSError as error:
         raise YamlError(f"cannot be read: {error.strerror}") from None
-    return _filled_in(parsed(text), environment)
+    data = parsed(text)
+    filled, unset = _filled_in(data, environment)
+    return Document(filled, unset, _lines(text))
 
 
 def parsed(text: str) -> object:
     """What a YAML text says. Raises YamlError."""
+    loader = None
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+        loader = _Loader(text)
+        data: object = loader.get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}: " if mark else ""
-        raise YamlError(f"{where}not YAML: {error.problem or error.context}") from None
+        raise YamlError(f"{where}not YAML: {error.problem or error.context}{_hint(text, mark)}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise YamlError(f"not YAML: {str(error).splitlines()[0] if str(error) else 'nested too deeply'}") from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+    if loader.problems:
+        raise YamlError(*loader.problems)
+    return data
+
+
+def _hint(text: str, mark: yaml.Mark | None) -> str:
+    """What helps where a sign means something in YAML that people do not mean."""
+    line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
+    if re.search(r"(?:[:,\[{]|- )\s*[*&!%@`]", line):
+        return "; put what begins with such a sign in quotes"
+    return "; indent with blanks" if "\t" in line else ""
+
+
+def _lines(text: str) -> dict[str, int]:
+    """In which line each place of the file begins, counted from 1."""
+    lines: dict[str, int] = {}
+    root = yaml.compose(text, Loader=_Loader)
+    waiting = [("", root)] if root else []
+    while waiting:
+        place, node = waiting.pop()
+        lines.setdefault(place, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                inner = f"{place}.{key.value}" if place else str(key.value)
+                lines.setdefault(inner, key.start_mark.line + 1)
+                waiting.append((inner, value))
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += [(f"{place}[{index}]", value) for index, value in enumerate(node.value)]
+    return lines
 
 
 def _filled_in(data: object, environment: Mapping[str, str]) -> tuple[object, list[Problem]]:

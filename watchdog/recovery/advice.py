@@ -1,22 +1,95 @@
-"""What of the policies is allowed and will not do what it is meant to; `validate` says it."""
+"""What of the configuration is allowed and will not do what it is meant to; `validate` says it, and goes on."""
 
+import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
-from watchdog.config.file import Config
-from watchdog.config.policies import BY_API
+from watchdog.config.file import Config, OwnerMatch
+from watchdog.config.policies import BY_API, Policy, is_like
+from watchdog.config.sources import Section
+from watchdog.core.kinds import Kind
+from watchdog.detectors.failing import Failing
+from watchdog.detectors.rules import Rules
+
+BREAKER = 10
+"""Errors in a row after which a scheduler with a breaker gives a job up."""
 
 
 def advice(config: Config) -> Iterator[str]:
-    """One line a policy whose only ways need a login of the API, none of which lasts."""
+    """One line for each."""
+    yield from _about_paths(config)
+    yield from _about_the_state(config)
+    yield from _about_thresholds(config)
+    yield from _about_owners(config)
     for index, policy in enumerate(config.recovery.policies):
-        if policy.action == "revive" and set(policy.ways) <= set(BY_API) and _is_logged_in(config):
+        yield from (f"recovery.policies[{index}].{what}" for what in _about_policy(policy, config))
+
+
+def _about_paths(config: Config) -> Iterator[str]:
+    """A variable without braces stays as it is, which is seldom meant."""
+    places = [("state", config.state)]
+    for index, source in enumerate(config.sources):
+        places += [(f"sources[{index}].{key}", value) for key, value in source if isinstance(value, Path)]
+    for place, path in places:
+        if bare := re.search(r"\$([A-Za-z_][A-Za-z0-9_]*)", str(path)):
+            yield f"{place}: a variable is filled in only in braces: ${{{bare.group(1)}}}"
+
+
+def _about_the_state(config: Config) -> Iterator[str]:
+    wanted = config.state.absolute().parent
+    folder = next(path for path in (wanted, *wanted.parents) if path.exists())  # what is missing is made at the start
+    if not folder.is_dir():
+        yield f"state: {folder} is no folder"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        yield f"state: this user may not write in {folder}; the one that runs the service has to"
+
+
+def _about_thresholds(config: Config) -> Iterator[str]:
+    places: list[tuple[str, Rules]] = [("detect", config.detect)]
+    places += [(f"detect.jobs[{index}]", rules) for index, rules in enumerate(config.detect.jobs)]
+    for where, rules in places:
+        if rules[Failing].errors >= BREAKER:
             yield (
-                f"recovery.policies[{index}].via: only ways through the API, whose login ends after 7 days and with "
-                "every restart of the agent (a token works once): add `sql`, and `restart` as the last"
+                f"{where}.failing.errors: {rules[Failing].errors} is never reached where the scheduler gives a job up "
+                f"at its {BREAKER}th error; `failed` tells of that"
             )
 
 
-def _is_logged_in(config: Config) -> bool:
+def _about_owners(config: Config) -> Iterator[str]:
+    """An owner after one who is told of everything hears of nothing."""
+    everything = (index for index, owner in enumerate(config.owners) if owner.match == OwnerMatch())
+    last = next(everything, None)
+    for index in range(last + 1 if last is not None else len(config.owners), len(config.owners)):
+        yield f"owners[{index}]: never reached, for owners[{last}] before it takes everything; put that one last"
+
+
+def _about_policy(policy: Policy, config: Config) -> Iterator[str]:
+    meant = [source for source in config.sources if _is_meant(policy, source)]
+    by_api = policy.action == "revive" and set(policy.ways) <= set(BY_API)
+    without = [source.name for source in meant if hasattr(source, "api") and source.api is None]
+    if by_api and without:
+        yield f"via: only ways through the API, and {without[0]} has no `api:` in its section: nothing can be done"
+    elif by_api and _is_logged_in(meant):
+        yield (
+            "via: only ways through the API, whose login ends after 7 days and with "
+            "every restart of the agent (a token works once): add `sql`, and `restart` as the last"
+        )
+    if policy.action == "revive" and policy.match.kind not in (None, *_REVIVABLE):
+        yield (
+            f"match.kind: a job that is {policy.match.kind} is not given up, so there is nothing to revive; "
+            f"that fits {', '.join(_REVIVABLE)}"
+        )
+
+
+_REVIVABLE = (Kind.FAILED, Kind.EXPIRING, Kind.STRANDED)
+
+
+def _is_meant(policy: Policy, source: Section) -> bool:
+    pattern = policy.match.source
+    return policy.action in source.actions and (pattern is None or is_like(source.name, pattern))
+
+
+def _is_logged_in(sources: list[Section]) -> bool:
     """Whether a source that it may be for has a token."""
-    tokens = (getattr(getattr(source, "api", None), "token_file", None) for source in config.sources)
-    return any(tokens)
+    return any(getattr(getattr(source, "api", None), "token_file", None) for source in sources)

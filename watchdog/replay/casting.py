@@ -3,12 +3,14 @@ defaults."""
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from watchdog.config import file as configuration
 from watchdog.config.file import Config, ConfigError
 from watchdog.config.sources import kind_of
+from watchdog.config.yaml_file import Document
 from watchdog.replay.case import Case
 from watchdog.systems import KINDS, system
 
@@ -25,10 +27,12 @@ def cast(case: Case, path: Path | None, folder: Path) -> Config:
         known = ", ".join(sorted(KINDS))
         raise ConfigError([f"{case.path}: a case of kind {case.kind!r:.60} cannot be played; known here: {known}"])
     if path is None:
-        return configuration.checked({**_own(folder), "sources": [_by_default(case, folder)]}, str(case.path))
-    data, unset = configuration.read(path, os.environ)
+        own = {**_own(folder), "sources": [_by_default(case, folder)]}
+        return configuration.checked(Document(own), str(case.path))
+    found = configuration.read(path, os.environ)
+    data = found.mapping
     cast_ = {**data, **_own(folder, data.get("http")), "sources": _pointed(data, case, folder)}
-    return configuration.checked(cast_, str(path), unset).meant_by("-c", path)
+    return configuration.checked(replace(found, data=cast_), str(path)).meant_by("-c", path)
 
 
 def _own(folder: Path, http: object = None) -> dict[str, object]:

@@ -1,0 +1,58 @@
+"""`validate` warns of what is allowed and will not do what it is meant to."""
+
+from pathlib import Path
+
+import pytest
+
+from watchdog.config.file import load
+from watchdog.recovery.advice import advice
+
+SOURCES = "sources: [{database: /data/phantom.db}]\n"
+
+
+def _told(folder: Path, text: str) -> list[str]:
+    path = folder / "watchdog.yaml"
+    path.write_text(text if "sources" in text else SOURCES + text)
+    if "state:" not in text:
+        path.write_text(path.read_text() + f"\nstate: {folder}/state.db\n")
+    return list(advice(load(path, {})))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("state: /dev/null/state.db", "state: /dev/null is no folder"),
+        ("state: $HOME/state.db", "state: a variable is filled in only in braces: ${HOME}"),
+        ("sources: [{database: $DATA/p.db}]", "sources[0].database: a variable is filled in only in braces: ${DATA}"),
+        ("detect: {failing: {errors: 12}}", "detect.failing.errors: 12 is never reached"),
+        ("detect: {jobs: [{match: x, failing: {errors: 10}}]}", "detect.jobs[0].failing.errors: 10 is never reached"),
+        (
+            "channels: {a: 'json://x'}\nowners: [{notify: [a]}, {match: {job: x}, notify: [a]}]",
+            "owners[1]: never reached, for owners[0] before it takes everything",
+        ),
+        (
+            "recovery: {policies: [{match: {kind: failed}, action: revive, via: [api]}]}",
+            "recovery.policies[0].via: only ways through the API, and phantom has no `api:`",
+        ),
+        (
+            "recovery: {policies: [{match: {kind: zero_tokens}, action: revive, via: [sql]}]}",
+            "recovery.policies[0].match.kind: a job that is zero_tokens is not given up",
+        ),
+    ],
+)
+def test_what_will_not_work_is_said(tmp_path: Path, text: str, wanted: str) -> None:
+    assert [line for line in _told(tmp_path, text) if line.startswith(wanted)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "channels: {a: 'json://x'}\nowners: [{match: {job: x}, notify: [a]}, {notify: [a]}]",
+        "recovery: {policies: [{match: {kind: failed}, action: revive, via: [sql]}]}",
+        "recovery: {policies: [{match: {kind: stalled}, action: restart, run: ['true']}]}",
+        "detect: {failing: {errors: 9}}",
+    ],
+)
+def test_what_works_is_not_warned_of(tmp_path: Path, text: str) -> None:
+    assert _told(tmp_path, text) == []
