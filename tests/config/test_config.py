@@ -301,7 +301,7 @@ class TestUnknownKeys:
             ("detect: {wedged: {limit: 1h}}", "detect.wedged.limit: unknown key; did you mean run_limit?"),
             ("detect: {jobs: [{match: x, wedge: off}]}", "detect.jobs[0].wedge: unknown key; did you mean wedged?"),
             ("owners: [{notify: ['json://x'], mach: {}}]", "owners[0].mach: unknown key; did you mean match?"),
-            ("owners: [{notify: ['json://x'], match: {jobs: x}}]", "owners[0].match.jobs: unknown key; did you mean job?"),
+            ("owners: [{notify: ['a://b'], match: {jobs: x}}]", "owners[0].match.jobs: unknown key; did you mean job?"),
             ("notify: {remind: 1h}", "notify.remind: unknown key; did you mean remind_every?"),
         ],
     )  # fmt: skip
