@@ -17,7 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from watchdog.core.durations import parse_duration
-from watchdog.systems.shared.sqlite_file import UnreadableError, read
+from watchdog.systems.shared.sqlite_file import read
+from watchdog.systems.shared.unreadable import UnreadableError
 from watchdog.systems.shared.writer import LiveWriters
 
 LIFE = 20.0

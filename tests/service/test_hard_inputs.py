@@ -21,7 +21,8 @@ from watchdog.incidents.wire import findings_document, jobs_document
 from watchdog.metrics.collection import StateText
 from watchdog.systems.phantom import cost_ledger
 from watchdog.systems.phantom.source import PhantomSource
-from watchdog.systems.shared.sqlite_file import Connection, UnreadableError, read
+from watchdog.systems.shared.sqlite_file import Connection, read
+from watchdog.systems.shared.unreadable import UnreadableError
 
 Rows = Mapping[str, Sequence[Mapping[str, object]]]
 

@@ -12,7 +12,8 @@ import pytest
 
 from tests.conftest import Writer, as_nobody, build, healthy
 from watchdog.systems.shared import sqlite_file
-from watchdog.systems.shared.sqlite_file import Signature, UnreadableError, harm, is_settled, read, signature
+from watchdog.systems.shared.sqlite_file import Signature, harm, is_settled, read, signature
+from watchdog.systems.shared.unreadable import UnreadableError
 
 StartWriter = Callable[[Path], Writer]
 

@@ -37,8 +37,8 @@ class Section(Frozen):
     expect: tuple[Annotated[str, Field(min_length=1)], ...] = ()
 
     @property
-    def place(self) -> str:
-        """What is the same as long as the same jobs are meant. It shows nothing of what it is made of."""
+    def identity(self) -> str:
+        """What is the same as long as the same jobs are meant, by `names_jobs`. It shows nothing of those."""
         values = [getattr(self, key) for key in self.names_jobs]
         plain = [value.get_secret_value() if isinstance(value, SecretStr) else str(value) for value in values]
         return hashlib.sha256("\0".join([self.kind, *plain]).encode()).hexdigest()[:16]

@@ -16,7 +16,7 @@ from watchdog.systems.opening import look_at
 from watchdog.systems.shared.command import facts_of, run
 from watchdog.systems.shared.fingerprint import Facts, fingerprint, is_as_seen
 from watchdog.systems.shared.progress import REASON, Progress
-from watchdog.systems.shared.sqlite_file import UnreadableError
+from watchdog.systems.shared.unreadable import UnreadableError
 
 SOURCE_GRACE = timedelta(minutes=15)
 """How long a command that is about the whole scheduler has until something must have started."""

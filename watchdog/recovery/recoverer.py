@@ -36,7 +36,7 @@ from watchdog.recovery.sights import Sights
 from watchdog.recovery.verify import Verdict, verdict
 from watchdog.state.records import Preserved, Records, Version
 from watchdog.systems.shared.fingerprint import Facts, fingerprint
-from watchdog.systems.shared.sqlite_file import UnreadableError
+from watchdog.systems.shared.unreadable import UnreadableError
 
 LOOK_AGAIN = timedelta(seconds=30)
 """When a row that could not be looked at, or had just changed, is looked at again."""

@@ -17,7 +17,7 @@ from watchdog.systems.opening import snapshot_of
 from watchdog.systems.shared.acting import NoRestartLeftError
 from watchdog.systems.shared.command import ask, facts_of, run
 from watchdog.systems.shared.progress import REASON, Progress
-from watchdog.systems.shared.sqlite_file import UnreadableError
+from watchdog.systems.shared.unreadable import UnreadableError
 
 
 class Restarter:

@@ -6,7 +6,7 @@ from datetime import datetime
 from watchdog.config.file import Config
 from watchdog.recovery.known_actions import acting_of
 from watchdog.systems.shared.acting import RefusedError, Target
-from watchdog.systems.shared.sqlite_file import UnreadableError
+from watchdog.systems.shared.unreadable import UnreadableError
 
 
 def find(config: Config, wanted: str, now: datetime, source_name: str | None = None) -> Target:

@@ -12,12 +12,12 @@ from watchdog.systems.shared.pseudonyms import Pseudonyms
 from watchdog.systems.shared.recordable import MOST_ROWS, Recordable, RecordedTable
 from watchdog.systems.shared.sqlite_file import (
     Signature,
-    UnreadableError,
     columns_of,
     is_settled,
     read,
     signature,
 )
+from watchdog.systems.shared.unreadable import UnreadableError
 
 _SLEPT = 3
 """So many polls without a look, and this machine slept."""

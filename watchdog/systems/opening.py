@@ -9,7 +9,7 @@ from watchdog.systems import system_of
 from watchdog.systems.base import Source
 from watchdog.systems.shared.health import heard
 from watchdog.systems.shared.host import Host
-from watchdog.systems.shared.sqlite_file import UnreadableError
+from watchdog.systems.shared.unreadable import UnreadableError
 
 
 def open_source(source: Section, host: Host | None = None) -> Source:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from watchdog.core.instants import parse_instant
 from watchdog.systems.shared.plain_file import LARGEST, Marks, marks, open_file, read_bytes
-from watchdog.systems.shared.sqlite_file import UnreadableError
+from watchdog.systems.shared.unreadable import UnreadableError
 
 MOST_VALUES = 100 * 1024 * 1024
 """Bytes that the values of a file may take in memory, by a guess before they are made: `[],[],` takes twenty times its

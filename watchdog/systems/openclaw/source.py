@@ -48,8 +48,9 @@ from watchdog.systems.openclaw.store import Reading, Row, StoreReader, place_of
 from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.paces import Paces
 from watchdog.systems.shared.plain_file import Marks, marks
-from watchdog.systems.shared.sqlite_file import UnreadableError, harm
+from watchdog.systems.shared.sqlite_file import harm
 from watchdog.systems.shared.unchanged import Unchanged
+from watchdog.systems.shared.unreadable import UnreadableError
 from watchdog.systems.shared.values import count, ms_instant, text
 
 SETTLES_AFTER = 3.0

@@ -18,9 +18,10 @@ from watchdog.core.model import Unseen
 from watchdog.systems.openclaw.files import Lock, LogTail, is_there, read_json, read_locks
 from watchdog.systems.openclaw.runs import RunBook
 from watchdog.systems.shared.bounded import MOST_ROWS, Record, Rows, as_many_as_fit, left_out, rows_of
-from watchdog.systems.shared.sqlite_file import UnreadableError, columns_of
+from watchdog.systems.shared.sqlite_file import columns_of
 from watchdog.systems.shared.sqlite_file import read as read_sqlite
 from watchdog.systems.shared.unchanged import Unchanged
+from watchdog.systems.shared.unreadable import UnreadableError
 from watchdog.systems.shared.values import ms_instant, text
 
 Layout = Literal["inline", "split", "wide", "canonical"]

@@ -18,7 +18,7 @@ from watchdog.systems.shared.acting import RETRY, ActionKind, ChangedError
 from watchdog.systems.shared.command import facts_of
 from watchdog.systems.shared.fingerprint import is_as_seen
 from watchdog.systems.shared.progress import Progress
-from watchdog.systems.shared.sqlite_file import UnreadableError
+from watchdog.systems.shared.unreadable import UnreadableError
 
 _NOT_ON = "not switched on again"
 

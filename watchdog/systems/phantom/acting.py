@@ -26,7 +26,8 @@ from watchdog.systems.shared.acting import (
 )
 from watchdog.systems.shared.fingerprint import Facts
 from watchdog.systems.shared.progress import Progress
-from watchdog.systems.shared.sqlite_file import UnreadableError, read
+from watchdog.systems.shared.sqlite_file import read
+from watchdog.systems.shared.unreadable import UnreadableError
 
 
 class PhantomDefinitions:

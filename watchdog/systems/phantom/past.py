@@ -31,7 +31,8 @@ from watchdog.systems.shared.past import (
     gone_owner,
     instant_of,
 )
-from watchdog.systems.shared.sqlite_file import UnreadableError, columns_of, read
+from watchdog.systems.shared.sqlite_file import columns_of, read
+from watchdog.systems.shared.unreadable import UnreadableError
 
 SHOWS_AFTER = timedelta(seconds=3)
 """About so long after its start a run first shows in the file (docs/phantom.md, in flight)."""

@@ -39,7 +39,6 @@ from watchdog.systems.shared.liveness import Liveness
 from watchdog.systems.shared.paces import Paces
 from watchdog.systems.shared.sqlite_file import (
     Signature,
-    UnreadableError,
     columns_of,
     harm,
     is_settled,
@@ -47,6 +46,7 @@ from watchdog.systems.shared.sqlite_file import (
     signature,
 )
 from watchdog.systems.shared.unchanged import Unchanged
+from watchdog.systems.shared.unreadable import UnreadableError
 
 LOOK_BACK = timedelta(days=7)
 """How far the first look goes; the following ones walk on from there for jobs that run more seldom."""

@@ -20,7 +20,8 @@ from watchdog.systems.phantom.section import Phantom
 from watchdog.systems.phantom.writing import Row
 from watchdog.systems.shared.acting import CannotWriteError, ChangedError, NoRestartLeftError, Restarts
 from watchdog.systems.shared.progress import REASON, Progress
-from watchdog.systems.shared.sqlite_file import UnreadableError, read
+from watchdog.systems.shared.sqlite_file import read
+from watchdog.systems.shared.unreadable import UnreadableError
 
 API_DEADLINE = timedelta(seconds=20)
 """When a call of the agent's API is cut off."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from watchdog.core import faults
 from watchdog.systems.shared.acting import CannotWriteError, ChangedError
-from watchdog.systems.shared.sqlite_file import UNDISTURBED, UnreadableError, columns_of, explain, read, signature
+from watchdog.systems.shared.sqlite_file import UNDISTURBED, columns_of, explain, read, signature
+from watchdog.systems.shared.unreadable import UnreadableError
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for the scheduler's own writes."""

@@ -76,7 +76,7 @@ class Inventory:
         return replace(snapshot, gone=gone, expected=expected) if gone or expected else snapshot
 
     def _known(self, section: Section) -> _Known:
-        place = section.place
+        place = section.identity
         known = self._of.get(section.name)
         if known is None or known.place != place:
             known = self._of[section.name] = _recalled(self._memory_of(section.name), place)

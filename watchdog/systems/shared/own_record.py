@@ -13,7 +13,8 @@ from typing import TypeVar
 from watchdog.core.instants import iso, parse_instant
 from watchdog.core.model import RunEnd
 from watchdog.systems.shared.past import Change, PastError, PastRun, outcome_of, seconds_of
-from watchdog.systems.shared.sqlite_file import UnreadableError, read
+from watchdog.systems.shared.sqlite_file import read
+from watchdog.systems.shared.unreadable import UnreadableError
 
 T = TypeVar("T")
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from watchdog.systems.shared.sqlite_file import UnreadableError, what_it_is
+from watchdog.systems.shared.sqlite_file import what_it_is
+from watchdog.systems.shared.unreadable import UnreadableError
 
 Marks = tuple[int, int, int]
 """Inode, size and time of change in ns: together they change whenever the file does."""

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+from watchdog.systems.shared.unreadable import UnreadableError
+
 T = TypeVar("T")
 
 BUSY_TIMEOUT = 0.5
@@ -39,10 +41,6 @@ _RACY_NS = 20_000_000
 
 _WAL_VERSION_BYTE = 18
 """Offset in the file header of the write version: 2 means write-ahead log, 1 a rollback journal."""
-
-
-class UnreadableError(Exception):
-    """The file cannot be read now; the text says why and what to do, in one line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Sequence
 
-from watchdog.systems.shared.sqlite_file import UnreadableError
+from watchdog.systems.shared.unreadable import UnreadableError
 
 
 class QueryError(UnreadableError):

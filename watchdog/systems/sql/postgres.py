@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from watchdog.config.fields import read_secret
 from watchdog.core.durations import say_duration
 from watchdog.core.redaction import HIDDEN, fit_to_leave
-from watchdog.systems.shared.sqlite_file import UnreadableError
+from watchdog.systems.shared.unreadable import UnreadableError
 from watchdog.systems.sql.columns import QueryError
 from watchdog.systems.sql.reading import Ask, Reading, Rows, read_all
 from watchdog.systems.sql.runs import Mark

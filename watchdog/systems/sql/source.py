@@ -26,7 +26,7 @@ from watchdog.core.redaction import fit_to_leave, one_line
 from watchdog.systems.base import Look, Trial
 from watchdog.systems.shared.host import Host, Memory
 from watchdog.systems.shared.notebook import Notebook
-from watchdog.systems.shared.sqlite_file import UnreadableError
+from watchdog.systems.shared.unreadable import UnreadableError
 from watchdog.systems.shared.values import ERROR_LENGTH, NAME_LENGTH, Values
 from watchdog.systems.sql.columns import QueryError
 from watchdog.systems.sql.reading import Reader, Reading

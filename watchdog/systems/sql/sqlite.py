@@ -9,7 +9,8 @@ from pathlib import Path
 from watchdog.core.durations import say_duration
 from watchdog.core.redaction import fit_to_leave
 from watchdog.systems.shared.bounded import as_many_as_fit
-from watchdog.systems.shared.sqlite_file import STEPS, Signature, UnreadableError, harm, is_settled, read, signature
+from watchdog.systems.shared.sqlite_file import STEPS, Signature, harm, is_settled, read, signature
+from watchdog.systems.shared.unreadable import UnreadableError
 from watchdog.systems.sql.columns import QueryError
 from watchdog.systems.sql.reading import Reading, Rows, read_all
 from watchdog.systems.sql.runs import Mark
