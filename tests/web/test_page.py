@@ -99,6 +99,7 @@ def test_a_source_that_cannot_be_read_is_told_and_the_page_still_comes(tmp_path:
 
 def test_a_jobs_own_page_tells_runs_tokens_incidents_and_states(site: Site) -> None:
     text = words(page(site, "/jobs/agent/id-heartbeat"))
+    assert "Last run that cost something 2026-06-10 11:00:08 UTC (59 min ago)" in text
     timeline = text[text.index("Timeline") :]
     assert "2026-06-10 06:01 UTC ✓ worked 1 050" in timeline
     assert "Error: 429 rate_limit_error 8 s 0" in timeline

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from watchdog.cadence.breaker import after_error
 from watchdog.cadence.schedule import next_fire
 from watchdog.core.error_class import classify
-from watchdog.core.model import At, Job, NoCadence, RecordedRun, Schedule, Unreadable
-from watchdog.systems.shared.past import AS_NOW, CREATED, ERROR, OK, REDATED, Change, JobPast, PastRun
+from watchdog.core.model import At, Job, NoCadence, Pace, RecordedRun, Schedule, Unreadable
+from watchdog.systems.shared.past import AS_NOW, CREATED, ERROR, OK, REDATED, Change, JobPast, PastRun, seconds_of
 from watchdog.systems.shared.run_ends import Account
 
 _CUT = timedelta(seconds=1)
@@ -58,6 +59,22 @@ class JobThen:
         """The job as a look at this instant finds it."""
         return self._seen_today() if self.is_as_now else self._seen_then()
 
+    def _told_by_ends(self) -> dict[str, Any]:
+        """What follows from its run ends so far, whatever its row says."""
+        return {
+            "zero_streak": self._account.streak() if self._today.zero_streak is not None else None,
+            "pace": self._pace(),
+            "spent": tuple(self._account.spending.sums),
+            "last_paid_at": self._account.last_paid_at,
+            "has_used_tokens": self._account.has_used,
+        }
+
+    def _pace(self) -> Pace | None:
+        """What is known of its pace is that of the hour before its newest run, so it holds from that run's end on."""
+        pace, recent = self._today.pace, self._account.recent
+        is_reached = pace is not None and bool(recent) and seconds_of(recent[-1].at) >= seconds_of(pace.newest)
+        return pace if is_reached else None
+
     def _seen_today(self) -> Job:
         busy = self._in_flight_since
         return replace(
@@ -68,7 +85,7 @@ class JobThen:
             last_started_at=busy or self._today.last_started_at,
             unrecorded_end=None if busy else self._today.unrecorded_end,
             recent=tuple(self._account.recent) or self._today.recent,
-            zero_streak=self._account.streak() if self._today.zero_streak is not None else None,
+            **self._told_by_ends(),
         )
 
     def _seen_then(self) -> Job:
@@ -86,7 +103,7 @@ class JobThen:
             in_flight_since=self._in_flight_since,
             last_started_at=self._last_started_at,
             recent=tuple(self._account.recent),
-            zero_streak=self._account.streak() if self._today.zero_streak is not None else None,
+            **self._told_by_ends(),
         )
 
     def _schedule(self) -> Schedule:
@@ -196,18 +213,15 @@ class JobThen:
         self.due = next_fire(self._plain.schedule, after) if self._knows_cadence else None
 
 
+OF_ALL_TIMES = ("id", "name", "schedule", "breaker", "delivery_target", "created_by", "terms")
+"""What is taken to have been before as its present row says. All else is played over again, or not known of the past:
+nothing of today is judged then."""
+
+
 def _plain(job: Job) -> Job:
-    """The job without what only its present row and session say."""
-    return replace(
-        job,
-        delivery_status=None,
-        unrecorded_end=None,
-        repeated=None,
-        problems=(),
-        terms=replace(job.terms, owed_at=None),
-        passed_over_by=None,
-        interrupted=None,
-    )
+    """The job as far as it is taken to have been so at all times."""
+    known = {name: getattr(job, name) for name in OF_ALL_TIMES}
+    return Job(**{**known, "terms": replace(job.terms, owed_at=None)})
 
 
 def _at_rest(job: Job) -> Job:

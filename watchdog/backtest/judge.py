@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from watchdog.backtest.scene import Scene
 from watchdog.config.settings import Detect
-from watchdog.core.model import Departed, Finding, Job, Process, Snapshot
+from watchdog.core.model import Departed, Finding, Job, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.diagnosis import diagnose, gravity
 from watchdog.detectors.lateness import late_since
@@ -31,7 +31,7 @@ class Judge:
     def __init__(self, source: Snapshot, settings: Detect) -> None:
         self.findings: tuple[Finding, ...] = ()
         self.look_again_at: datetime | None = None
-        self._blank = replace(source, jobs=(), departed=Departed(), unseen=(), process=Process())
+        self._blank = Snapshot(source.source, source.kind, traits=source.traits)
         self._settings = settings
         self._departed = Departed()
         self._parts: dict[str, Snapshot] = {}

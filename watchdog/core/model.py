@@ -226,7 +226,8 @@ class Job:
     `may_go_at`: from when on its scheduler itself takes it away with nothing amiss: a one-shot that deletes itself once
     it has run, a completed one that is swept.
     `pace`: how often it ran lately, where that was often. `spent`: what it has cost in the day before its newest bill,
-    where that is known. `has_used_tokens`: whether it was ever seen to use any.
+    where that is known. `last_paid_at`: when a run of it that cost something last ended, where that is known.
+    `has_used_tokens`: whether it was ever seen to use any; if not, it may have all the same.
     """
 
     id: str
@@ -236,7 +237,7 @@ class Job:
     status: str = "active"
     next_run_at: datetime | None = None
     last_run: RecordedRun | None = None
-    consecutive_errors: int | None = 0
+    consecutive_errors: int | None = None
     breaker: Breaker | None = None
     delivery_status: str | None = None
     delivery_target: str | None = None
@@ -257,6 +258,7 @@ class Job:
     may_go_at: datetime | None = None
     pace: Pace | None = None
     spent: tuple[Spent, ...] = ()
+    last_paid_at: datetime | None = None
     has_used_tokens: bool = False
 
     @property

@@ -10,10 +10,11 @@ from watchdog.detectors.rules import RulesForAll
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """At most one finding, about the source. Where nobody wants to know what is hidden, none."""
-    unseen = [each for each in snapshot.unseen if any(settings.is_on(kind) for kind in each.hides)]
+    wanted = {kind for each in snapshot.unseen for kind in each.hides if settings.is_wanted(kind)}
+    unseen = [each for each in snapshot.unseen if not wanted.isdisjoint(each.hides)]
     if not unseen:
         return
-    hidden = [kind.value for kind in Kind if settings.is_on(kind) and any(kind in each.hides for each in unseen)]
+    hidden = [kind.value for kind in Kind if kind in wanted]
     yield Finding(
         snapshot.source,
         Kind.BLIND,

@@ -28,6 +28,11 @@ class Overspend(Rule):
     job: Usd | None = None
     source: Usd | None = None
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is a budget."""
+        return self.on and not (self.job is None and self.source is None)
+
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each planned job over its budget, and one for the source; critical at twice the budget."""

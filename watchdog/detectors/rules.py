@@ -19,6 +19,11 @@ class Rule(Frozen):
 
     on: bool = True
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it can be told under these values."""
+        return self.on
+
 
 R = TypeVar("R", bound=Rule)
 
@@ -68,6 +73,11 @@ class RulesForAll(Rules):
     def of(self, job: Job) -> Rules:
         """The thresholds that hold for `job`."""
         return self.named(job.name)
+
+    def is_wanted(self, kind: Kind) -> bool:
+        """Whether the condition can be told of the source or of some job, by the rules for all or those for some."""
+        sections: list[Rule] = [self.__dict__[kind], *(some.over(self).__dict__[kind] for some in self.jobs)]
+        return any(section.is_wanted for section in sections)
 
     def named(self, name: str) -> Rules:
         """The thresholds that hold for a job of this name, whether it is there or not."""

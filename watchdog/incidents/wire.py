@@ -75,6 +75,7 @@ def job(state: SourceState, of: Job) -> dict[str, Json]:
         "input_tokens": of.totals.input_tokens,
         "output_tokens": of.totals.output_tokens,
         "cost_usd": of.totals.cost_usd,
+        "last_paid_at": value(of.last_paid_at),
         "findings": [found.kind.value for found in state.diagnosis.findings if found.job_id == of.id],
     }
 

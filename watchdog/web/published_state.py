@@ -47,9 +47,3 @@ class PublishedState:
         """Whether the last tick is no older than three intervals."""
         silent = self.silent_for()
         return silent is not None and silent <= max(3 * self.poll, SLOWEST_BEAT).total_seconds()
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether every source has been read at least once."""
-        posting = self.posting
-        return posting is not None and all(state.read_at is not None for state in posting.published.sources)

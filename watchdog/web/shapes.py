@@ -92,6 +92,7 @@ class Job(Shape):
     input_tokens: int | None
     output_tokens: int | None
     cost_usd: float | None
+    last_paid_at: Instant | None
     findings: list[Kind]
 
 

@@ -452,6 +452,8 @@ def _facts(job: Job, deadline: datetime | None, owner: str, now: datetime) -> It
         yield "Tokens in all", _many(sum(tokens)), None
     if job.totals.cost_usd is not None:
         yield "Cost in all", f"{job.totals.cost_usd:.2f} USD", None
+    if job.last_paid_at:
+        yield "Last run that cost something", "", when(job.last_paid_at, now)
     if owner:
         yield "Owner", owner, None
     yield "Id", job.id, None

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from tests.conftest import NOW, build, cost_row, healthy, job_row, session_row
 from tests.support.harness import DAY, HOUR, MINUTE, SECOND, START, Agent, scheduler
-from watchdog.core.model import Job
+from watchdog.core.model import Job, RunEnd
 from watchdog.demo.outcome import Outcome
 from watchdog.state.store import Store
 from watchdog.systems.phantom import cost_ledger
 from watchdog.systems.phantom.source import PhantomSource
 from watchdog.systems.shared.host import Host
+from watchdog.systems.shared.run_ends import Account
 
 T = TypeVar("T")
 
@@ -170,6 +171,60 @@ def test_a_job_that_has_never_run_is_not_looked_for(tmp_path: Path) -> None:
     ]
     _, looks = walked(PhantomSource("agent", build(tmp_path / "agent.db", rows)))
     assert looks == 1
+
+
+def free(path: Path, days: int = 60, **session: object) -> Path:
+    """A job that runs every three hours, and was last paid for so many days ago."""
+    rows = healthy()
+    rows["scheduled_jobs"] = [job_row("free")]
+    rows["sessions"] = [session_row("id-free", "2026-06-10 11:01:00", **{"total_cost_usd": 3.5, **session})]
+    paid_at = NOW - days * DAY
+    rows["cost_events"] = [
+        cost_row("id-free", f"{paid_at + hours * HOUR:%Y-%m-%d %H:%M:%S}", cost_usd=0.0 if hours else 0.5)
+        for hours in range(0, days * 24, 3)
+    ]
+    return build(path / "agent.db", rows)
+
+
+def test_the_newest_run_that_was_paid_for_is_found_at_the_first_look(tmp_path: Path) -> None:
+    jobs, looks = walked(PhantomSource("agent", free(tmp_path)))
+    assert (jobs["free"].last_paid_at, looks) == (NOW - 60 * DAY, 1)
+
+
+@pytest.mark.usefixtures("short")
+def test_the_newest_run_that_was_paid_for_is_found_however_far_back_and_once(tmp_path: Path) -> None:
+    memory = Kept(Store(None))
+    path = free(tmp_path)
+    for expected in (range(50, 120), range(1, 2)):
+        jobs, looks = walked(PhantomSource("agent", path, host=Host(memory=memory)))
+        assert jobs["free"].last_paid_at == NOW - 60 * DAY
+        assert looks in expected
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("cost", [0.0, "much"])
+def test_where_nothing_says_that_a_job_was_ever_paid_for_it_is_not_looked_for(cost: object, tmp_path: Path) -> None:
+    jobs, looks = walked(PhantomSource("agent", free(tmp_path, total_cost_usd=cost)))
+    assert jobs["free"].last_paid_at is None
+    assert looks < 5
+
+
+@pytest.mark.parametrize("usd", ["much", -3.0, float("inf"), 1e300, b"\x00"])
+def test_a_cost_that_is_none_was_not_paid(usd: object, tmp_path: Path) -> None:
+    rows = healthy()
+    rows["cost_events"] = [cost_row("id-heartbeat", "2026-06-10 11:01:00", cost_usd=usd)]
+    (job,) = PhantomSource("agent", build(tmp_path / "agent.db", rows)).look(NOW).snapshot.jobs
+    assert job.last_paid_at is None
+
+
+@given(st.lists(st.sampled_from([None, 0.0, 0.5])), st.integers(0, 30))
+def test_the_newest_that_was_paid_is_the_newest_however_it_is_read(costs: list[float | None], cut: int) -> None:
+    ends = [RunEnd(number, START + number * HOUR, 9, 9, usd) for number, usd in enumerate(costs)]
+    older, account = Account(), Account()
+    for each in ends:
+        (older if each.id < cut else account).append(each)
+    account.join(older)
+    assert account.last_paid_at == max((each.at for each in ends if each.cost_usd), default=None)
 
 
 def test_a_job_once_seen_to_use_tokens_is_known_to(tmp_path: Path) -> None:

@@ -52,18 +52,24 @@ class KeptEnds:
     first_zeros: tuple[datetime, ...]
     count: int
     has_used: bool
+    last_paid_at: datetime | None = None
 
     @classmethod
     def of(cls, account: Account) -> "KeptEnds":
         """What is to be kept of it."""
         recent = tuple(account.recent)[-KEPT_ENDS:]
-        return cls(recent, account.zeros, tuple(account.first_zeros), account.count, account.has_used)
+        zeros = tuple(account.first_zeros)
+        return cls(recent, account.zeros, zeros, account.count, account.has_used, account.last_paid_at)
 
     @property
     def account(self) -> Account:
         """What was known of the job."""
         account = Account(
-            zeros=self.zeros, first_zeros=list(self.first_zeros), count=self.count, has_used=self.has_used
+            zeros=self.zeros,
+            first_zeros=list(self.first_zeros),
+            count=self.count,
+            has_used=self.has_used,
+            last_paid_at=self.last_paid_at,
         )
         account.recent.extend(self.recent)
         return account
@@ -166,12 +172,15 @@ class CostLedger:
         """Whether some job's newest run ends may lie further back than has been read."""
         return self._unread_until is not None
 
-    def walk_back(self, connection: sqlite3.Connection, there: Iterable[str], latest: datetime) -> None:
-        """Go some way back for those of the jobs that are there whose newest run ends are not known yet."""
+    def walk_back(
+        self, connection: sqlite3.Connection, there: Iterable[str], latest: datetime, paid: Collection[str] = ()
+    ) -> None:
+        """Go some way back for those of the jobs that are there whose newest run ends are not known yet; for those that
+        have `paid` once, as far as the newest that was."""
         until = self._unread_until
         if until is None:
             return
-        wanted = [id_ for id_ in there if not self._account(id_).has_enough][:_MOST_NAMED]
+        wanted = [id_ for id_ in there if self._lacks(id_, paid)][:_MOST_NAMED]
         ends_at = self._older[0] if self._older else None
         begins = max(until - STRIDE, _LOWEST if ends_at is None else ends_at)
         found = self._ends_within(connection, begins, until, wanted, latest) if wanted else {}
@@ -181,6 +190,10 @@ class CostLedger:
             self._unread_until = None
             self._join(self._older[1] if self._older else {})
             self._older = None
+
+    def _lacks(self, job_id: str, paid: Collection[str]) -> bool:
+        account = self._account(job_id)
+        return not account.has_enough or (job_id in paid and account.last_paid_at is None)
 
     def _account(self, job_id: str) -> Account:
         return self._accounts.setdefault(job_id, Account())
@@ -281,6 +294,11 @@ def _columns(connection: sqlite3.Connection) -> set[str]:
 def has_run_ends(connection: sqlite3.Connection) -> bool:
     """Whether the file tells when runs ended."""
     return _columns(connection) >= NEEDED and _has_whole_ids(connection)
+
+
+def has_prices(connection: sqlite3.Connection) -> bool:
+    """Whether the file tells what runs have cost."""
+    return "cost_usd" in _columns(connection)
 
 
 def _has_whole_ids(connection: sqlite3.Connection) -> bool:

@@ -29,7 +29,7 @@ from watchdog.core.model import (
 )
 from watchdog.core.redaction import one_line
 from watchdog.systems.base import Look
-from watchdog.systems.phantom.cost_ledger import KEY_PREFIX, CostLedger, has_end_between, has_run_ends
+from watchdog.systems.phantom.cost_ledger import KEY_PREFIX, CostLedger, has_end_between, has_prices, has_run_ends
 from watchdog.systems.phantom.missing import what_is_missing
 from watchdog.systems.phantom.motion import CATCH_UP, Motion
 from watchdog.systems.phantom.rows import BREAKER, BREAKER_AT, COLUMNS, REQUIRED, RowReader
@@ -83,7 +83,7 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What one transaction read. None stands for a table that is not there."""
+    """What one transaction read. None stands for a table that is not there. `missing`: see `what_is_missing`."""
 
     rows: list[dict[str, object]]
     sessions: dict[str, Session] | None
@@ -166,11 +166,16 @@ class PhantomSource:
         if has_costs:
             self._ledger.read(connection, now - LOOK_BACK, self._latest)
             have_run = [str(row["id"]) for row in rows if _may_have_run(row, sessions)]
-            self._ledger.walk_back(connection, have_run, self._latest)
+            paid = {id_ for id_, session in (sessions or {}).items() if session.cost_usd}
+            self._ledger.walk_back(connection, have_run, self._latest, paid)
             self._ledger.keep(ids, now)
         is_over = bool(sessions and has_costs) and self._is_newest_touch_over(connection, sessions or {})
         asked = _asked_lately(connection, now - timedelta(hours=2))
-        return Tables(rows, sessions, has_costs, _audit(connection), is_over, missing, asked, left_out)
+        audit = _audit(connection)
+        there = {"cost_events": has_costs, "cost_events.cost_usd": has_prices(connection)}
+        there |= {"sessions": sessions is not None, "scheduler_audit_log": audit is not None}
+        missing += tuple(name for name, is_there in there.items() if not is_there)
+        return Tables(rows, sessions, has_costs, audit, is_over, missing, asked, left_out)
 
     def _sessions_of(self, connection: sqlite3.Connection) -> dict[str, Session] | None:
         """The sessions; those whose row is as it was at the last look are the same objects."""
@@ -219,7 +224,7 @@ class PhantomSource:
             traits=Traits(shows_slot=tables.sessions is not None and tables.has_costs, catch_up=CATCH_UP),
             process=self._process,
             unseen=(
-                *what_is_missing(tables.missing, tables.sessions is None, not tables.has_costs, tables.audit is None),
+                *what_is_missing(tables.missing),
                 *tables.left_out,
             ),
             spent=self._ledger.spent,
@@ -349,6 +354,7 @@ class PhantomSource:
             problems=tuple(reader.problems),
             may_go_at=reader.may_go_at(schedule),
             spent=tuple(self._ledger.of(id_).spending.sums),
+            last_paid_at=self._ledger.of(id_).last_paid_at,
             has_used_tokens=self._ledger.of(id_).has_used or _has_used(session),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import defaultdict
 from collections.abc import Callable
@@ -79,6 +80,7 @@ class RunLog:
     ended: array[int] = field(default_factory=lambda: array("q"))
     input_tokens: array[int] = field(default_factory=lambda: array("q"))
     output_tokens: array[int] = field(default_factory=lambda: array("q"))
+    costs: array[float] = field(default_factory=lambda: array("d"))
     started_ms: array[int] = field(default_factory=lambda: array("q"))
     length_ms: array[int] = field(default_factory=lambda: array("q"))
     statuses: bytearray = field(default_factory=bytearray)
@@ -96,6 +98,7 @@ class RunLog:
         self.ended.append(seconds_of(run.end.at))
         self.input_tokens.append(_stored(run.end.input_tokens))
         self.output_tokens.append(_stored(run.end.output_tokens))
+        self.costs.append(math.nan if run.end.cost_usd is None else run.end.cost_usd)
         self.started_ms.append(_NOTHING if run.started_at is None else to_ms(run.started_at))
         self.length_ms.append(_NOTHING if run.duration is None else run.duration // _MS)
         self.statuses.append(run.status)
@@ -135,7 +138,8 @@ class RunLog:
     def end(self, number: int) -> RunEnd:
         """Its end as the bill saw it."""
         used = (_known(self.input_tokens[number]), _known(self.output_tokens[number]))
-        return RunEnd(self.ids[number], self.ended_at(number), *used)
+        cost = self.costs[number]
+        return RunEnd(self.ids[number], self.ended_at(number), *used, None if math.isnan(cost) else cost)
 
     def is_zero(self, number: int) -> bool:
         """Whether no model call was billed."""

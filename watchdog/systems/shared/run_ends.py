@@ -41,8 +41,8 @@ class Spending:
 class Account:
     """One job's run ends: the newest, and how many of those had no tokens. `version` changes with each.
 
-    `count`: how many have been added, as far back as they are known. `has_used`: one of them had tokens. `lately`: when
-    those of the hour before the newest were.
+    `count`: how many have been added, as far back as they are known. `has_used`: one of them had tokens.
+    `last_paid_at`: when the newest that cost something was. `lately`: when those of the hour before the newest were.
     """
 
     recent: deque[RunEnd] = field(default_factory=lambda: deque(maxlen=REMEMBERED_ENDS))
@@ -51,6 +51,7 @@ class Account:
     version: int = 0
     count: int = 0
     has_used: bool = False
+    last_paid_at: datetime | None = None
     lately: deque[datetime] = field(default_factory=lambda: deque(maxlen=MOST_IN_AN_HOUR))
     spending: Spending = field(default_factory=Spending)
 
@@ -64,6 +65,8 @@ class Account:
         self.recent.append(end)
         self.version += 1
         self.count += 1
+        if end.cost_usd:
+            self.last_paid_at = end.at
         if not end.is_zero:
             if not self.has_used:
                 self.has_used = bool(end.input_tokens or end.output_tokens)
@@ -90,6 +93,7 @@ class Account:
             self.first_zeros = [*older.first_zeros, *self.first_zeros][:REMEMBERED_ZEROS]
         self.count += older.count
         self.has_used = self.has_used or older.has_used
+        self.last_paid_at = self.last_paid_at or older.last_paid_at
         self.recent = deque([*older.recent, *self.recent], maxlen=REMEMBERED_ENDS)
 
     @property
