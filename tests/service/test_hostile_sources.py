@@ -121,7 +121,7 @@ def _beside(bad: Source, tmp_path: Path, **options: Any) -> Engine:
 
 
 def _of(published: Published, source: str) -> list[Kind]:
-    return [finding.kind for finding in published.of_source(source)]
+    return [finding.kind for finding in published.findings if finding.source == source]
 
 
 def test_a_look_that_hangs_is_told_after_its_limit_and_forgotten_when_it_comes_back(
@@ -156,7 +156,7 @@ def test_whatever_a_source_raises_is_its_own_problem_and_holds_no_secret(tmp_pat
         engine = _beside(Raising(), tmp_path) if looked_at_by else _in_turn(Raising(), tmp_path)
         published = engine.tick(NOW).published
         assert _of(published, "bad") == [Kind.UNREACHABLE]
-        (found,) = published.of_source("bad")
+        (found,) = (finding for finding in published.findings if finding.source == "bad")
         assert "RuntimeError" in found.summary
         assert "s3cret" not in found.summary
         assert _of(published, "good") == [Kind.FAILED]

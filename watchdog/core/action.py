@@ -84,11 +84,6 @@ class Action:
         return self.begun or self.created
 
     @property
-    def is_restart(self) -> bool:
-        """Whether the agent was, or is to be, restarted; a revival may come to that too."""
-        return "restart" in (self.kind, self.way)
-
-    @property
     def subject(self) -> str:
         """What it is done to, for people: a restart is the agent's, whichever job it is for."""
         return self.source if self.kind == "restart" else self.job or self.source

@@ -40,10 +40,6 @@ class Published:
         """All findings of all sources, and those of the watchdog's own memory."""
         return (*(finding for state in self.sources for finding in state.diagnosis.findings), *self.own)
 
-    def of_source(self, name: str) -> tuple[Finding, ...]:
-        """The findings about one source."""
-        return tuple(finding for finding in self.findings if finding.source == name)
-
     @property
     def look_again_at(self) -> datetime | None:
         """The next instant at which a judgement could change without anything being written."""

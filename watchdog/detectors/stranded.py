@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from watchdog.cadence.schedule import CLOCK_CHANGE_GRACE, near_clock_change, next_fire, plus, words
 from watchdog.core.instants import say
 from watchdog.core.kinds import Kind, Severity
-from watchdog.core.model import At, CronSchedule, Every, Finding, Job, NoCadence, Snapshot
+from watchdog.core.model import At, CronSchedule, Every, Finding, Job, NoCadence, Snapshot, Unreadable
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
 from watchdog.detectors.rules import RulesForAll
@@ -24,7 +24,7 @@ ANY_ZONE = timedelta(hours=26)
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each job that is active and enabled and has no next run, or one too far ahead."""
     for job in snapshot.jobs:
-        if not job.is_planned or job.problems or isinstance(job.schedule, NoCadence):
+        if not job.is_planned or job.problems or isinstance(job.schedule, NoCadence | Unreadable):
             continue
         if job.next_run_at is None:
             yield _found(snapshot, job, "is active but has no next run, so it never fires")

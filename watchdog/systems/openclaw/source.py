@@ -47,7 +47,7 @@ from watchdog.systems.openclaw.section import OpenClaw
 from watchdog.systems.openclaw.store import Reading, Row, StoreReader, place_of
 from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.paces import Paces
-from watchdog.systems.shared.plain_file import Marks, marks
+from watchdog.systems.shared.plain_file import Marks, is_settled, marks
 from watchdog.systems.shared.sqlite_file import harm
 from watchdog.systems.shared.unchanged import Unchanged
 from watchdog.systems.shared.unreadable import UnreadableError
@@ -125,7 +125,7 @@ class OpenClawSource:
             return Look(self._snapshot, is_new=False)
         try:
             snapshot = self._assemble(self._read(), now)
-            self._seen = seen if _is_settled(seen) else None
+            self._seen = seen if is_settled(seen, SETTLES_AFTER) else None
         except UnreadableError as error:
             snapshot = self._unreadable(str(error), now)
         is_new = snapshot != self._snapshot
@@ -293,11 +293,6 @@ class OpenClawSource:
         if start.at is not None and (seen.is_orphan or due < start.at < caught_up):
             return max(caught_up, plus(start.at, CATCH_UP + STARTING)) - due
         return lag + CATCH_UP if start.at is None and start.is_recent else lag
-
-
-def _is_settled(seen: Iterable[Marks | None]) -> bool:
-    newest = max((each[2] for each in seen if each), default=0)
-    return time.time_ns() - newest > SETTLES_AFTER * 1e9
 
 
 def _is_orphan(row: Row, marker: datetime, reading: Reading) -> bool:

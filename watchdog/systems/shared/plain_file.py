@@ -3,7 +3,8 @@
 import errno
 import os
 import stat
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +25,16 @@ def marks(path: Path) -> Marks | None:
     except (OSError, ValueError):
         return None
     return (found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+COARSEST = 2.0
+"""Seconds: no file system's time stamps are coarser."""
+
+
+def is_settled(seen: Iterable[Marks | None], after: float = COARSEST) -> bool:
+    """Whether a later change of these files is sure to show in their marks; `after`: seconds since the last one."""
+    newest = max((each[2] for each in seen if each), default=0)
+    return time.time_ns() - newest > after * 1e9
 
 
 def may_not(path: Path) -> str:
