@@ -1,5 +1,6 @@
 """The configuration: what is wrong is told all at once, by file and path, in words that help, and without secrets."""
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import as_nobody
+from tests.support.sections import smallest
 from watchdog.config.fields import read_secret
 from watchdog.config.file import Config, ConfigError, for_database, load, parse_address
 from watchdog.config.settings import Detect
@@ -20,6 +22,7 @@ from watchdog.core.model import Job, Unreadable
 from watchdog.detectors.lateness import Overdue
 from watchdog.detectors.wedged import Wedged
 from watchdog.detectors.zero_tokens import ZeroTokens
+from watchdog.systems import KINDS
 from watchdog.systems.phantom.section import Phantom
 
 SOURCES = "sources: [{kind: phantom, name: phantom, database: /data/phantom.db}]\n"
@@ -339,10 +342,9 @@ class TestSources:
         (found,) = problems(file, f'sources: [{{database: /a, api: {{url: "{url}"}}}}]')
         assert found == "sources[0].api.url: must be an http:// or https:// address"
 
-    @pytest.mark.parametrize("kind", ["phantom", "openclaw", "sql"])
+    @pytest.mark.parametrize("kind", KINDS)
     def test_every_system_may_have_a_health_address(self, kind: str, file: Path) -> None:
-        place = {"openclaw": "state_dir: /a", "sql": "database: /a, jobs: SELECT 1 AS id"}.get(kind, "database: /a")
-        given = f"{{kind: {kind}, {place}, health: "
+        given = f"{json.dumps(smallest(kind))[:-1]}, health: "
         config = loaded(file, f'sources: [{given}"http://agent:3100/health"}}]')
         assert config.sources[0].health == "http://agent:3100/health"
         (found,) = problems(file, f'sources: [{given}"agent:3100"}}]')

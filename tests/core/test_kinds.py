@@ -88,7 +88,7 @@ def test_each_kind_can_be_told_with_no_evidence_at_all(kind: Kind, system: str) 
     assert kind.row.one
     assert kind.row.many
     assert remedy(kind, system)
-    assert isinstance(kind.ahead({}, system_named(system)), str)
+    assert isinstance(kind.what_follows({}, system_named(system)), str)
 
 
 @pytest.mark.parametrize("kind", Kind)

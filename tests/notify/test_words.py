@@ -15,6 +15,7 @@ from pytest_httpserver import HTTPServer
 
 from tests.conftest import NOW
 from tests.support.post_office import SLACK, hand_over, mail_server, part
+from tests.support.sections import smallest
 from tests.support.telling import DAY, HOUR, MINUTE, Office, Sent, configured, failing, finding
 from watchdog.core.model import Finding
 from watchdog.core.redaction import HIDDEN
@@ -103,11 +104,6 @@ def test_it_says_what_since_when_why_what_comes_next_and_what_to_do() -> None:
     ]
 
 
-SOURCES: dict[str, dict[str, object]] = {
-    "phantom": {"name": "agent", "database": "/d/phantom.db"},
-    "openclaw": {"kind": "openclaw", "name": "agent", "state_dir": "/d"},
-    "sql": {"kind": "sql", "name": "agent", "database": "/d/jobs.db", "jobs": "SELECT 1 AS id"},
-}
 REVIVE = "scheduler-watchdog revive id-heartbeat"
 
 
@@ -136,7 +132,7 @@ REVIVE = "scheduler-watchdog revive id-heartbeat"
 def test_what_to_do_is_what_helps_with_the_system_that_it_is_about(
     system: str, kind: str, evidence: dict[str, object], to_do: str, otherwise: str
 ) -> None:
-    office = Office(configured(sources=[SOURCES[system]]))
+    office = Office(configured(sources=[smallest(system, name="agent")]))
     office.find(finding(kind, **evidence))  # type: ignore[arg-type]
     office.wait(MINUTE)
     (entry,) = office.store.waiting()

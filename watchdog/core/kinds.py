@@ -52,8 +52,8 @@ EITHER = (Severity.WARNING, Severity.CRITICAL)
 class Row:
     """One condition.
 
-    `rank`: which kind names an incident or a late job that has several, the lowest; they are tens apart so that others
-    fit between. `severities`: all that it can have. `one` and `many` follow a job's name and a number of jobs. `ahead`:
+    `rank`: which kind names an incident or a late job that has several, the lowest; they lie apart so that others fit
+    between. `severities`: all that it can have. `one` and `many` follow a job's name and a number of jobs. `ahead`:
     what comes next if nobody acts, or what says so. `remedy`: what helps with any system; `{process}` is what the
     scheduler is called there. `by_restart`: the remedy is a restart. `verb`: the watchdog's own command that does it
     to a job of any system.
@@ -73,7 +73,7 @@ class Row:
 
 
 class Kind(StrEnum):
-    """The conditions that are told apart, in the order in which they are looked for."""
+    """The conditions that are told apart. Their order is that of lists, and decides nothing."""
 
     _value_: str
     row: Row
@@ -292,7 +292,7 @@ class Kind(StrEnum):
         """The page about it, from the repository's root."""
         return f"alerts/runbooks/{self.value}.md"
 
-    def ahead(self, evidence: Mapping[str, object], system: Speech) -> str:
+    def what_follows(self, evidence: Mapping[str, object], system: Speech) -> str:
         """What comes next if nobody acts."""
         said = self.row.ahead
         return said if isinstance(said, str) else said(evidence, system)

@@ -1,7 +1,7 @@
 """The conditions, one a file. Each is a pure function of what one look found, the instant, and the thresholds.
 
 To add one: write a file of its kind's name with `detect`, and with its `Rule` if it has thresholds; and give its kind
-a row in `watchdog.core.kinds`.
+a row in `watchdog.core.kinds`. Of a fact that no `Job` or `Snapshot` has, docs/architecture.md says what it takes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

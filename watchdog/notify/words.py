@@ -197,7 +197,10 @@ def _facts(dispatch: Dispatch, head: Finding, now: datetime, say: Say) -> list[t
     times = max(len(member.earlier) for member in dispatch.own) + 1
     if times > 1 and (dispatch.event is Event.BACK or dispatch.told.count > 1):
         facts.append(("Comes and goes", f"{times} times so far; you hear of it again when it stays, or stays away"))
-    ahead = (("Error", _error(head)), ("If nobody acts", head.kind.ahead(head.evidence, system_named(dispatch.system))))
+    ahead = (
+        ("Error", _error(head)),
+        ("If nobody acts", head.kind.what_follows(head.evidence, system_named(dispatch.system))),
+    )
     facts += [(label, text) for label, text in ahead if text]
     waiting = len(dispatch.incident.symptoms)
     if waiting:

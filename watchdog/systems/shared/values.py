@@ -34,7 +34,10 @@ _CLOCK = re.compile(r"(\d+):([0-5]\d):([0-5]\d(?:\.\d+)?)", re.ASCII)
 
 @dataclass
 class Values:
-    """Takes values out of one row and notes what is wrong with them."""
+    """Takes values out of one row and notes what is wrong with them.
+
+    A number is taken as a database gives it: text that holds one is no count, no instant and no length of time.
+    """
 
     row: Mapping[str, object]
     problems: list[str] = field(default_factory=list)
