@@ -21,7 +21,7 @@ class ApiError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Response:
     """What came back."""
 
     status: int
@@ -45,7 +45,7 @@ class PhantomApi:
         """Pause an active job; the status that the API says it has now. Raises ApiError."""
         return self._status(self._post(f"/ui/api/scheduler/{quote(job_id, safe='')}/pause", {}))
 
-    def _status(self, answer: Reply) -> str:
+    def _status(self, answer: Response) -> str:
         if answer.status != 200:
             raise ApiError(f"the API answered {answer.status}: {answer.body.get('error', 'no reason given')}")
         job = answer.body.get("job")
@@ -53,7 +53,7 @@ class PhantomApi:
             raise ApiError(f"the API answered 200 without a job: {answer.body.get('error', 'no reason given')}")
         return str(job.get("status"))
 
-    def _post(self, path: str, body: Mapping[str, object]) -> Reply:
+    def _post(self, path: str, body: Mapping[str, object]) -> Response:
         order = {
             "do": "phantom",
             "url": self._api.url.rstrip("/"),
@@ -72,7 +72,7 @@ class PhantomApi:
             raise ApiError(f"the API cannot be used: {said.get('error') or 'no reason given'}")
         self._cookie = str(said.get("cookie") or "")
         answered = said.get("body")
-        return Reply(int(said.get("status") or 0), answered if isinstance(answered, dict) else {})
+        return Response(int(said.get("status") or 0), answered if isinstance(answered, dict) else {})
 
     def _token(self) -> str:
         if self._api.token_file is None:
