@@ -5,7 +5,7 @@ gathers with, which kind names an incident, its words in messages and on the pag
 Its thresholds stand in its own file; its runbook is `alerts/runbooks/<kind>.md`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -40,6 +40,18 @@ class Concern(StrEnum):
     SOURCE = "source"
 
 
+class Fact(StrEnum):
+    """What a store may not tell, and conditions rest on."""
+
+    RUN_ENDS = "run_ends"
+    COSTS = "costs"
+    RUNS_IN_FLIGHT = "runs_in_flight"
+    RUNS_ASKED_FOR = "runs_asked_for"
+    DELIVERIES = "deliveries"
+    ERRORS_IN_A_ROW = "errors_in_a_row"
+    SWEEPS = "sweeps"
+
+
 Outlook = Callable[[Mapping[str, object], Speech], str]
 """What comes next, from a finding's evidence and the words for its system; empty where nothing is known."""
 
@@ -56,7 +68,7 @@ class Row:
     between. `severities`: all that it can have. `one` and `many` follow a job's name and a number of jobs. `ahead`:
     what comes next if nobody acts, or what says so. `remedy`: what helps with any system; `{process}` is what the
     scheduler is called there. `by_restart`: the remedy is a restart. `verb`: the watchdog's own command that does it
-    to a job of any system.
+    to a job of any system. `rests_on`: without any of these it cannot be judged.
     """
 
     name: str
@@ -70,6 +82,7 @@ class Row:
     concern: Concern = Concern.JOB
     by_restart: bool = False
     verb: str = ""
+    rests_on: tuple[Fact, ...] = ()
 
 
 class Kind(StrEnum):
@@ -117,6 +130,7 @@ class Kind(StrEnum):
         remedy="restart the {process}",
         by_restart=True,
         concern=Concern.SCHEDULER,
+        rests_on=(Fact.RUNS_IN_FLIGHT,),
     )
     INVALID = Row(
         name="invalid",
@@ -137,6 +151,7 @@ class Kind(StrEnum):
         ahead="the next restart runs it again, and its result is sent twice",
         remedy="before a restart, pause the job if it must not run again",
         family=Family.LATE,
+        rests_on=(Fact.RUN_ENDS,),
     )
     WEDGED = Row(
         name="wedged",
@@ -148,6 +163,7 @@ class Kind(StrEnum):
         remedy="restart the {process}",
         by_restart=True,
         family=Family.LATE,
+        rests_on=(Fact.RUNS_IN_FLIGHT,),
     )
     LONG_RUN = Row(
         name="long_run",
@@ -158,6 +174,7 @@ class Kind(StrEnum):
         ahead=outlook.long_run,
         remedy="wait for its end, or see what it hangs in",
         family=Family.LATE,
+        rests_on=(Fact.RUNS_IN_FLIGHT,),
     )
     INTERRUPTED = Row(
         name="interrupted",
@@ -168,6 +185,7 @@ class Kind(StrEnum):
         ahead="it may run again, and its result may be sent twice",
         remedy="see what the interrupted run had done already; it may run again",
         family=Family.LATE,
+        rests_on=(Fact.RUNS_IN_FLIGHT,),
     )
     STRANDED = Row(
         name="stranded",
@@ -199,6 +217,7 @@ class Kind(StrEnum):
         remedy="put the job back as it was",
         family=Family.ERRORS,
         verb="restore",
+        rests_on=(Fact.SWEEPS,),
     )
     VANISHED = Row(
         name="vanished",
@@ -228,6 +247,7 @@ class Kind(StrEnum):
         ahead=outlook.expiring,
         remedy="keep a copy of the job's definition, or make the job anew",
         family=Family.ERRORS,
+        rests_on=(Fact.SWEEPS,),
     )
     FAILING = Row(
         name="failing",
@@ -238,6 +258,7 @@ class Kind(StrEnum):
         ahead=outlook.failing,
         remedy="mend what the error says before the scheduler gives the job up",
         family=Family.ERRORS,
+        rests_on=(Fact.ERRORS_IN_A_ROW,),
     )
     ZERO_TOKENS = Row(
         name="zero_tokens",
@@ -248,6 +269,7 @@ class Kind(StrEnum):
         ahead="it goes on doing nothing",
         remedy="see why no model answers: the key, the quota, the provider",
         family=Family.ERRORS,
+        rests_on=(Fact.RUN_ENDS,),
     )
     UNDELIVERED = Row(
         name="undelivered",
@@ -257,6 +279,7 @@ class Kind(StrEnum):
         many="reach nobody",
         ahead="its results go on reaching nobody",
         remedy="mend the job's delivery target or the channel",
+        rests_on=(Fact.DELIVERIES,),
     )
     RUNAWAY = Row(
         name="runaway",
@@ -266,6 +289,7 @@ class Kind(StrEnum):
         many="run over and over",
         ahead="it goes on running, and each run is paid for",
         remedy="pause the job, and mend its schedule where it is made",
+        rests_on=(Fact.RUN_ENDS,),
     )
     OVERSPEND = Row(
         name="overspend",
@@ -276,6 +300,7 @@ class Kind(StrEnum):
         ahead="it goes on being paid for",
         remedy="see what the money went into, and pause what must not go on",
         concern=Concern.SOURCE,
+        rests_on=(Fact.COSTS,),
     )
     DUPLICATE = Row(
         name="duplicate",
@@ -285,6 +310,7 @@ class Kind(StrEnum):
         many="ran twice",
         ahead="",
         remedy="see whether the work that was done twice must be undone",
+        rests_on=(Fact.RUN_ENDS, Fact.RUNS_ASKED_FOR),
     )
 
     @property
@@ -296,6 +322,11 @@ class Kind(StrEnum):
         """What comes next if nobody acts."""
         said = self.row.ahead
         return said if isinstance(said, str) else said(evidence, system)
+
+
+def resting_on(facts: Collection[Fact]) -> tuple[Kind, ...]:
+    """The kinds that cannot be judged without these."""
+    return tuple(kind for kind in Kind if not set(kind.row.rests_on).isdisjoint(facts))
 
 
 def of_family(family: Family) -> tuple[Kind, ...]:

@@ -2,21 +2,17 @@
 
 from collections.abc import Collection, Iterator
 
-from watchdog.core.kinds import Kind
+from watchdog.core.kinds import Fact, resting_on
 from watchdog.core.model import Unseen
-
-_IN_FLIGHT = (Kind.STALLED, Kind.WEDGED, Kind.LONG_RUN, Kind.INTERRUPTED)
 
 _UPDATE = "let the agent start once in a newer version, which adds it"
 _WHOLE = "see whether this is the agent's own database, whole"
 
-_RUN_ENDS = (*_IN_FLIGHT, Kind.UNRECORDED, Kind.ZERO_TOKENS, Kind.RUNAWAY, Kind.OVERSPEND, Kind.DUPLICATE)
-
 _COLUMNS = {
-    "last_delivery_status": (Kind.UNDELIVERED,),
-    "consecutive_errors": (Kind.FAILING,),
-    "updated_at": (Kind.EXPIRING, Kind.SWEPT),
-    "delete_after_run": (Kind.EXPIRING, Kind.SWEPT),
+    "last_delivery_status": Fact.DELIVERIES,
+    "consecutive_errors": Fact.ERRORS_IN_A_ROW,
+    "updated_at": Fact.SWEEPS,
+    "delete_after_run": Fact.SWEEPS,
 }
 """Columns of the jobs' table without which something cannot be judged; the others narrow what is said."""
 
@@ -31,13 +27,18 @@ def what_is_missing(missing: Collection[str]) -> tuple[Unseen, ...]:
 
 def _missing(missing: Collection[str]) -> Iterator[Unseen]:
     if "cost_events" in missing:
-        yield Unseen("there is no table cost_events with the runs' ends", _RUN_ENDS, _WHOLE)
+        facts = (Fact.RUN_ENDS, Fact.COSTS, Fact.RUNS_IN_FLIGHT)
+        yield _without("there is no table cost_events with the runs' ends", _WHOLE, *facts)
     elif "cost_events.cost_usd" in missing:
-        yield Unseen("cost_events has no column cost_usd", (Kind.OVERSPEND,), _UPDATE)
+        yield _without("cost_events has no column cost_usd", _UPDATE, Fact.COSTS)
     if "sessions" in missing:
-        yield Unseen("there is no table sessions with last_active_at", _IN_FLIGHT, _WHOLE)
+        yield _without("there is no table sessions with last_active_at", _WHOLE, Fact.RUNS_IN_FLIGHT)
     if "scheduler_audit_log" in missing:
-        yield Unseen("there is no scheduler_audit_log", (Kind.DUPLICATE,), _UPDATE)
-    for column, hides in _COLUMNS.items():
+        yield _without("there is no scheduler_audit_log", _UPDATE, Fact.RUNS_ASKED_FOR)
+    for column, fact in _COLUMNS.items():
         if column in missing:
-            yield Unseen(f"scheduled_jobs has no column {column}", hides, _UPDATE)
+            yield _without(f"scheduled_jobs has no column {column}", _UPDATE, fact)
+
+
+def _without(what: str, help_: str, *facts: Fact) -> Unseen:
+    return Unseen(what, resting_on(facts), help_)
