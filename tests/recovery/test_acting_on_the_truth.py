@@ -50,13 +50,18 @@ def restarts_for_real(it: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
 # the rest
 
 
+def a_night_off(it: Rig) -> None:
+    """Two hours with three jobs; then the machine sleeps for eight, and the watchdog comes up alone."""
+    three(it)
+    it.run(2 * HOUR)
+    it.sim.kill()
+    it.sleep(8 * HOUR)
+    it.reboot()
+
+
 def test_after_a_night_off_nothing_is_restarted_at_the_first_look(tmp_path: Path) -> None:
     with rig(tmp_path, SCHEDULER) as it:
-        three(it)
-        it.run(2 * HOUR)
-        it.sim.kill()
-        it.sleep(8 * HOUR)
-        it.reboot()
+        a_night_off(it)
         it.run(14 * MINUTE)
         assert it.actions == []
         it.run(2 * MINUTE)
@@ -65,11 +70,7 @@ def test_after_a_night_off_nothing_is_restarted_at_the_first_look(tmp_path: Path
 
 def test_a_scheduler_that_comes_up_after_the_watchdog_is_left_alone(tmp_path: Path) -> None:
     with rig(tmp_path, SCHEDULER) as it:
-        three(it)
-        it.run(2 * HOUR)
-        it.sim.kill()
-        it.sleep(8 * HOUR)
-        it.reboot()
+        a_night_off(it)
         it.run(10 * SECOND)
         it.sim.start()
         it.run(3 * HOUR)

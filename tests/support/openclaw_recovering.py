@@ -15,8 +15,9 @@ import pytest
 
 from tests.support.harness import MINUTE, SECOND, START
 from tests.support.openclaw_stores import USAGE, Gateway, Json, job
+from tests.support.recovered import Recovered
 from watchdog.config.file import Config
-from watchdog.core.action import Action, State
+from watchdog.core.action import Action
 from watchdog.core.clock import Stamp
 from watchdog.core.instants import from_ms, to_ms
 from watchdog.core.model import Finding
@@ -131,7 +132,7 @@ class Played:
         self._running: dict[str, datetime] = {}
 
 
-class Rig:
+class Rig(Recovered):
     """Gateway and watchdog."""
 
     def __init__(self, folder: Path, layout: str, monkeypatch: pytest.MonkeyPatch, **recovery: Any) -> None:
@@ -196,23 +197,6 @@ class Rig:
         while self.now < end:
             self.played.pass_to(self.now + by)
             self.step()
-
-    @property
-    def actions(self) -> list[Action]:
-        return list(self.records.actions())
-
-    @property
-    def only(self) -> Action:
-        (action,) = self.actions
-        return action
-
-    def states(self) -> list[State]:
-        return [action.state for action in self.actions]
-
-    def letters(self) -> list[str]:
-        """Title and text of what recovery has told."""
-        messages = [entry.message for entry in self.store.waiting() if entry.event == "recovery"]
-        return [f"{m['title']}\n{m['text']}" for m in messages]
 
     def found(self) -> dict[str | None, str]:
         return {finding.job: finding.kind.value for finding in self.published.findings}

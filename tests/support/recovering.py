@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from tests.support.harness import HOUR, MINUTE, SECOND, START, Agent, row_of
+from tests.support.recovered import Recovered
 from watchdog.config.file import Config
 from watchdog.core import child
-from watchdog.core.action import Action, State
+from watchdog.core.action import Action
 from watchdog.core.clock import Stamp
 from watchdog.core.model import Finding
 from watchdog.core.moment import Gap
@@ -76,7 +77,7 @@ class SimulatedWriters:
         return Writer(True, self._sim.frozen, life, self._sim.started_at, life)
 
 
-class Rig:
+class Rig(Recovered):
     """Scheduler and watchdog. `wall`: how far the watchdog's clock is off; `uptime` never jumps."""
 
     def __init__(self, folder: Path, sim: Simulator, api: ApiServer, agent: Agent, **recovery: Any) -> None:
@@ -247,26 +248,6 @@ class Rig:
         return [run.job for run in self.agent.runs if run.started_at > since]
 
     # what came of it
-
-    @property
-    def actions(self) -> list[Action]:
-        """All of them, oldest first."""
-        return list(self.records.actions())
-
-    @property
-    def only(self) -> Action:
-        """The one action that there is."""
-        (action,) = self.actions
-        return action
-
-    def states(self) -> list[State]:
-        """The state of each action."""
-        return [action.state for action in self.actions]
-
-    def letters(self, about: str = "") -> list[str]:
-        """Title and text of what recovery has told, oldest first."""
-        messages = [entry.message for entry in self.store.waiting() if entry.event == "recovery"]
-        return [f"{m['title']}\n{m['text']}" for m in messages if about in m["title"]]
 
     def kept(self) -> dict[str, Preserved]:
         """The definitions that are kept, by job."""

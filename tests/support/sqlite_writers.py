@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import Writer
+
 SCRIPT = """
 import json, sqlite3, sys
 db = sqlite3.connect(sys.argv[1], uri=True, isolation_level=None, timeout=5)
@@ -97,3 +99,15 @@ def as_reader(path: Path, *words: str, mode: str = "ro") -> Opener:
     opener = Opener(f"file:{path}?mode={mode}", *words)
     assert opener.ask("SELECT COUNT(*) > 0 FROM jobs") == [[1]]
     return opener
+
+
+def leave_hot_journal(writer: Writer) -> None:
+    """Kills the writer while a transaction has reached the file: only its journal can undo the half that is there."""
+    writer.run("PRAGMA cache_size = 5")
+    writer.run("CREATE TABLE big (x)")
+    numbers = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 2000)"
+    writer.run(f"{numbers} INSERT INTO big SELECT hex(randomblob(100)) FROM n")
+    writer.run("BEGIN IMMEDIATE")
+    writer.run("UPDATE scheduled_jobs SET name = 'half written'")
+    writer.run("UPDATE big SET x = hex(randomblob(100))")
+    writer.kill()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Writer, as_nobody, build, healthy
+from tests.support.sqlite_writers import leave_hot_journal
 from watchdog.systems.shared import sqlite_file
 from watchdog.systems.shared.sqlite_file import Signature, harm, is_settled, read, signature
 from watchdog.systems.shared.unreadable import UnreadableError
@@ -241,18 +242,6 @@ def test_a_crash_amid_a_write_is_told_to_a_user_without_rights_too(reachable: Pa
     told = as_nobody(lambda: why_not(path))
     assert "needs recovery" in told or "crashed in the middle of a write" in told
     assert listing(reachable) == {"agent.db", "agent.db-journal"}
-
-
-def leave_hot_journal(writer: Writer) -> None:
-    """Kills the writer while a transaction has reached the file: only its journal can undo the half that is there."""
-    writer.run("PRAGMA cache_size = 5")
-    writer.run("CREATE TABLE big (x)")
-    numbers = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 2000)"
-    writer.run(f"{numbers} INSERT INTO big SELECT hex(randomblob(100)) FROM n")
-    writer.run("BEGIN IMMEDIATE")
-    writer.run("UPDATE scheduled_jobs SET name = 'half written'")
-    writer.run("UPDATE big SET x = hex(randomblob(100))")
-    writer.kill()
 
 
 class TestHarm:

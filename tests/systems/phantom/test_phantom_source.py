@@ -22,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import NOW, SCHEMA, Writer, as_nobody, build, cost_row, healthy, job_row, session_row
 from tests.support.amounts import made_up
+from tests.support.sqlite_writers import leave_hot_journal
 from watchdog.config.file import for_database
 from watchdog.config.settings import Detect
 from watchdog.core.model import Finding, Job, Snapshot, ZeroStreak
@@ -336,18 +337,6 @@ def undisturbed_names(folder: Path) -> Iterator[None]:
     before = {entry.name for entry in folder.iterdir()}
     yield
     assert {entry.name for entry in folder.iterdir()} == before
-
-
-def leave_hot_journal(writer: Writer) -> None:
-    """Kills the writer while a transaction has reached the file: only its journal can undo the half that is there."""
-    writer.run("PRAGMA cache_size = 5")
-    writer.run("CREATE TABLE big (x)")
-    numbers = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 2000)"
-    writer.run(f"{numbers} INSERT INTO big SELECT hex(randomblob(100)) FROM n")
-    writer.run("BEGIN IMMEDIATE")
-    writer.run("UPDATE scheduled_jobs SET name = 'half written'")
-    writer.run("UPDATE big SET x = hex(randomblob(100))")
-    writer.kill()
 
 
 class TestBesideALiveWriter:

@@ -49,12 +49,12 @@ def test_the_page_has_all_that_can_be_missing() -> None:
 
 
 def test_without_a_budget_nobody_misses_what_runs_cost(tmp_path: Path) -> None:
-    assert blind(tmp_path, "cost_events.cost_usd") == []
+    assert not any("overspend" in found.evidence["hidden"] for found in blind(tmp_path, "cost_events.cost_usd"))  # type: ignore[operator]
 
 
 def test_a_budget_of_some_jobs_is_one(tmp_path: Path) -> None:
     (found,) = blind(tmp_path, "cost_events.cost_usd", jobs=[{"match": "heart*", "overspend": {"job": 1}}])
-    assert found.evidence["hidden"] == ["overspend"]
+    assert "overspend" in found.evidence["hidden"]  # type: ignore[operator]
     assert "cost_events has no column cost_usd" in found.summary
 
 
