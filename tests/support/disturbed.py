@@ -20,7 +20,7 @@ from watchdog.metrics.collection import Metrics
 from watchdog.replay.virtual_clock import VirtualClock
 from watchdog.service.turns import Turns
 from watchdog.state.store import Store
-from watchdog.systems.shared.writer import Writer
+from watchdog.systems.shared.writer import UnknownWriters, Writer
 
 BEGINS = datetime(2026, 6, 10, 0, 0, tzinfo=UTC)
 
@@ -32,7 +32,7 @@ AFTER = 20 * SECOND
 
 
 @dataclass
-class SeenProcess:
+class SeenProcess(UnknownWriters):
     """What the lock on the log's index would tell of the simulated process."""
 
     sim: Simulator

@@ -38,7 +38,7 @@ from watchdog.systems.phantom import api as phantom_api
 from watchdog.systems.phantom import asking
 from watchdog.systems.shared import command as command_module
 from watchdog.systems.shared.host import Host
-from watchdog.systems.shared.writer import Writer
+from watchdog.systems.shared.writer import UnknownWriters, Writer
 
 TOKEN = "sesame-sesame"
 STEP = MINUTE
@@ -63,7 +63,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command_module, "run_child", call)
 
 
-class SimulatedWriters:
+class SimulatedWriters(UnknownWriters):
     """What is seen of the simulated process from outside, as the locks tell it of a real one."""
 
     def __init__(self, sim: Simulator) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
 
-from watchdog.cadence import cron, cron_seconds
+from watchdog.cadence import cron, cron_auto, cron_seconds
 from watchdog.core.durations import say_duration
 from watchdog.core.instants import from_ms, say, to_ms
 from watchdog.core.model import At, CronSchedule, Every, NoCadence, Schedule, Unreadable
@@ -59,6 +59,8 @@ def _arithmetic(schedule: CronSchedule) -> _Arithmetic:
         if cron_seconds.has_seconds(schedule.expr):
             return cron_seconds.parse(schedule.expr, schedule.zone)
         return cron.parse(schedule.expr, schedule.zone)
+    if schedule.rules == "croner-auto":
+        return cron_auto.parse(schedule.expr, schedule.zone)
     from watchdog.cadence.classic_cron import parse  # with croniter, which few need
 
     return parse(schedule.expr, schedule.zone)

@@ -182,8 +182,8 @@ class Kind(StrEnum):
         severities=WARNING,
         one="was interrupted",
         many="were interrupted",
-        ahead="it may run again, and its result may be sent twice",
-        remedy="see what the interrupted run had done already; it may run again",
+        ahead=outlook.interrupted,
+        remedy="see what the interrupted run had done already; it may run again, or have to be run by hand",
         family=Family.LATE,
         rests_on=(Fact.RUNS_IN_FLIGHT,),
     )
@@ -270,6 +270,16 @@ class Kind(StrEnum):
         remedy="see why no model answers: the key, the quota, the provider",
         family=Family.ERRORS,
         rests_on=(Fact.RUN_ENDS,),
+    )
+    SKIPPING = Row(
+        name="skipping",
+        rank=135,
+        severities=WARNING,
+        one="is skipped",
+        many="are skipped",
+        ahead=outlook.skipping,
+        remedy="see what its last reason says: mostly a model server that does not answer",
+        family=Family.ERRORS,
     )
     UNDELIVERED = Row(
         name="undelivered",

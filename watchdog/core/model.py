@@ -32,8 +32,9 @@ class Every:
     interval: timedelta
 
 
-CronRules = Literal["croner", "classic"]
-"""Whose reading of a cron expression holds: croner's, or that of cron itself and its kin."""
+CronRules = Literal["croner", "croner-auto", "classic"]
+"""Whose reading of a cron expression holds: croner's in its five-part mode, croner's default mode (with seconds,
+years and nicknames), or that of cron itself and its kin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,29 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
+class Skips:
+    """The newest runs that were all recorded as skipped, for reasons that nobody wanted.
+
+    `first_at` is None where that run is not known any more. `is_parked`: a job that runs once was skipped and set
+    aside, so it never runs by itself.
+    """
+
+    count: int
+    newest_at: datetime
+    reason: str | None = None
+    first_at: datetime | None = None
+    is_parked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """Another job that does the same at the same times: its id and when it was made, where that is known."""
+
+    job_id: str
+    made_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """What a job has used over its life. None is unknown."""
 
@@ -182,12 +206,14 @@ class RepeatedRun:
 class Interruption:
     """A run that began and whose outcome was never recorded, though it is not in flight any more.
 
-    `restarted_at`: when its scheduler started again, where that is known. `record`: what names the run.
+    `restarted_at`: when its scheduler started again, where that is known. `record`: what names the run. `outlook`: what
+    its scheduler will do about it, where that is known; it follows `so`.
     """
 
     started_at: datetime
     restarted_at: datetime | None = None
     record: str | None = None
+    outlook: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +233,7 @@ class Terms:
     `owed_at`: the fire that is still to be done, where that is not the next run. `late_after`: how long after it was
     due the scheduler itself would have started it. `grace`: how much later than planned a start may show, for example
     because the source is read only so often. `run_limit`: how long a run may take. `failing_from`: so many errors in a
-    row the scheduler itself calls failing.
+    row the scheduler itself calls failing. `may_wait_until`: how far ahead the job itself may have put its next run.
     """
 
     owed_at: datetime | None = None
@@ -215,6 +241,7 @@ class Terms:
     grace: timedelta = timedelta()
     run_limit: timedelta | None = None
     failing_from: int | None = None
+    may_wait_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +254,8 @@ class Job:
     it has run, a completed one that is swept.
     `pace`: how often it ran lately, where that was often. `spent`: what it has cost in the day before its newest bill,
     where that is known. `last_paid_at`: when a run of it that cost something last ended, where that is known.
-    `has_used_tokens`: whether it was ever seen to use any; if not, it may have all the same.
+    `has_used_tokens`: whether it was ever seen to use any; if not, it may have all the same. `skips`: its newest runs,
+    if they were skipped unwanted. `twin`: an older job that it repeats in all that it does.
     """
 
     id: str
@@ -260,6 +288,8 @@ class Job:
     spent: tuple[Spent, ...] = ()
     last_paid_at: datetime | None = None
     has_used_tokens: bool = False
+    skips: Skips | None = None
+    twin: Twin | None = None
 
     @property
     def is_planned(self) -> bool:
@@ -356,13 +386,15 @@ class Unseen:
 class Traits:
     """How a scheduler works, as far as what its runs prove about other jobs depends on it.
 
-    `has_one_slot`: a run keeps all others waiting; without that no run explains another job's lateness. `shows_slot`:
+    `has_one_slot`: a run keeps all others waiting; without that no run explains another job's lateness. `workers`: how
+    many runs it has in flight at the most, where there is more than one slot and that is known. `shows_slot`:
     this look can tell who holds the slot; without that neither a stall nor a leaked flag can be told from a long run.
     `marks_starts`: each start is written down at once, so no job can be busy without it. `catch_up`: how long after its
     start the scheduler takes to come to what it missed. `replays`: a start may run again what it interrupted.
     """
 
     has_one_slot: bool = True
+    workers: int | None = None
     shows_slot: bool = True
     marks_starts: bool = False
     catch_up: timedelta = timedelta()

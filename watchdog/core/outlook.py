@@ -54,6 +54,18 @@ def wedged(evidence: Mapping[str, object], system: Speech) -> str:
             return f"no job runs until the run ends or the {system.process} is restarted"
 
 
+def skipping(evidence: Mapping[str, object], system: Speech) -> str:
+    """A job whose runs are skipped: one that runs once was set aside with it."""
+    if evidence.get("parked"):
+        return "it has not run, and never runs by itself"
+    return "its runs go on being skipped until the cause is gone"
+
+
+def interrupted(evidence: Mapping[str, object], system: Speech) -> str:
+    """A run that was broken off: whether its scheduler makes up for it."""
+    return str(evidence.get("outlook") or "it may run again, and its result may be sent twice")
+
+
 def long_run(evidence: Mapping[str, object], system: Speech) -> str:
     """A run that its scheduler will abort, if it does such a thing."""
     if not system.aborts:

@@ -1,18 +1,21 @@
-"""`duplicate`: the same slot was run twice."""
+"""`duplicate`: the same slot was run twice, or two jobs do the same at the same times."""
 
 from collections.abc import Iterator
 
 from watchdog.core.instants import say
 from watchdog.core.kinds import Kind, Severity
-from watchdog.core.model import Finding, RepeatedRun, RunEnd, Snapshot
+from watchdog.core.model import Finding, Job, RepeatedRun, RunEnd, Snapshot, Twin
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
 from watchdog.detectors.rules import RulesForAll
 
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
-    """One finding for each job whose last recorded run repeated one that had been done."""
+    """One finding for each job whose last recorded run repeated one that had been done, or that repeats another."""
     for job in snapshot.jobs:
+        if job.twin is not None and job.is_planned:
+            yield from _doubled(snapshot, job, job.twin)
+            continue
         twice = job.repeated
         if twice is not None:
             yield about(
@@ -32,6 +35,20 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
                 first_run_record=twice.first_record,
                 second_run_record=twice.second_record,
             )
+
+
+def _doubled(snapshot: Snapshot, job: Job, twin: Twin) -> Iterator[Finding]:
+    made = f", made at {say(twin.made_at)}" if twin.made_at else ""
+    yield about(
+        snapshot,
+        job,
+        Kind.DUPLICATE,
+        Severity.WARNING,
+        None,
+        f"{job.name} is there twice and runs twice for each fire: {job.id} repeats {twin.job_id}{made} in all it does",
+        twin_job_id=twin.job_id,
+        twin_made_at=twin.made_at,
+    )
 
 
 def _first(twice: RepeatedRun) -> str:

@@ -9,6 +9,7 @@ from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import Finding, Interruption, Job, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
+from watchdog.detectors.lateness import late_since
 from watchdog.detectors.rules import RulesForAll
 
 
@@ -18,6 +19,8 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
         broken = job.interrupted
         if broken is None or not job.is_planned or _is_past(job, broken, snapshot, now):
             continue
+        if broken.outlook and late_since(job, now, settings.of(job)):
+            continue  # by now its next fire is the one that is owed
         again = job.in_flight_since
         yield about(
             snapshot,
@@ -30,6 +33,7 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
             started_at=broken.started_at,
             restarted_at=broken.restarted_at,
             record=broken.record,
+            outlook=broken.outlook or None,
             runs_again_since=again,
             due_at=job.due,
             last_run_at=job.last_run.started_at if job.last_run else None,
@@ -48,6 +52,8 @@ def _is_past(job: Job, broken: Interruption, snapshot: Snapshot, now: Moment) ->
 def _what_next(job: Job, snapshot: Snapshot, again: datetime | None) -> str:
     if again:
         return f"it runs again since {say(again)}"
+    if job.interrupted and job.interrupted.outlook:
+        return job.interrupted.outlook
     if snapshot.traits.marks_starts or job.next_run_at is None:
         return "it may run, and be delivered, again"
     return f"nothing came of it; its next run is due at {say(job.next_run_at)}"

@@ -97,6 +97,20 @@ def waits_for(job: Job, snapshot: Snapshot, now: Moment) -> Hold | None:
     return ended
 
 
+def cut_off_since(job: Job, snapshot: Snapshot, now: Moment) -> datetime | None:
+    """From when on it counts that a run of the job stands still, or was broken off, with its scheduler's process.
+
+    Only where each start is marked: there such a run is a fact, and no guess from what it has cost.
+    """
+    process = snapshot.process
+    is_broken = process.is_alive is False and job.interrupted is not None
+    is_still = bool(process.is_frozen) and job.in_flight_since is not None
+    if not snapshot.traits.marks_starts or process.since is None or not (is_broken or is_still):
+        return None
+    limit = plus(process.since, A_REDEPLOY)
+    return limit if now.reached(limit) else None
+
+
 def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) -> bool:
     """Whether the scheduler has shown no sign of life since the late job was due, with the slot free.
 
@@ -108,7 +122,7 @@ def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) ->
         if snapshot.holder is None and (since is None or now.reached(plus(since, A_REDEPLOY))):
             return True
     if (
-        (job.interrupted is not None and snapshot.traits.marks_starts)
+        _was_found_broken(job, snapshot)
         or not _is_idle(job, snapshot, now)
         or _is_put_off(job, now, AFTER_A_RUN)
         or _is_caught_up(job, snapshot, now)
@@ -118,6 +132,14 @@ def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) ->
     if started is None or started <= due_at(job):
         return True
     return started <= due_at(job) + margin and now.reached(started + margin)
+
+
+def _was_found_broken(job: Job, snapshot: Snapshot) -> bool:
+    """Whether somebody other than us has just found that its run is over. What is on record with what becomes of it
+    stands for long, and a process that is gone finds nothing."""
+    broken = job.interrupted
+    is_sign = broken is not None and not broken.outlook and snapshot.process.is_alive is not False
+    return is_sign and snapshot.traits.marks_starts
 
 
 def _is_put_off(job: Job, now: Moment, margin: timedelta) -> bool:
@@ -146,10 +168,16 @@ def _is_idle(job: Job, snapshot: Snapshot, now: Moment) -> bool:
     let_go = snapshot.process.let_go_at
     if let_go is not None and not now.reached(plus(let_go, A_REDEPLOY)):
         return False
-    if not snapshot.traits.has_one_slot and any(other.in_flight_since for other in snapshot.jobs):
+    if not snapshot.traits.has_one_slot and _is_full(snapshot):
         return False
     released = snapshot.last_other_end(job.id)
     return released is None or now.reached(released + _pause(snapshot))
+
+
+def _is_full(snapshot: Snapshot) -> bool:
+    """Whether the runs in flight may keep every worker; of how many there are nothing may be known."""
+    busy = sum(other.in_flight_since is not None for other in snapshot.jobs)
+    return busy >= (snapshot.traits.workers or 1)
 
 
 def starts_since(job: Job, snapshot: Snapshot) -> tuple[Job, int] | None:

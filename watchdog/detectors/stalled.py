@@ -8,7 +8,7 @@ from watchdog.core.instants import say
 from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import Finding, Job, Process, Snapshot
 from watchdog.core.moment import Moment
-from watchdog.detectors.lateness import due_at, is_unserved, late_since
+from watchdog.detectors.lateness import cut_off_since, due_at, is_unserved, late_since
 from watchdog.detectors.rules import Rule, RulesForAll
 
 
@@ -26,7 +26,7 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
     if not late:
         return
     since = min(since for since, _ in late)
-    oldest = min((job for _, job in late), key=due_at)
+    oldest = min((job for _, job in late), key=_began_to_owe)
     newest = _last_start(snapshot)
     yield Finding(
         snapshot.source,
@@ -35,12 +35,12 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
         None,
         None,
         since,
-        f"the scheduler stands still: {_what(late, oldest)}, no run is in flight and "
+        f"the scheduler stands still: {_what(late, oldest)}{_in_flight(snapshot)} and "
         f"{f'nothing has started since {say(newest)}' if newest else 'nothing has ever started'} "
         f"({_cause(snapshot)})",
         {
             "late_jobs": [job.id for _, job in late],
-            "first_due_at": due_at(oldest),
+            "first_due_at": _began_to_owe(oldest),
             **({"last_start": newest} if newest else {}),
         },
     )
@@ -74,14 +74,37 @@ def _unserved_since(job: Job, snapshot: Snapshot, now: Moment, settings: RulesFo
     rule = rules[Stalled]
     # of a job whose lateness nobody minds, while that of others is minded, nothing follows
     is_minded = rules.is_on(Kind.OVERDUE) or not settings.is_on(Kind.OVERDUE)
-    deadline = late_since(job, now, rules) if rule.on and is_minded else None
-    return deadline if deadline and is_unserved(job, snapshot, now, rule.started_after) else None
+    if not rule.on or not is_minded:
+        return None
+    deadline = late_since(job, now, rules)
+    if deadline and is_unserved(job, snapshot, now, rule.started_after):
+        return deadline
+    return cut_off_since(job, snapshot, now)
 
 
 def _what(late: list[tuple[datetime, Job]], oldest: Job) -> str:
     others = len(late) - 1
     more = f" and {others} more {'is' if others == 1 else 'are'} late" if others else ""
+    if oldest.in_flight_since:
+        return f"the run of {oldest.name} since {say(oldest.in_flight_since)} does not go on{more}"
+    if oldest.interrupted and oldest.interrupted.started_at == _began_to_owe(oldest):
+        return f"the run of {oldest.name} since {say(oldest.interrupted.started_at)} was broken off{more}"
     return f"{oldest.name} was due at {say(due_at(oldest))}{more}"
+
+
+def _began_to_owe(job: Job) -> datetime:
+    """When the late job was due; of a run that was cut off, when it began."""
+    if job.in_flight_since:
+        return job.in_flight_since
+    broken = job.interrupted
+    if broken and not broken.outlook and (job.due is None or job.due > broken.started_at):
+        return broken.started_at
+    return due_at(job)
+
+
+def _in_flight(snapshot: Snapshot) -> str:
+    running = any(job.in_flight_since for job in snapshot.jobs)
+    return "" if running else ", no run is in flight"
 
 
 def _last_start(snapshot: Snapshot) -> datetime | None:

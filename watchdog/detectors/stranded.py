@@ -56,6 +56,8 @@ def _ahead_of(job: Job, next_run: datetime, now: Moment) -> datetime | None:
     """
     if next_run <= now.at or near_clock_change(job.schedule, now.at):
         return None
+    if job.terms.may_wait_until is not None and next_run <= job.terms.may_wait_until:
+        return None
     slack = CLOCK_CHANGE_GRACE + _pause(job) + (OLD_PLAN if _was_written_since_its_run(job) else timedelta())
     latest, changes_at = _latest_fire(job, now.at)
     if latest is None or next_run <= plus(latest, slack):

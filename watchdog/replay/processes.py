@@ -31,3 +31,15 @@ class Processes:
             return Writer(alive=False) if self._seen else Writer()
         pid, seen = living[-1]
         return Writer(True, seen.stopped, int(pid) if pid.isdigit() else None, readable_instant(seen.started))
+
+    def named(self, pid: int, ticks: int | None) -> Writer:
+        """The process that a store names; one that the case does not tell of is not known."""
+        seen = self._seen.get(str(pid))
+        if seen is None:
+            return Writer()
+        is_it = ticks is None or not isinstance(seen.started, int) or seen.started == ticks
+        return Writer(seen.alive and is_it, seen.stopped, pid, ticks=ticks)
+
+    def shares_files(self, pid: int) -> bool:
+        """Never: of the machine where the case was recorded nothing is here but its files."""
+        return False

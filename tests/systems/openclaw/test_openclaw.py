@@ -334,9 +334,11 @@ def test_later_layouts_record_the_interruption_and_do_not_run_the_slot_again(lay
     early = [("interrupted", "daily")] if layout == "canonical" else []
     assert kinds(findings(watched, at(8, 2, 1))) == early
     gateway.start_over("daily", at(8, 2, 30), at(8, day=6))
-    for now in (at(8, 2, 31), at(12, 6)):
-        assert kinds(findings(watched, now)) == []
-        assert kinds(findings(source(tmp_path), now)) == []
+    for now in (at(8, 2, 31), at(12, 6), at(7, day=6)):
+        for each in (watched, source(tmp_path)):
+            found = one(each, now, "interrupted")
+            assert "the gateway does not make up for it: it runs next at 2026-04-06 12:00 UTC" in found.summary
+            assert kinds(findings(each, now)) == [("interrupted", "daily")]
     gateway.begin("daily", at(8, day=6))
     gateway.end("daily", at(8, 0, 40, day=6), at(8, day=7))
     assert kinds(findings(watched, at(8, 1, day=6))) == []
@@ -511,7 +513,8 @@ def test_an_interruption_that_is_recorded_from_the_marker_on_covers_a_run_that_b
     assert kinds(findings(watched, NOW + 41 * SECOND)) == early
     gateway.start_over("next", NOW + 50 * SECOND, NOW + 30 * MINUTE)  # the ledger's row stays as it is
     for each in (watched, source(folder, lock=lock)):
-        assert kinds(findings(each, NOW + 51 * SECOND)) == []
+        assert kinds(findings(each, NOW + 51 * SECOND)) == [("interrupted", "next")]
+        assert "does not make up for it" in one(each, NOW + 51 * SECOND, "interrupted").summary
 
 
 @pytest.mark.parametrize("is_watched", [True, False], ids=["watched", "single looks"])
@@ -532,7 +535,7 @@ def test_two_interruptions_in_a_row_that_are_recorded_are_no_duplicate(
         now = NOW + minutes * MINUTE
         for id_ in ("poll", "next"):
             gateway.start_over(id_, now, now + 2 * MINUTE, is_logged=False)
-        assert seen(now + SECOND) == []
+        assert seen(now + SECOND) == [("interrupted", "next"), ("interrupted", "poll")]
         gateway.begin("next", now + 2 * MINUTE)
         gateway.mark(now + 2 * MINUTE, "poll")
         assert seen(now + 2 * MINUTE + SECOND) == []
@@ -1194,11 +1197,11 @@ def test_a_killed_run_is_all_that_is_told_of_a_killed_gateway(
             now += SECOND
             gateway.end("poll", now, NOW + 30 * MINUTE, is_log_late=is_late)
         findings(watched, now)
-        expected = {"inline": {"interrupted", "duplicate"}, "canonical": {"interrupted"}}.get(layout, set())
+        expected = {"interrupted", "duplicate"} if layout == "inline" else {"interrupted"}
         assert {kind for kind, _ in told} <= expected
         assert {name for _, name in told} <= {"poll"}
         last = kinds(findings(watched, now))
-        assert last == ([("duplicate", "poll")] if layout == "inline" else [])
+        assert last == [("duplicate" if layout == "inline" else "interrupted", "poll")]
 
     holds()
 

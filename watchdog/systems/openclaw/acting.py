@@ -79,7 +79,8 @@ def _unfit_for_a_run(job: Job, at: datetime) -> str | None:
         return "a run of it is in flight"
     if job.next_run_at is not None and job.next_run_at > at:
         return NOT_DUE
-    return "its last run was broken off, and may have been delivered: it needs a person" if job.interrupted else None
+    is_open = job.interrupted is not None and not job.interrupted.outlook
+    return "its last run was broken off, and may have been delivered: it needs a person" if is_open else None
 
 
 def _unfit_for_freeing(job: Job, at: datetime) -> str | None:

@@ -41,6 +41,16 @@ def read_json(path: Path) -> object:
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
+        return _read_json5(raw, path)
+
+
+def _read_json5(raw: bytes, path: Path) -> object:
+    """What was edited by hand: with comments, trailing commas, keys without quotes. OpenClaw takes that too."""
+    from pyjson5 import Json5Exception, loads
+
+    try:
+        return loads(raw.decode())
+    except (Json5Exception, ValueError, RecursionError):
         raise UnreadableError(f"{path} is not whole JSON: it is half-written or damaged") from None
 
 
@@ -106,11 +116,12 @@ OWN_LOCKS = ("run/openclaw-*/gateway*.lock", "tmp/openclaw-*/gateway*.lock")
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """The gateway's lock: whose it is, and since when."""
+    """The gateway's lock: whose it is, and since when. `ticks` is the start of its process, field 22 of its stat."""
 
     pid: int | None
     created_at: datetime
     owner: str = ""
+    ticks: int | None = None
 
 
 def read_locks(place: Path | None, state_dir: Path | None) -> list[Lock]:
@@ -142,6 +153,11 @@ def _lock(path: Path) -> Lock | None:
         pid = value.get("pid")
         owner = value.get("configPath")
         created = parse_instant(value["createdAt"])
-        return Lock(pid if isinstance(pid, int) else None, created, owner if isinstance(owner, str) else "")
+        ticks = value.get("startTime")
+        return Lock(_whole(pid), created, owner if isinstance(owner, str) else "", _whole(ticks))
     except (OSError, ValueError, RecursionError):
         return None
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

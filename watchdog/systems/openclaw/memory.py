@@ -37,7 +37,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What one look saw of one job."""
+    """What one look saw of one job. `evaluated_at`: when the condition that it watches for was last looked at."""
 
     id: str
     schedule: Schedule
@@ -47,6 +47,7 @@ class Sight:
     marker: datetime | None
     last_run: RecordedRun | None
     changed_at: datetime | None = None
+    evaluated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +347,7 @@ def _missed(sight: Sight, before: Known | None, now: datetime) -> datetime | Non
     if owed is None or owed > now or sight.marker is not None:
         return None
     last = sight.last_run
-    if last and (last.ended_at or last.started_at) > owed - SAME_RUN:
+    served = (last and (last.ended_at or last.started_at), sight.evaluated_at)
+    if any(at and at > owed - SAME_RUN for at in served):
         return None
     return owed if sight.next_run_at is None or sight.next_run_at >= owed else None

@@ -1,10 +1,13 @@
 """One OpenClaw job's definition and state as typed values; what cannot be read is a problem, never an error."""
 
+import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from watchdog.cadence import cron, cron_seconds
+from watchdog.cadence import cron_auto
+from watchdog.cadence.schedule import plus
 from watchdog.core.error_class import classify
 from watchdog.core.instants import sane
 from watchdog.core.model import (
@@ -60,6 +63,8 @@ def schedule_of(row: Row, zone: str) -> Schedule:
                 return _cron(parts, zone)
     except ValueError as error:
         return Unreadable(fit_to_leave(str(error), 200), _shown(parts))
+    if isinstance(kind, str) and kind in EVENTS:
+        return NoCadence(EVENTS[kind])
     if ms_instant(row.state.get("nextRunAtMs")):
         return NoCadence(_shown(parts))  # a kind of a later release: the gateway knows when it is due
     return Unreadable(f"its kind is {fit_to_leave(repr(kind), 60)}; at, every and cron are known", _shown(parts))
@@ -100,12 +105,19 @@ def _cron(parts: Object, zone: str) -> Schedule:
     if not isinstance(expr, str):
         raise ValueError("it has no cron expression")
     where = own.strip() if isinstance(own, str) and own.strip() else zone
-    if cron_seconds.has_seconds(expr):
-        cron_seconds.parse(expr, where)
-    else:
-        cron.parse(expr, where)
+    cron_auto.parse(expr, where)
     ZoneInfo(where)
-    return CronSchedule(expr, where, is_zone_assumed=where == zone)
+    return CronSchedule(expr, where, "croner-auto", is_zone_assumed=where == zone)
+
+
+EVENTS = {"on-exit": "when a watched command exits", "stream": "when a watched command's output has something new"}
+"""Schedule kinds of releases from 8.1 on that wait for something, and so have no next run by nature."""
+
+
+def is_event(row: Row, kind: str) -> bool:
+    """Whether its schedule is of that kind."""
+    parts = row.definition.get("schedule")
+    return isinstance(parts, Mapping) and parts.get("kind") == kind
 
 
 def stagger_of(row: Row) -> timedelta:
@@ -121,12 +133,21 @@ def status_of(row: Row, schedule: Schedule) -> str:
     """`failed` where the scheduler itself gave the job up; `completed` for a one-shot that is done."""
     state = row.state
     if row.enabled:
-        return "active"
+        # a stream whose command ended again and again is not started any more until somebody switches the job on anew
+        return "failed" if state.get("streamRestartExhausted") is True and is_event(row, "stream") else "active"
     if isinstance(state.get("autoDisabled"), Mapping) or count(state.get("scheduleErrorCount")) >= FAILING_FROM:
         return "failed"
-    if isinstance(schedule, At):
-        return {"error": "failed", "ok": "completed", "skipped": "completed"}.get(last_status(state) or "", "active")
+    if isinstance(schedule, At) or (is_event(row, "on-exit") and _was_left_by_its_run(row)):
+        return {"error": "failed", "ok": "completed"}.get(last_status(state) or "", "active")
     return "active"
+
+
+def _was_left_by_its_run(row: Row) -> bool:
+    """Whether its last run was the last to write to it: it switched itself off, and nobody has changed it since."""
+    started, took = ms_instant(row.state.get("lastRunAtMs")), ms_length(row.state.get("lastDurationMs"))
+    if started is None or row.updated_at is None:
+        return started is not None
+    return row.updated_at <= started + (took or timedelta()) + timedelta(seconds=5)
 
 
 def given_up_at(row: Row) -> datetime | None:
@@ -147,7 +168,8 @@ def last_run_of(row: Row, logged: Callable[[], str | None]) -> RecordedRun | Non
     if started is None:
         return None
     status = last_status(state)
-    said = text(state.get("lastError"), 500) or logged() if status == "error" else None
+    said = text(state.get("lastError"), 500) or text(state.get("streamError"), 500)
+    said = said or logged() if status == "error" else said if status == "skipped" else None
     why = _class(state.get("lastErrorReason"), said) if status == "error" else None
     return RecordedRun(started, status, ms_length(state.get("lastDurationMs")), said, why)
 
@@ -175,10 +197,15 @@ def timeout_of(row: Row) -> timedelta | None:
     return timedelta(seconds=min(given, 10**8)) if given > 0 else None
 
 
-def delivery_of(row: Row) -> tuple[str | None, str | None]:
-    """The last delivery's state, as `error:<why>` where one was wanted and failed; and its target.
+LOST_FROM = 3
+"""So many results in a row that reached nobody, of a job whose results did before, are no silent answers."""
 
-    `not-delivered` alone says nothing: healthy runs that were to deliver nothing have it, and silent answers too.
+
+def delivery_of(row: Row, lost: int = 0) -> tuple[str | None, str | None]:
+    """The last delivery's state, as `error:<why>` where one was wanted and failed, and as `dropped:<why>` where that
+    many were lost in a row (see `RunBook.lost`); and its target.
+
+    `not-delivered` once says nothing: healthy runs that were to deliver nothing have it, and silent answers too.
     """
     state = row.state
     delivery = row.definition.get("delivery")
@@ -189,7 +216,12 @@ def delivery_of(row: Row) -> tuple[str | None, str | None]:
     is_wanted = delivery.get("mode") != "none" and not state.get("deliverySuppressionReason")
     if is_wanted and error and status == "not-delivered" and last_status(state) == "ok":
         return f"error:{error}", target
+    if is_wanted and status == "not-delivered" and lost >= LOST_FROM and delivery.get("mode") in _ANNOUNCED:
+        return f"dropped:not delivered, and without an error, {lost} times in a row", target
     return status, target
+
+
+_ANNOUNCED = ("announce", "webhook")
 
 
 def maker_of(row: Row) -> str | None:
@@ -204,6 +236,70 @@ def backoff_end(state: Object) -> datetime | None:
     if started is None or not errors or last_status(state) != "error":
         return None
     return started + (took or timedelta()) + LADDER[min(errors, len(LADDER)) - 1]
+
+
+_CUT_OFF = re.compile(r"\binterrupted by (?:an? |the )?gateway (?:restart|stop|shutdown|crash)", re.IGNORECASE)
+
+
+def was_cut_off(run: RecordedRun | None) -> bool:
+    """Whether a start of the gateway has recorded the run as broken off: then it is not run again."""
+    return run is not None and run.status == "error" and bool(run.error and _CUT_OFF.search(run.error))
+
+
+def evaluated_at(row: Row) -> datetime | None:
+    """When the condition of a job that watches for something was last looked at. Where nothing was up that leaves no
+    run, and is all that was due."""
+    return ms_instant(row.state.get("lastTriggerEvalAtMs")) if row.definition.get("trigger") else None
+
+
+def paced_until(row: Row) -> datetime | None:
+    """Until when the job itself may have put off its next run, within the bounds of its definition."""
+    state, pacing = row.state, row.definition.get("pacing")
+    next_run = ms_instant(state.get("nextRunAtMs"))
+    if next_run is not None and next_run == ms_instant(state.get("pacedNextRunAtMs")):
+        return next_run
+    started, took = ms_instant(state.get("lastRunAtMs")), ms_length(state.get("lastDurationMs"))
+    longest = _length(pacing.get("max")) if isinstance(pacing, Mapping) else None
+    if started is None or longest is None or last_status(state) != "ok":
+        return None
+    return plus(started + (took or timedelta()), longest)
+
+
+def fastest_pace(row: Row) -> timedelta | None:
+    """The shortest time between two runs that a job which paces itself may choose; None for any other."""
+    pacing = row.definition.get("pacing")
+    if not isinstance(pacing, Mapping):
+        return None
+    return max(_length(pacing.get("min")) or timedelta(minutes=1), timedelta(seconds=1))
+
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604_800}
+
+
+def _length(value: object) -> timedelta | None:
+    """A length of time as OpenClaw takes it: `90s`, `1h30m`, milliseconds as a number."""
+    if not isinstance(value, str):
+        return ms_length(value)
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(ms|[smhdw])", value.lower())
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    return timedelta(seconds=min(seconds, 10**9)) if parts else None
+
+
+_DEEDS = ("name", "payload", "sessionTarget", "agentId", "delivery", "trigger", "pacing")
+
+
+def deeds_of(row: Row) -> int | None:
+    """What tells two jobs that do the same at the same times, as a number; None for one that is not on."""
+    schedule = row.definition.get("schedule")
+    if not row.enabled or not isinstance(schedule, Mapping):
+        return None
+    parts = [{key: value for key, value in schedule.items() if key not in ("anchorMs", "staggerMs")}]
+    return hash(json.dumps([*parts, *(row.definition.get(name) for name in _DEEDS)], sort_keys=True, default=str))
+
+
+def made_at(row: Row) -> datetime | None:
+    """When the job was made."""
+    return ms_instant(row.definition.get("createdAtMs"))
 
 
 def identity_of(row: Row) -> str:

@@ -1,11 +1,14 @@
 """What is remembered of OpenClaw's finished runs: who ran when, and whether a model was paid for it."""
 
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from watchdog.core.model import RunEnd, ZeroStreak
+from watchdog.systems.shared.host import Memory, NoMemory
+from watchdog.systems.shared.notebook import Notebook
 from watchdog.systems.shared.values import ms_instant, ms_length, text
 
 REMEMBERED = 40
@@ -19,13 +22,19 @@ SAME_RUN = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """One finished run. `tokens` is (input, output): None where nothing tells, (0, 0) where a model ran unpaid."""
+    """One finished run. `tokens` is (input, output): None where nothing tells, (0, 0) where a model ran unpaid.
+
+    `delivered`: whether its result reached somebody; None where nothing tells, or it was to reach nobody.
+    `was_asked_for`: somebody had it run by hand.
+    """
 
     started_at: datetime
     ended_at: datetime
     status: str
     tokens: tuple[int, int] | None = None
     error: str | None = None
+    delivered: bool | None = None
+    was_asked_for: bool = False
 
     @property
     def number(self) -> int:
@@ -41,7 +50,22 @@ def read_run(entry: Mapping[str, object]) -> FinishedRun | None:
     status = text(entry.get("status"), 40)
     if started is None or ended is None or status is None or entry.get("action", "finished") != "finished":
         return None
-    return FinishedRun(started, max(ended, started), status, _tokens(entry, status), text(entry.get("error"), 500))
+    why, delivered = text(entry.get("error"), 500), _delivered(entry, status)
+    asked = "manual:" in str(entry.get("runId") or "")
+    return FinishedRun(started, max(ended, started), status, _tokens(entry, status), why, delivered, asked)
+
+
+_SILENT = re.compile(r"^\W*(NO_REPLY|HEARTBEAT_OK|ANNOUNCE_SKIP)\b|\b(NO_REPLY|HEARTBEAT_OK)\W*$")
+"""How an agent says that there is nothing to say: such an answer is not delivered, as it should be."""
+
+
+def _delivered(entry: Mapping[str, object], status: str) -> bool | None:
+    said = text(entry.get("summary"), 4000)
+    if status != "ok" or entry.get("deliverySuppressionReason") or (said and _SILENT.search(said)):
+        return None
+    if entry.get("deliveryStatus") == "delivered":
+        return True
+    return False if entry.get("deliveryStatus") == "not-delivered" and not entry.get("deliveryError") else None
 
 
 def _tokens(entry: Mapping[str, object], status: str) -> tuple[int, int] | None:
@@ -59,6 +83,20 @@ def _count(value: object) -> int:
     return int(value) if isinstance(value, int | float) and 0 <= value < 1e18 else 0
 
 
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """What a job was seen to do, and its store forgets after some days: that it used tokens, and that its results
+    arrived; and since when they do not, up to the run that ended at `until`."""
+
+    was_paid: bool = False
+    zeros: int = 0
+    first_zeros: tuple[datetime, ...] = ()
+    newest_zero: datetime | None = None
+    was_delivered: bool = False
+    lost: int = 0
+    until: datetime | None = None
+
+
 @dataclass(slots=True)
 class _Account:
     runs: deque[FinishedRun] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
@@ -66,13 +104,49 @@ class _Account:
     zeros: int = 0
     first_zeros: list[datetime] = field(default_factory=list)
     newest_zero: datetime | None = None
+    was_delivered: bool = False
+    lost: int = 0
+    counted_until: datetime | None = None
     version: int = 0
+
+    @classmethod
+    def of(cls, habit: Habit) -> "_Account":
+        """As it stood when it was remembered; the runs that it had counted by then do not count again."""
+        return cls(
+            was_paid=habit.was_paid,
+            zeros=habit.zeros,
+            first_zeros=list(habit.first_zeros),
+            newest_zero=habit.newest_zero,
+            was_delivered=habit.was_delivered,
+            lost=habit.lost,
+            counted_until=habit.until,
+        )
+
+    @property
+    def habit(self) -> Habit:
+        """What is to be remembered of it."""
+        if not self.zeros and not self.lost:
+            return Habit(was_paid=self.was_paid, was_delivered=self.was_delivered)
+        ends = [at for at in (self.counted_until, self.runs[-1].ended_at if self.runs else None) if at]
+        zeros = (self.zeros, tuple(self.first_zeros), self.newest_zero)
+        return Habit(self.was_paid, *zeros, self.was_delivered, self.lost, max(ends, default=None))
 
     def add(self, run: FinishedRun) -> None:
         if any(run.started_at == known.started_at for known in self.runs):
             return
         self.runs.append(run)
         self.version += 1
+        if self.counted_until is not None and run.ended_at <= self.counted_until:
+            return
+        self._count_delivery(run)
+        self._count_tokens(run)
+
+    def _count_delivery(self, run: FinishedRun) -> None:
+        if run.delivered is not None:
+            self.was_delivered = self.was_delivered or run.delivered
+            self.lost = 0 if run.delivered else self.lost + 1
+
+    def _count_tokens(self, run: FinishedRun) -> None:
         if run.tokens is None:
             return
         if any(run.tokens):
@@ -86,10 +160,16 @@ class _Account:
 
 
 class RunBook:
-    """The finished runs of every job, carried from look to look."""
+    """The finished runs of every job, carried from look to look; its habits, over a restart of the watchdog too."""
 
-    def __init__(self) -> None:
-        self._accounts: dict[str, _Account] = {}
+    def __init__(self, memory: Memory | None = None) -> None:
+        self._habits = Notebook(memory or NoMemory(), "habits", Habit)
+        self._accounts = {id_: _Account.of(habit) for id_, habit in self._habits.notes.items()}
+
+    def keep(self) -> None:
+        """Note what its store would forget."""
+        habits = {id_: account.habit for id_, account in self._accounts.items()}
+        self._habits.write({id_: habit for id_, habit in habits.items() if habit != Habit()})
 
     def add(self, job_id: str, entry: Mapping[str, object]) -> None:
         """Note one run, if the entry is one and is not known yet."""
@@ -117,6 +197,12 @@ class RunBook:
         if account is None or not account.was_paid:
             return ZeroStreak()
         return ZeroStreak(account.zeros, tuple(account.first_zeros), account.newest_zero)
+
+    def lost(self, job_id: str) -> int:
+        """How many results in a row reached nobody, for no reason that is given; none for a job of which none was ever
+        seen to arrive."""
+        account = self._accounts.get(job_id)
+        return account.lost if account and account.was_delivered else 0
 
     def has(self, job_id: str, started_at: datetime) -> bool:
         """Whether the run that began then is among the finished ones: at its start, or within it (one that a batch or

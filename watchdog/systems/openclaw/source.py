@@ -1,15 +1,18 @@
 """OpenClaw's cron service, read from its state folder (docs/openclaw.md tells how it behaves)."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from watchdog.cadence.schedule import next_fire, plus
+from watchdog.core.instants import say
+from watchdog.core.kinds import Kind
 from watchdog.core.model import (
     At,
     CronSchedule,
     Every,
+    Interruption,
     Job,
     NoCadence,
     Process,
@@ -18,12 +21,15 @@ from watchdog.core.model import (
     Snapshot,
     Terms,
     Traits,
+    Twin,
     Unreadable,
+    Unseen,
 )
 from watchdog.core.redaction import one_line
 from watchdog.systems.base import Look
 from watchdog.systems.openclaw.files import lock_files
 from watchdog.systems.openclaw.memory import Meaning, Memory, Sight
+from watchdog.systems.openclaw.owner import Owner, Standing, standing
 from watchdog.systems.openclaw.rows import (
     BREAKER,
     FAILING_FROM,
@@ -32,19 +38,26 @@ from watchdog.systems.openclaw.rows import (
     NO_TIMEOUT_LIMIT,
     TIMEOUT_MARGIN,
     backoff_end,
+    deeds_of,
     delivery_of,
+    evaluated_at,
+    fastest_pace,
     given_up_at,
     identity_of,
     is_agent_turn,
     last_run_of,
+    made_at,
     maker_of,
+    paced_until,
     schedule_of,
     stagger_of,
     status_of,
     timeout_of,
+    was_cut_off,
 )
 from watchdog.systems.openclaw.section import OpenClaw
-from watchdog.systems.openclaw.store import Reading, Row, StoreReader, place_of
+from watchdog.systems.openclaw.skips import skips_of
+from watchdog.systems.openclaw.store import Gateway, Reading, Row, StoreReader, place_of
 from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.paces import Paces
 from watchdog.systems.shared.plain_file import Marks, is_settled, marks
@@ -65,8 +78,17 @@ START_LAG = timedelta(seconds=2)
 CATCH_UP = timedelta(seconds=150)
 """After a start, missed jobs are put off by two minutes and then begun one after another."""
 
+LOG_TRAILS = timedelta(minutes=5)
+"""How much later than its run's outcome a log may come to be."""
+
 STARTING = timedelta(seconds=60)
 """How long the gateway itself may take to start."""
+
+WORKERS = 8
+"""Runs that releases with receipts have in flight at once; nothing sets another number there."""
+
+SHORTEST = timedelta(seconds=15)
+"""A fire that comes so much later may have waited behind other jobs of a pass, however often the job fires."""
 
 SAME_BATCH = timedelta(seconds=1)
 """Where a pass marks all its jobs at once, their markers lie no further apart."""
@@ -82,6 +104,13 @@ class _Seen:
     marker: datetime | None
     run: RecordedRun | None
     is_orphan: bool
+    deeds: int | None = None
+
+    @property
+    def served_at(self) -> datetime | None:
+        """When it last did what was due: the end of its run, or a look at the condition that it watches for."""
+        ended = (self.run.ended_at or self.run.started_at) if self.run else None
+        return _newest((ended, evaluated_at(self.row)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +132,17 @@ class OpenClawSource:
         self.name = settings.name
         self._settings = settings
         self._pause = pause
+        host = host or Host()
         self._place = place_of(settings.state_dir, settings.store, settings.lock)
-        self._store = StoreReader(self._place)
-        self._memory = Memory((host or Host()).memory)
+        self._store = StoreReader(self._place, host.memory)
+        self._memory = Memory(host.memory)
+        self._owner = Owner(self._place.database, host)
+        self._reading: Reading | None = None
+        self._process = Process()
+        self._standing = Standing(Gateway())
+        self._late: dict[str, datetime] = {}
+        self._start: datetime | None = None
+        self._looked_at: datetime | None = None
         self._facts_of: Unchanged[_Seen] = Unchanged()
         self._jobs: Unchanged[Job] = Unchanged()
         self._paces = Paces()
@@ -119,18 +156,31 @@ class OpenClawSource:
 
     def look(self, now: datetime) -> Look:
         """The state now; nothing is read if nothing has changed for a while."""
+        look = self._look(now)
+        self._looked_at = now
+        return look
+
+    def _look(self, now: datetime) -> Look:
         began = time.perf_counter()
         seen = self._signature()
-        if self._snapshot and seen == self._seen:
-            return Look(self._snapshot, is_new=False)
         try:
-            snapshot = self._assemble(self._read(), now)
-            self._seen = seen if is_settled(seen, SETTLES_AFTER) else None
+            is_same = self._reading is not None and seen == self._seen
+            reading = self._reading if self._reading is not None and is_same else self._read()
+            before = self._process
+            self._process = self._owner.ask(reading, now, is_busy=self._is_busy)
+            if self._snapshot and is_same and self._process == before:
+                return Look(self._snapshot, is_new=False)
+            snapshot = self._assemble(reading, now)
+            self._reading, self._seen = reading, seen if is_settled(seen, SETTLES_AFTER) else None
         except UnreadableError as error:
             snapshot = self._unreadable(str(error), now)
         is_new = snapshot != self._snapshot
         self._snapshot = snapshot if is_new or self._snapshot is None else self._snapshot
         return Look(self._snapshot, is_new, time.perf_counter() - began)
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._snapshot is not None and any(job.in_flight_since for job in self._snapshot.jobs)
 
     def _signature(self) -> tuple[Marks | None, ...]:
         place = self._place
@@ -148,7 +198,7 @@ class OpenClawSource:
             return self._store.read()
 
     def _unreadable(self, reason: str, now: datetime) -> Snapshot:
-        self._seen = None
+        self._seen, self._reading = None, None
         before = self._snapshot
         since = before.problem_since if before and before.problem else now
         return Snapshot(self.name, self.kind, problem=one_line(reason, 500), problem_since=since)
@@ -156,19 +206,24 @@ class OpenClawSource:
     # one snapshot
 
     def _assemble(self, reading: Reading, now: datetime) -> Snapshot:
+        self._standing = standing(reading.gateway, self._process, now)
         rows = [self._seen_row(row, reading) for row in _with_unique_ids(reading.rows)]
         meanings = [self._meaning(each, reading, now) for each in rows]
         there = {each.row.id for each in rows}
         self._memory.forget(there)
         self._memory.keep()
+        self._store.book.keep()
         self._store.book.forget(there)
         self._facts_of.forget(there)
         self._jobs.forget(there)
         self._paces.forget(there)
-        restarted = _newest((reading.gateway.started_at, self._memory.restarted_by))
+        restarted = _newest((self._standing.gateway.started_at, self._memory.restarted_by))
         start = _start_of(rows, meanings, reading, restarted)
+        self._note_late(start.at, there)
+        twins = _twins(rows)
         jobs = tuple(
-            self._same_job(each, meaning, rows, reading, start) for each, meaning in zip(rows, meanings, strict=True)
+            self._same_job(each, meaning, rows, reading, start, twins.get(each.row.id))
+            for each, meaning in zip(rows, meanings, strict=True)
         )
         return Snapshot(
             self.name,
@@ -176,13 +231,25 @@ class OpenClawSource:
             jobs,
             traits=Traits(
                 has_one_slot=reading.layout != "canonical",
+                workers=WORKERS if reading.layout == "canonical" else None,
                 marks_starts=True,
                 catch_up=CATCH_UP + STARTING,
                 replays=reading.replays,
             ),
-            process=Process(started_at=restarted),
-            unseen=reading.unseen,
+            process=replace(self._process, started_at=restarted),
+            unseen=(*reading.unseen, *_without_runs(rows, reading, now)),
         )
+
+    def _note_late(self, start: datetime | None, there: Collection[str]) -> None:
+        """Which jobs were late at the look before the gateway started anew: they stay so until they have run."""
+        before = self._snapshot.jobs if self._snapshot and start != self._start else ()
+        for job in before:
+            limit = plus(job.due, job.terms.late_after) if job.due and job.terms.late_after is not None else None
+            was_late = limit is not None and self._looked_at is not None and limit <= self._looked_at
+            if start and was_late and job.is_planned and job.in_flight_since is None and job.due:
+                self._late[job.id] = job.due
+        self._late = {id_: due for id_, due in self._late.items() if id_ in there}
+        self._start = start
 
     def _seen_row(self, row: Row, reading: Reading) -> _Seen:
         """The facts of a row. Whether a marker is an orphan depends on more than the row: it is worked out anew."""
@@ -191,17 +258,35 @@ class OpenClawSource:
         basis = (row, self._store.book.version(row.id))
         return self._facts_of.get(row.id, basis, lambda: self._facts(row, reading))
 
-    def _same_job(self, seen: _Seen, meaning: Meaning, rows: Sequence[_Seen], reading: Reading, start: _Start) -> Job:
+    def _same_job(
+        self,
+        seen: _Seen,
+        meaning: Meaning,
+        rows: Sequence[_Seen],
+        reading: Reading,
+        start: _Start,
+        twin: Twin | None,
+    ) -> Job:
         """The job of the last look if all that it rests on is the same. One with a marker is in a batch of others."""
         if seen.marker is not None:
-            return self._paced(self._job(seen, meaning, rows, reading, start))
+            return self._paced(self._job(seen, meaning, rows, reading, start, twin), seen.row)
         id_ = seen.row.id
-        basis = (seen, self._store.book.version(id_), meaning, start, reading.layout, reading.tasks_of(id_))
-        return self._jobs.get(id_, basis, lambda: self._paced(self._job(seen, meaning, rows, reading, start)))
+        of_all = (start, reading.layout, twin, self._standing.is_gone, self._late.get(id_))
+        basis = (seen, self._store.book.version(id_), meaning, reading.tasks_of(id_), *of_all)
+        return self._jobs.get(
+            id_, basis, lambda: self._paced(self._job(seen, meaning, rows, reading, start, twin), seen.row)
+        )
 
-    def _paced(self, job: Job) -> Job:
+    def _paced(self, job: Job, row: Row) -> Job:
+        """The job with how often it ran lately. One that follows events has no cadence to be held against, and one that
+        paces itself may go as fast as its definition lets it."""
         pauses = LADDER if job.consecutive_errors else ()
-        return replace(job, pace=self._paces.of(job, [end.at for end in job.recent], pauses=pauses))
+        runs = [run for run in self._store.book.runs(job.id) if run.status != "skipped"]
+        asked = [run.ended_at for run in runs if run.was_asked_for]
+        fastest = fastest_pace(row)
+        paced = replace(job, schedule=Every(fastest)) if fastest else job
+        pace = self._paces.of(paced, [run.ended_at for run in runs], asked, pauses)
+        return replace(job, pace=None if isinstance(job.schedule, NoCadence) else pace)
 
     def _facts(self, row: Row, reading: Reading) -> _Seen:
         state = row.state
@@ -212,7 +297,8 @@ class OpenClawSource:
             ms_instant(state.get("nextRunAtMs")),
             marker,
             last_run_of(row, lambda: self._store.book.last_error(row.id)),
-            marker is not None and _is_orphan(row, marker, reading),
+            marker is not None and _is_orphan(row, marker, self._standing.gateway, reading.owners),
+            deeds_of(row),
         )
 
     def _meaning(self, seen: _Seen, reading: Reading, now: datetime) -> Meaning:
@@ -226,12 +312,13 @@ class OpenClawSource:
             seen.marker,
             seen.run,
             row.updated_at,
+            evaluated_at(row),
         )
         return self._memory.see(
             sight,
             reading.tasks_of(row.id),
             self._store.book,
-            reading.gateway,
+            self._standing.gateway,
             now,
             replays=reading.replays,
             is_orphan=seen.is_orphan,
@@ -239,15 +326,28 @@ class OpenClawSource:
             has_ledger=reading.has_ledger and reading.layout != "canonical",
         )
 
-    def _job(self, seen: _Seen, meaning: Meaning, rows: Sequence[_Seen], reading: Reading, start: _Start) -> Job:
+    def _job(
+        self,
+        seen: _Seen,
+        meaning: Meaning,
+        rows: Sequence[_Seen],
+        reading: Reading,
+        start: _Start,
+        twin: Twin | None,
+    ) -> Job:
         row, schedule, book = seen.row, seen.schedule, self._store.book
         next_run, run = seen.next_run, seen.run
         runs = book.runs(row.id)
         missed = min((at for at in (meaning.missed, _put_off(seen)) if at), default=None)
         due = _newest((missed or next_run, backoff_end(row.state))) if next_run else None
         status = status_of(row, schedule)
-        delivery, target = delivery_of(row)
-        starts = [seen.marker, run.started_at if run else None, runs[-1].started_at if runs else None]
+        delivery, target = delivery_of(row, book.lost(row.id))
+        starts = [
+            seen.marker,
+            evaluated_at(row),
+            run.started_at if run else None,
+            runs[-1].started_at if runs else None,
+        ]
         starts += [task.started_at for task in reading.tasks_of(row.id)]
         return Job(
             id=row.id,
@@ -275,8 +375,11 @@ class OpenClawSource:
                 late_after=self._late_after(seen, due, next_run, start) if due and next_run else None,
                 run_limit=_run_limit(seen, rows, reading, run.duration if run else None),
                 failing_from=FAILING_FROM_AT if isinstance(schedule, At) else FAILING_FROM,
+                may_wait_until=paced_until(row),
             ),
-            interrupted=meaning.interrupted,
+            interrupted=meaning.interrupted or _recorded_interruption(seen),
+            skips=skips_of(row, schedule, run, runs),
+            twin=twin,
         )
 
     def _late_after(self, seen: _Seen, due: datetime, next_run: datetime, start: _Start) -> timedelta | None:
@@ -286,8 +389,12 @@ class OpenClawSource:
         if isinstance(schedule, Unreadable):
             return None
         following = None if isinstance(schedule, At | NoCadence) else next_fire(schedule, due)
-        lag = START_LAG + (min(self._settings.grace, following - due) if following else self._settings.grace)
+        lag = START_LAG + self._settings.grace
+        if following:
+            lag = START_LAG + min(self._settings.grace, max(following - due, SHORTEST))
         caught_up = plus(due, lag + CATCH_UP)
+        if self._standing.is_gone or self._late.get(seen.row.id) == due:
+            return lag
         if next_run > due:  # put off; by a second start if that lies further away than one puts it
             return lag + CATCH_UP if next_run > plus(caught_up, CATCH_UP) else max(caught_up, plus(next_run, lag)) - due
         if start.at is not None and (seen.is_orphan or due < start.at < caught_up):
@@ -295,15 +402,14 @@ class OpenClawSource:
         return lag + CATCH_UP if start.at is None and start.is_recent else lag
 
 
-def _is_orphan(row: Row, marker: datetime, reading: Reading) -> bool:
+def _is_orphan(row: Row, marker: datetime, gateway: Gateway, owners: Mapping[str, int] | None) -> bool:
     """Whether the process that set the marker is gone: the gateway has started or stopped since, or another process
     owns the run."""
-    gateway = reading.gateway
     if gateway.started_at is not None and marker < gateway.started_at:
         return True
     if gateway.stopped_at is not None and marker <= gateway.stopped_at:
         return True
-    owner = (reading.owners or {}).get(row.id)
+    owner = (owners or {}).get(row.id)
     return owner is not None and gateway.pid is not None and owner != gateway.pid
 
 
@@ -331,9 +437,9 @@ def _put_off(seen: _Seen) -> datetime | None:
     row, schedule, next_run, run = seen.row, seen.schedule, seen.next_run, seen.run
     if isinstance(schedule, At) and run is None and next_run is not None:
         return schedule.at if next_run > schedule.at else None
-    if run is None or next_run is None or not isinstance(schedule, Every | CronSchedule):
+    ended = seen.served_at
+    if ended is None or next_run is None or not isinstance(schedule, Every | CronSchedule):
         return None
-    ended = run.ended_at or run.started_at
     is_marked = ms_instant(row.state.get("startupCatchupAtMs")) is not None
     if not is_marked and (row.updated_at is None or row.updated_at > ended + timedelta(seconds=5)):
         return None  # somebody may have changed or enabled it since
@@ -343,10 +449,49 @@ def _put_off(seen: _Seen) -> datetime | None:
     held = backoff_end(row.state)
     # a pause after errors that is over may wait for the fire after it
     allowed = plus(max(usual, next_fire(schedule, held) or held) if held else usual, stagger_of(row))
-    if next_run <= allowed + timedelta(seconds=5):
+    paced = paced_until(row)
+    if next_run <= max(allowed, paced or allowed) + timedelta(seconds=5):
         return None
-    first = next_fire(schedule, run.started_at)
+    first = next_fire(schedule, run.started_at) if run else None
     return first if first and first > ended else usual
+
+
+def _recorded_interruption(seen: _Seen) -> Interruption | None:
+    """A run that a start of the gateway has recorded as broken off. It is made up for by the job's next run only."""
+    run, next_run = seen.run, seen.next_run
+    if run is None or not was_cut_off(run):
+        return None
+    usual = next_fire(seen.schedule, run.started_at)
+    ended = run.ended_at or run.started_at
+    if next_run is None:
+        outlook = "its work was not done"
+    elif isinstance(seen.schedule, At) or (usual and ended < next_run < usual - START_LAG):
+        outlook = f"it is tried again at {say(next_run)}"
+    else:
+        outlook = f"its work was not done, and the gateway does not make up for it: it runs next at {say(next_run)}"
+    return Interruption(run.started_at, ended, None, outlook)
+
+
+def _twins(rows: Sequence[_Seen]) -> Mapping[str, Twin]:
+    """For each job that repeats an older one in all that it does, that one."""
+    first: dict[int, _Seen] = {}
+    found = {}
+    for seen in sorted(rows, key=lambda each: (made_at(each.row) or datetime.max.replace(tzinfo=UTC), each.row.id)):
+        if seen.deeds is None or status_of(seen.row, seen.schedule) != "active":
+            continue
+        older = first.setdefault(seen.deeds, seen)
+        if older is not seen:
+            found[seen.row.id] = Twin(older.row.id, made_at(older.row))
+    return found
+
+
+def _without_runs(rows: Iterable[_Seen], reading: Reading, now: datetime) -> tuple[Unseen, ...]:
+    """Where jobs have run and no run is on record, as in a copy of the store alone. A log may trail its store."""
+    ran = (each.run for each in rows if each.run and is_agent_turn(each.row))
+    if reading.has_runs or not any((run.ended_at or run.started_at) < now - LOG_TRAILS for run in ran):
+        return ()
+    what = "the logs of its jobs' runs are not beside its store"
+    return (Unseen(what, (Kind.ZERO_TOKENS, Kind.RUNAWAY), "name its whole state folder: `state_dir`"),)
 
 
 def _run_limit(seen: _Seen, rows: Iterable[_Seen], reading: Reading, usual: timedelta | None) -> timedelta:

@@ -16,8 +16,10 @@ from typing import Literal
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Unseen
 from watchdog.systems.openclaw.files import Lock, LogTail, is_there, read_json, read_locks
+from watchdog.systems.openclaw.foreign import whose
 from watchdog.systems.openclaw.runs import RunBook
 from watchdog.systems.shared.bounded import MOST_ROWS, Record, Rows, as_many_as_fit, left_out, rows_of
+from watchdog.systems.shared.host import Memory
 from watchdog.systems.shared.sqlite_file import columns_of
 from watchdog.systems.shared.sqlite_file import read as read_sqlite
 from watchdog.systems.shared.unchanged import Unchanged
@@ -77,6 +79,7 @@ class Reading:
     unseen: tuple[Unseen, ...] = ()
     has_ledger: bool = False
     replays: bool = False
+    lock: Lock | None = None
 
     @cached_property
     def _tasks(self) -> Mapping[str, list[OpenTask]]:
@@ -129,13 +132,15 @@ def place_of(state_dir: Path | None, store: Path | None, lock: Path | None) -> P
 class StoreReader:
     """Reads the store that is in use, and what of it is remembered: the finished runs."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, memory: Memory | None = None) -> None:
         self.place = place
-        self.book = RunBook()
+        self.book = RunBook(memory)
         self._tail = LogTail()
         self._rows: Unchanged[Row] = Unchanged()
         self._read_until: dict[str, int] = {}
         self._ran_in_database: set[str] = set()
+        self._ran_in_files: set[str] = set()
+        self._has_seen_jobs = False
         self._newest_lock: Lock | None = None
 
     def read(self) -> Reading:
@@ -144,9 +149,12 @@ class StoreReader:
         newer = self._database(place.database) if place.database and is_there(place.database) else None
         has_old = place.jobs is not None and is_there(place.jobs)
         if newer is None:
-            if not has_old:
+            if has_old:
+                reading = self._files()
+            elif self._is_brand_new():
+                reading = Reading("canonical", (), has_runs=False)
+            else:
                 raise UnreadableError(self._nothing())
-            reading = self._files()
         else:
             reading = self._beside(newer) if has_old else newer
             if not has_old:
@@ -156,7 +164,15 @@ class StoreReader:
         if newest and (known is None or newest.created_at > known + timedelta(seconds=10)):
             reading = replace(reading, gateway=Gateway(newest.created_at, None, newest.pid))
         self._rows.forget({row.id for row in reading.rows})
-        return reading
+        self._has_seen_jobs = self._has_seen_jobs or bool(reading.rows)
+        return replace(reading, lock=newest)
+
+    def _is_brand_new(self) -> bool:
+        """Whether a gateway has been set up here that has not had any job yet: it makes its store with the first."""
+        folder = self.place.state_dir
+        if folder is None or self._has_seen_jobs:
+            return False
+        return any(is_there(folder / name) for name in ("openclaw.json", "state/openclaw.sqlite"))
 
     def _lock(self) -> Lock | None:
         """The newest lock that was ever seen. Whoever held one before is gone, and stays so when this one is let go."""
@@ -237,7 +253,7 @@ class StoreReader:
             )
         wanted = [name for name in _JOB_COLUMNS if name in columns]
         found = rows_of(connection, "cron_jobs", wanted, longest=LONGEST_JOB)
-        rows = tuple(self._table_row(dict(zip(wanted, row, strict=True))) for row in found.rows)
+        rows, others = self._of_one_store([dict(zip(wanted, row, strict=True)) for row in found.rows])
         if columns_of(connection, "cron_run_logs"):
             self._run_logs(connection)
             layout: Layout = "wide"
@@ -246,7 +262,21 @@ class StoreReader:
             layout = "canonical"
         gateway, owners = _gateway(connection), _owners(connection)
         tasks, knows_runs = _open_tasks(connection), _knows_runs(connection)
-        return Reading(layout, rows, tasks, gateway, owners, unseen=left_out(found), has_ledger=knows_runs)
+        unseen = (*left_out(found), *others)
+        return Reading(layout, rows, tasks, gateway, owners, unseen=unseen, has_ledger=knows_runs)
+
+    def _of_one_store(self, found: Sequence[dict[str, object]]) -> tuple[tuple[Row, ...], tuple[Unseen, ...]]:
+        """The rows of the store that the gateway reads: one database may keep those of an earlier place beside it."""
+        by_store: dict[object, list[Row]] = {}
+        for each in found:
+            by_store.setdefault(each.get("store_key"), []).append(self._table_row(each))
+        if len(by_store) < 2:
+            return tuple(row for rows in by_store.values() for row in rows), ()
+        key = max(by_store, key=lambda each: (str(each) == str(self.place.jobs), _newest_stamp(by_store[each])))
+        known = {row.id for row in by_store[key]}
+        left = [row for other, rows in by_store.items() if other != key for row in rows]
+        lost = [row for row in left if row.enabled and row.id not in known]
+        return tuple(by_store[key]), _elsewhere(lost)
 
     def _table_row(self, row: dict[str, object]) -> Row:
         return self._rows.get(str(row.get("job_id")), row, lambda: _table_row(row))
@@ -256,10 +286,10 @@ class StoreReader:
             self._add(job_id, entry_json, ts)
 
     def _task_details(self, connection: sqlite3.Connection) -> None:
-        if {"runtime", "source_id", "detail_json", "ended_at"} <= set(columns_of(connection, "task_runs")):
-            what = "source_id, detail_json, ended_at"
-            for job_id, detail, ended in self._new(connection, "task_runs", what, "ended_at", "runtime = 'cron'"):
-                self._add(job_id, detail, ended)
+        if {"runtime", "source_id", "detail_json", "ended_at", "run_id"} <= set(columns_of(connection, "task_runs")):
+            what = "source_id, detail_json, ended_at, run_id"
+            for job_id, detail, ended, run_id in self._new(connection, "task_runs", what, "ended_at", _OF_JOBS):
+                self._add(job_id, detail, ended, run_id)
 
     def _new(self, connection: sqlite3.Connection, table: str, what: str, when: str, only: str) -> list[Record]:
         """The rows that were written since the last look, and some before: several may bear one time stamp."""
@@ -270,11 +300,11 @@ class StoreReader:
         self._read_until[table] = max(stamps, default=0)
         return found[::-1]
 
-    def _add(self, job_id: object, entry: object, at: object) -> None:
+    def _add(self, job_id: object, entry: object, at: object, run_id: object = None) -> None:
         value = _object(entry)
         if isinstance(job_id, str) and value.get("kind", "cron-run") == "cron-run":
             self._ran_in_database.add(job_id)
-            self.book.add(job_id, {"ts": at, **value})
+            self.book.add(job_id, {"ts": at, "runId": run_id, **value})
 
     # an old store beside the new one
 
@@ -290,7 +320,7 @@ class StoreReader:
             return newer
         latest = (_written(newer), _written(older))
         if newer.rows and latest[0] and latest[1] and latest[1] > latest[0] + NEWER:
-            return replace(older, has_runs=self._logs(older.rows))
+            return self._downgraded(newer, older)
         known = {row.id for row in newer.rows} | {task.job_id for task in newer.open_tasks}
         self._ran_in_database &= {row.id for row in older.rows}
         only_old = [row for row in older.rows if row.id not in known | self._ran_in_database]
@@ -299,12 +329,43 @@ class StoreReader:
         )
         return replace(newer, rows=(*newer.rows, *left))
 
+    def _downgraded(self, newer: Reading, older: Reading) -> Reading:
+        """The old store, which is in use again, with what only the new one has; but not what was seen in both."""
+        here = {row.id for row in older.rows}
+        self._ran_in_files |= here
+        left = tuple(
+            replace(row, state={}, problem=_left_ahead(self.place.database))
+            for row in newer.rows
+            if row.id not in self._ran_in_files and row.enabled and _is_lasting(row)
+        )
+        return replace(older, rows=(*older.rows, *left), has_runs=self._logs(older.rows))
+
+
+def _newest_stamp(rows: Iterable[Row]) -> float:
+    return max((row.updated_at.timestamp() for row in rows if row.updated_at), default=0.0)
+
+
+def _elsewhere(rows: Sequence[Row]) -> tuple[Unseen, ...]:
+    if not rows:
+        return ()
+    names = ", ".join(text(row.definition.get("name"), 60) or row.id for row in rows[:5])
+    more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+    what = f"its database keeps jobs of another place that the gateway does not read: {names}{more}"
+    return (Unseen(what, (Kind.OVERDUE,), "make them anew, or delete them with a gateway that is set to that place"),)
+
 
 _DOCTOR = "openclaw doctor --fix moves what is in it"
 
 
 def _left_behind(jobs: Path | None) -> str:
     return f"it stands only in the old store {jobs}, which the gateway no longer reads; openclaw doctor --fix moves it"
+
+
+def _left_ahead(database: Path | None) -> str:
+    return (
+        f"it stands only in the newer store {database}, which the gateway, an older release by now, does not read; "
+        "a newer release does"
+    )
 
 
 def _is_lasting(row: Row) -> bool:
@@ -320,6 +381,9 @@ def _written(reading: Reading) -> datetime | None:
 
 
 def _list(value: object, path: Path) -> list[object]:
+    foreign = whose(value)
+    if foreign is not None:
+        raise UnreadableError(f"{path} is not OpenClaw's store: it is {foreign}")
     found = value.get("jobs") if isinstance(value, dict) else value
     if not isinstance(found, list):
         raise UnreadableError(f"{path} has no list of jobs: is it OpenClaw's store?")
@@ -350,10 +414,21 @@ def _file_row(value: object, number: int, states: Object) -> Row:
     return Row(id_, value, state, value.get("enabled") is not False, updated)
 
 
+_OF_JOBS = "runtime = 'cron'"
+
 LONGEST_JOB = 256 * 1024
 """Bytes of a job as JSON, its prompt among it; a longer one is cut, and so cannot be read."""
 
-_JOB_COLUMNS = ("job_id", "name", "enabled", "job_json", "state_json", "updated_at", "runtime_updated_at_ms")
+_JOB_COLUMNS = (
+    "store_key",
+    "job_id",
+    "name",
+    "enabled",
+    "job_json",
+    "state_json",
+    "updated_at",
+    "runtime_updated_at_ms",
+)
 
 
 def _table_row(row: Object) -> Row:

@@ -20,6 +20,7 @@ class OpenClawSystem(System[OpenClaw]):
     place = "state_dir"
     is_folder = True
     restart = "openclaw gateway restart"
+    joins_health = True
     remedies: Mapping[Kind, str] = {
         Kind.FAILED: BRING_BACK,
         Kind.WEDGED: "free it by switching it off and on again; a run that still lives may go on beside the next",

@@ -61,6 +61,16 @@ class Writers(Protocol):
     def of(self, database: Path) -> Writer:
         """The writer of a database, now. Never raises; microseconds."""
 
+    def named(self, pid: int, ticks: int | None) -> Writer:
+        """The process that a store names by its number and its start (field 22 of its stat), if this machine has it.
+
+        `alive` is False where there is none such here; whether the store means a process of this machine, or of a
+        container's own numbers, is for the caller to know.
+        """
+
+    def shares_files(self, pid: int) -> bool:
+        """Whether what that process finds at a path is what is found there from here."""
+
 
 class UnknownWriters:
     """Where nothing can be told: what is simulated in this process, or lies on another machine."""
@@ -68,6 +78,14 @@ class UnknownWriters:
     def of(self, database: Path) -> Writer:
         """Not known."""
         return UNKNOWN
+
+    def named(self, pid: int, ticks: int | None) -> Writer:
+        """Not known."""
+        return UNKNOWN
+
+    def shares_files(self, pid: int) -> bool:
+        """Not known."""
+        return False
 
 
 @dataclass(slots=True)
@@ -95,6 +113,21 @@ class LiveWriters:
         if found is not None:
             self.known[database] = found
         return writer
+
+    def named(self, pid: int, ticks: int | None) -> Writer:
+        """By its number and its start."""
+        found = self.processes.get(pid)
+        if found is None or (ticks is not None and found.ticks != ticks):
+            return Writer(alive=False, pid=pid, ticks=ticks, how=f"there is no process {pid} that started then")
+        how = f"{_named(found)} lives"
+        return Writer(True, found.stopped, found.pid, found.started_at, found.ticks, how)
+
+    def shares_files(self, pid: int) -> bool:
+        """By its root folder."""
+        try:
+            return os.path.samefile(f"/proc/{pid}/root", "/")  # noqa: PTH121
+        except OSError:
+            return False
 
     def _holders(self, path: str, known: Process | None) -> Holders:
         expected = known.pid if known else None
