@@ -202,9 +202,10 @@ class Gateway:
         *,
         is_log_late: bool = False,
         is_logged: bool = True,
+        more: Json | None = None,
         **state: Any,
     ) -> None:
-        """The outcome: the ledger, the log and the store, the log before or after the store."""
+        """The outcome: the ledger, the log and the store, the log before or after the store; `more` is in the log."""
         kept = self.states[id_]
         marker = kept.pop("runningAtMs", 0)
         started = self.started.pop(id_, marker)
@@ -212,9 +213,14 @@ class Gateway:
         took = to_ms(at) - started
         entry = {"ts": to_ms(at), "jobId": id_, "action": "finished", "status": status, "runAtMs": started}
         entry |= {"durationMs": took, "model": "m", "provider": "p"}
-        entry |= {"usage": usage} if usage else {}
+        entry |= {"usage": usage} if usage and status == "ok" else {}
+        entry |= {"error": state["lastError"]} if state.get("lastError") else {}
+        entry |= {"deliveryStatus": state["lastDeliveryStatus"]} if "lastDeliveryStatus" in state else {}
+        entry |= more or {}
+        skipped = kept.get("consecutiveSkipped", 0) + 1 if status == "skipped" else 0
         kept |= {"lastRunAtMs": started, "lastRunStatus": status, "lastStatus": status, "lastDurationMs": took}
-        kept |= {"consecutiveErrors": errors, "lastDeliveryStatus": "delivered", **state}
+        kept.pop("lastError", None)
+        kept |= {"consecutiveErrors": errors, "lastDeliveryStatus": "delivered", "consecutiveSkipped": skipped, **state}
         kept.pop("nextRunAtMs", None)
         kept |= {"nextRunAtMs": to_ms(next_run)} if next_run else {}
         self.updated[id_] = to_ms(at)
