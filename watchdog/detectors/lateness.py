@@ -119,8 +119,11 @@ def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) ->
     """
     if snapshot.process.is_alive is False or snapshot.process.is_frozen:
         since = snapshot.process.since
-        if snapshot.holder is None and (since is None or now.reached(plus(since, A_REDEPLOY))):
+        has_been_long = since is None or now.reached(plus(since, A_REDEPLOY))
+        if snapshot.holder is None and has_been_long:
             return True
+        if snapshot.traits.marks_starts and not has_been_long and _came_late_after(job, since):
+            return False
     if (
         _was_found_broken(job, snapshot)
         or not _is_idle(job, snapshot, now)
@@ -132,6 +135,13 @@ def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) ->
     if started is None or started <= due_at(job):
         return True
     return started <= due_at(job) + margin and now.reached(started + margin)
+
+
+def _came_late_after(job: Job, since: datetime | None) -> bool:
+    """Whether the job was in time still when its scheduler's process went: that one may just be being replaced."""
+    if since is None or job.due is None or job.terms.late_after is None:
+        return False
+    return plus(job.due, job.terms.late_after) > since
 
 
 def _was_found_broken(job: Job, snapshot: Snapshot) -> bool:

@@ -88,6 +88,43 @@ def test_a_disabled_job_is_enabled_and_proved_by_its_next_run(tmp_path: Path, mo
         assert said(it.only).splitlines()[-1] == "its next run ended ok, with tokens"
 
 
+PAUSE = {"match": {"kind": "runaway"}, "action": "pause", "after": "0s"}
+
+
+def running_away(it: Rig, id_: str = "loop") -> None:
+    """A job of half an hour that its gateway runs every twenty seconds."""
+    it.add(id_, due=SECOND)
+    it.played.every, it.played.lasts = 20 * SECOND, 5 * SECOND
+    it.begin()
+
+
+def test_a_runaway_is_switched_off_and_that_it_stands_still_is_the_proof(
+    layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rig(tmp_path, monkeypatch, PAUSE, layout=layout) as it:
+        running_away(it)
+        it.run(10 * MINUTE, by=10 * SECOND)
+        assert it.played.asked == [("disable", "loop")]
+        assert not it.gateway.jobs["loop"]["enabled"]
+        it.run(40 * MINUTE)
+        assert (it.only.kind, it.only.state) == ("pause", State.VERIFIED)
+        it.run(20 * HOUR, by=10 * MINUTE)
+        assert it.played.asked == [("disable", "loop")]  # nobody but a person takes it back
+        assert it.found() == {}
+
+
+def test_a_runaway_whose_gateway_cannot_be_asked_is_told_as_cannot_act(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rig(tmp_path, monkeypatch, PAUSE) as it:
+        it.played.complaint = PAIRING
+        running_away(it)
+        it.run(6 * MINUTE, by=10 * SECOND)
+        assert State.UNABLE in it.states()
+        assert it.gateway.jobs["loop"]["enabled"]
+        assert it.found()["loop"] == "runaway"
+
+
 def test_a_run_without_tokens_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with rig(tmp_path, monkeypatch, ENABLE) as it:
         given_up(it, "digest")
