@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -33,6 +34,25 @@ def installed() -> tuple[Path, Path]:
     return modules / f"node-linux-{arch}/bin/node", modules / "openclaw/openclaw.mjs"
 
 
+class ModelServer(ThreadingHTTPServer):
+    """Answers at once, until it is told to hang; shut off, nobody listens there."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Model)
+        self.hangs = threading.Event()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def shut_off(self) -> None:
+        self.shutdown()
+        self.server_close()
+
+
 class _Model(BaseHTTPRequestHandler):
     """Answers each request for a completion with two words and a bill."""
 
@@ -43,6 +63,8 @@ class _Model(BaseHTTPRequestHandler):
         self._answer({"object": "list", "data": [{"id": "m", "object": "model"}]})
 
     def do_POST(self) -> None:
+        if isinstance(self.server, ModelServer) and self.server.hangs.is_set():
+            time.sleep(PATIENCE)
         asked = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
         bill = {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105}
         base = {"id": "c1", "created": 1, "model": "m"}
@@ -156,9 +178,20 @@ class RealGateway:
             [*self.cli, *arguments], capture_output=True, text=True, timeout=PATIENCE, env=self.environment, check=False
         )
 
+    def kill(self) -> None:
+        """End it as a lack of memory does."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
     def add(self, name: str, every: str) -> str:
         """A job that asks the model; its id."""
-        arguments = ("--name", name, "--every", every, "--session", "isolated", "--message", "Say that all is fine.")
+        return self.plan(name, "--every", every)
+
+    def plan(self, name: str, *schedule: str) -> str:
+        """A job that asks the model, with a schedule of any kind; its id."""
+        arguments = ("--name", name, *schedule, "--session", "isolated", "--message", "Say that all is fine.")
         done = self.command("cron", "add", *arguments, "--no-deliver", "--json")
         assert done.returncode == 0, done.stderr
         return str(json.loads(done.stdout[done.stdout.index("{") :])["id"])
@@ -194,12 +227,17 @@ _MODEL = {
 @contextmanager
 def real_gateway(folder: Path) -> Iterator[RealGateway]:
     """A gateway that is ended with the test."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Model)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    gateway = RealGateway(folder, f"http://127.0.0.1:{server.server_port}")
-    try:
+    with real_gateway_and_model(folder) as (gateway, _):
         yield gateway
+
+
+@contextmanager
+def real_gateway_and_model(folder: Path) -> Iterator[tuple[RealGateway, ModelServer]]:
+    """The same, with its model server, which may be shut off or hang."""
+    server = ModelServer()
+    gateway = RealGateway(folder, server.address)
+    try:
+        yield gateway, server
     finally:
         gateway.stop()
-        server.shutdown()
-        server.server_close()
+        server.shut_off()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.command import Running, command, running, until
-from tests.support.openclaw_gateway import PATIENCE, RealGateway, real_gateway
+from tests.support.openclaw_gateway import PATIENCE, RealGateway, real_gateway, real_gateway_and_model
 from watchdog.systems.openclaw.cli import Replied, ask
 from watchdog.systems.openclaw.section import OpenClaw
 
@@ -138,3 +139,49 @@ def _give_up_and_enable(tmp_path: Path, gateway: RealGateway) -> None:
         proved = settled(file, service, "verified")
         assert proved["policy"] == "by hand"
         assert said(proved).endswith("its next run ended ok, with tokens")
+
+
+def told(file: Path) -> set[tuple[str, str | None]]:
+    """What one look finds, as kinds and jobs."""
+    done = command("check", "-c", file, "--format", "json")
+    assert done.returncode in (0, 1, 2), done.stderr
+    return {(each["kind"], each["job"]) for each in json.loads(done.stdout)["findings"]}
+
+
+def test_jobs_of_every_kind_are_well_and_those_that_a_dead_model_skips_are_told(tmp_path: Path) -> None:
+    with real_gateway_and_model(tmp_path / "home") as (gateway, model):
+        gateway.start()
+        file = watched(tmp_path, gateway)
+        assert told(file) == set()
+        gateway.plan("exits", "--on-exit", "sleep 3600")
+        gateway.plan("follows", "--stream-command", '["sleep", "3600"]')
+        gateway.plan("daily", "--cron", "@DAILY")
+        gateway.plan("years", "--cron", "0 0 4 * * * 2099")
+        paces = gateway.plan("paces", "--every", "1m", "--pacing-min", "1m", "--pacing-max", "4h")
+        assert told(file) == set()
+        gateway.stop()
+        later = int(time.time() * 1000) + 3 * 3_600_000
+        gateway.change(paces, {}, {"nextRunAtMs": later, "pacedNextRunAtMs": later})
+        model.shut_off()
+        gateway.start()
+        assert gateway.state(paces)[1]["nextRunAtMs"] == later
+        gateway.plan("skips", "--every", "5s")
+        gateway.plan("once", "--at", "5s", "--keep-after-run")
+        expected = {("skipping", "skips"), ("skipping", "once")}
+        assert until(lambda: expected <= told(file), "the skipped runs are told", PATIENCE)
+        assert told(file) == expected
+
+
+def test_a_gateway_that_is_killed_in_mid_run_is_told_by_one_look(tmp_path: Path) -> None:
+    with real_gateway_and_model(tmp_path / "home") as (gateway, model):
+        gateway.start()
+        file = watched(tmp_path, gateway)
+        job = gateway.add("digest", "5s")
+        model.hangs.set()
+        until(lambda: "runningAtMs" in gateway.state(job)[1], "a run is in flight", PATIENCE)
+        assert told(file) == set()
+        gateway.kill()
+        assert until(lambda: ("stalled", None) in told(file), "the dead gateway is told", PATIENCE)
+        model.hangs.clear()
+        gateway.start()
+        assert until(lambda: ("interrupted", "digest") in told(file), "the interruption is told", PATIENCE)

@@ -803,9 +803,10 @@ NANOBOT = {
         (HERMES, "it is Hermes' (kind: hermes"),
         ({"jobs": [], "updated_at": "2026-11-25T22:19:00+01:00"}, "it is Hermes' (kind: hermes"),
         (NANOBOT, "it is nanobot's or picoclaw's (kind: json"),
+        ([{"job": {"id": "1"}, "one_shot": False}], "it is OpenFang's or LibreFang's (kind: json"),
     ],
 )
-def test_another_agents_store_is_named_as_what_it_is(store: Json, said: str, tmp_path: Path) -> None:
+def test_another_agents_store_is_named_as_what_it_is(store: Any, said: str, tmp_path: Path) -> None:
     path = tmp_path / "cron" / "jobs.json"
     path.parent.mkdir()
     path.write_text(json.dumps(store))

@@ -8,6 +8,8 @@ _HERMES = frozenset({"schedule_display", "next_run_at", "last_run_at", "paused_a
 
 def whose(value: object) -> str | None:
     """What a file of jobs is, in words, if it is not OpenClaw's."""
+    if isinstance(value, list) and value and all(isinstance(each, Mapping) and "job" in each for each in value):
+        return _OPENFANG_IS
     jobs = value.get("jobs") if isinstance(value, Mapping) else None
     if not isinstance(value, Mapping) or not isinstance(jobs, list):
         return None
@@ -19,6 +21,7 @@ def whose(value: object) -> str | None:
 
 
 _HERMES_IS = "Hermes' (kind: hermes watches it)"
+_OPENFANG_IS = "OpenFang's or LibreFang's (kind: json reads such a file)"
 _NANOBOT_IS = "nanobot's or picoclaw's (kind: json reads such a file)"
 
 
