@@ -228,6 +228,16 @@ def test_a_one_shot_that_is_tried_again_is_waited_for(tmp_path: Path) -> None:
     assert kinds(findings(source(tmp_path), NOW + 2 * SECOND)) == []
 
 
+def test_a_one_shot_that_is_skipped_without_end_is_told(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, "inline")  # releases of early 2026 leave it on, and run it again at once
+    gateway.add(job("once", ONCE), NOW, NOW - HOUR)
+    for number in range(4):
+        at = NOW + number * SECOND
+        gateway.begin("once", at)
+        gateway.end("once", at, NOW, "skipped", lastError="empty-heartbeat-file")
+    assert ("skipping", "once") in kinds(findings(source(tmp_path), NOW + 5 * SECOND))
+
+
 # jobs that wait for something
 
 ON_EXIT = {"kind": "on-exit", "command": "sleep 3600"}
@@ -726,6 +736,7 @@ def test_jobs_that_an_update_has_doubled_are_told_once_each(tmp_path: Path) -> N
         gateway = healthy(tmp_path / layout, layout)
         twin = {**gateway.jobs["poll"], "id": "poll2", "createdAtMs": to_ms(NOW - MINUTE)}
         twin["schedule"] = {**twin["schedule"], "anchorMs": 5}
+        gateway.jobs["poll"]["agentId"] = "main"  # which the copies lose
         gateway.add(twin, NOW, NOW - MINUTE)
         gateway.persist()
         watched = source(tmp_path / layout)

@@ -285,7 +285,8 @@ def _length(value: object) -> timedelta | None:
     return timedelta(seconds=min(seconds, 10**9)) if parts else None
 
 
-_DEEDS = ("name", "payload", "sessionTarget", "agentId", "delivery", "trigger", "pacing")
+_DEEDS = ("name", "payload", "trigger")
+_WHERE = ("agentId", "sessionTarget", "sessionKey", "owner", "delivery")
 
 
 def deeds_of(row: Row) -> int | None:
@@ -295,6 +296,12 @@ def deeds_of(row: Row) -> int | None:
         return None
     parts = [{key: value for key, value in schedule.items() if key not in ("anchorMs", "staggerMs")}]
     return hash(json.dumps([*parts, *(row.definition.get(name) for name in _DEEDS)], sort_keys=True, default=str))
+
+
+def is_for_the_same(one: Row, other: Row) -> bool:
+    """Whether two jobs work for the same: a copy that an update has made may have lost whose it was."""
+    pairs = ((one.definition.get(name), other.definition.get(name)) for name in _WHERE)
+    return all(mine == its or not mine or not its for mine, its in pairs)
 
 
 def made_at(row: Row) -> datetime | None:

@@ -165,17 +165,21 @@ class RunBook:
     def __init__(self, memory: Memory | None = None) -> None:
         self._habits = Notebook(memory or NoMemory(), "habits", Habit)
         self._accounts = {id_: _Account.of(habit) for id_, habit in self._habits.notes.items()}
+        self._changed: set[str] = set()
 
     def keep(self) -> None:
         """Note what its store would forget."""
-        habits = {id_: account.habit for id_, account in self._accounts.items()}
-        self._habits.write({id_: habit for id_, habit in habits.items() if habit != Habit()})
+        if self._changed:
+            habits = {id_: self._accounts[id_].habit for id_ in self._changed if id_ in self._accounts}
+            self._habits.change({id_: habit for id_, habit in habits.items() if habit != Habit()})
+            self._changed.clear()
 
     def add(self, job_id: str, entry: Mapping[str, object]) -> None:
         """Note one run, if the entry is one and is not known yet."""
         run = read_run(entry)
         if run is not None:
             self._accounts.setdefault(job_id, _Account()).add(run)
+            self._changed.add(job_id)
 
     def runs(self, job_id: str) -> tuple[FinishedRun, ...]:
         """The newest finished runs of the job, newest last."""
@@ -221,6 +225,7 @@ class RunBook:
     def forget(self, there: set[str]) -> None:
         """Drop what belongs to jobs that are gone."""
         if len(self._accounts) > 2 * len(there) + 100:
+            self._habits.change({id_: None for id_ in self._accounts if id_ not in there})
             self._accounts = {id_: account for id_, account in self._accounts.items() if id_ in there}
 
 

@@ -6,7 +6,7 @@ tells them apart.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from watchdog.core.model import At, RecordedRun, Schedule, Skips
 from watchdog.core.redaction import fit_to_leave
@@ -83,15 +83,21 @@ def skips_of(row: Row, schedule: Schedule, run: RecordedRun | None, runs: Sequen
         return None
     runs = _with_last(row, run, runs)
     if isinstance(schedule, At) or is_event(row, "on-exit"):
-        return _parked(row, run, runs)
+        # what is to run once and was skipped has not run, whatever the reason was
+        return _streak(row, runs, lambda reason: False) if row.enabled else _parked(run, runs)
     if run.status == "error" and count(row.state.get("consecutiveErrors")) >= FAILING_FROM:
         return None
-    return _streak(row, runs, counts_busy=False) or _streak(row, runs, counts_busy=True)
+    busy = _streak(row, runs, is_wanted)
+    return _streak(row, runs, _says_nothing) or (busy if busy and busy.count >= BUSY_FROM else None)
 
 
-def _parked(row: Row, run: RecordedRun, runs: Sequence[FinishedRun]) -> Skips | None:
-    """One that runs once and was skipped is switched off with it: it has not run, whatever the reason was."""
-    if run.status != "skipped" or row.enabled:
+def _says_nothing(reason: str | None) -> bool:
+    return is_wanted(reason) or is_busy(reason)
+
+
+def _parked(run: RecordedRun, runs: Sequence[FinishedRun]) -> Skips | None:
+    """One that runs once and was skipped is switched off with it."""
+    if run.status != "skipped":
         return None
     return Skips(1, runs[-1].ended_at, _said(runs[-1].error), runs[-1].ended_at, is_parked=True)
 
@@ -105,24 +111,22 @@ def _with_last(row: Row, run: RecordedRun, runs: Sequence[FinishedRun]) -> list[
     return [*known, FinishedRun(run.started_at, run.ended_at or run.started_at, run.status or "", None, reason)]
 
 
-def _streak(row: Row, runs: Sequence[FinishedRun], *, counts_busy: bool) -> Skips | None:
-    found = list(_unserved(runs, counts_busy=counts_busy))
+def _streak(row: Row, runs: Sequence[FinishedRun], is_passed_over: Callable[[str | None], bool]) -> Skips | None:
+    found = list(_unserved(runs, is_passed_over))
     skipped = [each for each in found if each.status == "skipped"]
     if not skipped:
         return None
     number = len(found)
     if number == len(runs) == len(skipped):  # it may go on beyond what is known
         number = max(number, count(row.state.get("consecutiveSkipped")))
-    if counts_busy and number < BUSY_FROM:
-        return None
     first_at = found[-1].ended_at if number == len(found) else None
     return Skips(number, found[0].ended_at, _said(skipped[0].error), first_at)
 
 
-def _unserved(runs: Sequence[FinishedRun], *, counts_busy: bool) -> Iterable[FinishedRun]:
+def _unserved(runs: Sequence[FinishedRun], is_passed_over: Callable[[str | None], bool]) -> Iterable[FinishedRun]:
     """The newest runs that did no work, newest first, as far back as one that did. Wanted skips say nothing."""
     for run in reversed(runs):
-        if run.status == "skipped" and (is_wanted(run.error) or (is_busy(run.error) and not counts_busy)):
+        if run.status == "skipped" and is_passed_over(run.error):
             continue
         if run.status not in ("skipped", "error"):
             return

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from watchdog.cadence.schedule import next_fire, plus
+from watchdog.cadence.schedule import LATEST, next_fire, plus
 from watchdog.core.instants import say
 from watchdog.core.kinds import Kind
 from watchdog.core.model import (
@@ -45,6 +45,7 @@ from watchdog.systems.openclaw.rows import (
     given_up_at,
     identity_of,
     is_agent_turn,
+    is_for_the_same,
     last_run_of,
     made_at,
     maker_of,
@@ -291,14 +292,15 @@ class OpenClawSource:
     def _facts(self, row: Row, reading: Reading) -> _Seen:
         state = row.state
         marker = ms_instant(state.get("runningAtMs"))
+        schedule = schedule_of(row, self._settings.timezone)
         return _Seen(
             row,
-            schedule_of(row, self._settings.timezone),
+            schedule,
             ms_instant(state.get("nextRunAtMs")),
             marker,
             last_run_of(row, lambda: self._store.book.last_error(row.id)),
             marker is not None and _is_orphan(row, marker, self._standing.gateway, reading.owners),
-            deeds_of(row),
+            deeds_of(row) if status_of(row, schedule) == "active" else None,
         )
 
     def _meaning(self, seen: _Seen, reading: Reading, now: datetime) -> Meaning:
@@ -472,16 +474,18 @@ def _recorded_interruption(seen: _Seen) -> Interruption | None:
     return Interruption(run.started_at, ended, None, outlook)
 
 
-def _twins(rows: Sequence[_Seen]) -> Mapping[str, Twin]:
+def _twins(rows: Iterable[_Seen]) -> Mapping[str, Twin]:
     """For each job that repeats an older one in all that it does, that one."""
-    first: dict[int, _Seen] = {}
-    found = {}
-    for seen in sorted(rows, key=lambda each: (made_at(each.row) or datetime.max.replace(tzinfo=UTC), each.row.id)):
-        if seen.deeds is None or status_of(seen.row, seen.schedule) != "active":
-            continue
-        older = first.setdefault(seen.deeds, seen)
-        if older is not seen:
-            found[seen.row.id] = Twin(older.row.id, made_at(older.row))
+    groups: dict[int, list[_Seen]] = {}
+    for seen in rows:
+        if seen.deeds is not None:
+            groups.setdefault(seen.deeds, []).append(seen)
+    found: dict[str, Twin] = {}
+    for group in groups.values():
+        if len(group) > 1:
+            oldest, *others = sorted(group, key=lambda each: (made_at(each.row) or LATEST, each.row.id))
+            alike = [each.row for each in others if is_for_the_same(each.row, oldest.row)]
+            found |= {row.id: Twin(oldest.row.id, made_at(oldest.row)) for row in alike}
     return found
 
 

@@ -23,3 +23,11 @@ class Notebook(Generic[T]):
         if changed or gone:
             self._memory.keep(self._name, {**changed, **gone})
             self.notes = dict(notes)
+
+    def change(self, notes: Mapping[str, T | None]) -> None:
+        """These hold from now on beside the others; None for one that does not any more."""
+        changed = {key: note for key, note in notes.items() if self.notes.get(key) != note}
+        if changed:
+            self._memory.keep(self._name, changed)
+            kept = {**self.notes, **changed}
+            self.notes = {key: note for key, note in kept.items() if note is not None}
