@@ -143,6 +143,7 @@ def _give_up_and_enable(tmp_path: Path, gateway: RealGateway) -> None:
 
 def told(file: Path) -> set[tuple[str, str | None]]:
     """What one look finds, as kinds and jobs."""
+    file.write_text(file.read_text().replace("PORT", "9846"))  # nobody listens there
     done = command("check", "-c", file, "--format", "json")
     assert done.returncode in (0, 1, 2), done.stderr
     return {(each["kind"], each["job"]) for each in json.loads(done.stdout)["findings"]}
