@@ -32,9 +32,11 @@ class Every:
     interval: timedelta
 
 
-CronRules = Literal["croner", "croner-auto", "classic"]
-"""Whose reading of a cron expression holds: croner's in its five-part mode, croner's default mode (with seconds,
-years and nicknames), or that of cron itself and its kin."""
+CronRules = Literal["croner", "classic"]
+"""Whose reading of a cron expression holds: croner's, or that of cron itself and its kin."""
+
+CronerAuto = Literal["croner-auto"]
+"""croner's default mode, which takes seconds, years and nicknames beside its five parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class CronSchedule:
 
     expr: str
     zone: str
-    rules: CronRules = "croner"
+    rules: CronRules | CronerAuto = "croner"
     is_zone_assumed: bool = field(default=False, compare=False)
 
 
