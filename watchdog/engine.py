@@ -80,6 +80,16 @@ class Engine:
         """What the last tick published."""
         return self._published
 
+    @property
+    def unlooked(self) -> tuple[str, ...]:
+        """The sources that were not looked at within their time: a look hangs."""
+        return tuple(looker.source.name for looker in self._lookers if looker.is_stuck)
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether every source was looked at once, or that was tried for as long as it may take."""
+        return all(state is not None and state.snapshot.problem != STILL_LOOKING for state in self._states)
+
     def reconfigured(self, config: Config, host_of: HostOf) -> "Engine":
         """One for another configuration. A source whose section has not changed goes on with all that it remembers."""
         old = {

@@ -145,6 +145,7 @@ def test_every_family_has_the_promised_name_type_and_labels(database: Path) -> N
         "watchdog_outbox_messages",
         "watchdog_state_up",
         "watchdog_outbox_oldest_timestamp_seconds",
+        "watchdog_heartbeat_last_success_timestamp_seconds",
     }
     told = {name for name in types if name.startswith("watchdog_")}
     assert told - later - about_itself == promised

@@ -54,8 +54,12 @@ def _readable(path: Path | None) -> Path | None:
 SecretFile = Annotated[Path, AfterValidator(_readable)]
 
 
-def _web_address(url: str) -> str:
-    parts = urlsplit(url)
+def web_address(url: str) -> str:
+    """The address, if it is one that can be called; raises ValueError, which does not show it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError("must be an http:// or https:// address") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be an http:// or https:// address")
     try:
@@ -65,7 +69,7 @@ def _web_address(url: str) -> str:
     return url
 
 
-WebAddress = Annotated[str, AfterValidator(_web_address)]
+WebAddress = Annotated[str, AfterValidator(web_address)]
 
 
 class Api(Frozen):

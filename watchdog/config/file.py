@@ -24,6 +24,7 @@ from pydantic import (
 
 from watchdog.config import kinds, yaml_file
 from watchdog.config.fields import FilePath, Name, SecretFile, WebAddress, Zone
+from watchdog.config.heartbeat import Heartbeat
 from watchdog.config.policies import ANYWHERE, Recovery, is_like
 from watchdog.config.problems import WHOLE, line_of, problems, without
 from watchdog.config.settings import Detect
@@ -216,6 +217,7 @@ class Config(Frozen):
     instance: Name | None = None
     state: FilePath = DEFAULT_STATE
     http: Http = Http()
+    heartbeat: Heartbeat | None = None
     poll: Annotated[Duration, AfterValidator(_sane_poll)] = timedelta(seconds=2)
     detect: Detect = Detect()
     channels: Mapping[Name, Annotated[Channel, BeforeValidator(_channel)]] = {}

@@ -37,13 +37,19 @@ def text_of(data: bytes) -> str:
 
 
 def get(order: Mapping[str, Any]) -> dict[str, Any]:
-    """Ask an address; whether it answers with 2xx."""
+    """Ask an address; whether it answers with 2xx. What is said of a failure holds no part of the address but its host,
+    for what follows that may be a secret."""
     import urllib3
 
-    pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(10))
-    answer = pool.request(order.get("method", "GET"), order["url"], redirect=False)
+    place = urlsplit(order["url"]).hostname
+    pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(order.get("timeout", 10)))
+    try:
+        answer = pool.request(order.get("method", "GET"), order["url"], redirect=False)
+    except urllib3.exceptions.HTTPError as error:
+        why = getattr(error.__cause__, "strerror", None) or type(error).__name__
+        return {"ok": False, "error": f"{place} cannot be reached: {why}"}
     is_well = 200 <= answer.status < 300
-    return {"ok": is_well, "error": "" if is_well else f"{urlsplit(order['url']).netloc} answered {answer.status}"}
+    return {"ok": is_well, "error": "" if is_well else f"{place} answered {answer.status}"}
 
 
 if __name__ == "__main__":

@@ -78,19 +78,30 @@ def _facts(state: SourceState, counts: Counts) -> Iterator[JobFacts]:
         yield JobFacts(state.snapshot.source, job, state.deadlines.get(job.id), owner, findings, totals, missed)
 
 
-class _Oldest(Collector):
-    """A gauge that has no sample while there is nothing to tell."""
+class _Instants(Collector):
+    """Gauges that have no sample while there is nothing to tell."""
 
     def __init__(self, metrics: "Metrics") -> None:
         self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily(
-            "watchdog_outbox_oldest_timestamp_seconds", "When the oldest unsettled message was written down."
+        yield _instant(
+            "watchdog_outbox_oldest_timestamp_seconds",
+            "When the oldest unsettled message was written down.",
+            self._metrics.oldest_at,
         )
-        if self._metrics.oldest_at is not None:
-            family.add_metric([], self._metrics.oldest_at.timestamp())
-        yield family
+        yield _instant(
+            "watchdog_heartbeat_last_success_timestamp_seconds",
+            "When the heartbeat's address last took a call that said that all is well.",
+            self._metrics.beaten_at,
+        )
+
+
+def _instant(name: str, words: str, at: datetime | None) -> Metric:
+    family = GaugeMetricFamily(name, words)
+    if at is not None:
+        family.add_metric([], at.timestamp())
+    return family
 
 
 class Metrics:
@@ -134,7 +145,8 @@ class Metrics:
             "watchdog_outbox_messages", "Messages that are written down and not yet settled.", registry=self.registry
         )
         self.oldest_at: datetime | None = None
-        self.registry.register(_Oldest(self))
+        self.beaten_at: datetime | None = None
+        self.registry.register(_Instants(self))
         self._build()
 
     def _build(self) -> None:
@@ -153,6 +165,10 @@ class Metrics:
         self._ticks.observe(seconds)
         self._last_tick.set(now.timestamp())
         self._reads.ticked(tick.published, tick.reads)
+
+    def beaten(self, at: datetime) -> None:
+        """The heartbeat was taken."""
+        self.beaten_at = at
 
     def recovered(self, action: str, outcome: str) -> None:
         """What became of a recovery."""

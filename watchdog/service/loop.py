@@ -21,6 +21,7 @@ from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
 from watchdog.metrics.collection import Metrics
 from watchdog.notify.service import open_store
+from watchdog.service.heartbeat import Beats
 from watchdog.service.memory import settle_garbage
 from watchdog.service.sd_notify import Systemd
 from watchdog.service.turns import Turns
@@ -138,6 +139,7 @@ class Service:
         )
         self._published_state = PublishedState(self.config.poll)
         self._systemd = Systemd()
+        self._beats = Beats(self.config.heartbeat, store, self._metrics.beaten)
         self._findings: dict[tuple[str, str, str | None], Finding] = {}
         self._problems: dict[str, str | None] = {}
 
@@ -156,6 +158,7 @@ class Service:
             self._loop(server.url)
         finally:
             self._systemd.stopping()
+            self._beats.end()
             server.stop()
             archive.close()
             self._turns.stop()
@@ -202,9 +205,18 @@ class Service:
             self._metrics.state_up.set(0 if problem else 1)
         self._published_state.post(tick.published, self.clock.now(), self._turns.notifications.incidents)
 
+        self._beats.turn(self._trouble(), self.clock.stamp(), is_ready=self._turns.engine.has_looked)
+
+    def _trouble(self) -> str:
+        """Why this watchdog itself does not do what it is there for; empty where it does."""
+        unlooked = self._turns.engine.unlooked
+        if unlooked:
+            return f"{', '.join(unlooked)} cannot be looked at: it does not answer"
+        return self._turns.state_problem
+
     def _pause(self) -> timedelta:
         """Until the next poll, or the next deadline if that comes sooner."""
-        pause = self.config.poll
+        pause = min(self.config.poll, self._beats.wait(self.clock.stamp()) or self.config.poll)
         if self._systemd.beat_every:
             pause = min(pause, self._systemd.beat_every)
         soon = self._turns.look_again_at
@@ -249,5 +261,6 @@ class Service:
             log.warning("a new `http` section needs a restart", extra={"action": "reload"})
         self.config = config
         self._turns.use(config)
+        self._beats.use(config.heartbeat)
         self._published_state.poll = config.poll
         log.info("configuration taken", extra={"action": "reload", "sources": len(config.sources)})

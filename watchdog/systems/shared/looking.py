@@ -41,6 +41,10 @@ class Looker(Protocol):
     def answer(self, now: datetime) -> Look | None:
         """What it gave; None while it is under way and within its limit. No exception comes out of this."""
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a look is under way that has not come back within its limit."""
+
     def end(self) -> None:
         """Look no more."""
 
@@ -58,6 +62,11 @@ class InTurn:
     def answer(self, now: datetime) -> Look | None:
         """Look now."""
         return self._told.given(_safe_look(self.source, now), now)
+
+    @property
+    def is_stuck(self) -> bool:
+        """It comes back before anybody can ask."""
+        return False
 
     def end(self) -> None:
         """Nothing goes on."""
@@ -110,6 +119,11 @@ class OnItsOwn:
         given, self._given, self._began = self._given, None, None
         self._next_patience = self._patience if time.monotonic() - began <= self._patience else 0.0
         return self._told.given(given or "it looked and gave no answer", now)
+
+    @property
+    def is_stuck(self) -> bool:
+        """As the contract says."""
+        return self._began is not None and time.monotonic() - self._began >= self._limit.total_seconds()
 
     def _late(self, began: float, now: datetime) -> Look | None:
         if time.monotonic() - began < self._limit.total_seconds():

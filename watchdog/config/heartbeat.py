@@ -1,0 +1,44 @@
+"""The section `heartbeat:`: an address that is called while all turns, so that somebody outside hears of a silence."""
+
+from datetime import timedelta
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, SecretStr, model_validator
+
+from watchdog.config.fields import SecretFile, between, read_secret, web_address
+from watchdog.core.fields import Duration, Frozen
+
+
+def _web_secret(url: SecretStr) -> SecretStr:
+    web_address(url.get_secret_value())
+    return url
+
+
+class Heartbeat(Frozen):
+    """Where to call, or the file in which that stands, and how often.
+
+    The address is a secret: whoever has it can say that this watchdog is well.
+    """
+
+    url: Annotated[SecretStr, AfterValidator(_web_secret)] | None = None
+    url_file: SecretFile | None = None
+    every: Annotated[Duration, between(timedelta(seconds=1), timedelta(days=1))] = timedelta(minutes=1)
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if (self.url is None) == (self.url_file is None):
+            raise ValueError("give one of url and url_file")
+        if self.url_file is not None:
+            _ = self.address
+        return self
+
+    @property
+    def address(self) -> str:
+        """The address, which may have been written anew into its file. Raises ValueError, without what it is."""
+        if self.url is not None:
+            return self.url.get_secret_value()
+        assert self.url_file is not None  # noqa: S101
+        try:
+            return web_address(read_secret(self.url_file))
+        except ValueError as error:
+            raise ValueError(f"url_file: {error}") from None
