@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from watchdog.core.model import Cause, Finding
 
@@ -62,12 +63,13 @@ def _is_like(fact: str, pattern: str) -> bool:
     return fact.casefold() == pattern.casefold() or fnmatchcase(fact.casefold(), pattern.casefold())
 
 
-def read_match(text: str) -> list[tuple[str, str]]:
+@lru_cache(256)
+def read_match(text: str) -> tuple[tuple[str, str], ...]:
     """The conditions that a match says; raises ValueError with what is accepted."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts:
         raise ValueError("say what to silence: a job's name, or like kind=overdue,job=heartbeat*")
-    return [_condition(part) for part in parts]
+    return tuple(_condition(part) for part in parts)
 
 
 def _condition(part: str) -> tuple[str, str]:

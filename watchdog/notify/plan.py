@@ -206,7 +206,10 @@ def _standing(thread: Thread) -> list[Standing]:
         found = [_that_jobs_wait(thread.incident, heard)] if heard else []
     else:
         found = [_alone(member) for member in own]
-    return [one for one in found if _is_their_turn(one, thread)] if audience.is_escalation else found
+    if not audience.is_escalation:
+        return found
+    by_others = _told_to_others(thread)
+    return [one for one in found if _is_their_turn(one, by_others.get(one.key, ()), thread)]
 
 
 def _alone(member: Member) -> Standing:
@@ -237,20 +240,24 @@ def _is_taken_on(one: Standing, thread: Thread) -> bool:
     return at is not None and one.began <= at and one.graver <= at
 
 
-def _is_their_turn(one: Standing, thread: Thread) -> bool:
+def _told_to_others(thread: Thread) -> Mapping[Key, list[ToldItem]]:
+    """What those have been told of whose jobs they are."""
+    found: dict[Key, list[ToldItem]] = {}
+    for target, row in thread.rows.items():
+        if target != thread.target.key and not row.is_over:
+            for item in row.items:
+                found.setdefault(item.key, []).append(item)
+    return found
+
+
+def _is_their_turn(one: Standing, by_others: Iterable[ToldItem], thread: Thread) -> bool:
     """Whether those who are called when nobody takes it on are called now, or have been."""
     before, audience = thread.before, thread.audience
-    if before and not before.is_over and any(_is_same(item, one) for item in before.items):
+    if before and not before.is_over and any(_is_same(item, one) for item in before.items if item.key == one.key):
         return True
     if audience is None or audience.owner.escalate is None or _is_taken_on(one, thread):
         return False
-    firsts = [
-        item.at
-        for target, row in thread.rows.items()
-        if target != thread.target.key and not row.is_over
-        for item in row.items
-        if _is_same(item, one)
-    ]
+    firsts = [item.at for item in by_others if _is_same(item, one)]
     return bool(firsts) and thread.now.reached(min(firsts) + audience.owner.escalate.after)
 
 
@@ -260,10 +267,8 @@ def _is_same(item: ToldItem, one: Standing) -> bool:
 
 
 def _is_known_as_worse(item: ToldItem, one: Standing, thread: Thread) -> bool:
-    """Whether the job was told as graver of the same trouble, and has not been well since: that it is a lesser trouble
+    """Whether its job was told as graver of the same trouble, and has not been well since: that it is a lesser trouble
     now, as when it was revived and has not proved itself, is no news."""
-    if one.severity is Severity.CRITICAL or item.severity is not Severity.CRITICAL or _job(item.key) != _job(one.key):
-        return False
     graver = thread.incident.members.get(item.key)
     if graver is None or _family(item.key) is not _family(one.key):
         return False
@@ -271,7 +276,10 @@ def _is_known_as_worse(item: ToldItem, one: Standing, thread: Thread) -> bool:
 
 
 def _family(key: Key) -> Family:
-    return Kind(key[1]).row.family if key[1] in set(Kind) else Family.OWN
+    try:
+        return Kind(key[1]).row.family
+    except ValueError:  # jobs that wait, or a kind that an older version knew
+        return Family.OWN
 
 
 def _job(key: Key) -> tuple[str, str | None]:
@@ -283,6 +291,28 @@ def _job(key: Key) -> tuple[str, str | None]:
 Found = tuple[Event, Sequence[Standing]]
 
 
+class Known:
+    """What a target has been told of, by finding and, of what was critical, by job."""
+
+    def __init__(self, items: Sequence[ToldItem]) -> None:
+        self.items: Mapping[Key, ToldItem] = {item.key: item for item in items}
+        self._critical: dict[tuple[str, str | None], list[ToldItem]] = {}
+        for item in items:
+            if item.severity is Severity.CRITICAL:
+                self._critical.setdefault(_job(item.key), []).append(item)
+
+    def as_worse(self, one: Standing, thread: Thread) -> bool:
+        """Whether it was told as something graver."""
+        if one.severity is Severity.CRITICAL:
+            return False
+        return any(_is_known_as_worse(item, one, thread) for item in self._critical.get(_job(one.key), ()))
+
+    def as_it_is(self, one: Standing) -> bool:
+        """Whether it was told of in this spell."""
+        item = self.items.get(one.key)
+        return item is not None and _is_same(item, one)
+
+
 def _difference(thread: Thread, standing: Sequence[Standing]) -> Found | None:
     """What there is to say to this target, whatever the hour, and what of it is new."""
     before = thread.before
@@ -290,11 +320,11 @@ def _difference(thread: Thread, standing: Sequence[Standing]) -> Found | None:
         return None
     if before is None or before.is_over:
         return _beginning(thread, standing)
-    told = {item.key: item for item in before.items}
+    known = Known(before.items)
     fresh, raised = [], []
     for one in standing:
-        item = told.get(one.key)
-        if any(_is_known_as_worse(known, one, thread) for known in before.items):
+        item = known.items.get(one.key)
+        if known.as_worse(one, thread):
             continue
         if item is None or not _is_same(item, one):
             fresh += [] if _is_damped(one, item, thread) else [one]
@@ -302,8 +332,8 @@ def _difference(thread: Thread, standing: Sequence[Standing]) -> Found | None:
             raised.append(one)
     news = [*raised, *fresh]
     if news and _is_time_for(news, before, thread):
-        return _named(news, raised, told, before, thread), news
-    return _reminder(thread, standing, before)
+        return _named(news, raised, known.items, before, thread), news
+    return _reminder(thread, standing, before, known)
 
 
 def _beginning(thread: Thread, standing: Sequence[Standing]) -> Found | None:
@@ -359,16 +389,13 @@ def _named(
     return Event.BACK if all(one.key in told for one in news) else Event.JOINED
 
 
-def _reminder(thread: Thread, standing: Sequence[Standing], before: Told) -> Found | None:
+def _reminder(thread: Thread, standing: Sequence[Standing], before: Told, known: Known) -> Found | None:
     owner = thread.audience.owner if thread.audience else None
     every = owner.remind_every if owner and owner.remind_every is not None else thread.people.rules.remind_every
-    told = [
-        one
-        for one in standing
-        if any(_is_same(item, one) or _is_known_as_worse(item, one, thread) for item in before.items)
-    ]
-    open_ = [one for one in told if not _is_taken_on(one, thread)]
-    if open_ and every > timedelta() and thread.now.reached(before.last_at + every):
+    is_open = any(
+        (known.as_it_is(one) or known.as_worse(one, thread)) and not _is_taken_on(one, thread) for one in standing
+    )
+    if is_open and every > timedelta() and thread.now.reached(before.last_at + every):
         return Event.REMINDER, ()
     return None
 
@@ -529,11 +556,9 @@ def held_until(owner: Owner | None, rules: Notify, severity: Severity, at: datet
 
 def audiences(incident: Incident, people: People) -> list[Audience]:
     """Everybody whom it concerns now, each target once: the owners of what it is about, and of its symptoms."""
-    found: dict[str, Audience] = {}
+    found: dict[str, _Gathered] = {}
     for member in incident.members.values():
-        if not member.active:
-            continue
-        owner, targets = owner_of(member.finding, people)
+        owner, targets = owner_of(member.finding, people) if member.active else (None, [])
         if owner is None:
             continue
         _add(found, owner, targets, member, is_escalation=False)
@@ -541,7 +566,17 @@ def audiences(incident: Incident, people: People) -> list[Audience]:
             job = people.jobs.get((member.finding.source, member.finding.job_id or ""))
             further = targets_of(owner.escalate.notify, member.finding, job)
             _add(found, owner, further, member, is_escalation=True)
-    return list(found.values())
+    return [Audience(one.target, one.owner, tuple(one.members), one.is_escalation) for one in found.values()]
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """An audience as it comes together."""
+
+    target: Target
+    owner: Owner
+    members: list[Member]
+    is_escalation: bool
 
 
 def owner_of(finding: Finding, people: People) -> tuple[Owner | None, list[Target]]:
@@ -562,13 +597,13 @@ def targets_for(finding: Finding, people: People) -> list[Target]:
 
 
 def _add(
-    found: dict[str, Audience], owner: Owner, targets: Iterable[Target], member: Member, *, is_escalation: bool
+    found: dict[str, _Gathered], owner: Owner, targets: Iterable[Target], member: Member, *, is_escalation: bool
 ) -> None:
     for target in targets:
-        before = found.get(target.key) or Audience(target, owner, (), is_escalation)
-        members = before.members if member in before.members[-1:] else (*before.members, member)
-        both = before.is_escalation and is_escalation
-        found[target.key] = replace(before, members=members, is_escalation=both)
+        one = found.setdefault(target.key, _Gathered(target, owner, [], is_escalation))
+        if not one.members or one.members[-1] is not member:
+            one.members.append(member)
+        one.is_escalation = one.is_escalation and is_escalation
 
 
 def quiet_until(quiet: QuietHours, at: datetime, usual_zone: str = "UTC") -> datetime | None:
