@@ -219,7 +219,7 @@ def test_another_error_is_another_thing_to_take_on() -> None:
     made.wait(2 * HOUR)
     made.find(failing("a", "permanent"))
     made.wait(MINUTE)
-    assert made.told == [("ops", "opened"), ("ops", "reminder")]
+    assert made.told == [("ops", "opened"), ("ops", "worse")]
 
 
 def test_what_was_taken_on_by_mistake_can_be_given_back() -> None:

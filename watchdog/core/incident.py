@@ -145,7 +145,7 @@ WAITING = "waiting"
 class ToldItem:
     """One finding that a target has been told of: as how grave, when first, and of which of its spells.
 
-    `was_there`: its job's row could be seen then.
+    `was_there`: its job's row could be seen then; `graver_at`: since when it had been as it was then (`Member`).
     """
 
     source: str
@@ -155,6 +155,7 @@ class ToldItem:
     at: datetime
     began_at: datetime
     was_there: bool = False
+    graver_at: datetime | None = None
 
     @property
     def key(self) -> Key:

@@ -177,9 +177,10 @@ def _step(thread: Thread, made: Plan) -> None:
     before = thread.before
     standing = _standing(thread)
     if before is not None and not before.is_over:
-        ended = [_has_ended(item, thread) for item in before.items]
-        if all(ended) and not standing:
-            _end(thread, before, made)
+        over = [item for item in before.items if _has_ended(item, thread)]
+        left = tuple(item for item in before.items if item not in over)
+        if not standing and (over or not left) and not any(_is_theirs(item, thread) for item in left):
+            _end(thread, before, over, left, made)
             return
     found = _difference(thread, standing)
     if found is None:
@@ -248,6 +249,12 @@ def _told_to_others(thread: Thread) -> Mapping[Key, list[ToldItem]]:
             for item in row.items:
                 found.setdefault(item.key, []).append(item)
     return found
+
+
+def _is_other_than_taken_on(item: ToldItem, one: Standing, thread: Thread) -> bool:
+    """Whether somebody has taken on what was told, and it has another error since."""
+    at = thread.people.acknowledged.get(thread.incident.id)
+    return at is not None and item.graver_at is not None and item.graver_at <= at < one.graver
 
 
 def _is_their_turn(one: Standing, by_others: Iterable[ToldItem], thread: Thread) -> bool:
@@ -328,7 +335,7 @@ def _difference(thread: Thread, standing: Sequence[Standing]) -> Found | None:
             continue
         if item is None or not _is_same(item, one):
             fresh += [] if _is_damped(one, item, thread) else [one]
-        elif _rank(one.severity) > _rank(item.severity):
+        elif _rank(one.severity) > _rank(item.severity) or _is_other_than_taken_on(item, one, thread):
             raised.append(one)
     news = [*raised, *fresh]
     if news and _is_time_for(news, before, thread):
@@ -428,17 +435,33 @@ def _is_elsewhere(item: ToldItem, thread: Thread) -> bool:
     ) or (item.kind == WAITING and thread.incident.merged_into is not None)
 
 
-def _end(thread: Thread, before: Told, made: Plan) -> None:
-    """Those who were told of it are told that it is over; not where it goes on elsewhere, or ends are not wanted."""
-    noted = replace(before, last_at=thread.now.at, is_over=True, burst=0)
-    is_moved = bool(before.items) and all(_is_elsewhere(item, thread) for item in before.items)
+def _is_theirs(item: ToldItem, thread: Thread) -> bool:
+    """Whether it concerns the target still; owners may have changed since it was told."""
+    if item.kind == WAITING:
+        return True
+    member = thread.incident.members.get(item.key)
+    if member is None:
+        return False
+    owner, targets = owner_of(member.finding, thread.people)
+    job = thread.people.jobs.get((item.source, item.job_id or ""))
+    further = targets_of(owner.escalate.notify, member.finding, job) if owner and owner.escalate else []
+    return thread.target in (*targets, *further)
+
+
+def _end(thread: Thread, before: Told, over: Sequence[ToldItem], left: tuple[ToldItem, ...], made: Plan) -> None:
+    """Those who were told of it are told that it is over; not where it goes on elsewhere, or ends are not wanted.
+
+    `left`: what goes on, and is somebody else's now: of that they hear when it ends.
+    """
+    noted = replace(before, last_at=thread.now.at, is_over=not left, burst=0, items=left or before.items)
+    is_moved = bool(over) and all(_is_elsewhere(item, thread) for item in over)
     if not thread.people.rules.resolved or is_moved:
         made.noted[(thread.incident.id, thread.target.key)] = replace(noted, last_at=before.last_at)
         return
     if _is_quiet(thread, before.severity):
         return
-    members = tuple(_members_of(before.items, thread))
-    gone = frozenset(item.job_id for item in before.items if item.job_id and _is_gone(item, thread.people))
+    members = tuple(_members_of(over, thread))
+    gone = frozenset(item.job_id for item in over if item.job_id and _is_gone(item, thread.people))
     told = replace(noted, count=before.count + 1, returns=thread.incident.returns)
     system = thread.people.systems.get(thread.incident.source, "")
     made.due.append(
@@ -519,6 +542,7 @@ def _items(live: Told | None, event: Event, news: Sequence[Standing], thread: Th
             before.at if before and is_known else thread.now.at,
             one.began,
             (source, job_id or "") in thread.people.jobs,
+            one.graver,
         )
     return tuple(items.values())
 
