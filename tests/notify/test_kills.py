@@ -216,3 +216,46 @@ def _check_copies(world: World) -> None:
     assert events == {(target, event, n) for target in TARGETS for event in ("opened", "over") for n in incidents}
     again = Counter(letters.values())
     print(f"{world.steps} kills, {len(rows)} messages; how many came how often: {dict(again)}")
+
+
+SIGNALS = ("SIGHUP", "SIGTERM")
+
+
+def _is_told_though(world: World, point: str, nth: int, what: str) -> None:
+    """One run of the service, in which a signal comes at a point; after a stop another run does what is left."""
+    with service(world.folder, f"{point}:{nth}:{what}") as process:
+        until(lambda: query(world.folder, "SELECT 1 FROM sqlite_master"), "it has begun")
+        world.step()
+        until(lambda: world.is_told() or process.poll() is not None, f"all is told with {what} at {point}")
+        assert process.poll() in (None, 0)
+    with service(world.folder):
+        until(world.is_told, f"all is told after {what} at {point}")
+
+
+def test_nothing_is_lost_or_comes_twice_when_it_is_reloaded_or_stopped_at_any_point(tmp_path: Path) -> None:
+    cases = [(point, what) for point in (*WRITING, *SENDING) for what in SIGNALS]
+    with inbox() as post:
+        world = World(tmp_path, post, len(cases) + 2)
+        post.delay = 0.5
+        for place, (point, what) in enumerate(cases):
+            _is_told_though(world, point, 1 + place % (3 if point in SENDING else 1), what)
+        assert set(world.check()) == {1}, "a message came twice"
+        world.check_incidents()
+    assert not [row for row in outbox(tmp_path) if row["crashes"]]
+
+
+def test_who_answers_late_gets_one_copy_though_the_configuration_is_read_again_meanwhile(tmp_path: Path) -> None:
+    delays = {"three": 3.0, "six": 6.0, "twenty": 20.0}
+    with inbox() as three, inbox() as six, inbox() as twenty:
+        posts = {"three": three, "six": six, "twenty": twenty}
+        for name, post in posts.items():
+            post.delay = delays[name]
+        agent = Agent(tmp_path / "phantom.db", 1)
+        configure(tmp_path, {n: f"json://127.0.0.1:{p.port}/{n}" for n, p in posts.items()}, deadline="60s")
+        with service(tmp_path) as process:
+            until(lambda: query(tmp_path, "SELECT 1 FROM sqlite_master"), "it has begun")
+            agent.fail(0)
+            until(lambda: all(post.posts for post in posts.values()), "all have it")
+            process.send_signal(signal.SIGHUP)
+            until(lambda: _settled(tmp_path) == 3, "all have answered")
+        assert [len(post.posts) for post in posts.values()] == [1, 1, 1]

@@ -96,8 +96,7 @@ class Life:
     def begin(self, name: str, kind: str) -> None:
         if all(one.id != f"id-{name}" for one in self.office.jobs) or (name, kind) in self.so:
             return
-        error = {"error_class": "transient"} if kind.startswith("fail") else {}
-        self.so[name, kind] = finding(kind, name, since=self.office.now, **error)
+        self.so[name, kind] = finding(kind, name, since=self.office.now, error_class="transient")
         before = len(self.told)
         self.look()
         waiting = self._who_has_to_hear(name, self.so[name, kind])

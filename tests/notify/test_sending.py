@@ -321,22 +321,36 @@ def test_giving_up_is_counted_and_logged_and_does_not_hold_up_what_comes_after(
     web: HTTPServer, post: Callable[..., Post], caplog: pytest.LogCaptureFixture
 ) -> None:
     web.clear()
-    web.expect_oneshot_request("/ops").respond_with_data("no", status=500)
-    web.expect_oneshot_request("/ops").respond_with_data("no", status=500)
+    for _ in range(4):
+        web.expect_oneshot_request("/ops").respond_with_data("no", status=500)
     web.expect_request("/ops").respond_with_data("ok")
-    made = post(configured(channels={"ops": json_to(web, "ops")}, notify={"give_up_after": "1h"}))
+    made = post(configured(channels={"ops": json_to(web, "ops")}, notify={"give_up_after": "1m"}))
     made.office.find(*HEARD)
-    made.wait(MINUTE)
-    made.office.now += HOUR
     with caplog.at_level(logging.INFO, "watchdog"):
-        made.deliver()
+        for _ in range(4):
+            made.wait(2 * MINUTE)
     assert made.states() == [("ops", "opened", "given_up")]
-    assert made.counts == {("ops", "failed"): 1, ("ops", "given_up"): 1}
+    assert made.counts == {("ops", "failed"): 3, ("ops", "given_up"): 1}
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert (record.__dict__["action"], record.__dict__["attempts"]) == ("notify_given_up", 2)
+    assert (record.__dict__["action"], record.__dict__["attempts"]) == ("notify_given_up", 4)
     made.office.find()
     made.wait(5 * MINUTE)
     assert made.states()[-1] == ("ops", "resolved", "sent")
+
+
+def test_a_first_failure_after_a_day_off_is_tried_again(web: HTTPServer, post: Callable[..., Post]) -> None:
+    web.clear()
+    for _ in range(2):
+        web.expect_oneshot_request("/ops").respond_with_data("no", status=500)
+    web.expect_request("/ops").respond_with_data("ok")
+    made = post(configured(channels={"ops": json_to(web, "ops")}))
+    made.office.find(*HEARD)
+    made.wait(MINUTE)
+    made.office.now += 30 * HOUR
+    for _ in range(3):
+        made.deliver()
+        made.office.now += MINUTE
+    assert made.states() == [("ops", "opened", "sent")]
 
 
 def test_an_address_that_cannot_be_had_is_given_up_at_once(post: Callable[..., Post]) -> None:

@@ -7,6 +7,7 @@ import re
 import sqlite3
 import subprocess
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -41,13 +42,15 @@ class Letter:
 
 
 class Inbox:
-    """A local HTTP server that keeps what it gets. It says nothing while `answer` is not set, then `status`."""
+    """A local HTTP server that keeps what it gets. It says nothing while `answer` is not set, nor for the seconds of
+    `delay`, then `status`."""
 
     def __init__(self, port: int = 0) -> None:
         self.posts: list[tuple[str, Any]] = []
         self.answer = threading.Event()
         self.answer.set()
         self.status = 200
+        self.delay = 0.0
         inbox = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -55,6 +58,7 @@ class Inbox:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 inbox.posts.append((self.path, body))
                 inbox.answer.wait(PATIENCE)
+                time.sleep(inbox.delay)
                 self.send_response(inbox.status)
                 self.send_header("Content-Length", "0")
                 if 300 <= inbox.status < 400:

@@ -105,6 +105,19 @@ class Child:
         self._process.wait()
         self._output.close()
 
+    def leave(self) -> None:
+        """Let it go on by itself, to its own end: what becomes of it is read from its record (`recorded`)."""
+        if self._record is None:
+            self.kill()
+            return
+        self._output.close()
+        _left[:] = [one for one in _left if one.poll() is None]
+        _left.append(self._process)
+
+
+_left: list[subprocess.Popen[bytes]] = []
+"""Those that go on by themselves; kept so that their ends are taken note of."""
+
 
 def _output(record: Path | None) -> IO[bytes]:
     if record is None:

@@ -45,8 +45,11 @@ def send(order: Mapping[str, Any]) -> dict[str, Any]:
         return {"ok": False, "error": _reason(reasons, address) or _UNKNOWN, "never": True}
     if "overflow=" not in address:  # what is too long for a service, it would refuse for ever
         server.overflow_mode = apprise.OverflowMode.TRUNCATE
-    if "timeout" in order and "rto=" not in address:  # who answers late has taken it: it is not sent to them again
+    # who answers late has taken it, and is not sent it again; for mail the one limit holds for every answer
+    if "timeout" in order and "rto=" not in address:
         server.socket_read_timeout = float(order["timeout"])
+    if "timeout" in order and "cto=" not in address:
+        server.socket_connect_timeout = float(order["timeout"])
     form = _form(server.notify_format)
     done = server.notify(
         body=order["message"][form],

@@ -72,8 +72,8 @@ class Delivery(Protocol):
     def forget(self) -> None:
         """The outcome is written down elsewhere."""
 
-    def kill(self) -> None:
-        """End it now."""
+    def leave(self) -> None:
+        """Let it go on by itself; its outcome is taken up later."""
 
 
 Deliver = Callable[[Entry, str, timedelta, Path | None], Delivery]
@@ -194,13 +194,14 @@ class Sender:
             level(f"not told: {entry.error}", extra=facts | {"attempts": entry.attempts})
 
     def close(self, now: datetime | None = None) -> None:
-        """Let what is under way end within a moment; what does not is ended, and taken up at the next start."""
+        """Let what is under way end within a moment; what does not goes on by itself, and its outcome is taken up at
+        the next start: ended now, it might come twice."""
         end = time.monotonic() + (_LAST_MOMENT if now else 0)
         while now and self._busy and time.monotonic() < end:
             self._settle(now)
             time.sleep(0.01)
         for _, child in self._busy.values():
-            child.kill()
+            child.leave()
         self._busy.clear()
 
 
@@ -232,6 +233,10 @@ class AlertPoster:
         self._alerts: Mapping[str, alertmanager.Alert] = {}
         self._next: datetime | None = None
         self._last: frozenset[str] = frozenset()
+
+    def is_like(self, other: "AlertPoster") -> bool:
+        """Whether it does what the other would."""
+        return (self._url, self._deadline) == (other._url, other._deadline)
 
     def turn(self, firing: Mapping[str, alertmanager.Alert], now: datetime) -> bool:
         """Post if it is time, or if something has begun or ended; whether a post is under way."""
@@ -312,8 +317,14 @@ class SenderThread(threading.Thread):
         self._posters = dict(posters)
         self._clock = clock
         self._firing: Mapping[str, Mapping[str, alertmanager.Alert]] | None = None
+        self._next: tuple[Book, dict[str, AlertPoster]] | None = None
         self._wake = threading.Event()
         self._ending = threading.Event()
+
+    def use(self, book: Book, posters: Mapping[str, AlertPoster]) -> None:
+        """From now on these addresses hold. What is under way goes on; so does a poster whose address is the same."""
+        self._next = (book, dict(posters))
+        self._wake.set()
 
     def fire(self, firing: Mapping[str, Mapping[str, alertmanager.Alert]]) -> None:
         """These alerts fire now, by channel."""
@@ -337,6 +348,7 @@ class SenderThread(threading.Thread):
 
     def _turn(self) -> bool:
         now = self._clock()
+        self._take_over()
         is_busy = self._sender.turn(now)
         if self._firing is None:
             return is_busy  # before the first look nothing is known, and no alert is over
@@ -344,8 +356,20 @@ class SenderThread(threading.Thread):
             is_busy = poster.turn(self._firing.get(channel, {}), now) or is_busy
         return is_busy
 
+    def _take_over(self) -> None:
+        wanted, self._next = self._next, None
+        if wanted is None:
+            return
+        book, posters = wanted
+        self._sender.use(book)
+        kept = {name: old for name, old in self._posters.items() if name in posters and old.is_like(posters[name])}
+        for name, old in self._posters.items():
+            if name not in kept:
+                old.close()
+        self._posters = posters | kept
+
     def stop(self) -> None:
-        """End; what is under way is ended too."""
+        """End; a message that is under way is left to end by itself."""
         self._ending.set()
         self._wake.set()
         self.join(2)

@@ -28,10 +28,24 @@ def succeeded(entry: Entry, now: datetime) -> Entry:
 
 
 def failed(entry: Entry, now: datetime, error: str, retry: Retry, jitter: float) -> Entry:
-    """The target did not take it: later again, or never. `jitter` from 0 to 1 spreads the retries of many."""
-    if now - entry.created_at >= retry.give_up_after:
+    """The target did not take it: later again, or never. `jitter` from 0 to 1 spreads the retries of many.
+
+    It is given up when it is old **and** was tried for a while: after a day off the first failure says little.
+    """
+    if now - entry.created_at >= retry.give_up_after and _tried_for(entry.attempts, retry) >= min(
+        retry.give_up_after, LEAST
+    ):
         return replace(entry, state=State.GIVEN_UP, settled_at=now, error=error)
     return replace(entry, state=State.WAITING, not_before=now + _pause(entry.attempts, retry, jitter), error=error)
+
+
+LEAST = timedelta(hours=1)
+"""What has been tried for less is not given up, however old it is."""
+
+
+def _tried_for(attempts: int, retry: Retry) -> timedelta:
+    """How long so many attempts have taken at least."""
+    return sum((_pause(number, retry, 0.0) for number in range(1, min(attempts, 100))), timedelta())
 
 
 def unsendable(entry: Entry, now: datetime, error: str) -> Entry:

@@ -48,7 +48,6 @@ class NotificationService:
         self._store = store
         self._notifier = Notifier(config, self._store)
         self._sender_store: Store | None = None
-        self._sender: Sender | None = None
         self._thread: SenderThread | None = None
         self._config = config
         self._problem = ""
@@ -73,16 +72,17 @@ class NotificationService:
             log.error("nobody is told without a state file: set `state` and restart", extra={"action": "state"})
             return
         self._sender_store = Store(self._store.path, exclusive=False)
-        self._sender = Sender(self._sender_store, open_book(self._config), self._counts.notified)
-        posters = {
-            name: AlertPoster(
-                name, channel.alertmanager, self._sender_store, self._config.notify.deadline, self._counts.notified
-            )
-            for name, channel in self._config.channels.items()
+        sender = Sender(self._sender_store, open_book(self._config), self._counts.notified)
+        self._thread = SenderThread(sender, self._posters(self._sender_store), self._clock.now)
+        self._thread.start()
+
+    def _posters(self, store: Store) -> dict[str, AlertPoster]:
+        config, notified = self._config, self._counts.notified
+        return {
+            name: AlertPoster(name, channel.alertmanager, store, config.notify.deadline, notified)
+            for name, channel in config.channels.items()
             if channel.alertmanager
         }
-        self._thread = SenderThread(self._sender, posters, self._clock.now)
-        self._thread.start()
 
     def turn(self, published: Published, now: datetime) -> None:
         """Take over what a tick published. A state file that cannot be written ends neither looking nor showing."""
@@ -116,9 +116,10 @@ class NotificationService:
         if config.state != self._config.state:
             log.warning("a new `state` needs a restart", extra={"action": "reload"})
         self._notifier.use(config)
-        self._end_sending()
         self._config = config
-        if self._is_started:
+        if self._thread is not None and self._sender_store is not None:
+            self._thread.use(open_book(config), self._posters(self._sender_store))
+        elif self._is_started:
             self.start()
 
     def stop(self) -> None:

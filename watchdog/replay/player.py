@@ -78,8 +78,8 @@ class Sent:
     def forget(self) -> None:
         """There is nothing to forget."""
 
-    def kill(self) -> None:
-        """There is nothing to end."""
+    def leave(self) -> None:
+        """There is nothing under way."""
 
 
 _SEVERITIES = {"failure": "critical", "warning": "warning", "success": "over"}
