@@ -13,7 +13,7 @@ VERIFIED = "Verified"
 class Notice:
     """What is told of one action. `matter`: its first words, by which notices that are alike are gathered; `what`: the
     rest of its title. `finding`: what it is about, by which its owner is found. `action`: the number of the action that
-    is asked for. `told`: the targets that have been told."""
+    is asked for. `told`: the targets that have been told; `fires_since`: since when an Alertmanager is told of it."""
 
     at: datetime
     matter: str
@@ -24,3 +24,4 @@ class Notice:
     action: int | None = None
     kind: str = ""
     told: tuple[str, ...] = ()
+    fires_since: datetime | None = None

@@ -9,9 +9,13 @@ from typing import Any
 
 from watchdog.core.incident import Incident, Member
 from watchdog.core.instants import iso, parse_instant
+from watchdog.core.notice import VERIFIED, Notice
 from watchdog.core.redaction import one_line
 from watchdog.core.silences import is_silenced
+from watchdog.notify import notices
 from watchdog.notify.plan import People, audiences
+from watchdog.notify.targets import Target
+from watchdog.notify.voice import Voice
 
 EVERY = timedelta(seconds=60)
 """How often firing alerts are posted again."""
@@ -61,6 +65,33 @@ def _alert(incident: Incident, member: Member, people: People, now: datetime) ->
         "labels": {name: one_line(value, _LABEL_LENGTH) for name, value in labels.items() if value},
         "annotations": {"summary": finding.summary, "incident": str(incident.id)},
         "startsAt": iso(min(finding.since or member.first_seen, now)),
+    }
+
+
+def of_recovery(told: Iterable[Notice], voice: Voice) -> dict[str, Alert]:
+    """What recovery has to tell: as grave as what it is about, unless that is mended."""
+    alerts = [_of_notice(notice, voice) for notice in told]
+    return {_fingerprint(alert): alert for alert in alerts}
+
+
+def _of_notice(notice: Notice, voice: Voice) -> dict[str, Any]:
+    finding = notice.finding
+    labels = {
+        "alertname": "WatchdogRecovery",
+        "source": finding.source,
+        "kind": finding.kind.value,
+        "severity": "info" if notice.matter == VERIFIED else finding.severity.value,
+        "job_id": finding.job_id or "",
+        "job": finding.job or "",
+        "matter": notice.matter.lower().replace(" ", "_"),
+        "action": notice.kind,
+    }
+    said = notices.message(notices.Batch(Target(""), (notice,)))
+    to_do = [text for label, text in voice.completed(said).facts if label.startswith("To ")]
+    return {
+        "labels": {name: one_line(value, _LABEL_LENGTH) for name, value in labels.items() if value},
+        "annotations": {"summary": f"{said.title}. {said.lead}", **({"to_do": to_do[0]} if to_do else {})},
+        "startsAt": iso(notice.fires_since or notice.at),
     }
 
 

@@ -20,6 +20,9 @@ from watchdog.notify.words import LISTED, NAME_LENGTH, Message, plain_message
 PAUSE = timedelta(minutes=10)
 """How long after a message the next one of the same matter gathers what there is to tell."""
 
+FIRES = timedelta(hours=1)
+"""How long an Alertmanager is told of it: it gathers, routes and repeats by itself, and must not miss it."""
+
 Matter = tuple[str, str, str, str]
 """Target, source, matter and action: what is told together."""
 
@@ -42,22 +45,26 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is due now, and the notices as they are from now on; None for those that are done with."""
+    """What is due now, and the notices as they are from now on; None for those that are done with. `firing`: what fires
+    at an Alertmanager now, by channel."""
 
     batches: list[Batch] = field(default_factory=list)
     changed: dict[str, Notice | None] = field(default_factory=dict)
     matters: dict[Matter, datetime] = field(default_factory=dict)
+    firing: list[tuple[str, Notice]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """What gathering goes by. `is_busy`: whether a source has actions under way, of which more will be told soon;
-    `is_asked`: whether an action still waits for a person; `before`: when each matter was last told."""
+    `is_asked`: whether an action still waits for a person; `before`: when each matter was last told; `alerting`: the
+    channels that lead to an Alertmanager."""
 
     people: People
     is_busy: Callable[[str], bool]
     is_asked: Callable[[int], bool]
     before: Mapping[Matter, datetime]
+    alerting: frozenset[str] = frozenset()
 
 
 def gathered(notices: Mapping[str, Notice], world: World, now: Moment) -> Told:
@@ -70,14 +77,28 @@ def gathered(notices: Mapping[str, Notice], world: World, now: Moment) -> Told:
         if owner is None or not left or not _still_matters(notice, world):
             made.changed[key] = None
         elif not _is_held(notice, owner, world.people, now):
+            _alert(key, notice, [target for target in left if target.name in world.alerting], made, now)
             for target in left:
-                waiting.setdefault((target.key, notice.finding.source, notice.matter, notice.kind), []).append(
-                    (key, target)
-                )
+                if target.name not in world.alerting:
+                    matter = (target.key, notice.finding.source, notice.matter, notice.kind)
+                    waiting.setdefault(matter, []).append((key, target))
     for matter, found in waiting.items():
         if _is_time([notices[key] for key, _ in found], matter, world, now):
             _tell(matter, found, notices, made, now)
     return made
+
+
+def _alert(key: str, notice: Notice, targets: Iterable[Target], made: Told, now: Moment) -> None:
+    """Let it fire at these for its time, counted from when it could be told."""
+    for target in targets:
+        began = notice.fires_since or now.at
+        if now.reached(min(began, now.at) + FIRES):
+            known = made.changed.get(key) or notice
+            made.changed[key] = replace(known, told=(*known.told, target.key))
+            continue
+        if notice.fires_since is None:
+            made.changed[key] = replace(made.changed.get(key) or notice, fires_since=now.at)
+        made.firing.append((target.name, replace(notice, fires_since=began)))
 
 
 def _still_matters(notice: Notice, world: World) -> bool:

@@ -41,6 +41,7 @@ class Notifier:
         self._judged_at: datetime | None = None
         self._has_notices = self._is_news = True
         self._matters: dict[Matter, datetime] = {}
+        self._firing_notices: tuple[tuple[str, Notice], ...] = ()
         self._dispatched: tuple[Dispatch, ...] = ()
         self.use(config)
 
@@ -177,6 +178,7 @@ class Notifier:
 
     def _tell_notices(self, people: People, moment: Moment) -> bool:
         """What recovery has to tell, as far as it is due."""
+        self._firing_notices = ()
         if not self._has_notices:
             return False
         pending = self._store.remembered(_NOTICES, _NOTICES, Notice)
@@ -189,12 +191,13 @@ class Notifier:
         def is_busy(source: str) -> bool:
             return any(action.source == source for action in records.under_way())
 
-        told = gathered(pending, World(people, is_busy, is_asked, self._matters), moment)
+        alerting = frozenset(self._alert_channels)
+        told = gathered(pending, World(people, is_busy, is_asked, self._matters, alerting), moment)
         if told.changed:
-            batches = [one for one in told.batches if one.target.name not in self._alert_channels]
             with self._store.transaction():
                 self._store.remember(_NOTICES, _NOTICES, told.changed, moment.at)
-                self._store.add_entries(_notice_entry(batch, moment.at, self._voice) for batch in batches)
+                self._store.add_entries(_notice_entry(batch, moment.at, self._voice) for batch in told.batches)
+        self._firing_notices = tuple(told.firing)
         self._matters |= told.matters
         self._has_notices = len(pending) > sum(notice is None for notice in told.changed.values())
         return bool(told.batches)
@@ -205,7 +208,11 @@ class Notifier:
             return {}
         people = self._people(published, now)
         incidents = self._ledger.open
-        return {name: alertmanager.wanted(incidents, name, people, now) for name in self._alert_channels}
+        return {
+            name: alertmanager.wanted(incidents, name, people, now)
+            | alertmanager.of_recovery((notice for to, notice in self._firing_notices if to == name), self._voice)
+            for name in self._alert_channels
+        }
 
 
 def _entry(dispatch: Dispatch, now: datetime, voice: Voice) -> Entry:

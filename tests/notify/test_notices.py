@@ -1,0 +1,95 @@
+"""What recovery has to tell is gathered, silenced and graded like all else, and reaches every kind of channel."""
+
+from typing import Any
+
+from tests.support.telling import HOUR, MINUTE, SECOND, Office, configured, finding, job
+
+ROUTER = {"channels": {"router": {"alertmanager": "http://127.0.0.1:9"}}, "owners": [{"notify": ["router"]}]}
+
+
+def announced(office: Office, title: str, name: str, **more: Any) -> None:
+    """Recovery tells something of a job."""
+    with office.store.transaction():
+        facts = (("To do", "scheduler-watchdog jobs"),)
+        office.notifier.announce(finding("failed", name, **more), title, "It was tried.", facts, office.now)
+
+
+def office(**sections: Any) -> Office:
+    """One with three jobs."""
+    made = Office(configured(**sections))
+    made.jobs = tuple(job(name) for name in ("a", "b", "c"))
+    made.find()
+    return made
+
+
+def firing(made: Office) -> list[dict[str, str]]:
+    """The labels of what fires at the Alertmanager."""
+    alerts = made.notifier.firing(made._published, made.now)["router"]
+    return [dict(alert["labels"]) for alert in alerts.values()]
+
+
+def test_outcomes_of_a_storm_are_one_message_as_grave_as_what_they_are_about() -> None:
+    made = office()
+    for name in ("a", "b", "c"):
+        announced(made, f"Did not work: revive {name}", name)
+    made.look()
+    made.wait(MINUTE)
+    (letter,) = made.letters
+    assert letter.title.startswith("Did not work")
+    assert all(name in letter.text for name in ("a", "b", "c"))
+    (entry,) = made.store.waiting()
+    assert entry.message["type"] == "failure"
+
+
+def test_that_it_is_verified_is_a_success() -> None:
+    made = office()
+    announced(made, "Verified: revive a", "a")
+    made.look()
+    made.wait(MINUTE)
+    (entry,) = made.store.waiting()
+    assert entry.message["type"] == "success"
+
+
+def test_an_owner_who_has_only_an_alertmanager_hears_of_it_for_an_hour() -> None:
+    made = office(**ROUTER)
+    announced(made, "Needs a person: revive a", "a")
+    made.look()
+    (labels,) = firing(made)
+    assert labels["alertname"] == "WatchdogRecovery"
+    assert (labels["severity"], labels["job"], labels["matter"]) == ("critical", "a", "needs_a_person")
+    made.restart()
+    made.wait(HOUR - SECOND)
+    made.look()
+    assert len(firing(made)) == 1
+    made.wait(2 * SECOND)
+    made.look()
+    assert firing(made) == []
+    assert made.letters == []
+
+
+def test_what_is_verified_does_not_page_over_an_alertmanager() -> None:
+    made = office(**ROUTER)
+    announced(made, "Verified: revive a", "a")
+    made.look()
+    assert [labels["severity"] for labels in firing(made)] == ["info"]
+
+
+def test_a_silence_holds_it_back_there_too() -> None:
+    made = office(**ROUTER)
+    made.silence_from_now("a", HOUR)
+    announced(made, "Needs a person: revive a", "a")
+    made.look()
+    assert firing(made) == []
+    made.wait(HOUR + SECOND)
+    made.look()
+    assert len(firing(made)) == 1
+
+
+def test_both_kinds_of_channel_of_one_owner_hear_of_it_once() -> None:
+    both = {"ops": "json://127.0.0.1:9/ops", "router": {"alertmanager": "http://127.0.0.1:9"}}
+    made = office(channels=both, owners=[{"notify": ["router", "ops"]}])
+    announced(made, "Needs a person: revive a", "a")
+    made.look()
+    made.wait(2 * HOUR)
+    assert made.told == [("ops", "recovery")]
+    assert firing(made) == []
