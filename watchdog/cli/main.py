@@ -19,6 +19,7 @@ import click
 from watchdog.cli import elsewhere
 from watchdog.cli.elsewhere import or_elsewhere
 from watchdog.cli.endings import EXIT_ERROR, CannotGoOn
+from watchdog.core.command_line import as_asked
 
 if TYPE_CHECKING:
     from watchdog.config.file import Config
@@ -484,19 +485,31 @@ def restore(config: Path | None, database: Path | None, state: Path | None, job:
 @whose_state
 @click.argument("number", type=click.IntRange(1, 10**15), metavar="ID", required=False)
 @click.option("--all", "is_all", is_flag=True, help="All that is proposed.")
-def approve(config: Path | None, database: Path | None, state: Path | None, number: int | None, is_all: bool) -> None:
+@click.option("--incident", type=click.IntRange(1, 10**15), metavar="ID", help="All that is proposed for an incident.")
+def approve(
+    config: Path | None,
+    database: Path | None,
+    state: Path | None,
+    number: int | None,
+    is_all: bool,
+    incident: int | None,
+) -> None:
     """Allow a recovery that was proposed, or all; the running service carries it out."""
     from watchdog.recovery import by_hand
 
-    if is_all == (number is not None):
-        raise CannotGoOn("say which recovery is meant, by its number; or --all")
+    if sum((number is not None, is_all, incident is not None)) != 1:
+        raise CannotGoOn("say which recovery is meant: its number, --all, or --incident ID")
     now = datetime.now(UTC)
     with _state(config, database, state) as store:
         try:
-            for line in by_hand.approve_all(store, now) if number is None else [by_hand.approve(store, number, now)]:
-                click.echo(line)
+            if number is not None:
+                lines = [by_hand.approve(store, number, now)]
+            else:
+                lines = list(by_hand.approve_all(store, now, incident))
         except ValueError as error:
             raise CannotGoOn(str(error)) from error
+    for line in lines:
+        click.echo(line)
 
 
 @cli.command()
@@ -541,7 +554,7 @@ def _by_hand(
         for job in jobs:
             try:
                 for line in act(settings, store, job, dry_run):
-                    click.echo(line)
+                    click.echo(as_asked(line, sys.argv))
             except by_hand.RefusedError as error:
                 refused.append(str(error))
     finally:
@@ -742,5 +755,5 @@ def _fail(message: str, error: Exception, *, is_debug: bool) -> int:
 
         traceback.print_exception(error)
     for line in message.splitlines() or [""]:
-        click.echo(f"scheduler-watchdog: {line}", err=True)
+        click.echo(f"scheduler-watchdog: {as_asked(line, sys.argv)}", err=True)
     return EXIT_ERROR

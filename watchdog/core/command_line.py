@@ -1,6 +1,8 @@
 """Commands that can be pasted as they stand, where they are read."""
 
 import re
+import shlex
+from collections.abc import Sequence
 
 PROGRAM = "scheduler-watchdog"
 
@@ -10,6 +12,32 @@ _COMMAND = re.compile(
     rf"(?<![\w/-]){PROGRAM} ({_VERBS})(?![\w-])"
     r"(?! (?:-c|--config|--database|--state)\b)"
 )
+
+
+_WITHOUT_STATE = re.compile(rf"(?<![\w/-]){PROGRAM} (?:jobs|check)(?![\w-])")
+
+
+def command(verb: str, *arguments: str) -> str:
+    """A command of ours for a shell. An argument is data, such as a job's id: one that begins with `-` is no option."""
+    dashes = ["--"] if any(argument.startswith("-") for argument in arguments) else []
+    return shlex.join([PROGRAM, verb, *dashes, *arguments])
+
+
+def asked_with(arguments: Sequence[str]) -> str:
+    """The options of a command line that say which watchdog is meant, for the commands that it prints."""
+    for place, text in enumerate(arguments):
+        name, is_joined, value = text.partition("=")
+        if name in ("-c", "--config", "--database", "--state"):
+            given = value if is_joined else next(iter(arguments[place + 1 :]), "")
+            return shlex.join([name, given]) if given else ""
+    return ""
+
+
+def as_asked(text: str, arguments: Sequence[str]) -> str:
+    """The text of a command that was called with these arguments: what it prints can be pasted after it."""
+    options = asked_with(arguments)
+    is_bare = options.startswith("--state") and _WITHOUT_STATE.search(text)
+    return text if is_bare else pasteable(text, "", options)
 
 
 def pasteable(text: str, prefix: str, options: str) -> str:

@@ -1,12 +1,12 @@
 """What a message says, for a phone: what is wrong, since when, why, what comes next, what to do."""
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from watchdog.core.command_line import command
 from watchdog.core.durations import say_duration
 from watchdog.core.incident import Member, most_specific
 from watchdog.core.instants import say
@@ -55,7 +55,7 @@ def message(dispatch: Dispatch, now: datetime, say: Say = say) -> Message:
         lead=fit_to_leave(_ending(dispatch) + _lead(dispatch, head), TEXT_LENGTH),
         facts=tuple((label, fit_to_leave(text, TEXT_LENGTH)) for label, text in _facts(dispatch, head, now, say)),
         jobs=_jobs(dispatch),
-        command=f"scheduler-watchdog ack {incident.id}" if dispatch.event is not Event.RESOLVED else "",
+        command=command("ack", str(incident.id)) if dispatch.event is not Event.RESOLVED else "",
         foot=f"incident {incident.id} of {incident.source}",
     )
 
@@ -213,10 +213,10 @@ def _to_do(dispatch: Dispatch, head: Finding) -> str:
     """What helps; one command for all that it helps with."""
     remedy = remedy_of(head, dispatch.system)
     alike = [m.finding for m in dispatch.own if m.finding.kind is head.kind and m.finding.job_id != head.job_id]
-    ids = [shlex.quote(finding.job_id) for finding in alike[:_ALL_OF_IT] if finding.job_id]
+    ids = [finding.job_id for finding in alike[:_ALL_OF_IT] if finding.job_id]
     if not remedy.command or not ids or not _is_for_many(remedy.command):
         return remedy.short
-    return replace(remedy, command=" ".join([remedy.command, *ids])).short
+    return replace(remedy, command=command("revive", head.job_id or "", *ids)).short
 
 
 def _is_for_many(command: str) -> bool:

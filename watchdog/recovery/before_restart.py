@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from watchdog.core.command_line import command
 from watchdog.core.instants import say
 from watchdog.core.model import Snapshot
 
@@ -17,5 +18,5 @@ def consequences(snapshot: Snapshot, at: datetime) -> Iterator[str]:
             ended = say(job.unrecorded_end.at)
             yield f"the restart runs {job.name} again: its run that ended at {ended} was never written down"
         if job.status == "failed" and job.sweep_at is not None and job.sweep_at <= at:
-            kept = f"its definition is kept: scheduler-watchdog restore {job.id}"
+            kept = f"its definition is kept: {command('restore', job.id)}"
             yield f"the restart sweeps {job.name}, due since {say(job.sweep_at)}; {kept}"

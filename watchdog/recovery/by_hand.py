@@ -8,6 +8,8 @@ from logging import NullHandler
 from watchdog.config.file import Config
 from watchdog.core.action import BY_HAND, Action, State, Step
 from watchdog.core.clock import Stamp, WallClock
+from watchdog.core.command_line import command
+from watchdog.core.incident import Incident
 from watchdog.core.instants import iso, say
 from watchdog.core.logs import log
 from watchdog.core.plain_json import Json
@@ -144,7 +146,7 @@ def restore(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[s
     if kept.sweep_at is not None and kept.sweep_at <= datetime.now(UTC):
         due = f"its sweep has been due since {say(kept.sweep_at)}"
         yield f"{due}: the next restart deletes it again unless it lives by then"
-    yield f"to bring it back to life: scheduler-watchdog revive {kept.job_id}"
+    yield f"to bring it back to life: {command('revive', kept.job_id)}"
 
 
 def _kept(names: Container[str], records: Records, job: str) -> Preserved:
@@ -166,19 +168,28 @@ def approve(store: Store, number: int, at: datetime) -> str:
     return f"approved: {action.kind} of {action.subject}; the running watchdog does it"
 
 
-def approve_all(store: Store, at: datetime) -> Iterator[str]:
-    """Allow all that is proposed; raises ValueError if nothing is."""
+def approve_all(store: Store, at: datetime, incident: int | None = None) -> Iterator[str]:
+    """Allow all that is proposed, or all for an incident; raises ValueError if nothing is."""
     proposed = Records(store).proposed()
+    if incident is not None:
+        about = {(member.finding.source, member.finding.job_id) for member in _open(store, incident).own}
+        proposed = [action for action in proposed if (action.source, action.job_id) in about]
     if not proposed:
-        raise ValueError("no recovery waits for approval")
+        raise ValueError(f"no recovery {f'of incident {incident} ' if incident else ''}waits for approval")
     yield from (approve(store, action.id, at) for action in proposed)
+
+
+def _open(store: Store, number: int) -> Incident:
+    """An open incident; raises ValueError if it is not there or over."""
+    incident = store.ledger().incidents.get(number)
+    if incident is None or not incident.is_open:
+        raise ValueError(f"there is no open incident {number}; `scheduler-watchdog incidents` lists them")
+    return incident
 
 
 def jobs_of(store: Store, number: int) -> list[str]:
     """The ids of the jobs that an open incident is about; raises ValueError if there are none."""
-    incident = store.ledger().incidents.get(number)
-    if incident is None or not incident.is_open:
-        raise ValueError(f"there is no open incident {number}; `scheduler-watchdog incidents` lists them")
+    incident = _open(store, number)
     ids = dict.fromkeys(member.finding.job_id for member in incident.own if member.active)
     found = [job_id for job_id in ids if job_id is not None]
     if not found:

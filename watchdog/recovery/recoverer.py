@@ -12,6 +12,7 @@ from watchdog.config.file import Config
 from watchdog.config.sources import Section
 from watchdog.core.action import BY_HAND, Action, State, Step
 from watchdog.core.clock import Stamp
+from watchdog.core.command_line import command
 from watchdog.core.instants import say
 from watchdog.core.kinds import Kind, Severity
 from watchdog.core.logs import log
@@ -414,7 +415,7 @@ class Recoverer:
             (
                 ("Why now", action.why),
                 *(("Mind", sentence) for sentence in mind),
-                ("To approve", f"scheduler-watchdog approve {action.id}"),
+                ("To approve", command("approve", str(action.id))),
             ),
             action,
         )
@@ -492,7 +493,7 @@ def _for_a_person(case: Case) -> str:
         return "restart the agent by hand; what was tried: scheduler-watchdog recoveries"
     if case.policy.action in ("preserve", "command"):
         return "what was tried: scheduler-watchdog recoveries"
-    return f"scheduler-watchdog revive {case.finding.job_id}"
+    return command("revive", case.finding.job_id or "")
 
 
 def timeline(steps: Iterable[Step]) -> tuple[tuple[str, str], ...]:
@@ -538,7 +539,7 @@ def _swept_finding(kept: Preserved, gone_at: datetime) -> Finding:
         kept.name,
         gone_at,
         f"{kept.name} had failed, and its row is gone since {say(gone_at)}; its definition is kept: "
-        f"scheduler-watchdog restore {kept.job_id}",
+        f"{command('restore', kept.job_id)}",
         {"preserved_at": kept.preserved_at, **({"sweep_at": kept.sweep_at} if kept.sweep_at else {})},
     )
 

@@ -4,10 +4,10 @@ The general remedies stand in the table of kinds, a system's own in its object. 
 is said here.
 """
 
-import shlex
 from dataclasses import dataclass
 from typing import Any
 
+from watchdog.core.command_line import command
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Finding
 from watchdog.systems import KINDS, system
@@ -67,21 +67,21 @@ def remedy_of(finding: Finding, system_kind: str) -> Remedy:
     kind, system = finding.kind, system_named(system_kind)
     general = _general(kind, system)
     example = system.restart if kind.row.by_restart else ""
-    command = revive_command(finding, system_kind) if finding.caused_by is None else ""
-    if not command:
+    revive = revive_command(finding, system_kind) if finding.caused_by is None else ""
+    if not revive:
         return Remedy(general, _verb_command(finding), example=example)
     first = "mend what the error says" if finding.evidence.get("error_class") == "permanent" else ""
     otherwise = general if kind.row.by_restart else ""
-    return Remedy(system.remedies[kind], command, first, otherwise, example)
+    return Remedy(system.remedies[kind], revive, first, otherwise, example)
 
 
 def revive_command(finding: Finding, kind: str) -> str:
     """The command that brings the job back; empty where there is none."""
     is_known = finding.kind in system_named(kind).remedies and finding.job_id
-    return f"scheduler-watchdog revive {shlex.quote(finding.job_id or '')}" if is_known else ""
+    return command("revive", finding.job_id or "") if is_known else ""
 
 
 def _verb_command(finding: Finding) -> str:
     """The command of the table, whatever the system is."""
     verb = finding.kind.row.verb
-    return f"scheduler-watchdog {verb} {shlex.quote(finding.job_id)}" if verb and finding.job_id else ""
+    return command(verb, finding.job_id) if verb and finding.job_id else ""

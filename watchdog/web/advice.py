@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from watchdog.config.file import Config
 from watchdog.config.policies import is_like
+from watchdog.core.command_line import command, pasteable
 from watchdog.core.incident import Incident
 from watchdog.core.model import Finding
 from watchdog.systems.remedy import remedy_of
@@ -22,7 +23,7 @@ def advise(finding: Finding, config: Config | None, system: str) -> Advice:
     """What helps against it; `system` is the kind of its source. A restart is the one that the operator configured."""
     remedy = remedy_of(finding, system)
     restart = _restart(config, finding.source) if finding.kind.row.by_restart else ""
-    return Advice(remedy.sentences, remedy.command or restart)
+    return Advice(remedy.sentences, _whole(remedy.command, config) or restart)
 
 
 def _restart(config: Config | None, source: str) -> str:
@@ -32,14 +33,19 @@ def _restart(config: Config | None, source: str) -> str:
     return next((shlex.join(policy.run) for policy in fitting if policy.run), "")
 
 
-def acknowledge(incident: Incident) -> str:
+def acknowledge(incident: Incident, config: Config | None) -> str:
     """The command that takes an incident on."""
-    return f"scheduler-watchdog ack {incident.id}"
+    return _whole(command("ack", str(incident.id)), config)
 
 
-def silence(finding: Finding) -> str:
+def silence(finding: Finding, config: Config | None) -> str:
     """The command that keeps quiet about a job for a while."""
-    return f"scheduler-watchdog silence {shlex.quote(match_of(finding))} --for 2h"
+    return _whole(f"scheduler-watchdog silence {shlex.quote(match_of(finding))} --for 2h", config)
+
+
+def _whole(text: str, config: Config | None) -> str:
+    """The command as it can be pasted where the watchdog runs."""
+    return pasteable(text, config.notify.command_prefix, config.invocation) if config else text
 
 
 def match_of(finding: Finding) -> str:

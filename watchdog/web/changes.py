@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from watchdog.config.file import Config
 from watchdog.core.action import Action, State
+from watchdog.core.command_line import command
 from watchdog.core.instants import iso
 from watchdog.core.logs import log
 from watchdog.core.redaction import one_line
@@ -122,7 +123,7 @@ class Changes:
         if not self.can_revive:
             raise ConflictError(
                 "this watchdog carries nothing out (recovery.mode is observe, or there is no policy); "
-                f"type: scheduler-watchdog revive {job_id}"
+                f"type: {command('revive', job_id)}"
             )
         with self._archive.opened() as store:
             records = Records(store)

@@ -276,7 +276,7 @@ def _of_incident(incident: Incident, posting: Posting, known: Known) -> Problem:
         "active" if incident.is_active else "clearing",
         acknowledged[1] if acknowledged else "",
         base.advice,
-        advice.acknowledge(incident),
+        advice.acknowledge(incident, known.config),
         base.silence,
         base.match,
         tuple(_line(finding) for finding in own[:LISTED]),
@@ -302,7 +302,7 @@ def _of_finding(finding: Finding, posting: Posting, known: Known) -> Problem:
         "",
         advice.advise(finding, known.config, system),
         "",
-        advice.silence(finding),
+        advice.silence(finding, known.config),
         advice.match_of(finding),
         revivable=(finding.source, finding.job_id or "") if is_revivable else None,
     )
