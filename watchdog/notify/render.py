@@ -4,10 +4,11 @@ Everything in a message is data from outside: each form escapes all of it, and n
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Protocol
 
+from watchdog.core.command_line import PROGRAM
 from watchdog.notify.words import Message
 
 _BREAK = "\u200b"
@@ -20,6 +21,9 @@ _MARKS = re.compile(r"([\\`*\[\]<>~]|(?<![^\W_])_|_(?![^\W_]))")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 _LEADING = re.compile(r"^(\d+(?=[.)])|(?=[#+\-=|]))")
 """What means something at the beginning of a line only. It is left alone elsewhere: Slack shows each backslash."""
+
+_JOINTS = re.compile(r"(then: |; or |, for example: )")
+"""Between the words and the commands of what there is to do."""
 
 LONGEST = 3500
 """Characters of a whole message; several services refuse more than 4,000."""
@@ -66,6 +70,15 @@ def defused(text: str) -> str:
     return _CALLS.sub(rf"\g<0>{_BREAK}", text)
 
 
+def parts_of(text: str) -> Iterator[tuple[str, bool]]:
+    """The words and the commands in a text; the flag says that it is a command."""
+    before = ""
+    for part in _JOINTS.split(text):
+        if part:
+            yield part, f"{PROGRAM} " in part or "for example" in before
+        before = part
+
+
 class Plain:
     """Plain text."""
 
@@ -103,7 +116,8 @@ class Markdown:
 
     def fact(self, label: str, text: str) -> str:
         """One labelled fact."""
-        return f"**{label}:** {_marked(text)}  "
+        said = (_code(part) if is_command else _marked(part) for part, is_command in parts_of(text))
+        return f"**{label}:** {''.join(said)}  "
 
     def listed(self, lines: Iterable[str]) -> str:
         """A list."""
@@ -111,7 +125,7 @@ class Markdown:
 
     def command(self, text: str) -> str:
         """Something to type."""
-        return f"\n`{text}`\n"
+        return f"\n**Acknowledge:** {_code(text)}  "
 
     def link(self, address: str) -> str:
         """Where the page is."""
@@ -122,9 +136,22 @@ class Markdown:
         return f"\n_{_marked(text)}_"
 
 
+def _code(text: str) -> str:
+    """Between as many backticks as it takes to hold those in it."""
+    longest = max((len(found) for found in re.findall("`+", text)), default=0)
+    fence, room = "`" * (longest + 1), " " if longest else ""
+    return f"{fence}{room}{defused(text)}{room}{fence}"
+
+
 def _marked(text: str) -> str:
     marked = _MARKS.sub(r"\\\1", _ENTITY.sub(f"&{_BREAK}", defused(text)))
     return _LEADING.sub(r"\1\\", marked)
+
+
+_WRAPS = "overflow-wrap:anywhere"
+"""Long words and commands do not make a phone's page wider."""
+
+_CODE = '<code style="background:#f4f4f4;padding:1px 3px">'
 
 
 class Html:
@@ -136,15 +163,16 @@ class Html:
 
     def fact(self, label: str, text: str) -> str:
         """One labelled fact."""
-        return f"<p><b>{_safe(label)}:</b> {_safe(text)}</p>"
+        said = (f"{_CODE}{_safe(part)}</code>" if is_command else _safe(part) for part, is_command in parts_of(text))
+        return f'<p style="{_WRAPS}"><b>{_safe(label)}:</b> {"".join(said)}</p>'
 
     def listed(self, lines: Iterable[str]) -> str:
         """A list."""
-        return "<ul>" + "".join(f"<li>{_safe(line)}</li>" for line in lines) + "</ul>"
+        return f'<ul style="{_WRAPS}">' + "".join(f"<li>{_safe(line)}</li>" for line in lines) + "</ul>"
 
     def command(self, text: str) -> str:
         """Something to type."""
-        return f"<p>Acknowledge:</p><pre>{_safe(text)}</pre>"
+        return f'<p style="{_WRAPS}"><b>Acknowledge:</b> {_CODE}{_safe(text)}</code></p>'
 
     def link(self, address: str) -> str:
         """Where the page is."""

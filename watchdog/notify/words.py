@@ -231,16 +231,21 @@ def _error(head: Finding) -> str:
 
 def _jobs(dispatch: Dispatch) -> tuple[str, ...]:
     """The jobs, those that are new first, each with what it has."""
-    jobs = _by_job([*dispatch.news, *(member for member in dispatch.members if member not in dispatch.news)])
-    lines = [_line(findings) for findings in list(jobs.values())[:LISTED]]
+    news = set(map(id, dispatch.news))
+    jobs = _by_job([*dispatch.news, *(member for member in dispatch.members if id(member) not in news)])
+    is_over = dispatch.event is Event.RESOLVED
+    known = _error(dispatch.headline)
+    lines = [_line(findings, known, with_error=not is_over) for findings in list(jobs.values())[:LISTED]]
     more = [f"and {len(jobs) - LISTED} more"] if len(jobs) > LISTED else []
     return (*lines, *more) if len(jobs) > 1 else ()
 
 
-def _line(findings: Sequence[Finding]) -> str:
+def _line(findings: Sequence[Finding], known: str, *, with_error: bool) -> str:
+    """A job with what it has, and its error where that is not the one that was given."""
     kinds = ", ".join(dict.fromkeys(finding.kind.value for finding in findings))
     error = _error(most_specific(findings))
-    return f"{_named(findings[0])}: {kinds}{f' ({fit_to_leave(error, ERROR_LENGTH)})' if error else ''}"
+    said = f" ({fit_to_leave(error, ERROR_LENGTH)})" if with_error and error not in ("", known) else ""
+    return f"{_named(findings[0])}: {kinds}{said}"
 
 
 def severity_type(dispatch: Dispatch) -> str:
