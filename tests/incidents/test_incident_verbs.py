@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
-from tests.conftest import build, job_row
+from tests.conftest import NOW, build, job_row
 from tests.support.command import Running, command, free_port, running, until
 from tests.support.post_office import mail_server
 from tests.support.telling import HOUR, MINUTE, Diary, failing, finding
+from watchdog.core.action import Action, State
+from watchdog.core.clock import Stamp
 from watchdog.core.instants import parse_instant
 from watchdog.core.silences import Silence
+from watchdog.state.records import Records
 from watchdog.state.store import Store
 
 
@@ -101,7 +104,7 @@ def test_a_silence_is_listed_until_it_is_ended(state: Path) -> None:
 
 def test_what_cannot_be_done_is_said_in_one_line(state: Path, tmp_path: Path) -> None:
     assert error_of("ack", "99", "--state", state) == (
-        "there is no incident 99; `scheduler-watchdog incidents` lists them"
+        f"there is no incident 99; `scheduler-watchdog incidents --state {state}` lists them"
     )
     assert error_of("ack", "1", "--state", state) == "incident 1 is over already"
     assert error_of("silence", "x", "--state", state) == "say for how long: --for 2h"
@@ -266,3 +269,50 @@ def test_a_silence_made_by_hand_is_not_told_as_ended_twice(state: Path) -> None:
     store.close()
     assert command("silence", "1", "--end", "--state", state).returncode == 0
     assert error_of("silence", "1", "--end", "--state", state) == "there is no silence 1 that has not ended"
+
+
+def _propose(state: Path, *jobs: str) -> None:
+    """Reviving each of these jobs waits for a person."""
+    store = Store(state)
+    with store.transaction():
+        for job in jobs:
+            action = Action(0, Stamp(NOW), "p", "revive", "agent", f"id-{job}", job, f"agent|p|{job}", State.PROPOSED)
+            Records(store).add(action)
+    store.close()
+
+
+def test_all_that_is_proposed_for_an_incident_is_approved_and_nothing_else(state: Path) -> None:
+    _propose(state, "heartbeat", "triage")
+    done = command("approve", "--incident", "2", "--state", state)
+    assert (done.returncode, done.stdout.count("approved: ")) == (0, 1), done.stderr
+    assert "revive of heartbeat" in done.stdout
+    with closing(Store(state, exclusive=False)) as store:
+        assert len(Records(store).approvals()) == 1
+
+
+def test_all_that_is_proposed_is_approved_at_once(state: Path) -> None:
+    _propose(state, "heartbeat", "triage")
+    assert command("approve", "--all", "--state", state).stdout.count("approved: ") == 2
+
+
+@pytest.mark.parametrize("arguments", [(), ("1", "--all"), ("--all", "--incident", "2"), ("1", "--incident", "2")])
+def test_what_is_approved_is_said_in_one_way(state: Path, arguments: tuple[str, ...]) -> None:
+    assert error_of("approve", *arguments, "--state", state).startswith("say which recovery is meant")
+
+
+def test_where_nothing_is_proposed_for_an_incident_that_is_said(state: Path) -> None:
+    _propose(state, "triage")
+    numbers = {one["kind"]: one["id"] for one in document(state)["incidents"]}
+    said = error_of("approve", "--incident", str(numbers["failed"]), "--state", state)
+    assert said == f"no recovery of incident {numbers['failed']} waits for approval"
+    assert "there is no open incident 99" in error_of("approve", "--incident", "99", "--state", state)
+
+
+def test_an_incident_is_taken_on_given_back_and_silences_are_listed_and_ended(state: Path) -> None:
+    assert "is yours" in command("ack", "2", "--state", state).stdout
+    assert "is nobody's" in command("unack", "2", "--state", state).stdout
+    assert error_of("unack", "2", "--state", state) == "nobody has taken incident 2 on"
+    assert command("silence", "heart*", "--for", "2h", "--state", state).returncode == 0
+    assert "silence 1: heart*" in command("silences", "--state", state).stdout
+    assert command("unsilence", "1", "--state", state).stdout == "silence 1 has ended\n"
+    assert "nothing is silenced" in command("silences", "--state", state).stdout

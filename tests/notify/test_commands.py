@@ -12,6 +12,7 @@ from tests.conftest import NOW, build, job_row
 from tests.support.command import command
 from tests.support.telling import Office, configured, finding, job
 from watchdog.cli.main import cli
+from watchdog.config.file import Config
 from watchdog.core.command_line import as_asked, pasteable
 from watchdog.core.command_line import command as command_of
 from watchdog.core.incident import Incident, Member, Told
@@ -20,6 +21,7 @@ from watchdog.notify.plan import Dispatch, Event
 from watchdog.notify.targets import Target
 from watchdog.notify.voice import voice_of
 from watchdog.notify.words import Message, message
+from watchdog.state.store import Store
 from watchdog.systems import KINDS
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +42,7 @@ def all_messages() -> list[Message]:
     ]
 
 
-def _config():  # type: ignore[no-untyped-def]
+def _config() -> Config:
     config = configured(notify={"command_prefix": "docker exec watchdog"}, http={"public_url": "https://w.example.org"})
     return config.meant_by("-c", Path("/etc/the watchdog.yaml"))
 
@@ -119,10 +121,6 @@ def test_the_error_of_a_command_names_one_that_runs(tmp_path: Path) -> None:
     build(tmp_path / "phantom.db", {"scheduled_jobs": [job_row("heartbeat")]})
     config = tmp_path / "watchdog.yaml"
     config.write_text(f"sources: [{{database: {tmp_path}/phantom.db}}]\nstate: {tmp_path}/state.db\n")
-    office = Office(configured())
-    office.store.close()
-    from watchdog.state.store import Store
-
     Store(tmp_path / "state.db").close()
     done = command("ack", "-c", config, "9")
     (line,) = _FENCED.findall(done.stderr)
@@ -145,3 +143,26 @@ def test_the_office_tells_with_complete_commands() -> None:
     (letter,) = office.letters
     assert "docker exec watchdog scheduler-watchdog revive -c '/etc/the watchdog.yaml' id-a" in letter.text
     assert "https://w.example.org/#incident-1" in letter.text
+
+
+def _storm(count: int, **sections: object) -> list[str]:
+    """What is to be done about so many jobs that were given up at once, by message."""
+    office = Office(configured(**sections))
+    names = [f"{'ab'[number % 2]}-{number:02}-3cd13208-6bd7-59a1-9fba-684eb71163f2" for number in range(count)]
+    office.jobs = tuple(job(name) for name in names)
+    office.find(*(finding("failed", name, error_class="transient") for name in names))
+    office.wait(office.config.notify.group_wait)
+    return [found for letter in office.letters for found in re.findall(r"To do: (.*)", letter.text)]
+
+
+def test_a_storm_is_brought_back_by_its_incident_where_all_of_it_is_theirs() -> None:
+    assert _storm(40) == ["scheduler-watchdog revive --incident 1"]
+
+
+def test_who_shares_a_storm_brings_back_their_own_by_ids_of_which_none_is_cut() -> None:
+    owners = [{"match": {"job": "a-*"}, "notify": ["ops"]}, {"notify": ["boss"]}]
+    for line, letter in zip(_storm(80, owners=owners), "ab", strict=True):
+        verb, *ids = shlex.split(line)[1:]
+        assert verb == "revive"
+        assert len(ids) > 3
+        assert all(re.fullmatch(rf"id-{letter}-\d\d-3cd13208-6bd7-59a1-9fba-684eb71163f2", one) for one in ids)

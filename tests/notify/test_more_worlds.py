@@ -418,6 +418,20 @@ CASES = {
             "sources": [{"name": "phantom", "kind": "phantom", "database": "CASE", "expect": ["alpha"]}],
         },
     ),
+    "the one that would go first is silenced, so another is asked for": Case(
+        [daily(f"job-{n:02}") for n in range(3)],
+        [changed(10, *(given_up(f"job-{n:02}", 10) for n in range(3)))],
+        must=[must("ops", 10, 60, matching=r"(?m)^Proposed.*job-01", severity="critical")],
+        at_most=[most("ops", 2)],
+        never=[never("*", r"job-00\b")],
+        operator=[silence(5, "job-00", "9h")],
+        config=config(
+            recovery={
+                "mode": "propose",
+                "policies": [{"match": {"kind": "failed"}, "action": "revive", "via": ["sql"], "after": "1m"}],
+            }
+        ),
+    ),
     "thirty questions are one, and none is asked of what is silenced": Case(
         [daily(f"job-{n:02}") for n in range(30)],
         [changed(10, *(given_up(f"job-{n:02}", 10) for n in range(30)))],

@@ -1,12 +1,14 @@
 """What a message says, for a phone: what is wrong, since when, why, what comes next, what to do."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import accumulate
 
-from watchdog.core.command_line import command
+from watchdog.core.command_line import PROGRAM, command
 from watchdog.core.durations import say_duration
 from watchdog.core.incident import Member, most_specific
 from watchdog.core.instants import say
@@ -38,8 +40,11 @@ class Message:
     link: str = ""
 
 
-_ALL_OF_IT = 25
-"""So many ids stand in one command at the most."""
+FEW = 3
+"""So many jobs are brought back by their ids; more by their incident, where all of it is theirs who read it."""
+
+IDS_LENGTH = 500
+"""Characters of all ids in one command."""
 
 
 Say = Callable[[datetime], str]
@@ -213,10 +218,18 @@ def _to_do(dispatch: Dispatch, head: Finding) -> str:
     """What helps; one command for all that it helps with."""
     remedy = remedy_of(head, dispatch.system)
     alike = [m.finding for m in dispatch.own if m.finding.kind is head.kind and m.finding.job_id != head.job_id]
-    ids = [finding.job_id for finding in alike[:_ALL_OF_IT] if finding.job_id]
-    if not remedy.command or not ids or not _is_for_many(remedy.command):
+    ids = [finding.job_id for finding in (head, *alike) if finding.job_id]
+    if not remedy.command or len(ids) < 2 or not _is_for_many(remedy.command):
         return remedy.short
-    return replace(remedy, command=command("revive", head.job_id or "", *ids)).short
+    if len(ids) > FEW and len(ids) == len({member.finding.job_id for member in dispatch.incident.own}):
+        return replace(remedy, command=f"{PROGRAM} revive --incident {dispatch.incident.id}").short
+    return replace(remedy, command=command("revive", *_that_fit(ids))).short
+
+
+def _that_fit(ids: Sequence[str]) -> list[str]:
+    """As many as a message has room for: a command that is cut off does something else."""
+    lengths = accumulate(len(shlex.quote(one)) + 1 for one in ids)
+    return [one for one, length in zip(ids, lengths, strict=True) if length <= IDS_LENGTH] or list(ids[:1])
 
 
 def _is_for_many(command: str) -> bool:

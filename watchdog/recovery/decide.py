@@ -87,6 +87,7 @@ class Looked:
     """What the look at all sources showed, as far as decisions depend on it.
 
     `seen_for`: how long this process, awake, has seen a finding. `counts_tokens`: whether a job's runs must use tokens.
+    `is_hushed`: whether nobody would hear the question that it takes.
     """
 
     jobs: Mapping[tuple[str, str], Job]
@@ -96,6 +97,7 @@ class Looked:
     seen_for: Callable[[Finding], timedelta] = lambda finding: LONG_AGO
     counts_tokens: Callable[[Job], bool] = lambda job: True
     unsettled_for: Callable[[Finding], timedelta] = lambda finding: timedelta()
+    is_hushed: Callable[[Finding], bool] = lambda finding: False
 
 
 class Past(Protocol):
@@ -257,7 +259,8 @@ def decide(cases_: Sequence[Case], past: Past, looked: Looked, stamp: Stamp, now
     decisions = []
     taken: set[str] = set()
     circuits = _Circuits(past, looked, stamp, now)
-    for case in sorted(cases_, key=lambda case: _next_run(case, now.at)):
+    # a canary of which nobody hears would keep back all that wait for it
+    for case in sorted(cases_, key=lambda case: (looked.is_hushed(case.finding), _next_run(case, now.at))):
         decision = _decide(case, past, circuits, stamp, now)
         if decision.allowed and _is_shared(case) and case.circuit in taken:
             decision = Decision(case, False, "another job of the same storm goes first")

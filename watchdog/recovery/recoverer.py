@@ -18,6 +18,7 @@ from watchdog.core.kinds import Kind, Severity
 from watchdog.core.logs import log
 from watchdog.core.model import Finding, Job, Snapshot
 from watchdog.core.moment import Moment
+from watchdog.core.silences import is_silenced
 from watchdog.detectors.published import Published
 from watchdog.recovery.before_restart import consequences
 from watchdog.recovery.decide import (
@@ -263,7 +264,7 @@ class Recoverer:
             return self._objection_to_more(action, snapshot, now)
         if action.job_id and action.seen and all(job.id != action.job_id for job in snapshot.jobs):
             return None  # its own guard says what has become of the row
-        case = next((case for case in self._cases(self._looked(published)) if _is_for(case, action)), None)
+        case = next((case for case in self._cases(self._looked(published, stamp.at)) if _is_for(case, action)), None)
         if case is None:
             is_seen = action.job_id is not None and bool(action.seen)
             return Objection("the job is no longer as it was seen" if is_seen else "its cause is gone")
@@ -295,14 +296,16 @@ class Recoverer:
         if not recovery.policies:
             self._withdraw((), published, stamp)
             return
-        looked = self._looked(published)
+        looked = self._looked(published, stamp.at)
         found = self._cases(looked)
         self._withdraw(found, published, stamp)
         self._forget_would(found, published)
         for decision in decide(found, self._records, looked, stamp, now):
             self._follow(decision, found, published, stamp, now)
 
-    def _looked(self, published: Published) -> Looked:
+    def _looked(self, published: Published, at: datetime) -> Looked:
+        must_ask = self._config.recovery.mode != "act"
+        silences = self._records.store.silences(at) if must_ask else []
         owners = {
             (state.snapshot.source, job_id): owner
             for state in published.sources
@@ -318,6 +321,7 @@ class Recoverer:
             self._sights.seen_for,
             self._counts_tokens,
             self._sights.unsettled_for,
+            lambda finding: is_silenced(finding, silences, at),
         )
 
     def _cases(self, looked: Looked) -> list[Case]:
