@@ -103,7 +103,7 @@ def state_table(figures: state_file.Figures) -> Table:
 def soak_table(soak: Soak) -> Table:
     """What the process held when all had been used once, and at the end."""
     warm, end = soak.first_and_last()
-    rows = [
+    rows: list[Row] = [
         ("resident memory", f"{warm.resident:.1f} MB", f"{end.resident:.1f} MB"),
         ("the part of it that is its own", f"{warm.own:.1f} MB", f"{end.own:.1f} MB"),
         ("descriptors", f"{warm.descriptors}", f"{end.descriptors}"),
@@ -111,7 +111,7 @@ def soak_table(soak: Soak) -> Table:
         ("the state file with its log", f"{warm.state:.2f} MB", f"{end.state:.2f} MB"),
     ]
     method = (
-        f"{JOBS:,} jobs, {soak.runs:,} runs, one a second; {soak.messages} messages taken; the page each {PAGE_EVERY} s, "
+        f"{JOBS:,} jobs, {soak.runs:,} runs, one a second; {soak.messages} messages taken; page each {PAGE_EVERY} s, "
         f"a scrape each {SCRAPED_EVERY} s, {soak.failed_requests} of them without a good answer."
     )
     columns = ("what", f"after {warm.at / 60:.0f} min", f"after {end.at / 60:.0f} min")

@@ -89,6 +89,9 @@ class NotificationService:
         try:
             self._take_over(published, now)
         except sqlite3.Error as error:
+            if self._store.take_refuge():  # nobody waits for another turn to be told
+                self.turn(published, now)
+                return
             self._complain(str(error))
         else:
             self._complain("")

@@ -137,7 +137,8 @@ class ExecutorThread(threading.Thread):
         """Until `stop`. Whatever goes wrong is told, and the next round tries again."""
         while not self._ending.is_set():
             try:
-                self._executor.turn()
+                if not self._store.is_in_memory:  # what is done must be on record, whatever ends
+                    self._executor.turn()
             except Exception:
                 log.exception("a recovery went wrong", extra={"action": "recovery"})
             self._wake.wait(_PAUSE)

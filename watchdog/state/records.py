@@ -95,6 +95,7 @@ class Records:
             "WHERE id = ? AND state = coalesce(?, state)",
             (action.state.value, json.dumps(document), action.id, was.value if was else None),
         )
+        self.store.must_have_stayed()
         faults.point("action-saved")
         return cursor.rowcount > 0
 
