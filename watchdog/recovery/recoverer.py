@@ -139,6 +139,7 @@ class Recoverer:
 
     def _turn(self, published: Published, stamp: Stamp) -> Turn:
         now = Moment(stamp.at)
+        self._records.look_after()
         for state in published.sources:
             self._preserve(state.snapshot, stamp.at)
         self._verify(published, stamp, now)

@@ -101,7 +101,8 @@ class Turns:
         self.recovery.look_begins()
         tick = self.engine.tick(now, self._gaps)
         recovered = self.recovery.turn(tick.published, self._slept)
-        own = (*(finding for finding in recovered if finding.kind is not Kind.UNSAVED), *about_state)
+        told = about_state if self.config.detect.is_on(Kind.UNSAVED) else ()
+        own = (*(finding for finding in recovered if finding.kind is not Kind.UNSAVED), *told)
         if own != tick.published.own:
             tick = replace(tick, published=self.engine.add(own), has_changed=True)
         self._show(tick, now, time.perf_counter() - began)

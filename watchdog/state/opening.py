@@ -20,8 +20,11 @@ from watchdog.state import schema
 LOCK_PATIENCE = 1.0
 """Seconds for which a start waits for the lock of the watchdog before it."""
 
-BUSY_MS = 1500
-"""Milliseconds for which a write waits for others, such as a command; the loop must go on turning."""
+BUSY_MS = 500
+"""Milliseconds for which the service waits for others who write, such as a command: its loop must go on turning."""
+
+PATIENCE = 5.0
+"""Seconds for which all others wait."""
 
 NOT_NOW = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EMFILE)
 """What a disk says that is full, read-only or broken, and may be well again later."""
@@ -77,11 +80,11 @@ def _has(lock: IO[bytes], patience: float) -> bool:
             time.sleep(0.02)
 
 
-def opened(path: Path | None) -> sqlite3.Connection:
+def opened(path: Path | None, patience: float = PATIENCE) -> sqlite3.Connection:
     """The file as it stands; made if it is not there. Raises sqlite3.Error and OSError."""
     if path is not None and not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=BUSY_MS / 1000, check_same_thread=False)
+    db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=patience, check_same_thread=False)
     try:
         _must_be_ours(db)
         db.execute("PRAGMA journal_mode = WAL")

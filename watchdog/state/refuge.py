@@ -18,6 +18,12 @@ PATIENCE = 5.0
 
 _CHANGES = "changes_in_memory"
 
+_NOTE = (
+    f"INSERT INTO {_CHANGES} SELECT '{{table}}', {{key}} WHERE NOT EXISTS "
+    f"(SELECT 1 FROM {_CHANGES} WHERE name = '{{table}}' AND key = {{key}});"
+)
+"""What a statement does on a conflict would hold for its triggers too, so there is to be none."""
+
 _numbers = itertools.count(1)
 _taken: dict[Path, str] = {}
 
@@ -64,7 +70,7 @@ def _note_changes(new: sqlite3.Connection) -> None:
     for table in _tables(new):
         key = {row: f"json_array({', '.join(f'{row}.{name}' for name in _key(new, table))})" for row in ("NEW", "OLD")}
         for event, rows in (("INSERT", ["NEW"]), ("UPDATE", ["NEW", "OLD"]), ("DELETE", ["OLD"])):
-            notes = " ".join(f"INSERT OR IGNORE INTO {_CHANGES} VALUES ('{table}', {key[row]});" for row in rows)
+            notes = " ".join(f"{_NOTE.format(table=table, key=key[row])}" for row in rows)
             new.execute(f"CREATE TRIGGER noted_{table}_{event} AFTER {event} ON {table} BEGIN {notes} END")
 
 

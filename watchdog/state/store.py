@@ -85,6 +85,10 @@ class Store:
                 self.close()
                 raise StoreError(f"the state file {path} cannot be used: {opening.reason(error)}") from None
 
+    @property
+    def _patience(self) -> float:
+        return opening.BUSY_MS / 1000 if self._lock else opening.PATIENCE
+
     def _begin_in_memory(self, error: Exception) -> bool:
         """Where the disk is full or read-only now, the service begins with what can be read, and writes it later."""
         if self.path is None or not self._lock or not opening.may_pass(error, self.path):
@@ -102,12 +106,12 @@ class Store:
             self._refuge = refuge.of(self.path)
             return refuge.entered(self._refuge)
         try:
-            return opening.opened(self.path)
+            return opening.opened(self.path, self._patience)
         except sqlite3.DatabaseError as error:
             if self.path is None or not self._lock or not opening.is_damage(error):
                 raise
             self._set_aside(opening.reason(error))
-            return opening.opened(self.path)
+            return opening.opened(self.path, self._patience)
 
     def _set_aside(self, why: str) -> None:
         assert self.path is not None  # noqa: S101
@@ -248,7 +252,7 @@ class Store:
 
     def _leave(self, path: Path) -> None:
         if self._file is None and not self._is_damaged and path.is_file():
-            self._file = opening.opened(path)
+            self._file = opening.opened(path, self._patience)
             self._marks = opening.marks(path)
             if opening.is_behind(self._file):
                 opening.bring_up_to_date(self._file, path)
@@ -281,7 +285,7 @@ class Store:
         if self._file is not None:
             self._file.close()
         refuge.left(path)
-        self._return_to(opening.opened(path))
+        self._return_to(opening.opened(path, self._patience))
 
     def _return_to(self, file: sqlite3.Connection) -> None:
         memory, self._connection, self._file, self._refuge = self._connection, file, None, ""
@@ -333,7 +337,7 @@ class Store:
     def _begin_anew(self) -> None:
         damaged, why = self._connection, self._trouble
         self._set_aside(why)
-        self._connection = opening.opened(self.path)
+        self._connection = opening.opened(self.path, self._patience)
         self._take_as_it_is()
         opening.salvage(damaged, self._connection)
         damaged.close()
@@ -342,10 +346,14 @@ class Store:
         self._version, self._trouble, self._is_damaged, self._was_odd = -1, "", False, False
 
     def _reopen(self) -> None:
+        taken = refuge.of(self.path) if not self._lock else ""
+        try:
+            new = refuge.entered(taken) if taken else opening.opened(self.path, self._patience)
+        except OSError as error:
+            raise sqlite3.OperationalError(opening.reason(error)) from None
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
-        self._refuge = refuge.of(self.path) if not self._lock else ""
-        self._connection = refuge.entered(self._refuge) if self._refuge else opening.opened(self.path)
+        self._connection, self._refuge = new, taken
         self._marks = opening.marks(self.path)
         self._version = -1
         self._trouble, self._is_damaged = "", False
@@ -384,7 +392,7 @@ class Store:
             self._try_again_at = time.monotonic() + TRY_AGAIN
             self._bring_up_to_date()
         try:
-            self._db.execute("BEGIN IMMEDIATE")
+            self._begin()
             try:
                 yield
             except BaseException:
@@ -398,6 +406,20 @@ class Store:
             raise
         if not self._refuge:
             self._trouble, self._is_damaged = "", False
+
+    def _begin(self) -> None:
+        """Begin to write; where that cannot be done in the file, in memory."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            if not self.give_way(error):
+                raise
+            self._db.execute("BEGIN IMMEDIATE")
+
+    def give_way(self, error: sqlite3.Error) -> bool:
+        """Go on in memory after this came of writing; whether it is worth trying again. For its owner."""
+        self._note(error)
+        return self.take_refuge()
 
     def has_changed(self) -> bool:
         """Whether somebody else, such as the command line, has written since this was last asked."""
@@ -490,6 +512,20 @@ class Store:
             "VALUES (?, ?, ?, ?, ?, 'waiting', ?)",
             [
                 (iso(e.created_at), e.incident_id, e.event, e.target, json.dumps(e.message), iso(e.not_before))
+                for e in entries
+            ],
+        )
+
+    def add_lost(self, entries: Iterable[Entry]) -> None:
+        """Write down again, under their numbers, messages that are not there any more."""
+        self._db.executemany(
+            "INSERT OR IGNORE INTO outbox (id, created_at, incident_id, event, target, message, state, attempts, "
+            "not_before) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    *(e.id, iso(e.created_at), e.incident_id, e.event, e.target, json.dumps(e.message)),
+                    *(e.state.value, e.attempts, iso(e.not_before)),
+                )
                 for e in entries
             ],
         )

@@ -1,0 +1,84 @@
+"""`python -m bench.faults [--only TEXT] [--write]`: attacks the installed command, and prints what was kept.
+
+Each attack has a service of its own, with a good source and somebody who is told. Several go on at once.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.faults import state, stores
+from bench.faults.rig import BrokenPromiseError, Promise, Rig
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = ROOT / "docs" / "reliability.md"
+FAULTS: Mapping[str, tuple[str, Promise]] = {**state.FAULTS, **stores.FAULTS}
+
+console = Console(width=150)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a promise; `broken` is empty where it was kept."""
+
+    fault: str
+    promise: str
+    broken: str
+    notes: str
+    seconds: float
+    log: str
+
+
+def attempt(fault: str, promise: str, attack: Promise) -> Outcome:
+    """One attack in a folder of its own."""
+    began, broken = time.monotonic(), ""
+    with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as folder:
+        rig = Rig(Path(folder))
+        try:
+            attack(rig)
+        except BrokenPromiseError as error:
+            broken = str(error)
+        except Exception as error:
+            broken = f"the attack itself went wrong: {type(error).__name__}: {error}"
+        finally:
+            rig.close()
+    return Outcome(fault, promise, broken, ", ".join(rig.notes), time.monotonic() - began, "".join(rig.log[-40:]))
+
+
+def main() -> int:
+    """All attacks, or those that are asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench.faults", description=__doc__)
+    parser.add_argument("--only", default="", help="attacks with this text in their name")
+    parser.add_argument("--at-once", type=int, default=4, help="attacks at a time")
+    parser.add_argument("-v", "--verbose", action="store_true", help="the service's log where a promise was broken")
+    options = parser.parse_args()
+    wanted = {fault: pair for fault, pair in FAULTS.items() if options.only in fault}
+    with ThreadPoolExecutor(options.at_once) as pool:
+        running = [pool.submit(attempt, fault, *pair) for fault, pair in wanted.items()]
+        outcomes = [each.result() for each in running]
+    _show(outcomes, is_verbose=options.verbose)
+    return 1 if any(outcome.broken for outcome in outcomes) else 0
+
+
+def _show(outcomes: list[Outcome], *, is_verbose: bool) -> None:
+    table = Table("fault", "promise", "kept", "s")
+    for one in outcomes:
+        table.add_row(
+            one.fault, one.promise, f"[red]no: {one.broken}[/]" if one.broken else "yes", f"{one.seconds:.0f}"
+        )
+    console.print(table, markup=True)
+    for one in outcomes if is_verbose else ():
+        if one.broken:
+            console.print(f"\n{one.fault}: {one.broken}\n{one.log}", markup=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
