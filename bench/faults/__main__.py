@@ -8,19 +8,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from bench.faults import state, stores
+from bench.faults import processes, state, stores, web
 from bench.faults.rig import BrokenPromiseError, Promise, Rig
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "reliability.md"
-FAULTS: Mapping[str, tuple[str, Promise]] = {**state.FAULTS, **stores.FAULTS}
+FAULTS: Mapping[str, tuple[str, Promise]] = {**state.FAULTS, **processes.FAULTS, **web.FAULTS, **stores.FAULTS}
 
 console = Console(width=150)
 
@@ -63,9 +63,17 @@ def main() -> int:
     wanted = {fault: pair for fault, pair in FAULTS.items() if options.only in fault}
     with ThreadPoolExecutor(options.at_once) as pool:
         running = [pool.submit(attempt, fault, *pair) for fault, pair in wanted.items()]
+        for each in as_completed(running):
+            _say(each.result())
         outcomes = [each.result() for each in running]
     _show(outcomes, is_verbose=options.verbose)
     return 1 if any(outcome.broken for outcome in outcomes) else 0
+
+
+def _say(one: Outcome) -> None:
+    console.print(
+        f"{one.seconds:4.0f} s  {one.fault}: {one.broken or 'kept'} ({one.notes})", markup=False, highlight=False
+    )
 
 
 def _show(outcomes: list[Outcome], *, is_verbose: bool) -> None:
