@@ -156,10 +156,10 @@ def _dear_column(folder: Path) -> Section:
     """Each row's error is worked out anew, and is huge."""
     path = build(folder / "phantom.db", healthy(), without=["scheduled_jobs"])
     columns = ", ".join(name for name in job_row() if name not in ("id", "last_run_error"))
-    dear = f"last_run_error TEXT GENERATED ALWAYS AS (hex(zeroblob({200 * MIB}))) VIRTUAL"
+    dear = f"last_run_error TEXT GENERATED ALWAYS AS (hex(zeroblob({20 * MIB}))) VIRTUAL"
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(f"CREATE TABLE scheduled_jobs (id TEXT PRIMARY KEY, {columns}, status, enabled DEFAULT 1, {dear})")
-        for number in range(50):
+        for number in range(5):
             db.execute("INSERT INTO scheduled_jobs (id, name, status) VALUES (?, ?, 'active')", (f"a{number}", "a"))
     return _phantom(path)
 
@@ -174,7 +174,7 @@ def _missing_module(folder: Path) -> Section:
 
 
 def _many_tables(folder: Path) -> Section:
-    return _sqlite(folder, *(f"CREATE TABLE t{number} (a, b, c)" for number in range(5_000)))
+    return _sqlite(folder, *(f"CREATE TABLE t{number} (a, b, c)" for number in range(1_000)))
 
 
 def _lists_of_jobs(folder: Path) -> Section:
@@ -229,9 +229,9 @@ OWN: Mapping[str, Hostile] = {
     "an odd value in every column": Hostile(_odd_values),
     "odd values in all bills": Hostile(_odd_bills),
     "a table without row numbers": Hostile(_without_rowid),
-    "a column worked out to 400 MiB": Hostile(_dear_column),
+    "a column worked out to 40 MiB": Hostile(_dear_column),
     "a virtual table without its module": Hostile(_missing_module, "cannot be read"),
-    "5,000 tables": Hostile(_many_tables),
+    "a thousand tables": Hostile(_many_tables),
     "jobs that are no jobs": Hostile(_lists_of_jobs),
     "a number of a million digits": Hostile(_numbers_without_end, "cannot be read"),
     "numbers that are none": Hostile(_not_a_number),
