@@ -133,13 +133,14 @@ class Rig:
         }
         (self.folder / "watchdog.yaml").write_text(json.dumps(config))
 
-    def start(self, *prefix: str, wait: bool = True) -> None:
+    def start(self, *prefix: str, **environment: str) -> None:
         """Start it; `prefix`: what it is started with, such as a limit."""
         command = [*prefix, str(COMMAND), "run", "-c", str(self.folder / "watchdog.yaml")]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        self.process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=os.environ | environment
+        )
         threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
-        if wait:
-            until(lambda: self.get("/healthz")[0] == 200, "it answers after its start", 20)
+        until(lambda: self.get("/healthz")[0] == 200, "it answers after its start", 20)
 
     def start_with_limit(self, what: int, soft: int, hard: int) -> None:
         """Start it under a limit of the kernel."""

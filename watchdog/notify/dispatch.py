@@ -300,6 +300,10 @@ class AlertPoster:
         self._count(self.channel, "failed")
         log.warning(f"alerts not taken: {outcome.error}", extra={"action": "notify_failed", "channel": self.channel})
 
+    def is_like(self, other: "AlertPoster") -> bool:
+        """Whether it posts to the same place in the same way."""
+        return (self._url, self._deadline) == (other._url, other._deadline)
+
     def close(self) -> None:
         """End what is under way."""
         if self._child is not None:
@@ -315,9 +319,29 @@ class SenderThread(threading.Thread):
         self._posters = dict(posters)
         self._clock = clock
         self._firing: Mapping[str, Mapping[str, alertmanager.Alert]] | None = None
+        self._wanted: tuple[Book, Mapping[str, AlertPoster]] | None = None
         self._wake = threading.Event()
         self._ending = threading.Event()
         self._problem = ""
+
+    def use(self, book: Book, posters: Mapping[str, AlertPoster]) -> None:
+        """From now on these addresses hold; what is under way ends as it was begun."""
+        self._wanted = (book, posters)
+        self._wake.set()
+
+    def _take_what_is_wanted(self) -> None:
+        if self._wanted is None:
+            return
+        (book, posters), self._wanted = self._wanted, None
+        self._sender.use(book)
+        before = self._posters
+        self._posters = {
+            name: before[name] if name in before and before[name].is_like(poster) else poster
+            for name, poster in posters.items()
+        }
+        for name, poster in before.items():
+            if self._posters.get(name) is not poster:
+                poster.close()
 
     def fire(self, firing: Mapping[str, Mapping[str, alertmanager.Alert]]) -> None:
         """These alerts fire now, by channel."""
@@ -350,6 +374,7 @@ class SenderThread(threading.Thread):
         self._problem = problem
 
     def _turn(self) -> bool:
+        self._take_what_is_wanted()
         now = self._clock()
         is_busy = self._sender.turn(now)
         if self._firing is None:

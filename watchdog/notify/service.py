@@ -74,15 +74,13 @@ class NotificationService:
             return
         self._sender_store = Store(self._store.path, exclusive=False)
         self._sender = Sender(self._sender_store, open_book(self._config), self._counts.notified)
-        posters = {
-            name: AlertPoster(
-                name, channel.alertmanager, self._sender_store, self._config.notify.deadline, self._counts.notified
-            )
-            for name, channel in self._config.channels.items()
-            if channel.alertmanager
-        }
-        self._thread = SenderThread(self._sender, posters, self._clock.now)
+        self._thread = SenderThread(self._sender, self._posters(self._sender_store), self._clock.now)
         self._thread.start()
+
+    def _posters(self, store: Store) -> dict[str, AlertPoster]:
+        deadline, counted = self._config.notify.deadline, self._counts.notified
+        addresses = {name: channel.alertmanager for name, channel in self._config.channels.items()}
+        return {name: AlertPoster(name, url, store, deadline, counted) for name, url in addresses.items() if url}
 
     def turn(self, published: Published, now: datetime) -> None:
         """Take over what a tick published. A state file that cannot be written ends neither looking nor showing."""
@@ -119,8 +117,12 @@ class NotificationService:
         if config.state != self._config.state:
             log.warning("a new `state` needs a restart", extra={"action": "reload"})
         self._notifier.use(config)
-        self._end_sending()
         self._config = config
+        if self._thread is not None and self._sender_store is not None and (config.channels or config.people):
+            # a message that is under way stays so: its target may have it already
+            self._thread.use(open_book(config), self._posters(self._sender_store))
+            return
+        self._end_sending()
         if self._is_started:
             self.start()
 
