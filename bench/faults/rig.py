@@ -39,6 +39,10 @@ class BrokenPromiseError(Exception):
     """What was not as promised; one line."""
 
 
+class NotHereError(Exception):
+    """The attack cannot be made on this machine; one line."""
+
+
 def must(is_so: object, otherwise: str) -> None:
     """Raises BrokenPromiseError unless it is so."""
     if not is_so:

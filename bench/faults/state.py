@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from bench.faults.rig import POLL, Promise, Rig, is_root, limit, must, run, until
+from bench.faults.rig import POLL, NotHereError, Promise, Rig, is_root, limit, must, run, until
 
 TELLS = "what happens meanwhile is told once; healed, nothing is told twice and no budget is fresh"
 
@@ -74,6 +74,8 @@ def full_by_limit(rig: Rig) -> None:
 def _small_disk(rig: Rig) -> Iterator[Path]:
     folder = rig.state.parent
     folder.mkdir()
+    if not is_root():
+        raise NotHereError("only root can mount a small disk")
     must(run("mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)), "no small disk could be mounted")
     try:
         yield folder
@@ -263,9 +265,6 @@ FAULTS: dict[str, tuple[str, Promise]] = {
     "state: garbage at the start": ("set aside under a date, told, begun anew", _damaged_at_start(_replace_by_garbage)),
     "state: overwritten at the start": ("the same", _damaged_at_start(_overwrite)),
     "state: cut short at the start": ("the same", _damaged_at_start(_cut)),
+    "state: a full disk": (TELLS, full_disk),
+    "state: a disk that is read-only at the start": (TELLS, read_only_at_start),
 }
-if is_root():
-    FAULTS |= {
-        "state: a full disk": (TELLS, full_disk),
-        "state: a disk that is read-only at the start": (TELLS, read_only_at_start),
-    }
