@@ -172,10 +172,10 @@ def bad_reload(rig: Rig) -> None:
 def hanging_loop(rig: Rig) -> None:
     """The main thread stands in the kernel for ever."""
     rig.configure()
+    hangs = rig.folder / "hangs"
     patch = (
-        "import sys, socket, watchdog.service.loop as loop\n"
-        "one, other = socket.socketpair()\n"
-        "def hang(*_):\n    one.setblocking(True)\n    import ctypes; ctypes.PyDLL(None).pause()\n"
+        "import ctypes, pathlib, sys, watchdog.service.loop as loop\n"
+        f"def hang(*_):\n    pathlib.Path({str(hangs)!r}).touch()\n    ctypes.PyDLL(None).pause()\n"
         "loop.Service._turn = hang\n"
         "from watchdog.cli.main import main\nsys.exit(main())"
     )
@@ -187,7 +187,7 @@ def hanging_loop(rig: Rig) -> None:
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    time.sleep(4)
+    until(hangs.exists, "it hangs", 20)
     rig.must_end()
 
 
