@@ -297,6 +297,8 @@ def _free_port() -> int:
 
 def limit(pid: int, what: int, soft: int) -> None:
     """Change a soft limit of a running process."""
+    if sys.platform != "linux":
+        raise NotHereError("only Linux changes the limits of a running process")
     _, hard = resource.prlimit(pid, what)
     resource.prlimit(pid, what, (soft, hard))
 
