@@ -132,7 +132,6 @@ class Rig:
             "channels": {"ops": self.target.address},
             "owners": [{"notify": ["ops"]}],
             "notify": {"group_wait": "1s", "gather": "1s", "hold": "1s"},
-            "detect": {"blind": "off"},
             **more,
         }
         (self.folder / "watchdog.yaml").write_text(json.dumps(config))
@@ -204,8 +203,14 @@ class Rig:
 
     def findings(self) -> list[dict[str, Any]]:
         """All that is found now."""
-        status, text = self.get("/api/v1/findings?limit=500")
-        return list(json.loads(text)["findings"]) if status == 200 else []
+        found: list[dict[str, Any]] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            status, text = self.get(f"/api/v1/findings?limit=500{f'&cursor={cursor}' if cursor else ''}")
+            page = json.loads(text) if status == 200 else {"findings": []}
+            found += page["findings"]
+            cursor = page.get("next") or None
+        return found
 
     def found(self, kind: str, name: str) -> bool:
         """Whether this is found of a job, or of a source."""
