@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table as RichTable
 
-from bench import openclaw, query_exporter, report, sources, state_file
+from bench import openclaw, query_exporter, report, soak, sources, state_file
 from bench.database import WORK, Database, fresh, remove
 from bench.observe import Lengths, Seen, Turns, observe
 from bench.program import Subject, exporter, watchdog
@@ -115,7 +115,11 @@ def main() -> int:
     """Everything."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "part", nargs="?", choices=["all", "sources", "openclaw", "state"], default="all", help="what to measure"
+        "part",
+        nargs="?",
+        choices=["all", "sources", "openclaw", "state", "soak"],
+        default="all",
+        help="what to measure",
     )
     parser.add_argument("--minutes", type=float, default=2.0, help="of changes while the service's memory is watched")
     parser.add_argument("--alone", action="store_true", help="without query-exporter (then nothing is written)")
@@ -126,6 +130,8 @@ def main() -> int:
         return measure_part(report.openclaw_table(openclaw.measure(say)))
     if options.part == "state":
         return measure_part(report.state_table(measure_year()))
+    if options.part == "soak":
+        return measure_part(report.soak_table(soak.measure(options.minutes, say)))
     load = os.getloadavg()
     ticks = {events: measure_ticks(events) for events in (SMALL, LARGE)}
     large, small = measure_live(options.minutes, is_alone=options.alone)

@@ -15,6 +15,7 @@ from bench.openclaw import CHANGES, Layout
 from bench.openclaw import JOBS as OPENCLAW_JOBS
 from bench.openclaw import QUIET_TICKS as OPENCLAW_QUIET_TICKS
 from bench.program import POLL_SECONDS
+from bench.soak import PAGE_EVERY, SCRAPED_EVERY, Soak
 from bench.sources import BUSY_SECONDS, JOBS_EACH, QUIET_SECONDS, SOURCES, Crowd
 from bench.ticks import QUIET_TICKS, RUNS, Figures
 
@@ -97,6 +98,24 @@ def state_table(figures: state_file.Figures) -> Table:
         _row("pages that later turns add to it", figures.grown_by, None, ""),
     ]
     return Table(STATE_TITLE, ("what", "measured", "aim: under", "kept"), rows, _STATE_METHOD)
+
+
+def soak_table(soak: Soak) -> Table:
+    """What the process held when all had been used once, and at the end."""
+    warm, end = soak.first_and_last()
+    rows: list[Row] = [
+        ("resident memory", f"{warm.resident:.1f} MB", f"{end.resident:.1f} MB"),
+        ("the part of it that is its own", f"{warm.own:.1f} MB", f"{end.own:.1f} MB"),
+        ("descriptors", f"{warm.descriptors}", f"{end.descriptors}"),
+        ("threads", f"{warm.threads}", f"{end.threads}"),
+        ("the state file with its log", f"{warm.state:.2f} MB", f"{end.state:.2f} MB"),
+    ]
+    method = (
+        f"{JOBS:,} jobs, {soak.runs:,} runs, one a second; {soak.messages} messages taken; page each {PAGE_EVERY} s, "
+        f"a scrape each {SCRAPED_EVERY} s, {soak.failed_requests} of them without a good answer."
+    )
+    columns = ("what", f"after {warm.at / 60:.0f} min", f"after {end.at / 60:.0f} min")
+    return Table(SOAK_TITLE, columns, rows, method)
 
 
 def _tick_rows(events: int, figures: Figures) -> list[Row]:
@@ -208,6 +227,7 @@ another day than the rest."""
 _YEAR = state_file.Year()
 
 STATE_TITLE = "The state file after a year"
+SOAK_TITLE = "A soak"
 
 _STATE_METHOD = f"""How: {_YEAR.incidents:,} incidents, {_YEAR.actions:,} recoveries and {_YEAR.messages:,} messages,
 nothing of it forgotten yet; then {state_file.TURNS} turns of the notifier and of recovery, {state_file.FAILING} of

@@ -251,7 +251,7 @@ def test_a_runaway_and_what_is_dear_are_seen_by_hand(tmp_path: Path) -> None:
 def test_what_the_recordings_do_not_show_is_tested_beside_them() -> None:
     shown = {kind for _, kind, _ in seen_in_recordings()} | {"long_run", "swept", "vanished", "runaway", "overspend"}
     assert set(PAGES_WITH_SQL) == shown
-    assert {kind.value for kind in Kind} - shown == {"unreachable", "interrupted", "skipping", "blind"}, (
+    assert {kind.value for kind in Kind} - shown == {"unreachable", "interrupted", "skipping", "blind", "unsaved"}, (
         "these have no rows to ask for"
     )
 

@@ -178,3 +178,49 @@ def test_no_text_takes_long(piece: str) -> None:
 @given(st.text(max_size=300))
 def test_no_text_breaks_it_and_a_second_look_finds_nothing_more_to_say(text: str) -> None:
     assert isinstance(redact(text), str)
+
+
+ODDLY_PUT = {
+    "an environment as Python shows it": "environ({{'HOME': '/root', 'GITHUB_PAT': '{}', 'PATH': '/bin'}})",
+    "JSON in JSON in JSON": r'body: \\"access_token\\":\\"{}\\"',
+    "an address in an address": "callback?redirect=%2Fcb%3Faccess_token%3D{}%26x%3D1",
+    "JSON in an address": "%7B%22api_key%22%3A%20%22{}%22%7D",
+    "XML": "<password>{}</password>",
+    "a form": '<input name="token" value="{}">',
+    "a digest": 'Authorization: Digest username="x", response="{}"',
+    "PHP": 'define("DB_PASSWORD", "{}");',
+    "Ruby": ':secret_key_base=>"{}"',
+    "curl": "curl -u bob:{} https://example.org",
+    "YAML": "config:\n  password: {}\n  user: bob",
+    "an ODBC string": "Server=db;Uid=app;Pwd={};Database=x",
+    "netrc": "machine api.example.org login bob password {}",
+    "a header as bytes": "headers: {{b'authorization': b'Bearer {}'}}",
+}
+
+
+@pytest.mark.parametrize("where", ODDLY_PUT)
+def test_a_credential_is_hidden_wherever_it_is_written(where: str) -> None:
+    secret = x(26)
+    assert secret not in fit_to_leave(ODDLY_PUT[where].format(secret), 500)
+
+
+@pytest.mark.parametrize("prefix", ["tskey-auth-", "syt_"])
+def test_further_makers_prefixes_are_known(prefix: str) -> None:
+    secret = prefix + x(30)
+    assert secret not in redact(f"the request with {secret} was refused")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Basic authentication failed for user bob",
+        "docker run -u 1000:1000 failed",
+        "input_tokens: 123456 output_tokens: 789",
+        "foreign_key: users_id violates constraint fk_users",
+        "Authorization header is missing",
+        'duplicate key value violates unique constraint "jobs_pkey"',
+        "the session has expired, please log in again",
+    ],
+)
+def test_what_is_no_credential_stays_readable(text: str) -> None:
+    assert redact(text) == text

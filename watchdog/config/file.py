@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from watchdog.config import kinds, yaml_file
-from watchdog.config.fields import FilePath, Name, SecretFile, WebAddress, Zone
+from watchdog.config.fields import FilePath, Name, SecretFile, WebAddress, Zone, read_secret
 from watchdog.config.heartbeat import Heartbeat
 from watchdog.config.policies import ANYWHERE, Recovery, is_like
 from watchdog.config.problems import WHOLE, line_of, problems, without
@@ -72,6 +72,10 @@ def parse_address(text: str) -> Address:
     return Address(host=host or "0.0.0.0", port=int(port))  # noqa: S104 - what `:9846` means everywhere
 
 
+SHORTEST_TOKEN = 16
+"""Characters."""
+
+
 class Http(Frozen):
     """The service's own address, and who may change things through it.
 
@@ -84,6 +88,16 @@ class Http(Frozen):
     token_file: SecretFile | None = None
     public_url: WebAddress | None = None
     hosts: tuple[str, ...] = ()
+
+    @field_validator("token_file")
+    @classmethod
+    def _long_enough(cls, path: Path | None) -> Path | None:
+        if path is not None and len(read_secret(path)) < SHORTEST_TOKEN:
+            raise ValueError(
+                f"the token in {path} is shorter than {SHORTEST_TOKEN} characters and can be guessed; make one with: "
+                f"openssl rand -hex 32 > {path}"
+            )
+        return path
 
     @field_validator("listen")
     @classmethod

@@ -5,6 +5,7 @@ standard output. It is a process of its own because a process can be killed when
 """
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -14,6 +15,9 @@ from urllib.parse import urlsplit
 from watchdog.core.redaction import fit_to_leave
 
 REASON_LENGTH = 300
+
+WENT_WELL, WENT_WRONG = 75, 76
+"""How a process ends that could not write its answer down."""
 
 Do = Callable[[Mapping[str, Any]], dict[str, Any]]
 """Does one order; what became of it."""
@@ -27,8 +31,19 @@ def serve(orders: Mapping[str, Do]) -> int:
         outcome = orders[order["do"]](order)
     except Exception as error:
         outcome = {"ok": False, "error": fit_to_leave(f"{type(error).__name__}: {error}", REASON_LENGTH)}
-    sys.stdout.write(json.dumps(outcome))
+    if not _is_written(json.dumps(outcome).encode()):
+        os._exit(WENT_WELL if outcome.get("ok") else WENT_WRONG)
     return 0
+
+
+def _is_written(answer: bytes) -> bool:
+    """Whether all of it went to where it is to go: the disk under it may be full."""
+    try:
+        while answer:
+            answer = answer[os.write(1, answer) :]
+    except OSError:
+        return False
+    return True
 
 
 def text_of(data: bytes) -> str:

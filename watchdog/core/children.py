@@ -9,12 +9,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
 
 from watchdog.core import faults
+from watchdog.core.child import WENT_WELL
 
 _LOOPBACK = "127.0.0.1,localhost,::1"
 _MOST = 65_536
@@ -90,14 +92,16 @@ class Child:
     def forget(self) -> None:
         """The outcome is written down elsewhere: the record is not needed any more."""
         if self._record is not None:
-            self._record.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._record.unlink(missing_ok=True)
 
     def _read(self) -> Result:
         self._output.seek(0)
         text = self._output.read(_MOST)
         self._output.close()
-        silent = Result(False, f"the sending process ended with {self._process.returncode} and said nothing")
-        return _said(text) or silent
+        code = self._process.returncode
+        silent = Result(code == WENT_WELL, f"the sending process ended with {code} and said nothing")
+        return _said(text) or (Result(True) if silent.ok else silent)
 
     def kill(self) -> None:
         """End it now."""
@@ -120,8 +124,19 @@ _left: list[subprocess.Popen[bytes]] = []
 
 
 def _output(record: Path | None) -> IO[bytes]:
-    if record is None:
+    """Where the answer goes; a disk that is full or read-only keeps nothing from being sent."""
+    if record is not None:
+        with suppress(OSError):
+            return _named(record)
+    try:
         return tempfile.TemporaryFile()
+    except OSError:
+        if not hasattr(os, "memfd_create"):
+            raise
+        return os.fdopen(os.memfd_create("answer"), "w+b")
+
+
+def _named(record: Path) -> IO[bytes]:
     record.parent.mkdir(mode=0o700, exist_ok=True)
     output = record.open("w+b")
     # inherited by the process, the lock lasts as long as either of us lives

@@ -120,6 +120,16 @@ class Kind(StrEnum):
         remedy="make what is missing visible to the watchdog, or switch off the conditions that need it",
         concern=Concern.SOURCE,
     )
+    UNSAVED = Row(
+        name="unsaved",
+        rank=15,
+        severities=EITHER,
+        one="cannot write down what it knows",
+        many="cannot write down what they know",
+        ahead="a restart forgets who was told what",
+        remedy="make room for the watchdog's state file, and let the watchdog write it",
+        concern=Concern.SOURCE,
+    )
     STALLED = Row(
         name="stalled",
         rank=20,

@@ -14,17 +14,26 @@ _NAMES = r"""(?:api[_-]?key|access[_-]?key(?:[_-]?id)?|token|secret|
     pass(?:wor[dt]|wd|phrase|code)|pwd|credentials?|(?:session|cookie)[_-]?(?:id|secret)|sessionid|csrf|jwt|
     (?:auth|authorization)[_-]?(?:key|code|header)|connection[_-]?string|dsn|otp|pin[_-]?code)"""
 
+_IS = r"""(?:_(?:base|value|prod|dev|test|staging|\d{1,2}))?(?:\\{0,6}["']|%22)?
+    (?:\s*(?:=>|:=|[:=])\s*|%3[AD](?:%20|\+)?|(?<=["'])\s*,\s*(?=["']))(?:\\{0,6}["']|%22)?"""
+"""From a name to its value: in files, in JSON that stands in JSON, in addresses, in a call's arguments."""
+
 BY_NAME = re.compile(
     rf"""
     # headers
-      (?P<keep1>\bauthorization["']?\s*[:=]\s*["']?(?:(?:bearer|basic|token|digest|bot|negotiate|apikey|key)\s+)?)
+      (?P<keep0>\bauthorization["']?\s*[:=]\s*["']?digest\s+)[^\r\n]{{6,}}
+    | (?P<keep1>\bauthorization["']?\s*[:=]\s*["']?(?:(?:bearer|basic|token|digest|bot|negotiate|apikey|key)\s+)?)
         (?!\s)[^\s"',;]{{6,}}
     | (?P<keep2>\b(?:set-)?cookie["']?\s*[:=]\s*["']?)[^\r\n"']{{4,}}
-    | (?P<keep3>\b(?:bearer|basic|token)\s+)[A-Za-z0-9._~+/=-]{{12,}}
+    | (?P<keep3>\b(?:bearer|basic|token)\s+)(?=(?-i:[a-z]*[^a-z\s]))[A-Za-z0-9._~+/=-]{{12,}}
     # NAME=value, name: value, "name": "value", whatever comes before the name
-    | (?P<keep4>{_NAMES}\\?["']?\s*(?:=>|:=|[:=])\s*(?:\\?["'])?){_VALUE}
+    | (?P<keep4>{_NAMES}{_IS}){_VALUE}
     | (?P<keep5>(?:^|[\s?&;,{{("'_-])(?:key|sig|signature|auth|pass|code)\\?["']?(?:=|\s*:\s*)(?:\\?["'])?)
         (?=[^\s"'&,;]*\d)[^\s"'&,;<>]{{8,}}
+    | (?P<keep12><{_NAMES}>)[^<\s]{{4,}}
+    | (?P<keep13>\bname=["']{_NAMES}["'][^<>]{{0,60}}\bvalue=["'])[^"']{{4,}}
+    | (?P<keep14>[_-](?:pat|pw|creds)["']?\s*[:=]\s*["']?){_VALUE}
+    | (?P<keep15>(?:\s|^)(?:-u|--user)[\s=]+["']?[^\s:"']{{1,60}}:)[^\s"']{{6,}}
     | (?P<keep6>[_-](?:key|auth|pass|pw)["']?=["']?){_VALUE}
     # in words
     | (?P<keep7>\b(?:pass(?:word|phrase|code)|pwd|token|secret|credential|api[ ]key|key)
@@ -47,6 +56,7 @@ BY_NAME = re.compile(
 NAMING = (
     *("key", "token", "secret", "pass", "pwd", "credential", "auth", "cookie", "jwt", "csrf", "otp", "pin", "dsn"),
     *("sig", "code", "bearer", "basic", "session", "connection", "://", "hook", "ifttt", "/bot", "_pw", "-pw"),
+    *("_pat", "-pat", "creds", "-u ", "--user"),
 )
 """One of these, in lower case, stands in every text in which `BY_NAME` finds something: asked first, as it is cheap."""
 
@@ -64,8 +74,8 @@ BY_SHAPE = re.compile(
       | (?:gsk|hf|r8|npm|ntn|jina|fw|tgp_v1|nvapi|lsv2_pt|lsv2_sk|rubygems|figd|figdr|glsa|glc|sbp|tfp|vcp|vck|rnd|PMAK
           |lin_api|lin_oauth|secret|dop_v1|doo_v1|dor_v1|dckr_pat|dckr_oat|shpat|shpss|shpca|shppa|shptka|api_org
           |sb_secret|sb_publishable|atlasv1|pat_na1|ops|e2b|str_live|duffel_live|phc|phx|sntrys|sntryu|napi|patk
-          |re|apify_api|trigger|tr_dev|tr_prod|waka|key_live|key_test)[_-][A-Za-z0-9_.=-]{16,}
-      | (?:xai|pplx|tvly|fc|pypi|nvapi|pa|key|dapi|PMAK|sq0atp|sq0csp|sq0idp|EZAK|EZTK|cal|lpt|ctp|exa|bb)
+          |syt|re|apify_api|trigger|tr_dev|tr_prod|waka|key_live|key_test)[_-][A-Za-z0-9_.=-]{16,}
+      | (?:tskey|xai|pplx|tvly|fc|pypi|nvapi|pa|key|dapi|PMAK|sq0atp|sq0csp|sq0idp|EZAK|EZTK|cal|lpt|ctp|exa|bb)
           -[A-Za-z0-9_-]{20,}
       | dapi[0-9a-f]{32} | EAA[A-Za-z0-9]{40,} | SK[0-9a-f]{32} | hv[sbr]\.[A-Za-z0-9_-]{20,}
       | AT[AC]TT3[A-Za-z0-9_=-]{20,}

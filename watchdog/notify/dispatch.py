@@ -4,9 +4,11 @@ It runs in a thread of its own with a connection of its own, so no target delays
 turn, so none delays another.
 """
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -140,7 +142,8 @@ class Sender:
         else:
             self._store.save_entry(outbox.interrupted(entry, now))
         if record is not None:
-            record.unlink(missing_ok=True)
+            with suppress(OSError):
+                record.unlink(missing_ok=True)
 
     def _record(self, entry: Entry) -> Path | None:
         """Where the outcome of this attempt is written by its own process."""
@@ -320,6 +323,7 @@ class SenderThread(threading.Thread):
         self._next: tuple[Book, dict[str, AlertPoster]] | None = None
         self._wake = threading.Event()
         self._ending = threading.Event()
+        self._problem = ""
 
     def use(self, book: Book, posters: Mapping[str, AlertPoster]) -> None:
         """From now on these addresses hold. What is under way goes on; so does a poster whose address is the same."""
@@ -340,11 +344,21 @@ class SenderThread(threading.Thread):
         while not self._ending.is_set():
             try:
                 is_busy = self._turn()
+                self._complain("")
+            except sqlite3.Error as error:
+                self._complain(str(error))
+                is_busy = False
             except Exception:
                 log.exception("a round of sending failed", extra={"action": "sender"})
                 is_busy = False
             self._wake.wait(_PAUSE if is_busy else 1.0)
             self._wake.clear()
+
+    def _complain(self, problem: str) -> None:
+        """Say once that sending waits for the state file."""
+        if problem and not self._problem:
+            log.warning(f"sending waits for the state file: {problem}", extra={"action": "sender"})
+        self._problem = problem
 
     def _turn(self) -> bool:
         now = self._clock()

@@ -36,6 +36,7 @@ class Notifier:
         self._told = {
             key: carrying.carried_over(told, self._ledger.incidents.get(key[0])) for key, told in store.told().items()
         }
+        self._losses, self._waiting = store.losses, store.waiting()
         self._version = -1
         self._again_at: datetime | None = None
         self._judged_at: datetime | None = None
@@ -71,6 +72,7 @@ class Notifier:
     def turn(self, published: Published, now: datetime) -> bool:
         """Take over what was published; whether anything was written down."""
         self._dispatched = ()
+        self._write_again()
         if not self._is_needed(published, now):
             return False
         moment = Moment(now)
@@ -91,6 +93,21 @@ class Notifier:
         is_time = self._again_at is not None and now >= self._again_at
         is_back = self._judged_at is not None and now < self._judged_at
         return self._is_news or published.version != self._version or has_changed or is_time or is_back
+
+    def _write_again(self) -> None:
+        """After a part of the state file was lost: what is known here is known for sure."""
+        if self._store.losses == self._losses:
+            return
+        with self._store.transaction():
+            self._store.save_incidents(self._ledger.incidents.values())
+            self._store.save_told(self._told)
+            self._store.add_lost(self._waiting)
+        self._losses = self._store.losses
+
+    def waiting(self) -> list[Entry]:
+        """The messages that are on their way."""
+        self._waiting = self._store.waiting()
+        return self._waiting
 
     def _told_of(self, ledger: Ledger) -> list[Incident]:
         """The incidents that somebody may have to be told of."""

@@ -612,6 +612,9 @@ def owner_of(finding: Finding, people: People) -> tuple[Owner | None, list[Targe
         targets = targets_of(owner.notify, finding, job)
         if targets:
             return owner, targets
+    if finding.kind is Kind.UNSAVED:  # about no job and no source that an owner could have named
+        reachable = ((owner, targets_of(owner.notify, finding, job)) for owner in people.owners)
+        return next((pair for pair in reachable if pair[1]), (None, []))
     return None, []
 
 

@@ -89,6 +89,9 @@ class NotificationService:
         try:
             self._take_over(published, now)
         except sqlite3.Error as error:
+            if self._store.give_way(error):  # nobody waits for another turn to be told
+                self.turn(published, now)
+                return
             self._complain(str(error))
         else:
             self._complain("")
@@ -104,7 +107,7 @@ class NotificationService:
 
     def _take_over(self, published: Published, now: datetime) -> None:
         has_written = self._notifier.turn(published, now)
-        waiting = self._store.waiting()
+        waiting = self._notifier.waiting()
         self._counts.counted(self.incidents, len(waiting), waiting[0].created_at if waiting else None)
         if self._thread is not None:
             self._thread.fire(self._notifier.firing(published, now))

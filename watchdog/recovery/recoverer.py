@@ -141,6 +141,7 @@ class Recoverer:
 
     def _turn(self, published: Published, stamp: Stamp) -> Turn:
         now = Moment(stamp.at)
+        self._records.look_after()
         for state in published.sources:
             self._preserve(state.snapshot, stamp.at)
         self._verify(published, stamp, now)
@@ -311,7 +312,7 @@ class Recoverer:
             for state in published.sources
             for job_id, owner in state.owners.items()
         }
-        findings = [finding for finding in published.findings if _OFF not in finding.evidence]
+        findings = [one for one in published.findings if _OFF not in one.evidence and one.kind is not Kind.UNSAVED]
         snapshots = {state.snapshot.source: state.snapshot for state in published.sources}
         return Looked(
             _jobs(published),

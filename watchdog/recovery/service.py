@@ -76,6 +76,8 @@ class RecoveryService:
             can_act = self._is_started and self._store.path is not None
             is_wanted = can_act and self._thread is None and self._is_anything_left()
         except sqlite3.Error as error:
+            if self._store.give_way(error):
+                return self.turn(published, slept)
             self._complain(str(error))
             return published.own
         self._complain("")
@@ -137,7 +139,10 @@ class ExecutorThread(threading.Thread):
         """Until `stop`. Whatever goes wrong is told, and the next round tries again."""
         while not self._ending.is_set():
             try:
-                self._executor.turn()
+                if not self._store.is_in_memory:  # what is done must be on record, whatever ends
+                    self._executor.turn()
+            except sqlite3.Error as error:
+                log.debug(f"recovery waits for the state file: {error}", extra={"action": "recovery"})
             except Exception:
                 log.exception("a recovery went wrong", extra={"action": "recovery"})
             self._wake.wait(_PAUSE)

@@ -23,6 +23,7 @@ from watchdog.metrics.collection import Metrics
 from watchdog.notify.service import open_store
 from watchdog.service.heartbeat import Beats
 from watchdog.service.memory import settle_garbage
+from watchdog.service.neighbours import SEEN_BY_ANOTHER, Neighbours
 from watchdog.service.sd_notify import Systemd
 from watchdog.service.turns import Turns
 from watchdog.systems.shared.looking import OnItsOwn
@@ -140,6 +141,7 @@ class Service:
         self._published_state = PublishedState(self.config.poll)
         self._systemd = Systemd()
         self._beats = Beats(self.config.heartbeat, store, self._metrics.beaten)
+        self._neighbours = Neighbours()
         self._findings: dict[tuple[str, str, str | None], Finding] = {}
         self._problems: dict[str, str | None] = {}
 
@@ -162,6 +164,7 @@ class Service:
             server.stop()
             archive.close()
             self._turns.stop()
+            self._neighbours.close()
             log.info("stopped", extra={"action": "stop"})
 
     def _greet(self, url: str) -> None:
@@ -179,8 +182,9 @@ class Service:
 
     def _warn(self) -> None:
         """Say how reading could do harm; in a thread, since asking may hang where a source lies."""
-        for source in self._turns.engine.sources:
-            for warning in source.warnings():
+        for section, source in zip(self.config.sources, self._turns.engine.sources, strict=False):
+            neighbours = [f"{source.name}: {SEEN_BY_ANOTHER}"] if self._neighbours.seen(section) else []
+            for warning in (*neighbours, *source.warnings()):
                 log.warning(warning, extra={"action": "harm", "source": source.name})
 
     def _loop(self, url: str) -> None:

@@ -1,6 +1,5 @@
 """What the service does at each turn, whoever drives the clock: the running service, or a case that is replayed."""
 
-import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +8,7 @@ from datetime import datetime, timedelta
 from watchdog.config.file import Config
 from watchdog.core.clock import Clock, Stamp
 from watchdog.core.instants import say
+from watchdog.core.kinds import Kind
 from watchdog.core.logs import log
 from watchdog.core.moment import Gap
 from watchdog.detectors.published import Published
@@ -19,6 +19,7 @@ from watchdog.recovery.recoverer import Would, log_would
 from watchdog.recovery.service import RecoveryService
 from watchdog.service.inquiries import Inquiries
 from watchdog.service.memories import Memories
+from watchdog.service.own_state import OwnState
 from watchdog.state.history import History
 from watchdog.state.store import Store
 from watchdog.systems.shared.host import Host
@@ -73,7 +74,7 @@ class Turns:
         self._clock = clock
         self._tell = tell
         self._show = show
-        self._state_problem = ""
+        self._own_state = OwnState(store)
         self._awake_until: Stamp | None = None
         self._slept = timedelta()
         self._gaps: tuple[Gap, ...] = ()
@@ -95,11 +96,13 @@ class Turns:
     def turn(self) -> Tick:
         """One turn. What is wrong with a source or with the state file becomes what is told, never an exception."""
         now, began = self._clock.now(), time.perf_counter()
-        self._look_after_state()
+        about_state = self._own_state.turn(now)
         self._wake_up()
         self.recovery.look_begins()
         tick = self.engine.tick(now, self._gaps)
-        own = self.recovery.turn(tick.published, self._slept)
+        recovered = self.recovery.turn(tick.published, self._slept)
+        told = about_state if self.config.detect.is_on(Kind.UNSAVED) else ()
+        own = (*(finding for finding in recovered if finding.kind is not Kind.UNSAVED), *told)
         if own != tick.published.own:
             tick = replace(tick, published=self.engine.add(own), has_changed=True)
         self._show(tick, now, time.perf_counter() - began)
@@ -114,18 +117,7 @@ class Turns:
     @property
     def state_problem(self) -> str:
         """Why nothing can be written down now; empty where all is well."""
-        return self._state_problem or self.store.problem
-
-    def _look_after_state(self) -> None:
-        try:
-            self.store.look_after()
-        except (sqlite3.Error, OSError) as error:
-            if not self._state_problem:
-                words = f"the state file {self.store.path} cannot be put back: {error}; it is tried at each look"
-                log.error(words, extra={"action": "state"})
-            self._state_problem = str(error)
-        else:
-            self._state_problem = ""
+        return self._own_state.problem
 
     def _host(self, source: str) -> Host:
         return Host(self._writers, self._memories.of(source), self._inquiries.of(source))
@@ -160,7 +152,12 @@ class Turns:
     @property
     def look_again_at(self) -> datetime | None:
         """The next deadline: when something is to be judged, told or done anew though nothing was written."""
-        wanted = (self.engine.published.look_again_at, self.notifications.look_again_at, self.recovery.look_again_at)
+        wanted = (
+            self.engine.published.look_again_at,
+            self.notifications.look_again_at,
+            self.recovery.look_again_at,
+            self._own_state.look_again_at,
+        )
         return min((instant for instant in wanted if instant), default=None)
 
     def use(self, config: Config) -> None:

@@ -4,6 +4,7 @@ An older file is copied before it is changed, and changed in one transaction. Wh
 full disk, it stays as it is and is used as far as it goes. A newer file is used as it is.
 """
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -12,11 +13,21 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO
+from urllib.parse import quote
 
 from watchdog.state import schema
 
 LOCK_PATIENCE = 1.0
 """Seconds for which a start waits for the lock of the watchdog before it."""
+
+BUSY_MS = 500
+"""Milliseconds for which the service waits for others who write, such as a command: its loop must go on turning."""
+
+PATIENCE = 5.0
+"""Seconds for which all others wait."""
+
+NOT_NOW = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EMFILE)
+"""What a disk says that is full, read-only or broken, and may be well again later."""
 
 LOG_LIMIT = 4 * 1024 * 1024
 """Bytes that SQLite's log keeps once what stands in it is in the file."""
@@ -31,7 +42,9 @@ def locked(path: Path) -> IO[bytes]:
     try:
         lock = _lock_file(path)
     except OSError as error:
-        raise StoreError(f"the state file {path} cannot be used: {reason(error)}; set `state:`") from None
+        if not path.exists() or error.errno not in NOT_NOW:
+            raise StoreError(f"the state file {path} cannot be used: {reason(error)}; set `state:`") from None
+        lock = path.open("rb")
     if not _has(lock, LOCK_PATIENCE):
         lock.close()
         raise StoreError(f"the state file {path} is in use by another watchdog; give each its own `state:`")
@@ -40,7 +53,17 @@ def locked(path: Path) -> IO[bytes]:
 
 def _lock_file(path: Path) -> IO[bytes]:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return path.with_name(path.name + ".lock").open("ab")
+    try:
+        return lock_of(path).open("ab")
+    except OSError as error:
+        if error.errno not in NOT_NOW or not lock_of(path).exists():
+            raise
+        return lock_of(path).open("rb")
+
+
+def lock_of(path: Path) -> Path:
+    """The file whose lock says that a state file is in use."""
+    return path.with_name(path.name + ".lock")
 
 
 def _has(lock: IO[bytes], patience: float) -> bool:
@@ -57,11 +80,11 @@ def _has(lock: IO[bytes], patience: float) -> bool:
             time.sleep(0.02)
 
 
-def opened(path: Path | None) -> sqlite3.Connection:
+def opened(path: Path | None, patience: float = PATIENCE) -> sqlite3.Connection:
     """The file as it stands; made if it is not there. Raises sqlite3.Error and OSError."""
     if path is not None and not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=5, check_same_thread=False)
+    db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=patience, check_same_thread=False)
     try:
         _must_be_ours(db)
         db.execute("PRAGMA journal_mode = WAL")
@@ -90,6 +113,34 @@ def is_damage(error: Exception) -> bool:
     """Whether what stands there cannot be read, rather than written or reached."""
     damage = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in damage
+
+
+def lacks_something(error: Exception) -> bool:
+    """Whether a table or a column that is ours is not there."""
+    return isinstance(error, sqlite3.OperationalError) and "no such" in str(error)
+
+
+def may_pass(error: Exception, path: Path) -> bool:
+    """Whether it is for the disk, and not for the file, that it cannot be used now."""
+    if isinstance(error, OSError):
+        return error.errno in (NOT_NOW if path.exists() else NOT_NOW[:5])
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    broken = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    return code in broken or (code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN) and path.is_file())
+
+
+def readable(path: Path) -> sqlite3.Connection:
+    """What can be read of a file that cannot be opened as usual; nothing, if that cannot be read either."""
+    for how in ("mode=ro", "immutable=1"):
+        try:
+            db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True, isolation_level=None)
+        except sqlite3.Error:
+            continue
+        with suppress(sqlite3.Error):
+            db.execute("SELECT count(*) FROM incidents").fetchone()
+            return db
+        db.close()
+    return sqlite3.connect(":memory:", isolation_level=None)
 
 
 def is_odd(descriptor: int) -> bool:
@@ -123,14 +174,29 @@ def copied(db: sqlite3.Connection, copy: Path) -> None:
 
 def salvage(damaged: sqlite3.Connection, new: sqlite3.Connection) -> None:
     """Put into a new file what can be read of a damaged one: of each table the rows before the damage."""
-    for table in _tables(new):
-        names = ", ".join(sorted(_columns(new, table)))
+    numbers: dict[str, int] = {}
+    with suppress(sqlite3.Error):
+        numbers = dict(damaged.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
+    for table in sorted(tables(new) - {"sqlite_sequence"}):
+        names = ", ".join(_common(damaged, new, table))
         new.execute("BEGIN IMMEDIATE")
         with suppress(sqlite3.Error):
             for row in damaged.execute(f"SELECT {names} FROM {table}"):
                 with suppress(sqlite3.IntegrityError):
                     new.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(row))})", row)
         new.execute("COMMIT")
+    for table, last in numbers.items():  # no number is given twice
+        new.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+        new.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, last))
+
+
+def _common(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> list[str]:
+    """The columns that both have; those of the new one where the old one does not say."""
+    try:
+        there = set(columns(old, table))
+    except sqlite3.Error:
+        there = set()
+    return [name for name in columns(new, table) if not there or name in there]
 
 
 def why_full(path: Path) -> str:
@@ -162,7 +228,7 @@ def is_behind(db: sqlite3.Connection) -> bool:
 def bring_up_to_date(db: sqlite3.Connection, path: Path | None) -> None:
     """Change an older file, all of it or nothing. Raises sqlite3.Error and OSError; then it is as it was."""
     version = version_of(db)
-    if path is not None and _tables(db):
+    if path is not None and tables(db):
         _keep_a_copy(db, path.with_name(f"{path.name}.before-{schema.VERSION}"))
     steps = "".join(schema.STEPS[version:])
     try:
@@ -197,7 +263,7 @@ def must_have_all(db: sqlite3.Connection) -> None:
     """Refuses a newer file from which something has gone that this version needs. Raises sqlite3.DatabaseError."""
     with sqlite3.connect(":memory:") as wanted:
         wanted.executescript("".join(schema.STEPS))
-        missing = {table for table in _tables(wanted) if not _columns(wanted, table) <= _columns(db, table)}
+        missing = {table for table in tables(wanted) if not _columns(wanted, table) <= _columns(db, table)}
     wanted.close()
     if missing:
         names = ", ".join(sorted(missing))
@@ -206,8 +272,15 @@ def must_have_all(db: sqlite3.Connection) -> None:
         )
 
 
-def _tables(db: sqlite3.Connection) -> set[str]:
+def tables(db: sqlite3.Connection) -> set[str]:
+    """The names of all tables."""
     return {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def columns(db: sqlite3.Connection, table: str) -> list[str]:
+    """Those that are written; what is worked out from others is left out."""
+    found = db.execute("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0 ORDER BY cid", (table,))
+    return [name for (name,) in found]
 
 
 def _columns(db: sqlite3.Connection, table: str) -> set[str]:
@@ -216,8 +289,8 @@ def _columns(db: sqlite3.Connection, table: str) -> set[str]:
 
 def _must_be_ours(db: sqlite3.Connection) -> None:
     """Refuses, before anything is written, a database that belongs to somebody else, such as the watched one."""
-    tables = _tables(db)
-    if tables and "incidents" not in tables:
+    there = tables(db)
+    if there and "incidents" not in there:
         raise sqlite3.DatabaseError("it is a database of another program")
 
 

@@ -51,7 +51,7 @@ class Preserved:
     restored_at: datetime | None = None
 
 
-Version = tuple[int, int]
+Version = tuple[int, int, int]
 
 
 class Records:
@@ -63,6 +63,10 @@ class Records:
         self._revision = 0
         self._looked_at: Version | None = None
         self._preserved: tuple[Version, list[Preserved]] | None = None
+        self._known_well: dict[int, tuple[Any, ...]] = {}
+        self._told_by_us: dict[str, str] = {}
+        self._minded: int | None = None
+        self._losses = store.losses
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -73,7 +77,7 @@ class Records:
     def version(self) -> Version:
         """Changes whenever anything in the file does, by this connection or by another."""
         (others,) = self._db.execute("PRAGMA data_version").fetchone()
-        return (others, self._db.total_changes)
+        return (others, self._db.total_changes, self.store.losses)
 
     # actions
 
@@ -95,6 +99,7 @@ class Records:
             "WHERE id = ? AND state = coalesce(?, state)",
             (action.state.value, json.dumps(document), action.id, was.value if was else None),
         )
+        self.store.must_have_stayed()
         faults.point("action-saved")
         return cursor.rowcount > 0
 
@@ -196,6 +201,34 @@ class Records:
             for key in (("job", source, kind, job_id), ("restart", source), ("circuit", circuit, kind)):
                 self._past.pop(key, None)
 
+    def look_after(self) -> None:
+        """Keep in mind what was done lately, and write it again where a part of the file was lost: what was spent of a
+        budget is spent, and what was told is told."""
+        if self.store.losses == self._losses:
+            self._keep_in_mind()
+            return
+        with self.store.transaction():
+            places = ", ".join("?" * len(_ROW.split(",")))
+            self._db.executemany(f"INSERT OR IGNORE INTO actions ({_ROW}) VALUES ({places})", self._known_well.values())
+            self._db.executemany("INSERT OR IGNORE INTO told_once (key, at) VALUES (?, ?)", self._told_by_us.items())
+            for kept in self._preserved[1] if self._preserved else ():
+                self.preserve(kept)
+        self._losses, self._looked_at, self._preserved, self._minded = self.store.losses, None, None, None
+        self._past.clear()
+
+    def _keep_in_mind(self) -> None:
+        """The newest actions as they are written; each time only what has changed."""
+        if self._minded is None:
+            (last,) = self._db.execute("SELECT coalesce(max(revision), 0) FROM actions").fetchone()
+            self._minded = max(0, int(last) - COUNTED)
+        changed = f"SELECT {_ROW} FROM actions WHERE revision > ? ORDER BY revision"
+        for row in self._db.execute(changed, (self._minded,)).fetchall():
+            self._minded = row[4]
+            self._known_well.pop(row[0], None)
+            self._known_well[row[0]] = row
+        while len(self._known_well) > COUNTED:
+            del self._known_well[next(iter(self._known_well))]
+
     # approvals
 
     def approve(self, number: int, at: datetime, by: str) -> None:
@@ -240,6 +273,7 @@ class Records:
     def tell_once(self, key: str, at: datetime) -> bool:
         """Whether this has not been told before; from now on it has."""
         cursor = self._db.execute("INSERT OR IGNORE INTO told_once (key, at) VALUES (?, ?)", (key, iso(at)))
+        self._told_by_us[key] = iso(at)
         return cursor.rowcount > 0
 
     def told(self, prefix: str) -> set[str]:
@@ -249,8 +283,14 @@ class Records:
 
     def forget(self, keys: Iterable[str]) -> None:
         """It may be told again."""
-        self._db.executemany("DELETE FROM told_once WHERE key = ?", [(key,) for key in keys])
+        gone = [(key,) for key in keys]
+        self._db.executemany("DELETE FROM told_once WHERE key = ?", gone)
+        for (key,) in gone:
+            self._told_by_us.pop(key, None)
 
+
+_ROW = "id, state, created_at, document, revision, reported_at"
+"""What is written of an action; the rest is worked out from it."""
 
 _NEXT = "(SELECT coalesce(max(revision), 0) + 1 FROM actions)"
 

@@ -20,7 +20,7 @@ from watchdog.core.instants import iso, iso_or_none, parse_instant
 from watchdog.core.logs import log
 from watchdog.core.message import Entry, State
 from watchdog.core.silences import Silence
-from watchdog.state import opening, retention
+from watchdog.state import opening, refuge, retention
 from watchdog.state.documents import (
     Document,
     carried,
@@ -65,38 +65,59 @@ class Store:
         self._lock = opening.locked(path) if path and exclusive else None
         self._problem, self._try_again_at = "", 0.0
         self._trouble, self._is_damaged = "", False
-        try:
-            self._connection = self._opened()
-        except (sqlite3.Error, OSError) as error:
-            self.close_lock()
-            raise StoreError(f"the state file {path} cannot be used: {opening.reason(error)}") from None
-        self._marks = opening.marks(path)
+        self._refuge = ""
+        self._file: sqlite3.Connection | None = None
+        self._losses, self._mended = 0, ""
+        self._marks: opening.Marks | None = None
         self._watched: tuple[opening.Marks | None, int] | None = None
         self._was_odd = False
-        try:
-            self._take_as_it_is()
-        except (sqlite3.Error, OSError) as error:
-            self.close()
-            raise StoreError(f"the state file {path} cannot be used: {opening.reason(error)}") from None
         self._version = -1
         self._more: dict[int, Document] = {}
         self._tidied_at: datetime | None = None
+        self._is_behind = False
+        self._connection: sqlite3.Connection = sqlite3.connect(":memory:")
+        try:
+            self._connection = self._opened()
+            self._marks = opening.marks(path)
+            self._take_as_it_is()
+        except (sqlite3.Error, OSError) as error:
+            if not self._begin_in_memory(error):
+                self.close()
+                raise StoreError(f"the state file {path} cannot be used: {opening.reason(error)}") from None
+
+    @property
+    def _patience(self) -> float:
+        return opening.BUSY_MS / 1000 if self._lock else opening.PATIENCE
+
+    def _begin_in_memory(self, error: Exception) -> bool:
+        """Where the disk is full or read-only now, the service begins with what can be read, and writes it later."""
+        if self.path is None or not self._lock or not opening.may_pass(error, self.path):
+            return False
+        self._trouble = opening.reason(error)
+        self._connection.close()
+        self._connection = read = opening.readable(self.path)
+        self._go_into_memory()
+        read.close()
+        return True
 
     def _opened(self) -> sqlite3.Connection:
         """The file; one that cannot be read is set aside by the service, which begins anew."""
+        if not self._lock and refuge.of(self.path):
+            self._refuge = refuge.of(self.path)
+            return refuge.entered(self._refuge)
         try:
-            return opening.opened(self.path)
+            return opening.opened(self.path, self._patience)
         except sqlite3.DatabaseError as error:
             if self.path is None or not self._lock or not opening.is_damage(error):
                 raise
             self._set_aside(opening.reason(error))
-            return opening.opened(self.path)
+            return opening.opened(self.path, self._patience)
 
     def _set_aside(self, why: str) -> None:
         assert self.path is not None  # noqa: S101
         aside = opening.set_aside(self.path, datetime.now(UTC))
-        words = f"the state file {self.path} was not the watchdog's any more ({why}): it is set aside as {aside.name}"
-        log.error(words, extra={"action": "state"})
+        self._mended = f"was not the watchdog's any more ({why}): it is set aside as {aside.name}"
+        log.error(f"the state file {self.path} {self._mended}", extra={"action": "state"})
 
     def _take_as_it_is(self) -> None:
         """Bring an older file up to date, if this is who may; where that cannot be done now it is done later."""
@@ -135,10 +156,22 @@ class Store:
     def _db(self) -> sqlite3.Connection:
         """The connection. Whoever does not own the file goes on in the one that its owner has put in its place."""
         if self.path is not None and not self._lock and not self._connection.in_transaction:
-            there = opening.marks(self.path)
-            if there is not None and there != self._marks:
-                self._reopen()
+            self._follow()
         return self._connection
+
+    def _follow(self) -> None:
+        assert self.path is not None  # noqa: S101
+        taken = refuge.of(self.path)
+        there = None if taken else opening.marks(self.path)
+        if taken != self._refuge or (there is not None and there != self._marks):
+            self._reopen()
+
+    def must_have_stayed(self) -> None:
+        """Raises sqlite3.OperationalError if the state has moved while something was written where it was."""
+        if self.path is None or (self._lock and self._refuge == refuge.of(self.path)):
+            return
+        if refuge.of(self.path) != self._refuge or (not self._refuge and opening.marks(self.path) != self._marks):
+            raise sqlite3.OperationalError("the state has just moved; it is to be written once more")
 
     # the file itself
 
@@ -147,17 +180,118 @@ class Store:
         """Why nothing can be written down now; empty where all is well."""
         return self._trouble or (opening.why_full(self.path) if self.path else "")
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the state goes on in memory alone, since its file cannot be written: the end would forget it."""
+        return bool(refuge.of(self.path))
+
+    @property
+    def losses(self) -> int:
+        """How often a part of what was written may have been lost: whoever knows better writes it down once more."""
+        return self._losses
+
+    def mended(self) -> str:
+        """What had to be done to the file since this was last asked, for people; empty if nothing."""
+        mended, self._mended = self._mended, ""
+        return mended
+
     def look_after(self) -> None:
         """See to it that the file is where it belongs: put back if it was deleted or replaced, begun anew with all that
-        can be read of it where it is damaged. For its owner. Raises sqlite3.Error and OSError if it cannot be done now.
+        can be read of it where it is damaged. While that cannot be done, or nothing can be written, the state goes
+        on in memory; `problem` says why. For its owner.
         """
         if self.path is None or self._lock is None or self._connection.in_transaction:
             return
+        if self._refuge:
+            self._try_to_leave()
+            return
+        try:
+            self._put_right()
+        except (sqlite3.Error, OSError) as error:
+            self._trouble = opening.reason(error)
+        if self._trouble:
+            self.take_refuge()
+
+    def _put_right(self) -> None:
         there = opening.marks(self.path)
         if there != self._marks:
             self._put_back(is_replaced=there is not None)
         elif self._is_damaged or self._looks_damaged():
             self._begin_anew()
+
+    def take_refuge(self) -> bool:
+        """Go on in memory after something could not be written; whether that is so now. For its owner."""
+        if self.path is None or self._lock is None or self._refuge or not self._trouble:
+            return False
+        self._file = self._connection
+        self._go_into_memory()
+        return True
+
+    def _go_into_memory(self) -> None:
+        assert self.path is not None  # noqa: S101
+        log.error(
+            f"the state file {self.path} cannot be written: {self._trouble}; the state goes on in memory until it can",
+            extra={"action": "state"},
+        )
+        self._connection = refuge.taken(self.path, self._connection)
+        self._refuge = refuge.of(self.path)
+        self._losses += self._is_damaged
+        self._version = -1
+
+    def _try_to_leave(self) -> None:
+        """Put what has changed meanwhile into the file, where that can be done by now."""
+        assert self.path is not None  # noqa: S101
+        try:
+            self._leave(self.path)
+        except (sqlite3.Error, OSError) as error:
+            self._trouble = opening.reason(error)
+            # what is ours and has lost a table is not ours any more
+            self._is_damaged = self._is_damaged or opening.is_damage(error) or opening.lacks_something(error)
+        else:
+            log.info(f"the state file {self.path} can be written again: nothing is lost", extra={"action": "state"})
+
+    def _leave(self, path: Path) -> None:
+        if self._file is None and not self._is_damaged and path.is_file():
+            self._file = opening.opened(path, self._patience)
+            self._marks = opening.marks(path)
+            if opening.is_behind(self._file):
+                opening.bring_up_to_date(self._file, path)
+        there = opening.marks(path)
+        is_same = self._file is not None and there == self._marks and not self._is_damaged
+        if not is_same or self._looks_damaged():
+            self._write_anew(path, is_there=there is not None)
+            return
+        assert self._file is not None  # noqa: S101
+        self._file.execute("PRAGMA busy_timeout = 100")
+        refuge.put_back(path, self._connection, self._file)
+        self._file.execute(f"PRAGMA busy_timeout = {opening.BUSY_MS}")
+        self._return_to(self._file)
+
+    def _write_anew(self, path: Path, *, is_there: bool) -> None:
+        """Another file, or none, is where ours was: all of it is written there."""
+        self._keep_lock(path)
+        copy = path.with_name(f"{path.name}.put-back")
+        copy.unlink(missing_ok=True)
+        with contextlib.closing(opening.opened(copy)) as new:
+            opening.bring_up_to_date(new, None)
+            self._connection.execute("BEGIN IMMEDIATE")  # others wait, and then learn that it has moved
+            opening.salvage(self._connection, new)
+            new.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            new.execute("PRAGMA journal_mode = DELETE").fetchall()
+        if is_there:
+            self._set_aside(self._trouble)
+        self._mended = f"{f'{self._mended}, and ' if self._mended else 'was gone: it '}is written again from memory"
+        copy.replace(path)
+        if self._file is not None:
+            self._file.close()
+        refuge.left(path)
+        self._return_to(opening.opened(path, self._patience))
+
+    def _return_to(self, file: sqlite3.Connection) -> None:
+        memory, self._connection, self._file, self._refuge = self._connection, file, None, ""
+        memory.close()
+        self._marks = opening.marks(self.path)
+        self._version, self._trouble, self._is_damaged, self._was_odd = -1, "", False, False
 
     def _looks_damaged(self) -> bool:
         """Whether somebody else has written into the file or cut it: SQLite goes on from what it remembers of it. Seen
@@ -174,6 +308,7 @@ class Store:
     def _put_back(self, *, is_replaced: bool) -> None:
         """The open file has lost its name, and holds all that was written: it is written there again."""
         assert self.path is not None  # noqa: S101
+        self._keep_lock(self.path)
         copy = self.path.with_name(f"{self.path.name}.put-back")
         opening.copied(self._connection, copy)
         self._connection.close()
@@ -183,34 +318,63 @@ class Store:
             self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
         copy.replace(self.path)
         self._reopen()
-        log.error(f"the state file {self.path} was gone: it is put back as it was", extra={"action": "state"})
+        self._mended = f"{f'{self._mended}, and ' if self._mended else 'was gone: it '}is put back as it was"
+        log.error(f"the state file {self.path} {self._mended}", extra={"action": "state"})
+
+    def _keep_lock(self, path: Path) -> None:
+        """The folder may have gone with all that was in it, and somebody may have made it anew. Raises OSError."""
+        assert self._lock is not None  # noqa: S101
+        held = os.fstat(self._lock.fileno())
+        if opening.marks(opening.lock_of(path)) == (held.st_dev, held.st_ino):
+            return
+        try:
+            new = opening.locked(path)
+        except StoreError as error:
+            raise OSError(str(error)) from None
+        self._lock.close()
+        self._lock = new
 
     def _begin_anew(self) -> None:
         damaged, why = self._connection, self._trouble
         self._set_aside(why)
-        self._connection = opening.opened(self.path)
+        self._connection = opening.opened(self.path, self._patience)
         self._take_as_it_is()
         opening.salvage(damaged, self._connection)
         damaged.close()
+        self._losses += 1
         self._marks = opening.marks(self.path)
         self._version, self._trouble, self._is_damaged, self._was_odd = -1, "", False, False
 
     def _reopen(self) -> None:
+        taken = refuge.of(self.path) if not self._lock else ""
+        try:
+            new = refuge.entered(taken) if taken else opening.opened(self.path, self._patience)
+        except OSError as error:
+            raise sqlite3.OperationalError(opening.reason(error)) from None
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
-        self._connection = opening.opened(self.path)
+        self._connection, self._refuge = new, taken
         self._marks = opening.marks(self.path)
         self._version = -1
         self._trouble, self._is_damaged = "", False
 
     def _note(self, error: sqlite3.Error) -> None:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CONSTRAINT):
+        if self._refuge or code == sqlite3.SQLITE_CONSTRAINT:
+            return
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            self._trouble = "another program keeps it locked" if self._lock else ""
+        else:
             self._trouble, self._is_damaged = opening.reason(error), opening.is_damage(error)
 
     def close(self) -> None:
-        """Give the file back."""
-        self._connection.close()
+        """Give the file back; what is only in memory is written if that can be done now."""
+        if self._refuge and self._lock and self.path is not None:
+            self._try_to_leave()
+            refuge.left(self.path)
+        for each in (self._connection, self._file):
+            if each is not None:
+                each.close()
         if self._watched is not None:
             os.close(self._watched[1])
             self._watched = None
@@ -228,7 +392,7 @@ class Store:
             self._try_again_at = time.monotonic() + TRY_AGAIN
             self._bring_up_to_date()
         try:
-            self._db.execute("BEGIN IMMEDIATE")
+            self._begin()
             try:
                 yield
             except BaseException:
@@ -236,10 +400,26 @@ class Store:
                     self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
+            self.must_have_stayed()
         except sqlite3.Error as error:
             self._note(error)
             raise
-        self._trouble, self._is_damaged = "", False
+        if not self._refuge:
+            self._trouble, self._is_damaged = "", False
+
+    def _begin(self) -> None:
+        """Begin to write; where that cannot be done in the file, in memory."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            if not self.give_way(error):
+                raise
+            self._db.execute("BEGIN IMMEDIATE")
+
+    def give_way(self, error: sqlite3.Error) -> bool:
+        """Go on in memory after this came of writing; whether it is worth trying again. For its owner."""
+        self._note(error)
+        return self.take_refuge()
 
     def has_changed(self) -> bool:
         """Whether somebody else, such as the command line, has written since this was last asked."""
@@ -336,6 +516,20 @@ class Store:
             ],
         )
 
+    def add_lost(self, entries: Iterable[Entry]) -> None:
+        """Write down again, under their numbers, messages that are not there any more."""
+        self._db.executemany(
+            "INSERT OR IGNORE INTO outbox (id, created_at, incident_id, event, target, message, state, attempts, "
+            "not_before) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    *(e.id, iso(e.created_at), e.incident_id, e.event, e.target, json.dumps(e.message)),
+                    *(e.state.value, e.attempts, iso(e.not_before)),
+                )
+                for e in entries
+            ],
+        )
+
     def waiting(self) -> list[Entry]:
         """What is not settled yet, oldest first."""
         return self._entries("state IN ('waiting', 'sending') ORDER BY id")
@@ -371,6 +565,7 @@ class Store:
                 entry.id,
             ),
         )
+        self.must_have_stayed()
 
     # what people say
 

@@ -15,10 +15,19 @@ from starlette.requests import Request
 from watchdog.config.fields import read_secret
 from watchdog.core.logs import log
 
+NOT_THE_TOKEN = "a wrong token"  # noqa: S105 - why somebody is refused
+
 COOKIE = "watchdog_session"
 LASTS = 12 * 3600.0
 """Seconds after which a session is over."""
 
+MOST_GUESSES = 10
+"""Wrong tokens from one address; after that it is not heard for a while."""
+
+GUESSES_COUNT_FOR = 60.0
+"""Seconds."""
+
+_MOST_ADDRESSES = 1000
 _MOST_SESSIONS = 100
 
 
@@ -34,6 +43,34 @@ class Session:
     said: list[tuple[str, str]] = field(default_factory=list)
 
 
+class Guesses:
+    """How often an address was wrong lately. Who was wrong too often is not even heard until a while has passed."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._wrong: dict[str, list[float]] = {}
+        self._lock = threading.Lock()
+
+    def too_many(self, address: str) -> bool:
+        """Whether nothing is heard from there now."""
+        with self._lock:
+            return len(self._recent(address)) >= MOST_GUESSES
+
+    def note(self, address: str) -> int:
+        """One more was wrong; how many that makes."""
+        with self._lock:
+            recent = [*self._recent(address), self._clock()]
+            self._wrong.pop(address, None)
+            self._wrong[address] = recent[-MOST_GUESSES:]
+            while len(self._wrong) > _MOST_ADDRESSES:
+                del self._wrong[next(iter(self._wrong))]
+        return len(recent)
+
+    def _recent(self, address: str) -> list[float]:
+        now = self._clock()
+        return [at for at in self._wrong.get(address, ()) if now - at < GUESSES_COUNT_FOR]
+
+
 class Auth:
     """The token's file is read at each question, so that a changed token holds at once and ends all sessions."""
 
@@ -42,6 +79,11 @@ class Auth:
         self._clock = clock
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
+        self._guesses = Guesses(clock)
+
+    def too_many_guesses(self, request: Request) -> bool:
+        """Whether this address has given so many wrong tokens that it is not heard now."""
+        return self._guesses.too_many(address_of(request))
 
     def _digest(self) -> bytes | None:
         try:
@@ -61,11 +103,13 @@ class Auth:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         is_right = scheme.lower() == "bearer" and self.is_right(given.strip())
         if not is_right:
-            self.refused(request, "no token" if not given else "a wrong token")
+            self.refused(request, "no token" if not given else NOT_THE_TOKEN)
         return is_right
 
     def refused(self, request: Request, why: str) -> None:
-        """Put an attempt on the log."""
+        """Put an attempt on the log, and count a wrong token."""
+        if why == NOT_THE_TOKEN and self._guesses.note(address_of(request)) == MOST_GUESSES:
+            why += f"; {address_of(request)} has given {MOST_GUESSES} and is not heard for a minute"
         log.warning(
             f"refused {request.method} {request.url.path}: {why}"[:300],
             extra={"action": "refused", "address": address_of(request)},

@@ -15,6 +15,7 @@ _REFERENCE = "#/components/schemas/{model}"
 _REASONS = {
     400: "The body is not JSON.",
     401: "No token, or a wrong one.",
+    429: "Too many wrong tokens came from this address.",
     404: "There is no such thing.",
     405: "Not with this method.",
     409: "Not now, for the reason that is given.",

@@ -61,7 +61,7 @@ class Operation:
     def refusals(self) -> tuple[int, ...]:
         """The statuses that it can refuse with."""
         found = [503]
-        found += [401] if self.needs_token else []
+        found += [401, 429] if self.needs_token else []
         found += [404] if "{" in self.path or self.names_job else []
         found += [409] if self.conflicts else []
         found += [400, 413, 415, 422] if self.body else [422] if self.query else []
@@ -92,6 +92,8 @@ def problem(status: int, why: str, headers: Mapping[str, str] | None = None) -> 
 
 
 async def _served(operation: Operation, auth: Auth | None, request: Request) -> Response:
+    if operation.needs_token and auth is not None and auth.too_many_guesses(request):
+        raise RefusedError(429, "too many wrong tokens came from this address; try again in a minute")
     if operation.needs_token and (auth is None or not await run_in_threadpool(auth.has_bearer, request)):
         raise RefusedError(401, "give the token: Authorization: Bearer TOKEN")
     number = _number(request.path_params.get("number"))

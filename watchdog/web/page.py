@@ -25,7 +25,7 @@ from watchdog.core.release import version
 from watchdog.state.history import KEPT_RUNS
 from watchdog.web import view
 from watchdog.web.archive import Archive, NoArchiveError
-from watchdog.web.auth import COOKIE, LASTS, Auth, Session, address_of, is_own_form, is_same_origin
+from watchdog.web.auth import COOKIE, LASTS, NOT_THE_TOKEN, Auth, Session, address_of, is_own_form, is_same_origin
 from watchdog.web.changes import Changes, ConflictError, UnknownError, Who
 from watchdog.web.headers import FILE_HEADERS, PAGE_HEADERS
 from watchdog.web.operations import RefusedError, read_body
@@ -237,8 +237,10 @@ class Forms:
         if not is_same_origin(request):
             self.auth.refused(request, "from another origin")
             return self.pages.refused(request, 403, "The form did not come from this page.")
+        if self.auth.too_many_guesses(request):
+            return self.pages.refused(request, 429, "Too many wrong tokens; try again in a minute.")
         if not await run_in_threadpool(self.auth.is_right, form.get("token", "")):
-            self.auth.refused(request, "a wrong token")
+            self.auth.refused(request, NOT_THE_TOKEN)
             return self.pages.login(request, "That is not the token.", back, 403)
         session = self.auth.enter(form.get("name", "")[:60])
         answer = RedirectResponse(back, 303, PAGE_HEADERS)

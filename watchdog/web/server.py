@@ -1,12 +1,15 @@
 """The web server, in a thread of its own beside the loop."""
 
+import logging
 import socket
 import threading
+import time
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from watchdog.config.file import Address
+from watchdog.core.logs import log
 from watchdog.web.guard import BoundedProtocol
 
 _LONGEST_GOODBYE = 1.0
@@ -14,6 +17,26 @@ _BACKLOG = 2048
 
 _AT_ONCE = 64
 """Connections that are taken on in one go: each needs a descriptor before it can be shown out."""
+
+
+_SAID_AGAIN_AFTER = 60.0
+
+
+class Seldom(logging.Filter):
+    """What asyncio says, with a traceback, whenever it can take on no connection: one line, a minute apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_at = float("-inf")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is about something else."""
+        if "out of system resource" not in record.getMessage():
+            return True
+        if time.monotonic() - self._said_at >= _SAID_AGAIN_AFTER:
+            self._said_at = time.monotonic()
+            log.warning("no descriptors are left for further connections; they wait", extra={"action": "listen"})
+        return False
 
 
 class CannotListenError(Exception):
@@ -72,4 +95,5 @@ class Server:
         self._listener.close()
 
     def _serve(self) -> None:
+        logging.getLogger("asyncio").addFilter(Seldom())
         self._server.run(sockets=[self._listener])

@@ -287,3 +287,24 @@ def _tick(engine: Engine, now: datetime, reason: str) -> tuple[Finding, ...]:
 
 def _readers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "read pg_cron"]
+
+
+WIDE = "SELECT n AS id, repeat('x', {each}) AS name, 3600 AS every FROM generate_series(1, {rows}) AS n"
+
+
+@pytest.mark.parametrize(("each", "rows"), [(100_000_000, 1), (100_000, 200)])
+def test_what_is_too_much_to_hold_is_not_sent_and_is_told(server: Server, each: int, rows: int) -> None:
+    found = open_sql(_asking(server, WIDE.format(each=each, rows=rows))).look(datetime.now(UTC)).snapshot
+    assert found.problem == "the jobs query returns too much, more than 8 MiB: leave columns out, or use left()"
+
+
+def test_what_fits_comes_in_the_order_of_the_query(server: Server) -> None:
+    query = WIDE.format(each=10, rows=500) + " ORDER BY n DESC"
+    found = open_sql(_asking(server, query)).look(datetime.now(UTC)).snapshot
+    assert found.problem is None
+    assert [job.id for job in found.jobs] == [str(number) for number in range(500, 0, -1)]
+
+
+def _asking(server: Server, jobs: str) -> Sql:
+    dsn = f"postgresql://postgres@127.0.0.1:{server.port}/postgres"
+    return Sql.model_validate({"kind": "sql", "name": "wide", "dsn": dsn, "jobs": jobs, "deadline": "10s"})

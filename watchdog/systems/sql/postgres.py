@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
 APPLICATION = "scheduler-watchdog"
 
+MOST_BYTES = 8 * 1024 * 1024
+"""Bytes of all rows of a query, as text."""
+
+TOO_MUCH = "too much is returned:"
+"""Stands in the server's own error."""
+
 AT_ONCE = 0.02
 """Seconds that a tick gives a read that it has just begun; mostly that is enough, and no later tick is needed."""
 
@@ -241,17 +247,30 @@ def _asking(connection: psycopg.Connection[Any], deadline: timedelta) -> Ask:
 
     def ask(query: str, statement: str, values: Mapping[str, int]) -> Rows:
         try:
-            cursor = connection.execute(*_translated(statement, values))
+            cursor = connection.execute(*_translated(_bounded(statement), values))
             return Rows([column.name for column in cursor.description or ()], cursor.fetchall())
         except errors.QueryCanceled:
             why = f"took longer than {say_duration(deadline)} and was cut off"
         except errors.LockNotAvailable:
             why = "waited too long for a lock"
         except (errors.ProgrammingError, errors.DataError, errors.InternalError) as error:
+            if TOO_MUCH in _message(error):
+                limit = f"more than {MOST_BYTES >> 20} MiB"
+                raise UnreadableError(
+                    f"the {query} query returns too much, {limit}: leave columns out, or use left()"
+                ) from None
             raise QueryError(f"the {query} query fails: {fit_to_leave(_message(error), 200)}") from None
         raise UnreadableError(f"the {query} query {why}")
 
     return ask
+
+
+def _bounded(statement: str) -> str:
+    """The same rows, unless they are more than can be held: then the server itself stops, before it sends them."""
+    length = "sum(octet_length(bounded::text)) OVER (ROWS UNBOUNDED PRECEDING)"
+    held = f"SELECT bounded, {length} AS bytes FROM ({statement}) AS bounded"  # noqa: S608
+    fails = f"CAST('{TOO_MUCH} ' || held.bytes AS integer) = 0"
+    return f"SELECT (held.bounded).* FROM ({held}) AS held WHERE held.bytes <= {MOST_BYTES} OR {fails}"  # noqa: S608
 
 
 def _message(error: psycopg.Error) -> str:
