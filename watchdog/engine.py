@@ -138,6 +138,16 @@ class Engine:
         self._publish(has_changed=has_changed)
         return Tick(self._published, has_changed, reads)
 
+    def conclude(self, now: datetime) -> Published:
+        """What the last look has found, where none will follow: what has not been read by now is not seen."""
+        for index, state in enumerate(self._states):
+            if state is not None and state.snapshot.unread:
+                snapshot = state.snapshot
+                snapshot = replace(snapshot, unseen=(*snapshot.unseen, *snapshot.unread), unread=())
+                self._states[index] = self._judge(state, snapshot, now, is_new=True)
+        self._publish(has_changed=True)
+        return self._published
+
     def _behind(self, index: int, now: datetime) -> SourceState:
         """The state of a source whose look is under way: as it was, and judged anew once the look is there."""
         self._is_behind[index] = True

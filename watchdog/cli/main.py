@@ -671,7 +671,7 @@ def _look_once(config: Path | None, database: Path | None, now: datetime) -> Pub
     published = engine.tick(now).published
     while any(state.snapshot.reads_on for state in published.sources) and time.monotonic() < patience:
         published = engine.tick(now).published
-    return published
+    return engine.conclude(now)
 
 
 def _configured(config: Path | None, database: Path | None) -> Config:

@@ -431,7 +431,8 @@ class Snapshot:
 
     `gone` and `expected` come from what the watchdog remembers and what its operator says, not from the look.
     `spent`: what all its jobs together have cost in the day before the newest bill, those too that are gone by now.
-    `reads_on`: not all that is kept of the past has been read yet, and the next look goes on.
+    `reads_on`: not all that is kept of the past has been read yet, and the next look goes on; `unread`: what cannot be
+    seen if no look follows.
     """
 
     source: str
@@ -447,6 +448,7 @@ class Snapshot:
     expected: tuple[Expected, ...] = ()
     spent: tuple[Spent, ...] = ()
     reads_on: bool = False
+    unread: tuple[Unseen, ...] = ()
 
     @cached_property
     def holder(self) -> Hold | None:

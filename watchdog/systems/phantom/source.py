@@ -10,6 +10,7 @@ from pathlib import Path
 
 from watchdog.cadence.schedule import LATEST, fire_at_or_before, near_clock_change
 from watchdog.core.instants import readable_instant
+from watchdog.core.kinds import Kind
 from watchdog.core.model import (
     At,
     CronSchedule,
@@ -229,7 +230,19 @@ class PhantomSource:
             ),
             spent=self._ledger.spent,
             reads_on=self._ledger.reads_on,
+            unread=self._unread(jobs),
         )
+
+    def _unread(self, jobs: Iterable[Job]) -> tuple[Unseen, ...]:
+        """What could not be told if no look followed, while older run ends are still being read."""
+        if not self._ledger.reads_on:
+            return ()
+        names = [job.name for job in jobs if job.is_planned and not self._ledger.has_decided(job.id, job.totals.runs)]
+        if not names:
+            return ()
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        what = f"the last runs of {names[0]}{more} lie further back than one look reads"
+        return (Unseen(what, (Kind.ZERO_TOKENS,), "`scheduler-watchdog run` reads on, and remembers"),)
 
     def _is_broken_off(self, touches: Mapping[str, datetime]) -> bool:
         """Whether the process that ran them is gone: a run does not outlive it, and leaves its touch as it was."""
