@@ -15,6 +15,9 @@ from watchdog.systems.shared.host import Memory
 TOLERATED = timedelta(seconds=30)
 """Clocks that stand no further apart are taken for one."""
 
+LARGEST = timedelta(days=1)
+"""A clock that is wrong by more is not one that stands apart: it is set right sooner or later."""
+
 WIDEST = timedelta(minutes=1)
 """Looks that lie further apart bound too little."""
 
@@ -115,4 +118,4 @@ class Clocks:
 def _nearest(least: timedelta, most: timedelta) -> timedelta:
     """The smallest difference within the bounds; none where it is tolerable."""
     nearest = least if least > timedelta() else most if most < timedelta() else timedelta()
-    return nearest if abs(nearest) > TOLERATED else timedelta()
+    return nearest if TOLERATED < abs(nearest) <= LARGEST else timedelta()
