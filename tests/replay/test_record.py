@@ -32,7 +32,7 @@ from watchdog.replay.virtual_clock import VirtualClock
 from watchdog.systems.phantom.recorded import recordable
 from watchdog.systems.phantom.section import Phantom
 from watchdog.systems.shared.pseudonyms import Pseudonyms, error
-from watchdog.systems.shared.writer import Writer
+from watchdog.systems.shared.writer import UnknownWriters, Writer
 
 POLL = timedelta(seconds=30)
 Spell = tuple[str, str | None, datetime, str]
@@ -335,7 +335,7 @@ def test_a_store_that_is_not_there_is_said_not_to_be(tmp_path: Path) -> None:
 # the process
 
 
-class Told:
+class Told(UnknownWriters):
     """A process that is frozen, dies, and is followed by another, as its locks would tell."""
 
     def __init__(self, told: list[Writer]) -> None:
