@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from watchdog.cadence.schedule import plus
 from watchdog.config.file import Config
 from watchdog.config.owners import owner_name, owners_of, subject_of
 from watchdog.config.sources import LOOK_LIMIT
@@ -138,6 +139,16 @@ class Engine:
         self._publish(has_changed=has_changed)
         return Tick(self._published, has_changed, reads)
 
+    def conclude(self, now: datetime) -> Published:
+        """What the last look has found, where none will follow: what has not been read by now is not seen."""
+        for index, state in enumerate(self._states):
+            if state is not None and state.snapshot.unread:
+                snapshot = state.snapshot
+                snapshot = replace(snapshot, unseen=(*snapshot.unseen, *snapshot.unread), unread=())
+                self._states[index] = self._judge(state, snapshot, now, is_new=True)
+        self._publish(has_changed=True)
+        return self._published
+
     def _behind(self, index: int, now: datetime) -> SourceState:
         """The state of a source whose look is under way: as it was, and judged anew once the look is there."""
         self._is_behind[index] = True
@@ -158,12 +169,13 @@ class Engine:
         read_at = now if snapshot.problem is None else before.read_at if before else None
         if before is not None and not is_new and not _is_outdated(before, now):
             return before if before.read_at == read_at else replace(before, read_at=read_at)
-        settings = self._config.detect
+        settings, ahead = self._config.detect, snapshot.clock_ahead
         limits = {job.id: limit for job in snapshot.jobs if (limit := deadline_of(job, settings.of(job)))}
-        diagnosis = diagnose(snapshot, now, settings, self._gaps)
-        missed, more_at = self._missed.count(snapshot.source, snapshot.jobs, now)
+        gaps = [replace(gap, began=gap.began - ahead, ended=gap.ended - ahead) for gap in self._gaps]
+        diagnosis = diagnose(snapshot, now - ahead, settings, gaps)
+        missed, more_at = self._missed.count(snapshot.source, snapshot.jobs, now - ahead)
         again = min((at for at in (diagnosis.look_again_at, more_at) if at), default=None)
-        diagnosis = replace(diagnosis, look_again_at=again)
+        diagnosis = replace(diagnosis, look_again_at=plus(again, ahead) if again else None)
         return SourceState(snapshot, diagnosis, now, read_at, limits, self._owners(snapshot), missed)
 
     def _owners(self, snapshot: Snapshot) -> Mapping[str, str]:

@@ -1,24 +1,28 @@
 """A healthy scheduler is never called dead, whatever happens around it; and what is dead is called so all the same."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.amounts import made_up
+from tests.support.amounts import amount, made_up, progress
 from tests.support.disturbed import Disturbed
 from tests.support.harness import HOUR, MINUTE
+from tests.support.memory_folder import memory_folder
 from watchdog.core.kinds import Severity
 
-AMOUNT = made_up(few=10, many=300)
+FEW, MANY = 10, 300
+AMOUNT = made_up(FEW, MANY)
+
+one_more_life = progress("lives in motion", amount(FEW, MANY))
 
 
 @AMOUNT
 @given(st.integers(0, 2**32))
 def test_no_critical_finding_on_a_healthy_scheduler_whatever_happens_around_it(seed: int) -> None:
     """By hand with many: `WATCHDOG_EXAMPLES=10000 pytest tests/detectors/test_lives_in_motion.py`."""
-    with TemporaryDirectory() as folder:
+    one_more_life()
+    with memory_folder() as folder:
         life = Disturbed(seed, Path(folder))
         try:
             _lead(life)
@@ -53,7 +57,7 @@ FAULTS = {
 @AMOUNT
 @given(st.integers(0, 2**32), st.sampled_from(sorted(FAULTS)))
 def test_a_fault_is_found_also_when_it_comes_right_after_a_disturbance(seed: int, fault: str) -> None:
-    with TemporaryDirectory() as folder:
+    with memory_folder() as folder:
         life = Disturbed(seed, Path(folder))
         try:
             _break(life, fault)

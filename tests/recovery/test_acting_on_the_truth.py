@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from tests.support.command import command
-from tests.support.harness import DAY, HOUR, MINUTE, SECOND
+from tests.support.harness import DAY, HOUR, MINUTE, SECOND, START
 from tests.support.recovering import OVERLOADED, REVIVE, ZERO, Rig, in_this_process, rig, said
 from watchdog.core.action import State
+from watchdog.core.model import Every, Job, RecordedRun, RunEnd, Totals, ZeroStreak
 from watchdog.demo.outcome import Outcome
 from watchdog.recovery import restart as restart_module
+from watchdog.recovery.verify import is_proof
 from watchdog.systems.shared.command import Ran
 
 RESTART: dict[str, Any] = {"action": "restart", "run": ["true"], "after": "15m"}
@@ -317,6 +319,15 @@ def test_a_canary_that_the_schedulers_own_retry_brings_back_is_the_proof(tmp_pat
 
 
 # tokens
+
+
+def test_a_job_that_was_ever_seen_to_use_tokens_is_not_proved_without_them(tmp_path: Path) -> None:
+    run = RecordedRun(START + HOUR, "ok", MINUTE)
+    end = RunEnd(9, START + HOUR + MINUTE, 0, 0)
+    totals = Totals(runs=40, input_tokens=0, output_tokens=0)  # its session was begun anew
+    job = Job("1", "beta", Every(HOUR), last_run=run, recent=(end,), zero_streak=ZeroStreak(1, (end.at,), end.at))
+    assert is_proof(replace(job, totals=totals), run, counts_tokens=True)
+    assert not is_proof(replace(job, totals=totals, has_used_tokens=True), run, counts_tokens=True)
 
 
 def test_a_job_that_never_used_tokens_is_proved_by_an_ok_run(tmp_path: Path) -> None:

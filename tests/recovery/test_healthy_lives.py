@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.amounts import made_up
+from tests.support.amounts import amount, made_up, progress
 from tests.support.harness import DAY, HOUR, MINUTE, SECOND
 from tests.support.lives import BRISK, DEEDS, HASTY, Deed, Keeper, Life, lives
+from tests.support.memory_folder import memory_folder
 from tests.support.recovering import SimulatedWriters
 from watchdog.config.file import Config
 from watchdog.core.clock import Stamp
@@ -30,6 +30,7 @@ POLICIES: Sequence[Mapping[str, Any]] = (
     {"match": {"kind": "wedged"}, "action": "restart", "run": ["false"]},
     {"match": {"kind": "stalled"}, "action": "restart", "run": ["false"]},
     {"match": {"kind": "failed"}, "action": "revive"},
+    {"match": {"kind": "runaway"}, "action": "pause"},
 )
 DISTURBANCES = ("freeze", "suspend", "suspend", "off", "reload", "set-clock", "kill-run")
 LONGEST_WAIT = 5 * MINUTE
@@ -140,13 +141,18 @@ LENGTHS = st.sampled_from([10 * SECOND, MINUTE, 7 * MINUTE, 31 * MINUTE, 2 * HOU
 MISHAPS = st.lists(st.tuples(st.sampled_from(DISTURBANCES), LENGTHS), max_size=8)
 
 
-@made_up(few=6, many=200)
+FEW, MANY = 6, 200
+one_more_life = progress("healthy lives", amount(FEW, MANY))
+
+
+@made_up(FEW, MANY)
 @given(lives(paces=(BRISK, BRISK, HASTY), deeds_of=DEEDS), MISHAPS)
 def test_a_healthy_scheduler_sees_no_action(life: Life, mishaps: list[tuple[str, timedelta]]) -> None:
+    one_more_life()
     steps: list[Deed | tuple[str, timedelta]] = []
     for index in range(max(len(life.deeds), len(mishaps))):
         steps += [*life.deeds[index : index + 1], *mishaps[index : index + 1]]
-    with TemporaryDirectory() as folder, household(life, Path(folder)) as it:
+    with memory_folder() as folder, household(life, Path(folder)) as it:
         for step in steps:
             if isinstance(step, Deed):
                 it.watch(it.keeper.sim.now + step.wait)

@@ -4,6 +4,8 @@ import gzip
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,13 +23,16 @@ from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding
 from watchdog.demo.story import BEGIN, END, EVENTS, World
 from watchdog.engine import Engine
+from watchdog.replay.case import Seen
 from watchdog.replay.command import replay
 from watchdog.replay.player import Found
+from watchdog.replay.processes import Processes
 from watchdog.replay.record import CannotRecordError, record, recordable_of
 from watchdog.replay.virtual_clock import VirtualClock
 from watchdog.systems.phantom.recorded import recordable
 from watchdog.systems.phantom.section import Phantom
 from watchdog.systems.shared.pseudonyms import Pseudonyms, error
+from watchdog.systems.shared.writer import UnknownWriters, Writer
 
 POLL = timedelta(seconds=30)
 Spell = tuple[str, str | None, datetime, str]
@@ -325,3 +330,48 @@ def test_a_store_that_is_not_there_is_said_not_to_be(tmp_path: Path) -> None:
     with pytest.raises(CannotRecordError, match="is not there"):
         recorded(tmp_path / "absent.db", tmp_path / "case", POLL, lambda now: None)
     assert not (tmp_path / "case").exists()
+
+
+# the process
+
+
+class Told(UnknownWriters):
+    """A process that is frozen, dies, and is followed by another, as its locks would tell."""
+
+    def __init__(self, told: list[Writer]) -> None:
+        self.told = told
+
+    def of(self, database: Path) -> Writer:
+        return self.told.pop(0) if len(self.told) > 1 else self.told[0]
+
+
+def test_what_is_seen_of_the_process_is_recorded_and_played(tmp_path: Path) -> None:
+    store = tmp_path / "agent.db"
+    with closing(sqlite3.connect(store)) as db, db:
+        db.execute("CREATE TABLE scheduled_jobs (id TEXT PRIMARY KEY, name TEXT)")
+    first, second = Writer(True, False, 4711, BEGIN, 9), Writer(True, False, 815, BEGIN + 3 * POLL, 31)
+    told = [Writer(), first, first, replace(first, stopped=True), Writer(alive=False), second, second]
+    clock = VirtualClock(BEGIN)
+
+    def wait(pause: timedelta) -> bool:
+        clock.at += pause
+        return True
+
+    case = tmp_path / "process.case.jsonl.gz"
+    record(recordable(store, "UTC"), case, 5 * POLL, POLL, clock, wait, Told(told))
+    steps = [line["processes"] for line in lines_of(case) if "processes" in line]
+    began, again = (f"{at:%Y-%m-%dT%H:%M:%S}.000Z" for at in (BEGIN, BEGIN + 3 * POLL))
+    assert steps == [
+        {"1": {"alive": True, "stopped": False, "started": began}},
+        {"1": {"alive": True, "stopped": True, "started": began}},
+        {"1": {"alive": False}},
+        {"2": {"alive": True, "stopped": False, "started": again}},
+    ]
+    assert "4711" not in str(lines_of(case))
+    played = Processes()
+    seen = []
+    for line in lines_of(case)[1:]:
+        if "processes" in line:
+            played.take({pid: Seen(**process) for pid, process in line["processes"].items()})
+            seen.append((played.of(store).alive, played.of(store).stopped))
+    assert seen == [(True, False), (True, True), (False, None), (True, False)]

@@ -4,7 +4,10 @@
 """
 
 import os
+import sys
+import time
 from collections.abc import Callable
+from itertools import count
 from typing import TypeVar
 
 import pytest
@@ -19,6 +22,24 @@ MANY = "many"
 def amount(few: int, many: int) -> int:
     """The number for this run."""
     return int(os.environ.get("WATCHDOG_EXAMPLES", many if settings.get_current_profile_name() == MANY else few))
+
+
+TOLD_EVERY = 60.0
+"""Seconds."""
+
+
+def progress(what: str, of: int) -> Callable[[], None]:
+    """To be called once for each made-up case: of thousands it says now and then how many are done."""
+    done, began = count(1), time.monotonic()
+    told = [began]
+
+    def one_more() -> None:
+        number, now = next(done), time.monotonic()
+        if of >= 1000 and now - told[0] >= TOLD_EVERY:
+            told[0] = now
+            print(f"{what}: {number} of {of}, {(now - began) / number:.2f} s each", file=sys.__stderr__, flush=True)
+
+    return one_more
 
 
 def made_up(few: int, many: int) -> Callable[[Test], Test]:

@@ -245,6 +245,7 @@ def record(config: Path | None, database: Path | None, output: Path, length: str
     from watchdog.core.durations import parse_duration, say_duration
     from watchdog.replay import record as recording
     from watchdog.service.loop import Wake, signals
+    from watchdog.systems.shared.writer import LiveWriters
 
     settings = _configured(config, database)
     wake = Wake()
@@ -258,7 +259,7 @@ def record(config: Path | None, database: Path | None, output: Path, length: str
         store = recording.recordable_of(settings, source)
         click.echo(f"recording {store.database} for {say_duration(duration)}; Ctrl-C ends it sooner", err=True)
         with signals(wake):
-            steps = recording.record(store, output, duration, settings.poll, WallClock(), wait)
+            steps = recording.record(store, output, duration, settings.poll, WallClock(), wait, LiveWriters())
     except (recording.CannotRecordError, ValueError) as error:
         raise CannotGoOn(str(error)) from error
     finally:
@@ -671,7 +672,7 @@ def _look_once(config: Path | None, database: Path | None, now: datetime) -> Pub
     published = engine.tick(now).published
     while any(state.snapshot.reads_on for state in published.sources) and time.monotonic() < patience:
         published = engine.tick(now).published
-    return published
+    return engine.conclude(now)
 
 
 def _configured(config: Path | None, database: Path | None) -> Config:

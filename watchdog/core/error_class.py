@@ -39,10 +39,10 @@ _STATUS = re.compile(
     | \b(?:returned|responded|replied|answered|received|rejected|got|gave|failed)
       [\s:(\[]* (?:\b(?:with|by|an?|the|http|error|status|code|response)\b [\s:(\[]*){0,5}
       (?P<answered>[1-5]\d\d) \b
-      (?= \s*(?:\Z|[^\w\s.:/%-]|[.:](?:\s|\Z))
+      (?= \s*(?:\Z|[^\w\s.:/%-]|[.:](?:\s|\Z)) | [^\S\n]*\n
         | \s+(?:(?-i:[A-Z])\w*|from|for|on|when|error|status|response|too|during|while)\b )
     | (?:\A|:\s|\A\W{1,3}) (?:\w*error:?\s)? [\[(]? (?P<leading>[1-5]\d\d) \b [\])]?
-      (?= \s*(?:\Z|[{"'\[]) | \s*[:–—-]\s+\D | \s+\(?(?:status\ code|no\ body)
+      (?= \s*(?:\Z|[{"'\[]) | [^\S\n]*\n | \s*[:–—-]\s+\D | \s+\(?(?:status\ code|no\ body)
         | \s+(?-i:[A-Z][A-Za-z]*)(?:[\s':,.]|\Z) )
     | \b (?P<named>[1-5]\d\d) \b [\])]?\s*[:(–—-]?\s*
       (?:too\ many\ requests|unauthori[sz]ed|forbidden|not\ found|bad\ (?:request|gateway)|payment\ required|conflict

@@ -236,6 +236,7 @@ class Terms:
     due the scheduler itself would have started it. `grace`: how much later than planned a start may show, for example
     because the source is read only so often. `run_limit`: how long a run may take. `failing_from`: so many errors in a
     row the scheduler itself calls failing. `may_wait_until`: how far ahead the job itself may have put its next run.
+    `stands_since`: when its plan appeared, if it was long past due by then, as in a restored backup.
     """
 
     owed_at: datetime | None = None
@@ -244,6 +245,7 @@ class Terms:
     run_limit: timedelta | None = None
     failing_from: int | None = None
     may_wait_until: datetime | None = None
+    stands_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,6 +395,7 @@ class Traits:
     this look can tell who holds the slot; without that neither a stall nor a leaked flag can be told from a long run.
     `marks_starts`: each start is written down at once, so no job can be busy without it. `catch_up`: how long after its
     start the scheduler takes to come to what it missed. `replays`: a start may run again what it interrupted.
+    `longest_timer`: how far ahead it arms its timer at the most, where that stands still while the machine sleeps.
     """
 
     has_one_slot: bool = True
@@ -401,6 +404,7 @@ class Traits:
     marks_starts: bool = False
     catch_up: timedelta = timedelta()
     replays: bool = False
+    longest_timer: timedelta = timedelta()
 
 
 HealthAnswer = Literal["alive", "mute", "refused"]
@@ -431,7 +435,9 @@ class Snapshot:
 
     `gone` and `expected` come from what the watchdog remembers and what its operator says, not from the look.
     `spent`: what all its jobs together have cost in the day before the newest bill, those too that are gone by now.
-    `reads_on`: not all that is kept of the past has been read yet, and the next look goes on.
+    `reads_on`: not all that is kept of the past has been read yet, and the next look goes on; `unread`: what cannot be
+    seen if no look follows. `clock_ahead`: by how much this machine's clock stands before the scheduler's, by which it
+    is judged.
     """
 
     source: str
@@ -447,6 +453,8 @@ class Snapshot:
     expected: tuple[Expected, ...] = ()
     spent: tuple[Spent, ...] = ()
     reads_on: bool = False
+    unread: tuple[Unseen, ...] = ()
+    clock_ahead: timedelta = timedelta()
 
     @cached_property
     def holder(self) -> Hold | None:

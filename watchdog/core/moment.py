@@ -7,10 +7,14 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Time that nobody lived through: the watchdog slept, or the scheduler stood frozen and has moved again."""
+    """Time that nobody lived through: the watchdog slept, or the scheduler stood frozen and has moved again.
+
+    `is_sleep`: the machine may have slept, and then timers stood still.
+    """
 
     began: datetime
     ended: datetime
+    is_sleep: bool = False
 
 
 class Moment:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from watchdog.core.secret_shapes import BY_NAME, BY_SHAPE, NAMING
 
@@ -39,4 +40,13 @@ def _is_mark(character: str) -> bool:
 
 def fit_to_leave(text: str, limit: int) -> str:
     """One line, bounded, without credentials."""
-    return one_line(redact(text[: limit * 8 + 256]), limit)
+    return _short(text, limit) if len(text) <= _SHORT else one_line(redact(text[: limit * 8 + 256]), limit)
+
+
+_SHORT = 100
+"""Characters of text that is likely to come again and again: names, targets, schedules."""
+
+
+@lru_cache(maxsize=4096)
+def _short(text: str, limit: int) -> str:
+    return one_line(redact(text), limit)

@@ -24,7 +24,7 @@ class Diagnosis:
 
 def diagnose(snapshot: Snapshot, at: datetime, settings: RulesForAll, gaps: Sequence[Gap] = ()) -> Diagnosis:
     """All findings about one source, the gravest first. `gaps`: time that the watchdog did not live through."""
-    now = Moment(at, gaps, _turn(snapshot, at) if gaps else timedelta())
+    now = Moment(at, gaps, _turn(snapshot, at, gaps) if gaps else timedelta())
     found = [finding for detect in DETECTORS for finding in detect(snapshot, now, settings)]
     wanted = _switched_on(found, snapshot, settings)
     findings = _under_their_cause(_most_specific(wanted))
@@ -35,11 +35,21 @@ SHORTEST_TURN = timedelta(minutes=5)
 """What late jobs get at the least, after a time that nobody lived through, to be served one after another."""
 
 
-def _turn(snapshot: Snapshot, at: datetime) -> timedelta:
-    """How long the scheduler needs for all that is due, if each takes as long as it last did."""
+def _turn(snapshot: Snapshot, at: datetime, gaps: Sequence[Gap]) -> timedelta:
+    """How long the scheduler needs for all that is due, if each takes as long as it last did, once its timer fires."""
     due = (job for job in snapshot.jobs if job.is_planned and job.due and job.due <= at)
     queue = sum((job.last_run.duration for job in due if job.last_run and job.last_run.duration), timedelta())
-    return max(SHORTEST_TURN, queue)
+    return max(SHORTEST_TURN, queue) + _timer_left(snapshot, gaps)
+
+
+def _timer_left(snapshot: Snapshot, gaps: Sequence[Gap]) -> timedelta:
+    """How long after a sleep a timer that stood still may go on, by what was due next when the sleep began."""
+    process, longest = snapshot.process, snapshot.traits.longest_timer
+    dues = [job.next_run_at for job in snapshot.jobs if job.is_planned and job.next_run_at]
+    if not dues or not longest or process.is_alive is False or process.is_frozen:
+        return timedelta()
+    slept = [gap for gap in gaps if gap.is_sleep and not (process.started_at and process.started_at >= gap.began)]
+    return max((timedelta(), *(min(longest, min(dues) - gap.began) for gap in slept)))
 
 
 def _switched_on(found: list[Finding], snapshot: Snapshot, settings: RulesForAll) -> list[Finding]:

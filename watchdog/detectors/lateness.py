@@ -42,9 +42,13 @@ def deadline_of(job: Job, rules: Rules) -> datetime | None:
     rule = rules[Overdue]
     grace = job.terms.grace + (A_REDEPLOY if job.interrupted else timedelta())
     limit = deadline(job.schedule, due, rule.cadences, rule.at_grace, grace)
-    if limit is None or job.updated_at is None or job.updated_at <= due:
-        return limit
-    return max(limit, job.updated_at + AFTER_AN_EDIT)
+    changed = _changed_at(job)
+    return limit if limit is None or changed is None or changed <= due else max(limit, changed + AFTER_AN_EDIT)
+
+
+def _changed_at(job: Job) -> datetime | None:
+    """When its row was last written, or came into the store."""
+    return max((at for at in (job.updated_at, job.terms.stands_since) if at), default=None)
 
 
 def _owed_fire(job: Job) -> datetime | None:
@@ -75,8 +79,7 @@ def due_at(job: Job) -> datetime:
     """When a late job should have started: its next run, or the later change of its row."""
     if job.terms.late_after is not None and job.due is not None:
         return max(job.due, job.next_run_at or job.due)
-    known = [instant for instant in (job.next_run_at, job.updated_at) if instant]
-    return max(known)
+    return max(instant for instant in (job.next_run_at, _changed_at(job)) if instant)
 
 
 def is_passed_over(job: Job, margin: timedelta) -> bool:

@@ -128,9 +128,10 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
-        self._incidents = Gauge(
+        incidents = Gauge(
             "watchdog_incidents_open", "Incidents that are not over.", ["severity"], registry=self.registry
         )
+        self._incidents_by_severity = [(severity, incidents.labels(severity.value)) for severity in Severity]
         self._notifications = Counter(
             "watchdog_notifications",
             "Attempts to tell somebody: sent, failed (tried again) or given_up.",
@@ -180,8 +181,8 @@ class Metrics:
 
     def counted(self, incidents: Sequence[Incident], depth: int, oldest: datetime | None) -> None:
         """How many incidents are open, and how the outbox is."""
-        for severity in Severity:
-            self._incidents.labels(severity.value).set(sum(i.severity is severity for i in incidents))
+        for severity, gauge in self._incidents_by_severity:
+            gauge.set(sum(incident.severity is severity for incident in incidents))
         self._outbox.set(depth)
         self.oldest_at = oldest
 

@@ -152,9 +152,9 @@ def _used_tokens(job: Job, run: RecordedRun) -> bool | None:
 
 
 def _never_used_any(job: Job) -> bool:
-    """Whether runs have ended ok before and none has ever used a token: such a job needs no model."""
+    """Whether runs have ended ok before and none was ever seen to use a token: such a job needs no model."""
     used, runs = (job.totals.input_tokens, job.totals.output_tokens), job.totals.runs
-    if None in used or any(used) or runs is None:
+    if job.has_used_tokens or None in used or any(used) or runs is None:
         return False
     errors = job.breaker.limit if job.breaker else 0
     return runs > errors + 1

@@ -15,6 +15,7 @@ from watchdog.replay.recording import Recorder
 from watchdog.systems import KINDS, system, system_of
 from watchdog.systems.base import System
 from watchdog.systems.shared.recordable import Recordable
+from watchdog.systems.shared.writer import Writers
 
 
 class CannotRecordError(Exception):
@@ -43,15 +44,19 @@ def record(
     poll: timedelta,
     clock: Clock,
     wait: Callable[[timedelta], bool],
+    writers: Writers | None = None,
 ) -> int:
-    """Record for so long, or until `wait` says that it is enough; the number of steps. Raises CannotRecordError."""
+    """Record for so long, or until `wait` says that it is enough; the number of steps. Raises CannotRecordError.
+
+    `writers`: whether the process that writes the store lives; left out, the case says nothing of it.
+    """
     if not store.database.is_file():
         raise CannotRecordError(f"{store.database} is not there")
     if out.exists():
         raise CannotRecordError(f"{out} is there already: give another name with -o")
     try:
         with tempfile.TemporaryFile("w+", encoding="utf-8", dir=out.parent) as steps:
-            return _record(store, out, length, poll, clock, wait, steps)
+            return _record(store, out, length, poll, clock, wait, steps, writers)
     except OSError as error:
         raise CannotRecordError(f"{out} cannot be written: {error.strerror or error}") from None
 
@@ -64,6 +69,7 @@ def _record(
     clock: Clock,
     wait: Callable[[timedelta], bool],
     steps: IO[str],
+    writers: Writers | None,
 ) -> int:
     count = 0
 
@@ -73,7 +79,7 @@ def _record(
         steps.write(_line(step))
 
     begins = clock.stamp()
-    recorder = Recorder(store, begins, poll, write)
+    recorder = Recorder(store, begins, poll, write, writers)
     recorder.look(begins)
     while (left := length - begins.elapsed(clock.stamp())) > timedelta() and wait(min(poll, left)):
         recorder.look(clock.stamp())

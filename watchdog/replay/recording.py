@@ -4,7 +4,7 @@ with everything replaced that is nobody's business."""
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from watchdog.core.clock import Stamp
@@ -18,6 +18,7 @@ from watchdog.systems.shared.sqlite_file import (
     signature,
 )
 from watchdog.systems.shared.unreadable import UnreadableError
+from watchdog.systems.shared.writer import UnknownWriters, Writer, Writers
 
 _SLEPT = 3
 """So many polls without a look, and this machine slept."""
@@ -42,8 +43,13 @@ class Found:
 class Recorder:
     """Looks at one store; `write` is handed the steps, in order."""
 
-    def __init__(self, store: Recordable, begins: Stamp, poll: timedelta, write: Write) -> None:
+    def __init__(
+        self, store: Recordable, begins: Stamp, poll: timedelta, write: Write, writers: Writers | None = None
+    ) -> None:
         self._store = store
+        self._writers = writers or UnknownWriters()
+        self._writer = Writer()
+        self._processes = 0
         self._begins = begins
         self._poll = poll
         self._write = write
@@ -64,6 +70,7 @@ class Recorder:
     def look(self, stamp: Stamp) -> None:
         """Write down what has changed since the last look."""
         self._tell_time(stamp)
+        self._tell_process(stamp)
         try:
             self._look(stamp)
         except UnreadableError:
@@ -85,6 +92,24 @@ class Recorder:
             self._ahead = ahead
             self._step(stamp, clock={"ahead_s": round(ahead.total_seconds(), 3)})
         self._looked_at = stamp
+
+    def _tell_process(self, stamp: Stamp) -> None:
+        """Whether the process that writes the store lives, as its locks tell; where they do not, nothing is said."""
+        writer, before = self._writers.of(self._store.database), self._writer
+        if writer.alive is None or (_is_same(writer, before) and writer.stopped == before.stopped):
+            return
+        is_new = not _is_same(writer, before)
+        told: dict[str, dict[str, object]] = {}
+        if is_new and before.alive:
+            told[str(self._processes)] = {"alive": False}
+        if writer.alive or not told:
+            self._processes += is_new
+            started = _iso(writer.started_at) if writer.started_at else None
+            told[str(self._processes)] = (
+                {"alive": True, "stopped": writer.stopped, "started": started} if writer.alive else {"alive": False}
+            )
+        self._writer = writer
+        self._step(stamp, processes=told)
 
     def _tell_unreadable(self, stamp: Stamp) -> None:
         """A file that is gone is gone; one that cannot be read now is only said to be so, once."""
@@ -140,6 +165,10 @@ class Recorder:
         return None if value is None else self._store.tables[table].columns[column](value, self._names)
 
 
+def _is_same(writer: Writer, before: Writer) -> bool:
+    return writer.alive == before.alive and not writer.is_other_than(before)
+
+
 def _found(connection: sqlite3.Connection, name: str, table: RecordedTable) -> Found | None:
     """The newest rows of a table; None if it is not there, or has not its key."""
     there = columns_of(connection, name)
@@ -173,4 +202,4 @@ def _is_deleted(key: object, table: Found) -> bool:
 
 
 def _iso(at: datetime) -> str:
-    return at.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

@@ -40,6 +40,12 @@ LONGEST_TIMER = timedelta(hours=1)
 """A scheduler arms its timer no further ahead, and arms it anew by the clock as it is then."""
 
 
+NOTED_EVERY = timedelta(minutes=5)
+"""By no more than this a process that was killed seems to have looked no longer than it did."""
+
+_OWN, _AWAKE, _UNTIL = "", "awake", "until"
+
+
 class Turns:
     """Look, judge, recover, tell, remember: one turn after another. Nothing here waits.
 
@@ -76,6 +82,8 @@ class Turns:
         self._show = show
         self._own_state = OwnState(store)
         self._awake_until: Stamp | None = None
+        self._awake_before = self._memories.recall(_OWN, _AWAKE, Stamp).get(_UNTIL)
+        self._awake_noted_at: Stamp | None = None
         self._slept = timedelta()
         self._gaps: tuple[Gap, ...] = ()
 
@@ -90,6 +98,7 @@ class Turns:
         self.notifications.stop()
         self.engine.end()
         self._inquiries.end()
+        self._note_awake()
         self._memories.write(self._clock.now())
         self.store.close()
 
@@ -125,20 +134,30 @@ class Turns:
     def _wake_up(self) -> None:
         """Note a time in which nobody looked, by a clock that runs while the machine sleeps and cannot be set; and a
         step of the wall's clock, which the scheduler's timers do not know of either."""
-        stamp, before = self._clock.stamp(), self._awake_until
-        self._awake_until = stamp
+        stamp, before = self._clock.stamp(), self._awake_until or self._awake_before
+        is_first, self._awake_until = self._awake_until is None, stamp
         length = before.elapsed(stamp) if before else timedelta()
         step = stamp.at - before.at - length if before else timedelta()
         few_polls = POLLS_MISSED * self.config.poll
         self._gaps = tuple(gap for gap in self._gaps if abs(stamp.at - gap.ended) < GAPS_MATTER_FOR)[-GAPS_KEPT:]
         if length > few_polls:
-            self._slept += length
+            self._slept += timedelta() if is_first else length
             self._note(
-                Gap(stamp.at - length, stamp.at), "nobody looked: the machine slept, or the watchdog was stopped"
+                Gap(stamp.at - length, stamp.at, is_sleep=True),
+                "nobody looked: the machine slept, or the watchdog was stopped",
             )
         if step > few_polls:
             ends = stamp.at + min(step, LONGEST_TIMER)
             self._note(Gap(stamp.at - step, ends), "the clock was set forward: timers go by the old one still")
+
+        if self._awake_noted_at is None or self._awake_noted_at.elapsed(stamp) >= NOTED_EVERY:
+            self._note_awake()
+
+    def _note_awake(self) -> None:
+        """Have the next process know until when this one looked."""
+        if self._awake_until is not None:
+            self._awake_noted_at = self._awake_until
+            self._memories.keep(_OWN, _AWAKE, {_UNTIL: self._awake_until})
 
     def _note(self, gap: Gap, words: str) -> None:
         self._gaps += (gap,)
@@ -147,7 +166,8 @@ class Turns:
 
     def idle(self) -> None:
         """The polls since the last turn have found nothing new; a driver that knows this may leave them out."""
-        self._awake_until = self._clock.stamp()
+        if self._awake_until is not None:
+            self._awake_until = self._clock.stamp()
 
     @property
     def look_again_at(self) -> datetime | None:

@@ -136,18 +136,26 @@ def news(before: Seen | None, source: str, job: Job) -> tuple[Seen, tuple[Run, .
     """
     if before is None:
         return Seen(job, None), runs_of(source, job)
+    if _past(job) == _past(before.job):
+        return Seen(job, before.base), ()
     known = {run.ended_at: run for run in runs_of(source, before.job)}
     runs = runs_of(source, job)
-    new = [run for run in runs if run.ended_at not in known]
-    base = before.base if not new else before.job.totals.cost_usd if len(new) == 1 else None
+    count = sum(run.ended_at not in known for run in runs)
+    base = before.base if not count else before.job.totals.cost_usd if count == 1 else None
+    new = [run for run in runs if run != known.get(run.ended_at)]
     if runs:
-        runs = (*runs[:-1], replace(runs[-1], cost_usd=_grown(base, job.totals.cost_usd)))
-    has_cost_changed = job.totals.cost_usd != before.job.totals.cost_usd
-    return Seen(job, base), tuple(
-        run
-        for run in runs
-        if replace(run, cost_usd=None) != known.get(run.ended_at) or (has_cost_changed and run.cost_usd)
-    )
+        newest = replace(runs[-1], cost_usd=_grown(base, job.totals.cost_usd))
+        has_cost_changed = job.totals.cost_usd != before.job.totals.cost_usd
+        is_new = runs[-1] in new
+        new = [run for run in new if run is not runs[-1]]
+        if is_new or (has_cost_changed and newest.cost_usd):
+            new.append(newest)
+    return Seen(job, base), tuple(new)
+
+
+def _past(job: Job) -> object:
+    """All of a job that its past is told from."""
+    return (job.recent, job.last_run, job.consecutive_errors, job.totals.cost_usd)
 
 
 def _grown(before: float | None, now: float | None) -> float | None:

@@ -1,5 +1,6 @@
 """Each job's newest run ends are found, however far back, in bounded steps, once."""
 
+import json
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -9,13 +10,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import NOW, build, cost_row, healthy, job_row, session_row
 from tests.support.harness import DAY, HOUR, MINUTE, SECOND, START, Agent, scheduler
+from watchdog.cli import main
+from watchdog.config.file import for_database
+from watchdog.core.instants import iso
+from watchdog.core.kinds import Kind
 from watchdog.core.model import Job, RunEnd
 from watchdog.demo.outcome import Outcome
+from watchdog.engine import Engine
 from watchdog.state.store import Store
 from watchdog.systems.phantom import cost_ledger
 from watchdog.systems.phantom.source import PhantomSource
@@ -88,6 +95,35 @@ def test_a_long_table_is_walked_back_some_way_at_each_look_though_nothing_change
     assert streak(jobs["rare"]) == 5
     assert 25 < looks < 35
     assert not source.look(NOW).is_new
+
+
+@pytest.mark.usefixtures("short")
+def test_one_look_that_did_not_get_to_the_last_runs_says_that_it_is_blind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(main, "LOOK_FOR", 0.0)
+    asked = ["check", "--database", str(months(tmp_path)), "--now", iso(NOW), "--format", "json"]
+    answer = CliRunner().invoke(main.cli, asked, standalone_mode=False)
+    (found,) = [each for each in json.loads(answer.output)["findings"] if each["kind"] == "blind"]
+    assert "the last runs of rare lie further back than one look reads" in found["summary"]
+    assert found["evidence"]["hidden"] == ["zero_tokens"]
+
+
+def test_one_look_goes_on_until_it_knows_the_last_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost_ledger, "STRIDE", 20)
+    asked = ["check", "--database", str(months(tmp_path)), "--now", iso(NOW), "--format", "json"]
+    answer = CliRunner().invoke(main.cli, asked, standalone_mode=False)
+    kinds = {(each["kind"], each["job"]) for each in json.loads(answer.output)["findings"]}
+    assert ("zero_tokens", "rare") in kinds
+    assert ("blind", None) not in kinds
+
+
+@pytest.mark.usefixtures("short")
+def test_the_running_service_is_not_blind_while_it_reads_on(tmp_path: Path) -> None:
+    engine = Engine(for_database(months(tmp_path)))
+    published = engine.tick(NOW).published
+    assert published.sources[0].snapshot.unread
+    assert not [found for found in published.findings if found.kind is Kind.BLIND]
 
 
 @pytest.mark.usefixtures("short")

@@ -774,6 +774,7 @@ class TestWhatIsRead:
             return opened[-1]
 
         monkeypatch.setattr(sqlite3, "connect", note)
+        monkeypatch.setattr(sqlite_file, "_COLUMNS", {})  # as a new process
         return opened
 
     def watch(self, connection: sqlite3.Connection) -> None:

@@ -172,6 +172,11 @@ class CostLedger:
         """Whether some job's newest run ends may lie further back than has been read."""
         return self._unread_until is not None
 
+    def has_decided(self, job_id: str, runs: int | None) -> bool:
+        """Whether what is known of a job says how many of its newest run ends had no tokens; it has had so many."""
+        account = self.of(job_id)
+        return account.has_enough or account.zeros < account.count or (runs is not None and account.count >= runs)
+
     def walk_back(
         self, connection: sqlite3.Connection, there: Iterable[str], latest: datetime, paid: Collection[str] = ()
     ) -> None:

@@ -48,6 +48,13 @@ class Sighting:
         """Whether it says what another first look at the job could not tell."""
         return bool(self.owed_at or self.passed_over_by or self.unrecorded or self.repeated)
 
+    @property
+    def appeared_late(self) -> bool:
+        """Whether its plan was long past due when it appeared, and nobody who wrote it says that he has."""
+        if self.next_run is None or self.stood_since - self.next_run <= RE_DATED_WITHIN:
+            return False
+        return self.updated_at is None or self.stood_since > self.updated_at
+
 
 class Motion:
     """Carried from look to look."""
@@ -69,6 +76,8 @@ class Motion:
         known = {job.id: self._sighting(job, now, born, asked_for.get(job.id)) for job in jobs}
         starts = [start for job in jobs if (start := _new_start(job, self._known.get(job.id)))]
         starts += _second_starts(job for job in jobs if job.id not in self._known)
+        if restarted:
+            known = {id_: _served_anew(each, self._known.get(id_)) for id_, each in known.items()}
         if starts or restarted:
             known = {id_: _passed_over(id_, each, starts, has_restarted=bool(restarted)) for id_, each in known.items()}
         self._known = known
@@ -108,7 +117,7 @@ class Motion:
 
 def _stands_since(job: Job, now: datetime, *, is_new: bool) -> datetime:
     """A plan that has changed stands since now; one that is seen for the first time, since somebody last wrote it."""
-    return job.updated_at if is_new and job.updated_at else now
+    return (job.updated_at or job.next_run_at or now) if is_new else now
 
 
 def _repeated(job: Job, before: Sighting, born: datetime | None, asked_for: datetime | None) -> RepeatedRun | None:
@@ -205,6 +214,12 @@ def _passed_over(id_: str, seen: Sighting, starts: Iterable[Start], *, has_resta
     return replace(seen, passed_over_by=proof) if proof else seen
 
 
+def _served_anew(seen: Sighting, before: Sighting | None) -> Sighting:
+    """A start ends what kept a job from being served: what it owes counts from its new date."""
+    was_passed_over = before is not None and before.passed_over_by is not None
+    return replace(seen, owed_at=None, was_put_off=True) if was_passed_over else seen
+
+
 def _second_starts(jobs: Iterable[Job]) -> Iterable[Start]:
     """What a first look can tell: a job that ended a run and then started another was due again after that end."""
     for job in jobs:
@@ -239,6 +254,8 @@ def _span(late: Collection[object]) -> timedelta:
 
 def _moved(job: Job, seen: Sighting) -> Job:
     owed = seen.owed_at if seen.owed_at != job.next_run_at else None
-    if (owed, seen.passed_over_by, seen.repeated) == (None, None, job.repeated):
+    since = seen.stood_since if seen.appeared_late else None
+    if (owed, since, seen.passed_over_by, seen.repeated) == (None, None, None, job.repeated):
         return job
-    return replace(job, terms=Terms(owed_at=owed), passed_over_by=seen.passed_over_by, repeated=seen.repeated)
+    terms = Terms(owed_at=owed, stands_since=since)
+    return replace(job, terms=terms, passed_over_by=seen.passed_over_by, repeated=seen.repeated)

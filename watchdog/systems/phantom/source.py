@@ -10,6 +10,7 @@ from pathlib import Path
 
 from watchdog.cadence.schedule import LATEST, fire_at_or_before, near_clock_change
 from watchdog.core.instants import readable_instant
+from watchdog.core.kinds import Kind
 from watchdog.core.model import (
     At,
     CronSchedule,
@@ -34,6 +35,7 @@ from watchdog.systems.phantom.missing import what_is_missing
 from watchdog.systems.phantom.motion import CATCH_UP, Motion
 from watchdog.systems.phantom.rows import BREAKER, BREAKER_AT, COLUMNS, REQUIRED, RowReader
 from watchdog.systems.shared.bounded import left_out, rows_of
+from watchdog.systems.shared.clocks import Clocks
 from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.liveness import Liveness
 from watchdog.systems.shared.paces import Paces
@@ -57,6 +59,9 @@ ROW_LAG = timedelta(seconds=1)
 AHEAD = timedelta(minutes=5)
 """How far a stamp may lie in the future and still be believed; beyond that the scheduler's clock once stood ahead, and
 what is dated so proves nothing."""
+
+LONGEST_TIMER = timedelta(hours=1)
+"""How far ahead its one timer is armed."""
 
 RETRY_SLACK = (timedelta(seconds=-2), timedelta(seconds=5))
 """How far a retry's start may lie from the end of the failed run plus its pause."""
@@ -122,6 +127,7 @@ class PhantomSource:
         self._motion = Motion(host.memory)
         self._process = Process()
         self._sessions: Unchanged[Session] = Unchanged()
+        self._clocks = Clocks(host.memory, name)
 
     def warnings(self) -> list[str]:
         """Whether reading as this user could harm the writer."""
@@ -130,16 +136,18 @@ class PhantomSource:
 
     def look(self, now: datetime) -> Look:
         """The state now; nothing is read if the file is the one that was read last."""
-        began = time.perf_counter()
+        began, wall = time.perf_counter(), now
+        now -= self._clocks.ahead
         try:
             before = self._snapshot
             process = self._liveness.look(now, is_busy=before is not None and before.holder is not None)
             is_same = before is not None and not before.reads_on and process == self._process
             if self._snapshot and is_same and self._seen and signature(self._path) == self._seen:
                 self._motion.nothing_new(now)
+                self._clocks.looked(wall)
                 return Look(self._snapshot, is_new=False)
             self._process = process
-            snapshot = self._read(now)
+            snapshot = self._read(wall)
         except UnreadableError as error:
             snapshot = self._unreadable(str(error), now)
         is_new = snapshot != self._snapshot
@@ -152,16 +160,19 @@ class PhantomSource:
         since = before.problem_since if before and before.problem else now
         return Snapshot(self.name, self.kind, problem=reason, problem_since=since)
 
-    def _read(self, now: datetime) -> Snapshot:
-        tables, seen = read(self._path, lambda connection: self._query(connection, now))
+    def _read(self, wall: datetime) -> Snapshot:
+        tables, seen = read(self._path, lambda connection: self._query(connection, wall))
         self._seen = seen if is_settled(seen) else None
-        return self._assemble(tables, seen, now)
+        return self._assemble(tables, seen, wall - self._clocks.ahead)
 
-    def _query(self, connection: sqlite3.Connection, now: datetime) -> Tables:
-        self._latest = now + AHEAD
+    def _query(self, connection: sqlite3.Connection, wall: datetime) -> Tables:
         rows, missing, left_out = _jobs(connection, self._path)
         ids = [str(row["id"]) for row in rows]
-        sessions = self._sessions_of(connection)
+        dated = self._sessions_of(connection)
+        self._clocks.see(_touches(dated or {}), wall)
+        now = wall - self._clocks.ahead
+        self._latest = now + AHEAD
+        sessions = None if dated is None else {id_: self._credible(session) for id_, session in dated.items()}
         has_costs = has_run_ends(connection)
         if has_costs:
             self._ledger.read(connection, now - LOOK_BACK, self._latest)
@@ -184,7 +195,7 @@ class PhantomSource:
             return None
         self._sessions.forget({row[0] for row in rows})
         sessions = ((row[0], self._sessions.get(row[0], row, partial(_session, *row[1:]))) for row in rows)
-        return {key[len(KEY_PREFIX) :]: self._credible(session) for key, session in sessions}
+        return {key[len(KEY_PREFIX) :]: session for key, session in sessions}
 
     def _credible(self, session: Session) -> Session:
         is_ahead = session.touched_at is not None and session.touched_at > self._latest
@@ -221,7 +232,11 @@ class PhantomSource:
             self.kind,
             tuple(self._in_motion(job, open_, touches if can_tell else {}) for job in jobs),
             departed=self._departed(touches, open_, there, tables.audit),
-            traits=Traits(shows_slot=tables.sessions is not None and tables.has_costs, catch_up=CATCH_UP),
+            traits=Traits(
+                shows_slot=tables.sessions is not None and tables.has_costs,
+                catch_up=CATCH_UP,
+                longest_timer=LONGEST_TIMER,
+            ),
             process=self._process,
             unseen=(
                 *what_is_missing(tables.missing),
@@ -229,7 +244,20 @@ class PhantomSource:
             ),
             spent=self._ledger.spent,
             reads_on=self._ledger.reads_on,
+            unread=self._unread(jobs),
+            clock_ahead=self._clocks.ahead,
         )
+
+    def _unread(self, jobs: Iterable[Job]) -> tuple[Unseen, ...]:
+        """What could not be told if no look followed, while older run ends are still being read."""
+        if not self._ledger.reads_on:
+            return ()
+        names = [job.name for job in jobs if job.is_planned and not self._ledger.has_decided(job.id, job.totals.runs)]
+        if not names:
+            return ()
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        what = f"the last runs of {names[0]}{more} lie further back than one look reads"
+        return (Unseen(what, (Kind.ZERO_TOKENS,), "`scheduler-watchdog run` reads on, and remembers"),)
 
     def _is_broken_off(self, touches: Mapping[str, datetime]) -> bool:
         """Whether the process that ran them is gone: a run does not outlive it, and leaves its touch as it was."""
@@ -424,6 +452,10 @@ class PhantomSource:
 def _may_have_run(row: Mapping[str, object], sessions: Mapping[str, Session] | None) -> bool:
     """Whether the job can have a run end at all: a run's start touches the job's session, and so makes it."""
     return sessions is None or str(row["id"]) in sessions or row.get("last_run_at") is not None
+
+
+def _touches(sessions: Mapping[str, Session]) -> Iterable[tuple[str, datetime]]:
+    return ((id_, session.touched_at) for id_, session in sessions.items() if session.touched_at)
 
 
 def _has_used(session: Session | None) -> bool:

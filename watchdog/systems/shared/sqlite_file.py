@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from watchdog.systems.shared.unreadable import UnreadableError
@@ -130,9 +130,13 @@ def read(
 
 
 class Connection(sqlite3.Connection):
-    """The connection of one read. `size`: bytes of the file and its log."""
+    """The connection of one read. `size`: bytes of the file and its log; `columns`: of the tables asked for so far."""
 
     size = 0
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.columns: dict[str, list[str]] = {}
 
 
 def _query(uri: str, query: Callable[[sqlite3.Connection], T], ends: float | None, size: int) -> T:
@@ -277,9 +281,30 @@ def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
 
     A view is none: what stands behind it may never end. Nor is a virtual table, which is a program of its own.
     """
-    if not connection.execute(_IS_TABLE, (table,)).fetchall():
+    if not isinstance(connection, Connection):
+        return _asked_for(connection, table)
+    if table not in connection.columns:
+        connection.columns[table] = _asked_for(connection, table)
+    return connection.columns[table]
+
+
+def _asked_for(connection: sqlite3.Connection, table: str) -> list[str]:
+    found = connection.execute(_MADE_BY, (table,)).fetchall()
+    if not found:
         return []
-    return [row[1] for row in connection.execute(f"PRAGMA table_info({table})").fetchall()]
+    made_by = str(found[0][0])
+    names = _COLUMNS.get(made_by)
+    if names is None:
+        names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})").fetchall()]
+        if len(_COLUMNS) < _MOST_KNOWN and len(made_by) <= _LONGEST_KNOWN:
+            _COLUMNS[made_by] = names
+    return names
 
 
-_IS_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND rootpage > 0 AND name = ? COLLATE NOCASE"
+_MADE_BY = "SELECT sql FROM sqlite_master WHERE type = 'table' AND rootpage > 0 AND name = ? COLLATE NOCASE"
+
+_COLUMNS: dict[str, list[str]] = {}
+"""By the statement that made a table, which says all its columns."""
+
+_MOST_KNOWN, _LONGEST_KNOWN = 200, 10_000
+"""Statements, and characters of one: more than the tables of any scheduler need."""
