@@ -18,6 +18,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from watchdog.cadence.cron_parser import LAST_OF_MONTH, CronError, Fields, Rules, read_fields, rules_of, shorten
+from watchdog.cadence.zones import zone_info
 
 __all__ = ["Cron", "CronError", "clock_changes", "parse"]
 
@@ -137,9 +138,15 @@ def _zone_names() -> dict[str, str]:
 def clock_changes(zone: str, from_ms: int, to_ms: int) -> tuple[int, ...]:
     """The instants in (`from_ms`, `to_ms`] at which clocks in `zone` are put forward or back (epoch ms).
 
-    CronError for an unknown zone. None are known before the year 2 or after 3000.
+    The zone may be any that a database takes; ValueError for an unknown one. None are known before the year 2 or after
+    3000.
     """
-    return tuple(change * 1000 for change in _clock(zone).changes(from_ms // 1000, to_ms // 1000))
+    return tuple(change * 1000 for change in _any_clock(zone).changes(from_ms // 1000, to_ms // 1000))
+
+
+@lru_cache(maxsize=1024)
+def _any_clock(zone: str) -> _Clock:
+    return _Clock(zone_info(zone))
 
 
 @dataclass(frozen=True)

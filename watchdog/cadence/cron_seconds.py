@@ -1,9 +1,11 @@
-"""croner's six-part expressions, which begin with seconds: the other five parts give the minutes."""
+"""Expressions of six parts, which begin with seconds: the other five parts give the minutes."""
 
 import re
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 from watchdog.cadence import cron
 from watchdog.cadence.cron_parser import CronError, shorten
@@ -17,12 +19,22 @@ def has_seconds(expr: str) -> bool:
     return len(expr.split()) == 6
 
 
+class Minutes(Protocol):
+    """When an expression of five parts fires, in milliseconds since 1970."""
+
+    def next(self, after_ms: int) -> int | None:
+        """The first fire strictly after."""
+
+    def at_or_before(self, ms: int) -> int | None:
+        """The latest fire that is not after."""
+
+
 @dataclass(frozen=True, slots=True)
 class SecondsCron:
     """A six-part expression in a zone. Instants are milliseconds since 1970."""
 
     seconds: tuple[int, ...]
-    minutes: cron.Cron
+    minutes: Minutes
 
     def next(self, after_ms: int) -> int | None:
         """The first fire strictly after."""
@@ -47,10 +59,10 @@ class SecondsCron:
 
 
 @lru_cache(maxsize=1024)
-def parse(expr: str, zone: str) -> SecondsCron:
-    """`expr` in `zone`; CronError where it cannot be read."""
-    first, _, rest = expr.strip().partition(" ")
-    return SecondsCron(_seconds(first, expr), cron.parse(rest, zone))
+def parse(expr: str, zone: str, read: Callable[[str, str], Minutes] = cron.parse) -> SecondsCron:
+    """`expr` in `zone`, its minutes by `read`: croner's rules, or others. ValueError where it cannot be read."""
+    first, *rest = expr.split()
+    return SecondsCron(_seconds(first, expr), read(" ".join(rest), zone))
 
 
 def _seconds(field: str, expr: str) -> tuple[int, ...]:

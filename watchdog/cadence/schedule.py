@@ -44,6 +44,19 @@ def fires_between(schedule: Schedule, begins: datetime, most: int) -> tuple[date
     return tuple(fires)
 
 
+LONGEST_COUNT = timedelta(days=2)
+
+
+def fires_within(schedule: Schedule, begins: datetime, ends: datetime) -> int:
+    """How many fires a schedule has after an instant and before another; counted within two days."""
+    if isinstance(schedule, Every):
+        return (ends - begins) // schedule.interval
+    begins = max(begins, ends - LONGEST_COUNT)
+    hours = -(-(ends - begins) // timedelta(hours=1))
+    fires = (fires_between(schedule, begins + hour * timedelta(hours=1), 3600) for hour in range(hours))
+    return sum(begins < fire < ends for some in fires for fire in some)
+
+
 class _Arithmetic(Protocol):
     """When a cron expression fires, in milliseconds since 1970."""
 
@@ -61,9 +74,10 @@ def _arithmetic(schedule: CronSchedule) -> _Arithmetic:
         return cron.parse(schedule.expr, schedule.zone)
     if schedule.rules == "croner-auto":
         return cron_auto.parse(schedule.expr, schedule.zone)
-    from watchdog.cadence.classic_cron import parse  # with croniter, which few need
+    from watchdog.cadence import classic_cron  # with croniter, which few need
 
-    return parse(schedule.expr, schedule.zone)
+    read = classic_cron.parse if schedule.rules == "classic" else classic_cron.parse_as_croniter
+    return read(schedule.expr, schedule.zone)
 
 
 @lru_cache(maxsize=2048)

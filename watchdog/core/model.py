@@ -32,8 +32,8 @@ class Every:
     interval: timedelta
 
 
-CronRules = Literal["croner", "classic"]
-"""Whose reading of a cron expression holds: croner's, or that of cron itself and its kin."""
+CronRules = Literal["croner", "classic", "croniter"]
+"""Whose reading of a cron expression holds: croner's, that of cron itself and its kin, or croniter's."""
 
 CronerAuto = Literal["croner-auto"]
 """croner's default mode, which takes seconds, years and nicknames beside its five parts."""
@@ -219,6 +219,15 @@ class Interruption:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """A run that keeps others waiting: whose it is (`job` is None if its row is gone), and since when."""
+
+    job_id: str
+    job: str | None
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """A run's start, and the fire that it was for."""
 
@@ -236,7 +245,9 @@ class Terms:
     due the scheduler itself would have started it. `grace`: how much later than planned a start may show, for example
     because the source is read only so often. `run_limit`: how long a run may take. `failing_from`: so many errors in a
     row the scheduler itself calls failing. `may_wait_until`: how far ahead the job itself may have put its next run.
-    `stands_since`: when its plan appeared, if it was long past due by then, as in a restored backup.
+    `stands_since`: when its plan appeared, if it was long past due by then, as in a restored backup. `shows_next_run`:
+    its next run can be known; without that nothing follows from there being none. `shows_all_runs`: a run of it that is
+    not known was none; without that it may have been deleted, or is written down nowhere.
     """
 
     owed_at: datetime | None = None
@@ -246,6 +257,8 @@ class Terms:
     failing_from: int | None = None
     may_wait_until: datetime | None = None
     stands_since: datetime | None = None
+    shows_next_run: bool = True
+    shows_all_runs: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +267,10 @@ class Job:
 
     `terms`: its scheduler's own rules for its times. `passed_over_by`: the start of another job which proves that this
     one, due earlier, was left out, as far as the source knows the order in which its scheduler takes them.
+    `waits_for`: the run that keeps this one from beginning, where its scheduler has no one slot and its source knows.
     `may_go_at`: from when on its scheduler itself takes it away with nothing amiss: a one-shot that deletes itself once
-    it has run, a completed one that is swept.
+    it has run, a completed one that is swept. `goes_by`: by when it would have done so; what is still there then,
+    and goes later, went for another reason.
     `pace`: how often it ran lately, where that was often. `spent`: what it has cost in the day before its newest bill,
     where that is known. `last_paid_at`: when a run of it that cost something last ended, where that is known.
     `has_used_tokens`: whether it was ever seen to use any; if not, it may have all the same. `skips`: its newest runs,
@@ -287,7 +302,9 @@ class Job:
     terms: Terms = Terms()
     interrupted: Interruption | None = None
     passed_over_by: Start | None = None
+    waits_for: Hold | None = None
     may_go_at: datetime | None = None
+    goes_by: datetime | None = None
     pace: Pace | None = None
     spent: tuple[Spent, ...] = ()
     last_paid_at: datetime | None = None
@@ -322,15 +339,6 @@ STATES = ("active", "paused", "completed", "failed", "disabled", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
-    """A run that keeps others waiting: whose it is (`job` is None if its row is gone), and since when."""
-
-    job_id: str
-    job: str | None
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Departed:
     """What is known of jobs that are no longer there; a run of such a one can still hold the slot.
 
@@ -351,6 +359,7 @@ class Gone:
 
     `since`: the first look that did not show it; `seen_at`: the last one known to have. `sweep_at`: from when on its
     failed row was due for the sweep. `among`: how many jobs there were before it and those that went with it.
+    `unserved_at`: the fire that it had not been run for, where its end would otherwise be taken for a one-shot's.
     """
 
     job_id: str
@@ -361,6 +370,7 @@ class Gone:
     seen_at: datetime
     among: int
     sweep_at: datetime | None = None
+    unserved_at: datetime | None = None
 
     @property
     def is_swept(self) -> bool:
@@ -396,6 +406,8 @@ class Traits:
     `marks_starts`: each start is written down at once, so no job can be busy without it. `catch_up`: how long after its
     start the scheduler takes to come to what it missed. `replays`: a start may run again what it interrupted.
     `longest_timer`: how far ahead it arms its timer at the most, where that stands still while the machine sleeps.
+    `shows_passes`: runs cannot be seen, but each pass of the scheduler moves the next run of all that is due on.
+    `is_sure`: it does so at once; otherwise a single one that stands may wait for its run to end.
     """
 
     has_one_slot: bool = True
@@ -405,6 +417,8 @@ class Traits:
     catch_up: timedelta = timedelta()
     replays: bool = False
     longest_timer: timedelta = timedelta()
+    shows_passes: bool = False
+    is_sure: bool = False
 
 
 HealthAnswer = Literal["alive", "mute", "refused"]
@@ -437,7 +451,7 @@ class Snapshot:
     `spent`: what all its jobs together have cost in the day before the newest bill, those too that are gone by now.
     `reads_on`: not all that is kept of the past has been read yet, and the next look goes on; `unread`: what cannot be
     seen if no look follows. `clock_ahead`: by how much this machine's clock stands before the scheduler's, by which it
-    is judged.
+    is judged. `passed_at`: when the scheduler is last known to have made a pass, where its runs do not tell.
     """
 
     source: str
@@ -455,6 +469,7 @@ class Snapshot:
     reads_on: bool = False
     unread: tuple[Unseen, ...] = ()
     clock_ahead: timedelta = timedelta()
+    passed_at: datetime | None = None
 
     @cached_property
     def holder(self) -> Hold | None:

@@ -23,5 +23,7 @@ def about(
 
 
 def last_ran(job: Job) -> str:
-    """`has not run since …` or `has never run`."""
-    return f"has not run since {say(job.last_started_at)}" if job.last_started_at else "has never run"
+    """`has not run since …`, `has never run`, or that no run of it is known."""
+    if job.last_started_at:
+        return f"has not run since {say(job.last_started_at)}"
+    return "has never run" if job.terms.shows_all_runs else "is not known to have run"

@@ -42,8 +42,12 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
 
 def _is_past(job: Job, broken: Interruption, snapshot: Snapshot, now: Moment) -> bool:
     """Whether its next fire has come since, where it was not for a fire that is owed still: then it is over. Where each
-    start is marked it stands until the job has run again."""
-    if snapshot.traits.marks_starts or (job.due is not None and job.due <= broken.started_at + timedelta(seconds=1)):
+    start is marked, and where nobody makes up for it, it stands until the job has run again."""
+    if (
+        snapshot.traits.marks_starts
+        or broken.outlook
+        or (job.due is not None and job.due <= broken.started_at + timedelta(seconds=1))
+    ):
         return False
     following = next_fire(job.schedule, broken.started_at)
     return following is not None and now.reached(following)

@@ -92,6 +92,8 @@ def is_passed_over(job: Job, margin: timedelta) -> bool:
 
 def waits_for(job: Job, snapshot: Snapshot, now: Moment) -> Hold | None:
     """The run that keeps the late job waiting: the one that holds the slot, or that let go of it only just now."""
+    if job.waits_for is not None:
+        return job.waits_for
     if snapshot.holder is not None or not snapshot.traits.has_one_slot:
         return snapshot.holder
     ended = None if _is_put_off(job, now, timedelta()) else snapshot.last_ended_of_others(job.id)
@@ -127,6 +129,10 @@ def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) ->
             return True
         if snapshot.traits.marks_starts and not has_been_long and _came_late_after(job, since):
             return False
+    if job.waits_for is not None:
+        return False
+    if snapshot.traits.shows_passes:
+        return _is_passed_by_none(job, snapshot, margin)
     if (
         _was_found_broken(job, snapshot)
         or not _is_idle(job, snapshot, now)
@@ -153,6 +159,14 @@ def _was_found_broken(job: Job, snapshot: Snapshot) -> bool:
     broken = job.interrupted
     is_sign = broken is not None and not broken.outlook and snapshot.process.is_alive is not False
     return is_sign and snapshot.traits.marks_starts
+
+
+def _is_passed_by_none(job: Job, snapshot: Snapshot, margin: timedelta) -> bool:
+    """Whether no pass is known since the job was due that would have moved it on."""
+    if any(other.in_flight_since for other in snapshot.jobs):
+        return False
+    signs = (snapshot.passed_at, snapshot.last_other_start(job.id))
+    return all(at is None or at <= due_at(job) + margin for at in signs)
 
 
 def _is_put_off(job: Job, now: Moment, margin: timedelta) -> bool:

@@ -23,7 +23,7 @@ class Stalled(Rule):
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """At most one finding, about the scheduler; `evidence["late_jobs"]` lists the ids of the jobs that show it."""
     late = [(since, job) for job in snapshot.jobs if (since := _unserved_since(job, snapshot, now, settings))]
-    if not late:
+    if not late or not _is_proof(late, snapshot, now):
         return
     since = min(since for since, _ in late)
     oldest = min((job for _, job in late), key=_began_to_owe)
@@ -35,15 +35,40 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
         None,
         None,
         since,
-        f"the scheduler stands still: {_what(late, oldest)}{_in_flight(snapshot)} and "
-        f"{f'nothing has started since {say(newest)}' if newest else 'nothing has ever started'} "
-        f"({_cause(snapshot)})",
+        f"the scheduler stands still: {_what(late, oldest)}{_quiet(snapshot, newest)} ({_cause(snapshot)})",
         {
             "late_jobs": [job.id for _, job in late],
             "first_due_at": _began_to_owe(oldest),
             **({"last_start": newest} if newest else {}),
         },
     )
+
+
+def _is_proof(late: list[tuple[datetime, Job]], snapshot: Snapshot, now: Moment) -> bool:
+    """Whether the late jobs show more than that something is wrong with them. Where runs cannot be seen a single one
+    does only if its scheduler moves what is due on at once, and nothing else that is due is still in time.
+    """
+    if not snapshot.traits.shows_passes or snapshot.process.is_alive is False or len(late) > 1:
+        return True
+    ((_, only),) = late
+    others = (job for job in snapshot.jobs if job.is_planned and job.id != only.id)
+    return snapshot.traits.is_sure and not any(job.next_run_at and job.next_run_at <= now.at for job in others)
+
+
+def _quiet(snapshot: Snapshot, newest: datetime | None) -> str:
+    """What shows that nothing is done."""
+    if snapshot.traits.shows_passes:
+        signs = [at for at in (newest, snapshot.passed_at) if at]
+        return f", and no job has moved on{f' since {say(max(signs))}' if signs else ''}"
+    running = next((f"the run of {job.name} has not ended" for job in snapshot.jobs if job.in_flight_since), None)
+    started = f"nothing has started since {say(newest)}" if newest else _never(snapshot)
+    return f", {running or 'no run is in flight'} and {started}"
+
+
+def _never(snapshot: Snapshot) -> str:
+    if all(job.terms.shows_all_runs for job in snapshot.jobs):
+        return "nothing has ever started"
+    return "no run of any job has been seen"
 
 
 def _cause(snapshot: Snapshot) -> str:
@@ -100,11 +125,6 @@ def _began_to_owe(job: Job) -> datetime:
     if broken and not broken.outlook and (job.due is None or job.due > broken.started_at):
         return broken.started_at
     return due_at(job)
-
-
-def _in_flight(snapshot: Snapshot) -> str:
-    running = any(job.in_flight_since for job in snapshot.jobs)
-    return "" if running else ", no run is in flight"
 
 
 def _last_start(snapshot: Snapshot) -> datetime | None:

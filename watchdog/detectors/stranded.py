@@ -24,7 +24,8 @@ ANY_ZONE = timedelta(hours=26)
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each job that is active and enabled and has no next run, or one too far ahead."""
     for job in snapshot.jobs:
-        if not job.is_planned or job.problems or isinstance(job.schedule, NoCadence | Unreadable):
+        is_known = job.terms.shows_next_run and not isinstance(job.schedule, NoCadence | Unreadable)
+        if not job.is_planned or job.problems or not is_known:
             continue
         if job.next_run_at is None:
             yield _found(snapshot, job, "is active but has no next run, so it never fires")

@@ -69,7 +69,7 @@ def _gone(
     is_grave = is_mass or pattern is not None
     if pattern is None and now.reached(gone.since + (MANY_STAND_FOR if is_mass else stands_for)):
         return
-    why = "it had failed, and its row went before the time of its sweep" if gone.status == "failed" else ""
+    why = _why(gone)
     yield Finding(
         snapshot.source,
         Kind.VANISHED,
@@ -85,9 +85,16 @@ def _gone(
             "seen_at": gone.seen_at,
             "gone_together": together,
             "of": gone.among,
+            **({"due_at": gone.unserved_at} if gone.unserved_at else {}),
             **({"expect": pattern} if pattern else {}),
         },
     )
+
+
+def _why(gone: Gone) -> str:
+    if gone.unserved_at is not None:
+        return f"it was due at {say(gone.unserved_at)}, stood there until it went, and is not known to have run"
+    return "it had failed, and its row went before the time of its sweep" if gone.status == "failed" else ""
 
 
 def _how(gone: Gone, together: int, is_mass: bool) -> str:

@@ -185,7 +185,9 @@ class TestCadence:
             CronSchedule("0 12 * * *", "Asia/Tokyo", "croner"),
         ]
 
-    @pytest.mark.parametrize("cron", ["61 * * * *", "0 0 12 * * *", "@reboot", "* * * *", "", "R * * * *", "0 0 * * 9"])
+    @pytest.mark.parametrize(
+        "cron", ["61 * * * *", "0 0 0 12 * * *", "@reboot", "* * * *", "", "R * * * *", "0 0 * * 9"]
+    )
     def test_an_expression_that_is_none_is_told(self, cron: str, store: Store) -> None:
         store.put("jobs", id=1, name="bad", cron=cron)
         assert store.kinds() == {("invalid", "bad")}
@@ -413,7 +415,7 @@ def wrong(tmp_path: Path, source: str) -> list[str]:
     file.write_text(f"sources: [{{kind: sql, {source}}}]")
     with pytest.raises(ConfigError) as caught:
         load(file, {})
-    return [problem.removeprefix(f"{file}: ") for problem in caught.value.problems]
+    return [problem.removeprefix(f"{file}: line 1: ") for problem in caught.value.problems]
 
 
 @pytest.mark.parametrize(
@@ -426,7 +428,10 @@ def wrong(tmp_path: Path, source: str) -> list[str]:
         ("database: /x, jobs: SELECT 1, runs: SELECT 1", "sources[0].runs: must ask for the runs after the last id"),
         ("database: /x, jobs: SELECT 1, runs: 'SELECT 1::after'", "sources[0].runs: must ask for the runs after"),
         ("database: /x, jobs: SELECT 1, every: 10ms", "sources[0].every: must lie between 1 s and 1 d"),
-        ("database: /x, jobs: SELECT 1, cron: quartz", "sources[0].cron: input should be 'croner' or 'classic'"),
+        (
+            "database: /x, jobs: SELECT 1, cron: quartz",
+            "sources[0].cron: input should be 'classic', 'croner' or 'croniter'",
+        ),
         ("database: /x, jobs: SELECT 1, max_rnu: 1h", "sources[0].max_rnu: unknown key; did you mean max_run?"),
         ("dsn_file: /nowhere, jobs: SELECT 1", "sources[0].dsn_file: the file /nowhere cannot be read"),
     ],
@@ -481,7 +486,8 @@ def test_the_example_for_apscheduler_tells_a_scheduler_that_is_down(tmp_path: Pa
     assert kinds(config, NOW) == set()
     assert kinds(config, NOW + timedelta(minutes=9)) == set()
     assert kinds(config, NOW + timedelta(minutes=10)) == {("overdue", "job due")}
-    assert kinds(config, NOW + timedelta(minutes=12)) == {("overdue", "job due"), ("overdue", "job soon")}
+    late = {("overdue", "job due"), ("overdue", "job soon")}
+    assert kinds(config, NOW + timedelta(minutes=12)) == {*late, ("stalled", None)}
 
 
 def kinds(config: Config, now: datetime) -> set[tuple[str, str | None]]:

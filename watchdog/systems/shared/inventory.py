@@ -37,6 +37,7 @@ class Entry:
     seen_at: datetime
     sweep_at: datetime | None = None
     may_go_at: datetime | None = None
+    goes_by: datetime | None = None
     gone_at: datetime | None = None
     among: int = 0
 
@@ -120,24 +121,37 @@ def _miss(known: _Known, snapshot: Snapshot, now: datetime, current_at: datetime
     if not missing:
         return
     names = {job.name.casefold() for job in snapshot.jobs}
+    missing = {id_: _seen_until(entry, current_at) for id_, entry in missing.items()}
     over = [id_ for id_, entry in missing.items() if _is_over(id_, entry, names, snapshot.departed, now)]
     lost = {id_: entry for id_, entry in missing.items() if entry.gone_at is None and id_ not in over}
     among = len(known.jobs) + len(lost) + _just_lost(missing.values(), now)
-    gone = {
-        id_: replace(entry, gone_at=now, among=among, seen_at=max(entry.seen_at, current_at or entry.seen_at))
-        for id_, entry in lost.items()
-    }
+    gone = {id_: replace(entry, gone_at=now, among=among) for id_, entry in lost.items()}
     known.entries = {id_: entry for id_, entry in known.entries.items() if id_ not in over} | gone
     known.memory.keep(_NAME, {**gone, **dict.fromkeys(over)})
 
 
+def _seen_until(entry: Entry, current_at: datetime | None) -> Entry:
+    """The look before the first that did not show it still held until then."""
+    if entry.gone_at is not None or current_at is None or current_at <= entry.seen_at:
+        return entry
+    return replace(entry, seen_at=current_at)
+
+
 def _entry(job: Job, now: datetime) -> Entry:
-    return Entry(job.name, words(job.schedule), job.status, now, job.sweep_at, job.may_go_at)
+    return Entry(job.name, words(job.schedule), job.status, now, job.sweep_at, job.may_go_at, job.goes_by)
 
 
 def _gone(id_: str, entry: Entry) -> Gone:
     since = entry.gone_at or entry.seen_at
-    return Gone(id_, entry.name, entry.schedule, entry.status, since, entry.seen_at, entry.among, entry.sweep_at)
+    unserved_at = entry.may_go_at if _has_outstayed(entry) else None
+    return Gone(
+        id_, entry.name, entry.schedule, entry.status, since, entry.seen_at, entry.among, entry.sweep_at, unserved_at
+    )
+
+
+def _has_outstayed(entry: Entry) -> bool:
+    """Whether it was still there when its scheduler would have been done with it."""
+    return entry.goes_by is not None and entry.seen_at > entry.goes_by
 
 
 def _is_over(id_: str, entry: Entry, names: Collection[str], departed: Departed, now: datetime) -> bool:
@@ -146,6 +160,8 @@ def _is_over(id_: str, entry: Entry, names: Collection[str], departed: Departed,
     gone_at = entry.gone_at or now
     if id_ in departed.deleted or entry.name.casefold() in names or now - gone_at > KEPT_FOR:
         return True
+    if _has_outstayed(entry):
+        return False
     return entry.may_go_at is not None and (entry.may_go_at <= gone_at or id_ in departed.ran)
 
 

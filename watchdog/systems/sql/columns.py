@@ -10,6 +10,10 @@ class QueryError(UnreadableError):
     """The database answers, and what the operator wrote is at fault: a query, a column, the address."""
 
 
+class TooSlowError(UnreadableError):
+    """The database answers, and not in time."""
+
+
 JOB_COLUMNS = (
     "id",
     "name",
@@ -20,6 +24,8 @@ JOB_COLUMNS = (
     "at",
     "timezone",
     "next_run_at",
+    "running_since",
+    "runs_unseen",
     "last_run_at",
     "last_run_status",
     "last_run_error",
@@ -31,14 +37,16 @@ JOB_COLUMNS = (
     "delivery_target",
     "delivery_status",
 )
-RUN_COLUMNS = ("id", "job_id", "started_at", "ended_at", "status", "error", "input_tokens", "output_tokens")
+RUN_COLUMNS = ("id", "order", "job_id", "started_at", "ended_at", "status", "error", "input_tokens", "output_tokens")
 
 REQUIRED_OF_JOBS = ("id",)
 REQUIRED_OF_RUNS = ("id", "job_id", "started_at")
 
 OK = frozenset(("ok", "success", "succeeded", "successful", "completed", "complete", "done", "finished", "executed"))
-_BROKEN_OFF = ("timeout", "timed_out", "aborted", "killed", "lost", "dead", "cancelled", "canceled", "missed")
-FAILED = frozenset(("failed", "failure", "fail", "error", "errored", "crashed", *_BROKEN_OFF))
+LEFT_OFF = frozenset(("crashed", "interrupted", "lost", "orphaned", "abandoned"))
+"""What they call a run whose process went away under it."""
+_BROKEN_OFF = ("timeout", "timed_out", "aborted", "killed", "dead", "cancelled", "canceled", "missed")
+FAILED = frozenset(("failed", "failure", "fail", "error", "errored", *_BROKEN_OFF, *LEFT_OFF))
 RUNNING = frozenset(("running", "started", "starting", "connecting", "sending", "in_progress", "processing", "active"))
 """What schedulers call a run that ended well, one that ended badly, and one that has not ended."""
 

@@ -22,8 +22,8 @@ from watchdog.config.fields import read_secret
 from watchdog.core.durations import say_duration
 from watchdog.core.redaction import HIDDEN, fit_to_leave
 from watchdog.systems.shared.unreadable import UnreadableError
-from watchdog.systems.sql.columns import QueryError
-from watchdog.systems.sql.reading import Ask, Reading, Rows, read_all
+from watchdog.systems.sql.columns import QueryError, TooSlowError
+from watchdog.systems.sql.reading import Reading, Rows, read_all
 from watchdog.systems.sql.runs import Mark
 from watchdog.systems.sql.section import Sql
 
@@ -43,7 +43,9 @@ AT_ONCE = 0.02
 
 NOT_INSTALLED = "PostgreSQL's driver is not installed; add it with: pip install 'scheduler-watchdog[postgres]'"
 
-_AFTER = re.compile(r"(?<![:\w]):after\b")
+_NAMED = re.compile(r"(?<![:\w]):(after|job_id)\b")
+
+_SETTING = re.compile(r"current_setting\(\s*'([^']+)'", re.IGNORECASE)
 
 
 class PostgresReader:
@@ -215,8 +217,8 @@ def _in_one_transaction(connection: psycopg.Connection[Any], settings: Sql, mark
 
     try:
         _be_lenient(connection)
-        _begin(connection, settings.deadline)
-        reading = read_all(_asking(connection, settings.deadline), settings, mark)
+        _begin(connection, settings)
+        reading = read_all(_Connection(connection, settings), settings, mark)
         connection.execute("ROLLBACK")
     except (psycopg.Error, UnicodeDecodeError) as error:
         raise UnreadableError(f"the PostgreSQL server broke off: {secret.hidden_in(str(error))}") from None
@@ -231,26 +233,41 @@ def _be_lenient(connection: psycopg.Connection[Any]) -> None:
         connection.adapters.register_loader(kind, TextLoader)
 
 
-def _begin(connection: psycopg.Connection[Any], deadline: timedelta) -> None:
-    limit = max(1, int(deadline.total_seconds() * 1000))
+def _begin(connection: psycopg.Connection[Any], settings: Sql) -> None:
+    limit = _ms(settings.deadline)
     connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     connection.execute(
         f"SET LOCAL statement_timeout = {limit}; SET LOCAL lock_timeout = {max(1, limit // 2)};"
         f"SET LOCAL idle_in_transaction_session_timeout = {2 * limit};"
         "SET LOCAL default_transaction_read_only = on;"
+        # rows that a policy hides would look like rows that are not there
+        f"SET LOCAL row_security = {'on' if settings.row_security == 'apply' else 'off'};"
         "SET LOCAL datestyle = 'ISO'; SET LOCAL timezone = 'UTC'"
     )
 
 
-def _asking(connection: psycopg.Connection[Any], deadline: timedelta) -> Ask:
-    from psycopg import errors
+def _ms(length: timedelta) -> int:
+    return max(1, int(length.total_seconds() * 1000))
 
-    def ask(query: str, statement: str, values: Mapping[str, int]) -> Rows:
+
+class _Connection:
+    """Carries out statements within the transaction; the server cuts each off at the deadline."""
+
+    def __init__(self, connection: psycopg.Connection[Any], settings: Sql) -> None:
+        self._connection = connection
+        self._deadline = settings.deadline
+
+    def ask(self, query: str, statement: str, values: Mapping[str, object]) -> Rows:
+        """The answer; raises UnreadableError."""
+        from psycopg import errors
+
         try:
-            cursor = connection.execute(*_translated(_bounded(statement), values))
+            cursor = self._connection.execute(*_translated(_bounded(statement), values))
             return Rows([column.name for column in cursor.description or ()], cursor.fetchall())
         except errors.QueryCanceled:
-            why = f"took longer than {say_duration(deadline)} and was cut off"
+            raise TooSlowError(
+                f"the {query} query took longer than {say_duration(self._deadline)} and was cut off"
+            ) from None
         except errors.LockNotAvailable:
             why = "waited too long for a lock"
         except (errors.ProgrammingError, errors.DataError, errors.InternalError) as error:
@@ -259,10 +276,18 @@ def _asking(connection: psycopg.Connection[Any], deadline: timedelta) -> Ask:
                 raise UnreadableError(
                     f"the {query} query returns too much, {limit}: leave columns out, or use left()"
                 ) from None
-            raise QueryError(f"the {query} query fails: {fit_to_leave(_message(error), 200)}") from None
+            raise QueryError(f"the {query} query fails: {_explained(error)}") from None
         raise UnreadableError(f"the {query} query {why}")
 
-    return ask
+    def attempt(self, query: str, statement: str, values: Mapping[str, object]) -> Rows | None:
+        """The answer, if it comes within half of the deadline; the transaction goes on in any case."""
+        self._connection.execute(f"SAVEPOINT attempt; SET LOCAL statement_timeout = {_ms(self._deadline / 2)}")
+        try:
+            return self.ask(query, statement, values)
+        except (TooSlowError, QueryError):
+            return None
+        finally:
+            self._connection.execute("ROLLBACK TO SAVEPOINT attempt")
 
 
 def _bounded(statement: str) -> str:
@@ -277,6 +302,40 @@ def _message(error: psycopg.Error) -> str:
     return error.diag.message_primary or str(error)
 
 
-def _translated(statement: str, values: Mapping[str, int]) -> tuple[Any, Mapping[str, int]]:
+def _explained(error: psycopg.Error) -> str:
+    """What the server says, and what helps where it refuses."""
+    said = _message(error)
+    return f"{fit_to_leave(said, 200)}{next((help_ for words, help_ in _HELP if words in said), '')}"
+
+
+_HELP = (
+    (
+        "affected by row-level security",
+        "; the role would be shown some rows only: give it BYPASSRLS, or a policy that shows it all and "
+        "`row_security: apply`",
+    ),
+    ("to examine", "; GRANT pg_read_all_settings TO the role"),
+)
+
+
+def _translated(statement: str, values: Mapping[str, object]) -> tuple[Any, Mapping[str, object]]:
     """The statement in the driver's writing: `%(after)s` for `:after`, and every other `%` doubled."""
-    return _AFTER.sub("%(after)s", statement.replace("%", "%%")), values or {"none": 0}
+    return _NAMED.sub(r"%(\1)s", statement.replace("%", "%%")), values or {"none": 0}
+
+
+def unread_settings(settings: Sql) -> list[str]:
+    """Settings that the queries ask for and the role may not see. On an empty table the server never looks at them."""
+    wanted = sorted(set(_SETTING.findall(f"{settings.jobs} {settings.runs or ''}")))
+    secret = _Secret.of(settings)
+    with _connect(secret, settings.deadline) as connection:
+        return [problem for name in wanted if (problem := _unread(connection, name))]
+
+
+def _unread(connection: psycopg.Connection[Any], name: str) -> str | None:
+    import psycopg
+
+    try:
+        connection.execute("SELECT current_setting(%s, true)", (name,))
+    except psycopg.Error as error:
+        return f"the setting {fit_to_leave(name, 80)} cannot be read: {_explained(error)}"
+    return None

@@ -1,34 +1,51 @@
 """What is remembered of the runs from look to look: for each job its newest ones, and where to read on."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from watchdog.core.error_class import classify
-from watchdog.core.model import RecordedRun, RunEnd, ZeroStreak
+from watchdog.core.model import Interruption, RecordedRun, RunEnd, ZeroStreak
+from watchdog.systems.shared.run_ends import HOUR, MOST_IN_AN_HOUR
 from watchdog.systems.shared.values import ERROR_LENGTH, Values, quoted, whole
-from watchdog.systems.sql.columns import FAILED, OK, RUNNING, QueryError
+from watchdog.systems.sql.columns import FAILED, LEFT_OFF, OK, RUNNING, QueryError
 
 KEPT = 20
-"""So many of a job's newest runs are remembered one by one; of older ones only how many errors came before."""
+"""So many of a job's newest ended runs are remembered one by one; of older ones only how many errors came before."""
+
+KEPT_OPEN = 50
+"""Of a job's runs that have started and not ended, the oldest and the newest ones up to this are remembered."""
+
+KEPT_WAITING = 200
+"""Of a job's runs that wait to be started the oldest, which mostly come first."""
+
+FEW = 10
+"""Once so few are left of waiting runs of which some were not remembered, the job is asked for by itself."""
 
 OVERLAP = 100
 """At least so many of the newest ids are read again each time: a lower id may be committed after a higher one."""
 
 MOST_OPEN = 500
 
+NOT_MADE_UP = "its work was not finished, and nothing shows that it is made up for"
+
+RunKey = tuple[int, str]
+"""What a run is known by: the number that it is read by, and its id where that is another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where to read on: after this id, and besides the runs of these ids, which had not ended. Before the first: -1.
+    """Where to read on: after this id, and besides the runs of these keys, which had not ended. Before the first: -1.
 
-    `newest`: the highest id that was seen.
+    `newest`: the highest id that was seen. `is_short`: of some job it is not known which of its runs comes next.
     """
 
     after: int = -1
     newest: int = -1
-    open_ids: tuple[int, ...] = ()
+    open_keys: tuple[RunKey, ...] = ()
+    is_short: bool = False
 
     @property
     def is_first(self) -> bool:
@@ -38,7 +55,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One run. `outcome` is `ok` or `error`, and None until it has ended."""
+    """One run. `outcome` is `ok` or `error`, and None until it has ended. `is_left_off`: its process went away."""
 
     id: int
     job_id: str
@@ -48,11 +65,23 @@ class RunRow:
     error: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    name: str = ""
+    is_left_off: bool = False
+
+    @property
+    def key(self) -> RunKey:
+        """What it is known by."""
+        return self.id, self.name
 
     @property
     def is_open(self) -> bool:
         """It has not ended, as far as is written."""
         return self.outcome is None
+
+    @property
+    def is_waiting(self) -> bool:
+        """It has not even started."""
+        return self.is_open and self.started_at is None
 
     @property
     def over_at(self) -> datetime | None:
@@ -70,42 +99,54 @@ class RunRow:
         begun = self.started_at or self.over_at
         if self.is_open or begun is None:
             return None
-        length = self.ended_at - begun if self.ended_at else None
         return RecordedRun(
             begun,
             self.outcome,
-            length if length is not None and length >= timedelta() else None,
+            self._length(begun),
             self.error,
             classify(self.error) if self.outcome == "error" else None,
         )
+
+    def _length(self, begun: datetime) -> timedelta | None:
+        """How long it took. The end of one that was left off is written by its successor, and says nothing of that."""
+        if self.ended_at is None or self.is_left_off or self.ended_at < begun:
+            return None
+        return self.ended_at - begun
 
 
 def read_run(row: Mapping[str, object]) -> RunRow:
     """One row of the runs query. What cannot be read of it is left out; raises QueryError without an id."""
     values = Values(row)
     started, ended = values.instant("started_at"), values.instant("ended_at")
-    error = values.text("error", ERROR_LENGTH)
+    error, word = values.text("error", ERROR_LENGTH), values.word("status")
+    id_, name = run_key(row)
     return RunRow(
-        run_id(row),
+        id_,
         key(row.get("job_id")),
         started,
         ended,
-        _outcome(values.word("status"), error, has_ended=ended is not None, tells_end="ended_at" in row),
+        _outcome(word, error, has_ended=ended is not None, tells_end="ended_at" in row),
         error,
         values.count("input_tokens"),
         values.count("output_tokens"),
+        name,
+        word in LEFT_OFF,
     )
 
 
-def run_id(row: Mapping[str, object]) -> int:
-    """The number of a run; raises QueryError if it is none."""
+def run_key(row: Mapping[str, object]) -> RunKey:
+    """The number that a run is read by, and its id if that is another; raises QueryError if there is none."""
+    column = "order" if "order" in row else "id"
     try:
-        return whole(row.get("id"))
+        number = whole(row.get(column))
     except ValueError:
-        shown = quoted(row.get("id"))
+        shown = quoted(row.get(column))
+        other = ' (or return one beside it, as a column "order")' if column == "id" else ""
         raise QueryError(
-            f"the runs query returns the id {shown}; it must be a whole number that grows: runs are read after an id"
+            f"the runs query returns the {column} {shown}; it must be a whole number that grows: runs are read after "
+            f"an id{other}"
         ) from None
+    return number, key(row.get("id")) if column == "order" else ""
 
 
 def key(value: object) -> str:
@@ -123,74 +164,144 @@ def _outcome(word: str, error: str | None, *, has_ended: bool, tells_end: bool) 
     return ("error" if error else "ok") if is_over else None
 
 
-class JobRuns:
-    """One job's newest runs, in the order of their ids."""
+def _key(run: RunRow) -> RunKey:
+    return run.key
 
-    def __init__(self) -> None:
-        self._runs: list[RunRow] = []
+
+class JobRuns:
+    """One job's newest runs: those that have ended, those in flight, and those that wait. None pushes out another kind.
+
+    `overlaps`: several may be in flight, and each row says truly whether its run is.
+    """
+
+    def __init__(self, *, overlaps: bool = False) -> None:
+        self._overlaps = overlaps
+        self._ended: list[RunRow] = []
+        self._open: list[RunRow] = []
+        self._waiting: list[RunRow] = []
         self._errors_before = 0
         self._is_cut = False
+        self._lately: list[datetime] = []
+        self._before: datetime | None = None
+        self.lacks_waiting = False
 
     def put(self, run: RunRow) -> None:
         """Take in a run that is new, or that has changed."""
-        at = bisect_left(self._runs, run.id, key=lambda known: known.id)
-        if at < len(self._runs) and self._runs[at].id == run.id:
-            self._runs[at] = run
-        elif at > 0 or not self._is_cut:
-            self._runs.insert(at, run)
-            self._trim()
+        if run.is_waiting:
+            self._wait(run)
+            return
+        self._waiting = [known for known in self._waiting if known.key != run.key] if self._waiting else []
+        if run.is_open:
+            _put(self._open, run)
+            if len(self._open) > KEPT_OPEN:
+                del self._open[KEPT_OPEN // 2]
+            return
+        self._open = [known for known in self._open if known.key != run.key] if self._open else []
+        self._end(run)
 
-    def drop(self, run_id: int) -> None:
-        """It is no longer there."""
-        self._runs = [run for run in self._runs if run.id != run_id]
+    def _wait(self, run: RunRow) -> None:
+        _put(self._waiting, run)
+        if len(self._waiting) > KEPT_WAITING:
+            self._waiting.pop()
+            self.lacks_waiting = True
 
-    def _trim(self) -> None:
-        if len(self._runs) > KEPT:
-            oldest = self._runs.pop(0)
+    def _end(self, run: RunRow) -> None:
+        if self._is_cut and self._ended and run.key < self._ended[0].key:
+            return
+        if not _put(self._ended, run):
+            return
+        if run.over_at is not None:
+            insort(self._lately, run.over_at)
+            old = max(bisect_right(self._lately, self._lately[-1] - HOUR), len(self._lately) - MOST_IN_AN_HOUR)
+            self._before = self._lately[old - 1] if old else self._before
+            del self._lately[:old]
+        if len(self._ended) > KEPT:
             self._is_cut = True
-            if not oldest.is_open:
-                self._errors_before = self._errors_before + 1 if oldest.outcome == "error" else 0
+            oldest = self._ended.pop(0)
+            self._errors_before = self._errors_before + 1 if oldest.outcome == "error" else 0
+
+    def drop(self, run: RunKey) -> None:
+        """It is no longer there."""
+        for runs in (self._open, self._waiting):
+            runs[:] = [known for known in runs if known.key != run]
 
     @property
-    def open_ids(self) -> list[int]:
-        """Those of the newest runs that have not ended: the newest of all, and any that has not even started."""
-        open_ = [run.id for run in self._runs if run.is_open and run.started_at is None]
-        newest = self._newest_started
-        return sorted({*open_, *([newest.id] if newest and newest.is_open else [])})
+    def open_keys(self) -> list[RunKey]:
+        """Those in flight, and after them those that wait, the oldest first."""
+        flying = self._open if self._overlaps else self._open[-1:]
+        return [run.key for run in (*flying, *self._waiting)]
 
     @property
-    def _newest_started(self) -> RunRow | None:
-        return next((run for run in reversed(self._runs) if run.started_at), None)
+    def is_queued(self) -> bool:
+        """A run of it has been made and waits to be started."""
+        return bool(self._waiting)
+
+    @property
+    def is_short(self) -> bool:
+        """Which of its runs is in flight may not be known: of those that waited not all could be remembered."""
+        return self.lacks_waiting and (len(self._waiting) < FEW or not self._open)
 
     @property
     def in_flight_since(self) -> datetime | None:
-        """Since when its newest run is in flight. An older one that never ended was lost: a later one has started."""
-        newest = self._newest_started
-        return newest.started_at if newest and newest.is_open else None
+        """Since when a run of it is in flight. Of one that cannot overlap itself only the newest can be: an older one
+        that never ended was lost, for a later one has started."""
+        if not self._open:
+            return None
+        if self._overlaps:
+            return min(run.started_at for run in self._open if run.started_at)
+        newest = self._open[-1]
+        started = [run for run in self._ended if run.started_at]
+        return None if started and started[-1].key > newest.key else newest.started_at
 
     @property
     def last_start(self) -> datetime | None:
         """When a run of it last started."""
-        return max((run.started_at for run in self._runs if run.started_at), default=None)
+        return max((run.started_at for run in (*self._ended, *self._open) if run.started_at), default=None)
+
+    def last_trace(self, until: datetime) -> tuple[datetime | None, datetime | None]:
+        """When a run of it last started, and ended, as far as that is not after an instant: such a one is a slip."""
+        starts = (run.started_at for run in (*self._ended, *self._open))
+        ends = (run.over_at for run in self._ended)
+        return _newest_until(starts, until), _newest_until(ends, until)
 
     @property
     def last_recorded(self) -> RecordedRun | None:
         """The newest run that has ended."""
-        return next((run.recorded for run in reversed(self._runs) if run.recorded), None)
+        return next((run.recorded for run in reversed(self._ended) if run.recorded), None)
+
+    @property
+    def left_off(self) -> Interruption | None:
+        """Its newest run, if its process went away under it."""
+        if not self._ended or self._open or not self._ended[-1].is_left_off:
+            return None
+        newest = self._ended[-1]
+        begun = newest.started_at or newest.over_at
+        return Interruption(begun, None, newest.name or str(newest.id), NOT_MADE_UP) if begun else None
 
     @property
     def ends(self) -> tuple[RunEnd, ...]:
         """The ends that are remembered, the newest last."""
-        return tuple(sorted((run.end for run in self._runs if run.end), key=lambda end: (end.at, end.id)))
+        return tuple(sorted((run.end for run in self._ended if run.end), key=lambda end: (end.at, end.id)))
+
+    @property
+    def lately(self) -> list[datetime]:
+        """When its runs of the hour before the newest end ended."""
+        return self._lately
+
+    @property
+    def silence(self) -> tuple[datetime, datetime] | None:
+        """The longest time without an end before one of these."""
+        ends = [*([self._before] if self._before else []), *self._lately]
+        return max(pairwise(ends), key=lambda pair: pair[1] - pair[0], default=None)
 
     @property
     def consecutive_errors(self) -> int:
         """How many of the newest ended runs ended in an error, in a row."""
         errors = 0
-        for run in reversed(self._runs):
+        for run in reversed(self._ended):
             if run.outcome == "ok":
                 return errors
-            errors += run.outcome == "error"
+            errors += 1
         return errors + self._errors_before
 
     @property
@@ -204,10 +315,25 @@ class JobRuns:
         return ZeroStreak(len(firsts), tuple(firsts), firsts[-1]) if firsts else ZeroStreak()
 
 
+def _newest_until(instants: Iterable[datetime | None], until: datetime) -> datetime | None:
+    return max((at for at in instants if at and at <= until), default=None)
+
+
+def _put(runs: list[RunRow], run: RunRow) -> bool:
+    """Put a run into its place, or instead of what was known of it; whether it is new."""
+    at = bisect_left(runs, run.key, key=_key)
+    if at < len(runs) and runs[at].key == run.key:
+        runs[at] = run
+        return False
+    runs.insert(at, run)
+    return True
+
+
 class Runs:
     """All jobs' histories. Of jobs that are gone only their last signs of life are kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, overlap: bool = False) -> None:
+        self._overlap = overlap
         self.forget()
 
     def forget(self) -> None:
@@ -219,29 +345,40 @@ class Runs:
 
     @property
     def mark(self) -> Mark:
-        """Where to read on."""
+        """Where to read on. What is in flight comes before what waits, if not all can be read again."""
         if not self._newest_ids:
             return Mark()
         after = self._newest_ids[0] - 1 if len(self._newest_ids) == OVERLAP else 0
-        open_ids = sorted(id_ for history in self._histories.values() for id_ in history.open_ids if id_ <= after)
-        return Mark(after, self._newest_ids[-1], tuple(open_ids[-MOST_OPEN:]))
+        keys = [history.open_keys for history in self._histories.values()]
+        by_rank = [*(each for some in keys for each in some[:1]), *(each for some in keys for each in some[1:])]
+        is_short = any(history.is_short for history in self._histories.values())
+        return Mark(after, self._newest_ids[-1], tuple(sorted(by_rank[:MOST_OPEN])), is_short)
 
     def of(self, job_id: str) -> JobRuns:
         """A job's runs; none if none is known."""
         return self._histories.get(job_id) or JobRuns()
 
-    def take(self, runs: Iterable[RunRow], vanished: Iterable[int], job_ids: set[str]) -> None:
+    def take(self, runs: Iterable[RunRow], vanished: Iterable[RunKey], job_ids: set[str]) -> None:
         """Remember what a read found, and which open runs it did not find any more."""
-        lost = set(vanished)
-        for history in self._histories.values() if lost else ():
-            for id_ in lost.intersection(history.open_ids):
-                history.drop(id_)
+        for lost in vanished:
+            for history in self._histories.values():
+                history.drop(lost)
         ids = set(self._newest_ids)
         for run in runs:
             ids.add(run.id)
-            self._histories.setdefault(run.job_id, JobRuns()).put(run)
+            self._histories.setdefault(run.job_id, JobRuns(overlaps=self._overlap)).put(run)
         self._newest_ids = sorted(ids)[-OVERLAP:]
         self._part_with([id_ for id_ in self._histories if id_ not in job_ids])
+
+    def asked(self) -> None:
+        """What each job ran last has been asked for by itself."""
+        for history in self._histories.values():
+            history.lacks_waiting = history.lacks_waiting and history.is_queued
+
+    def doubt(self) -> None:
+        """Not all runs were read: there may be more of those that wait."""
+        for history in self._histories.values():
+            history.lacks_waiting = history.lacks_waiting or history.is_queued
 
     def _part_with(self, gone: Iterable[str]) -> None:
         for id_ in gone:

@@ -10,7 +10,6 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from watchdog.config.fields import DAY, SECOND, FilePath, Name, SecretFile, Zone, between
 from watchdog.config.sources import Section
 from watchdog.core.fields import Duration
-from watchdog.core.model import CronRules
 
 
 def _one_select(text: str) -> str:
@@ -27,16 +26,25 @@ Query = Annotated[str, AfterValidator(_one_select)]
 
 
 def _after_an_id(query: str) -> str:
-    if not re.search(r"(?<![:\w]):after\b", query):
-        raise ValueError("must ask for the runs after the last id seen: WHERE id > :after")
+    if not _AFTER.search(query):
+        raise ValueError("must ask for the runs after the last id seen: WHERE id > :after (or of one job: :job_id)")
     return query
+
+
+_AFTER = re.compile(r"(?<![:\w]):(?:after|job_id)\b")
+_OF_ONE_JOB = re.compile(r"(?<![:\w]):job_id\b")
+
+SqlCronRules = Literal["classic", "croner", "croniter"]
 
 
 class Sql(Section):
     """Any scheduler with its jobs in SQLite or PostgreSQL, read by two queries of the operator's own (docs/sql.md).
 
     `every`: how often a PostgreSQL server is asked. `deadline`: when a read is cut off, whatever it hangs in.
-    `look_back`: how many of the newest runs the first look reads.
+    `look_back`: how many of the newest runs the first look reads. `one_at_a_time`: a run keeps all others waiting.
+    `runs_overlap`: a job may have several runs in flight, and each row says truly whether its run still is.
+    `moves_on_at_once`: `next_run_at` moves on before a run begins: one that has passed proves that nobody looked.
+    `row_security`: whether PostgreSQL's row security is an error, or is known to let the role see all that it needs.
     """
 
     names_jobs: ClassVar = ("database", "dsn", "dsn_file", "jobs")
@@ -48,13 +56,22 @@ class Sql(Section):
     dsn_file: SecretFile | None = None
     jobs: Query
     runs: Annotated[Query, AfterValidator(_after_an_id)] | None = None
-    cron: CronRules = "classic"
+    cron: SqlCronRules = "classic"
     timezone: Zone = "UTC"
     every: Annotated[Duration, between(SECOND, DAY)] = timedelta(seconds=15)
     deadline: Annotated[Duration, between(SECOND, 60 * SECOND)] = timedelta(seconds=5)
     max_run: Annotated[Duration, between(SECOND, 365 * DAY)] | None = None
     look_back: Annotated[int, Field(ge=1000, le=1_000_000, strict=True)] = 10_000
+    one_at_a_time: bool = False
+    runs_overlap: bool = False
+    moves_on_at_once: bool = False
+    row_security: Literal["error", "apply"] = "error"
     labels: Mapping[str, str] = {}
+
+    @property
+    def asks_each_job(self) -> bool:
+        """Whether runs are asked for job by job."""
+        return self.runs is not None and _OF_ONE_JOB.search(self.runs) is not None
 
     @property
     def look_limit(self) -> timedelta:
@@ -65,4 +82,6 @@ class Sql(Section):
     def _one_database(self) -> Self:
         if sum(way is not None for way in (self.database, self.dsn, self.dsn_file)) != 1:
             raise ValueError("give one of database (an SQLite file), dsn and dsn_file (PostgreSQL)")
+        if self.one_at_a_time and self.runs_overlap:
+            raise ValueError("runs cannot both overlap (runs_overlap) and come one at a time (one_at_a_time)")
         return self

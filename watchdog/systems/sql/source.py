@@ -1,20 +1,19 @@
 """Any other scheduler: read by two queries of the operator's own, from SQLite or PostgreSQL (docs/sql.md)."""
 
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
-from watchdog.cadence import classic_cron, cron
-from watchdog.cadence.schedule import next_fire
+from watchdog.cadence.schedule import fires_within, next_fire, plus
 from watchdog.core.error_class import classify
 from watchdog.core.model import (
     At,
-    CronSchedule,
     Departed,
-    Every,
+    Hold,
     Job,
     NoCadence,
+    Pace,
     RecordedRun,
     Schedule,
     Snapshot,
@@ -22,32 +21,43 @@ from watchdog.core.model import (
     Traits,
     Unreadable,
 )
-from watchdog.core.redaction import fit_to_leave, one_line
-from watchdog.systems.base import Look, Trial
-from watchdog.systems.shared.host import Host, Memory
-from watchdog.systems.shared.notebook import Notebook
+from watchdog.core.redaction import one_line
+from watchdog.systems.base import Look
+from watchdog.systems.shared.host import Host
+from watchdog.systems.shared.paces import Paces
 from watchdog.systems.shared.unreadable import UnreadableError
-from watchdog.systems.shared.values import ERROR_LENGTH, NAME_LENGTH, Values
-from watchdog.systems.sql.columns import QueryError
+from watchdog.systems.shared.values import ERROR_LENGTH, Values
+from watchdog.systems.sql.lifeline import Lifeline
+from watchdog.systems.sql.plans import Known, Plans
 from watchdog.systems.sql.reading import Reader, Reading
-from watchdog.systems.sql.runs import JobRuns, Mark, Runs, key
+from watchdog.systems.sql.runs import JobRuns, Runs, key
+from watchdog.systems.sql.schedules import schedule_of
 from watchdog.systems.sql.section import Sql
+from watchdog.systems.sql.unseen import Hidden, unseen
 
 EARLY = timedelta(minutes=1)
 """A one-shot may start this much before its time and has been run all the same."""
 
+SOON = timedelta(minutes=1)
+"""How long a scheduler that moves on at once, or deletes what it is done with, may take to."""
+
+AHEAD = timedelta(days=1)
+"""How far the scheduler's clock may be ahead of ours; what lies further ahead is no run."""
+
+NEVER = datetime(1971, 1, 1, tzinfo=UTC)
+"""A mark from before this is a zero, which some write for none."""
+
+MANY = 1_000_000
+"""Of how many runs a scheduler that sets no limit has in flight at the most."""
+
 ID_LENGTH = 128
 
-Plan = tuple[Schedule, bool]
-"""What decides when a job is due: its schedule, and whether it is to run at all."""
+UNKNOWN = "unknown"
+"""What a row's `next_run_at` says where NULL would mean that it never fires."""
 
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """What was planned, schedule and whether it is to run, and since when as far as that was seen."""
-
-    plan: Plan
-    since: datetime | None
+MOVE_ON = frozenset(("next_run_at", "last_run_at"))
+MOVE_WITH_RUNS = frozenset(("last_run_at", "running_since"))
+"""Columns of jobs that move with a job's runs, where these are not shown."""
 
 
 class SqlSource:
@@ -55,14 +65,15 @@ class SqlSource:
 
     kind = "sql"
 
-    def __init__(self, settings: Sql, reader: Reader, memory: Memory) -> None:
+    def __init__(self, settings: Sql, reader: Reader, host: Host) -> None:
         self.name = settings.name
         self._settings = settings
         self._reader = reader
-        self._runs = Runs()
-        self._notes = Notebook(memory, "plans", Planned)
-        self._plans = dict(self._notes.notes)
-        self._has_looked = bool(self._plans)
+        self._runs = Runs(overlap=settings.runs_overlap)
+        self._paces = Paces()
+        self._plans = Plans(host.memory)
+        self._lifeline = Lifeline(host)
+        self._read: Snapshot | None = None
         self._snapshot: Snapshot | None = None
 
     def warnings(self) -> list[str]:
@@ -73,75 +84,179 @@ class SqlSource:
         """The state as last read. No look but the first takes longer than a few milliseconds on a server; on a file,
         and the first on a server, none takes longer than the deadline."""
         began = time.perf_counter()
+        reading: Reading | None = None
         try:
             reading = self._reader.read(self._runs.mark, now)
-            if reading is None and self._snapshot is not None:
-                return Look(self._snapshot, is_new=False)
-            snapshot = self._assembled(reading, now) if reading else self._unreadable("not read yet", now)
+            if reading:
+                self._read = self._assembled(reading, now)
+            if reading or self._settings.database is not None:
+                self._plans.looked(now)  # that a file is as it was is as good as reading it
+            snapshot = self._lifeline.heard(self._read, now) if self._read else self._unread(now)
         except UnreadableError as error:
             snapshot = self._unreadable(str(error), now)
         except Exception as error:
             # the rows are a stranger's: whatever they hold, the other sources must still be looked at
             snapshot = self._unreadable(f"{type(error).__name__}: {one_line(str(error), 200)}", now)
-        is_new = snapshot != self._snapshot
+        is_new = snapshot is not self._snapshot and snapshot != self._snapshot
         self._snapshot = snapshot if is_new or self._snapshot is None else self._snapshot
-        return Look(self._snapshot, is_new, time.perf_counter() - began)
+        return Look(self._snapshot, is_new, time.perf_counter() - began if reading or is_new else None)
+
+    def _unread(self, now: datetime) -> Snapshot:
+        """Nothing has been read since it could not be, or at all."""
+        return self._snapshot or self._unreadable("not read yet", now)
 
     def _unreadable(self, reason: str, now: datetime) -> Snapshot:
         before = self._snapshot
         since = before.problem_since if before and before.problem else now
+        self._read = None
         return Snapshot(self.name, self.kind, problem=reason, problem_since=since)
 
     def _assembled(self, reading: Reading, now: datetime) -> Snapshot:
-        if reading.begins_anew:
-            self._runs.forget()
         rows = _by_id(reading.jobs)
-        self._runs.take(reading.runs, reading.vanished, set(rows))
-        jobs = tuple(self._job(id_, row, reading, now, is_twice=twice) for id_, (row, twice) in rows.items())
-        self._plans = {id_: plan for id_, plan in self._plans.items() if id_ in rows}
-        self._notes.write(self._plans)
-        self._has_looked = True
+        self._take(reading, set(rows), now)
+        hidden = Hidden()
+        jobs = [self._job(id_, row, reading, now, hidden, is_twice=twice) for id_, (row, twice) in rows.items()]
+        self._plans.keep(rows)
+        self._paces.forget(rows)
+        found = self._queued(jobs, list(rows))
+        hides_jobs = not rows and self._settings.row_security == "apply"
         return Snapshot(
             self.name,
             self.kind,
-            jobs,
+            found,
             departed=Departed(None, self._runs.gone_start, self._runs.gone_end),
-            traits=Traits(has_one_slot=False, shows_slot=self._settings.runs is not None),
+            traits=self._traits(found, reading, hidden),
+            unseen=unseen(hidden, self._plans.lost.values(), hides_jobs=hides_jobs),
+            passed_at=self._plans.passed_at,
         )
 
-    def _job(self, id_: str, row: Mapping[str, object], reading: Reading, now: datetime, *, is_twice: bool) -> Job:
+    def _take(self, reading: Reading, ids: set[str], now: datetime) -> None:
+        """Remember the runs, and what was deleted before anybody saw it."""
+        if reading.begins_anew:
+            self._runs.forget()
+        self._runs.take(reading.runs, reading.vanished, ids)
+        if reading.begins_anew and not reading.is_whole:
+            self._runs.doubt()
+        if reading.has_asked:
+            self._runs.asked()
+        if self._settings.runs is not None and (reading.begins_anew or reading.is_purged):
+            self._plans.history(reading.history_from, now, is_first=self._read is None, is_purged=reading.is_purged)
+        else:
+            self._plans.unchanged_history()
+
+    def _traits(self, jobs: Sequence[Job], reading: Reading, hidden: Hidden) -> Traits:
+        tells_runs = self._settings.runs is not None and len(hidden.runs) < max(1, len(jobs))
+        if "next_run_at" in reading.job_columns and not self._runs.gone_start:
+            # of a table that has never held a run nobody knows whether it ever will
+            tells_runs = tells_runs and any(job.last_started_at for job in jobs)
+        shows_slot = tells_runs or "running_since" in reading.job_columns
+        return Traits(
+            has_one_slot=self._settings.one_at_a_time,
+            workers=MANY if self._settings.runs_overlap else None,
+            shows_slot=shows_slot,
+            marks_starts=self._settings.one_at_a_time and shows_slot,
+            shows_passes=not tells_runs and not MOVE_ON.isdisjoint(reading.job_columns),
+            is_sure=self._settings.moves_on_at_once,
+        )
+
+    def _job(
+        self, id_: str, row: Mapping[str, object], reading: Reading, now: datetime, hidden: Hidden, *, is_twice: bool
+    ) -> Job:
         values = Values(row, ["its id is returned more than once by the jobs query"] if is_twice else [])
         aside = Values(row)  # what is odd in these columns only narrows what can be told
         history = self._runs.of(id_)
-        run = history.last_recorded or _run_of_row(aside)
-        schedule = _schedule(values, self._settings)
+        schedule = schedule_of(values, self._settings, hidden.zones)
         is_planned = values.flag("enabled", default=True)
-        started = _newest(history.last_start, aside.instant("last_run_at"))
         status = values.word("status") or "active"
-        anchor = self._anchor(id_, (schedule, is_planned and status == "active"), aside, history, started, now)
+        known = self._known(id_, history, aside, now)
+        started = known.started_at
+        anchor = self._plans.anchor(id_, (schedule, is_planned and status == "active"), known, now)
         is_over = isinstance(schedule, At) and started is not None and started >= schedule.at - EARLY
-        derives = "next_run_at" not in reading.job_columns
-        has_tokens = "input_tokens" in reading.run_columns and "output_tokens" in reading.run_columns
-        return Job(
+        derives = "next_run_at" not in reading.job_columns or str(row["next_run_at"]).strip().lower() == UNKNOWN
+        due = self._derived(id_, schedule, anchor, started) if derives else values.instant("next_run_at")
+        unwritten = values.text("runs_unseen")
+        hidden.runs += [unwritten] if unwritten else []
+        if derives and (unwritten or not self._can_be_late(schedule, reading)):
+            due = None
+        if not derives:
+            self._plans.next_run(id_, due, schedule, now)
+        in_flight = self._in_flight(aside, history)
+        job = Job(
             id=one_line(id_, ID_LENGTH) or "(no id)",
             name=values.text("name") or f"job {one_line(id_, ID_LENGTH)}",
             schedule=schedule,
             enabled=is_planned,
             status="completed" if status == "active" and derives and is_over else status,
-            next_run_at=_due(schedule, anchor) if derives else values.instant("next_run_at"),
-            last_run=run,
+            next_run_at=due,
+            last_run=history.last_recorded or _run_of_row(aside),
             consecutive_errors=self._errors(aside, history, reading),
             delivery_status=values.text("delivery_status"),
             delivery_target=values.text("delivery_target"),
             created_by=values.text("created_by"),
             updated_at=aside.instant("updated_at"),
-            in_flight_since=history.in_flight_since,
-            last_started_at=started,
+            in_flight_since=in_flight,
+            last_started_at=_newest(started, in_flight),
             recent=history.ends,
-            zero_streak=history.zero_streak if has_tokens else None,
-            terms=Terms(run_limit=values.duration("max_run") or self._settings.max_run, grace=self._grace()),
+            zero_streak=history.zero_streak if _has_tokens(reading) else None,
+            terms=Terms(
+                run_limit=values.duration("max_run") or self._settings.max_run,
+                grace=self._grace(),
+                shows_next_run=not derives or due is not None,
+                shows_all_runs=False,
+            ),
+            interrupted=None if in_flight else history.left_off,
             problems=tuple(dict.fromkeys(values.problems)),
-            may_go_at=schedule.at if isinstance(schedule, At) else None,
+            may_go_at=self._may_go_at(schedule, due),
+            goes_by=plus(due, SOON) if due and self._deletes_at_once(schedule) else None,
+        )
+        return replace(job, pace=self._pace(job, history))
+
+    def _known(self, id_: str, history: JobRuns, values: Values, now: datetime) -> Known:
+        """What is known of its newest run, by the runs, its own row, and what was seen before."""
+        seen, ended = history.last_trace(now + AHEAD)
+        started = _newest(seen, values.instant("last_run_at"), self._plans.last_start(id_))
+        return Known(started, ended, seen, (values.instant("planned_since"), values.instant("updated_at")))
+
+    def _pace(self, job: Job, history: JobRuns) -> Pace | None:
+        """How often it ran lately. What it makes up for after a silence was due."""
+        if self._settings.runs is None or isinstance(job.schedule, NoCadence | Unreadable):
+            return None
+        pace = self._paces.of(job, history.lately)
+        if pace is None or history.silence is None:
+            return pace
+        return replace(pace, due=pace.due + fires_within(job.schedule, *history.silence))
+
+    def _can_be_late(self, schedule: Schedule, reading: Reading) -> bool:
+        """Whether anything would show that it has run."""
+        is_shown = self._settings.runs is not None or not MOVE_WITH_RUNS.isdisjoint(reading.job_columns)
+        return is_shown or isinstance(schedule, At)
+
+    def _may_go_at(self, schedule: Schedule, due: datetime | None) -> datetime | None:
+        """From when on its scheduler may take it away."""
+        if isinstance(schedule, At):
+            return schedule.at
+        return due if self._deletes_at_once(schedule) else None
+
+    def _deletes_at_once(self, schedule: Schedule) -> bool:
+        """Whether it may be a one-shot of a scheduler that is done at once with what it comes to."""
+        return self._settings.moves_on_at_once and isinstance(schedule, NoCadence)
+
+    def _in_flight(self, values: Values, history: JobRuns) -> datetime | None:
+        """Since when it runs: as its own row says, unless that run has ended since; or as its runs do."""
+        running = values.instant("running_since")
+        if running is None or running < NEVER or (history.ends and history.ends[-1].at >= running):
+            return history.in_flight_since
+        return running
+
+    def _queued(self, jobs: Sequence[Job], ids: Sequence[str]) -> tuple[Job, ...]:
+        """The jobs, those with a run that waits to be started behind the run that has been in flight for longest."""
+        flying = [Hold(job.id, job.name, job.in_flight_since) for job in jobs if job.in_flight_since]
+        if not flying or self._settings.one_at_a_time:
+            return tuple(jobs)
+        longest = min(flying, key=lambda hold: hold.since)
+        return tuple(
+            replace(job, waits_for=longest) if not job.in_flight_since and self._runs.of(id_).is_queued else job
+            for id_, job in zip(ids, jobs, strict=True)
         )
 
     def _grace(self) -> timedelta:
@@ -154,31 +269,20 @@ class SqlSource:
             return values.count("consecutive_errors")
         return history.consecutive_errors
 
-    def _anchor(
-        self, id_: str, plan: Plan, values: Values, history: JobRuns, started: datetime | None, now: datetime
-    ) -> datetime:
-        """From when on the job's next fire is counted: its last run, or when it was last planned anew.
+    def _derived(self, id_: str, schedule: Schedule, anchor: datetime, started: datetime | None) -> datetime | None:
+        """When it is due, by its schedule. None for a one-shot that may have run before it was first seen."""
+        if not isinstance(schedule, At):
+            return next_fire(schedule, anchor)
+        is_open = self._settings.runs is not None and started is None and self._plans.may_have_run(id_, schedule.at)
+        return None if is_open else schedule.at
 
-        A job that was scheduled, changed or switched on while it was watched owes nothing for the time before.
-        """
-        before = self._plans.get(id_)
-        is_as_before = (before is not None and before.plan == plan) or not self._has_looked
-        planned_at = (before.since if before else None) if is_as_before else now
-        ended = history.ends[-1].at if history.ends else None
-        known = (started, ended, planned_at, values.instant("planned_since"), values.instant("updated_at"))
-        anchor = _newest(*known)
-        if anchor is None:
-            anchor = planned_at = now  # nothing tells since when it has been due
-        self._plans[id_] = Planned(plan, planned_at)
-        return anchor
+
+def _has_tokens(reading: Reading) -> bool:
+    return "input_tokens" in reading.run_columns and "output_tokens" in reading.run_columns
 
 
 def _newest(*instants: datetime | None) -> datetime | None:
     return max((instant for instant in instants if instant), default=None)
-
-
-def _due(schedule: Schedule, anchor: datetime) -> datetime | None:
-    return schedule.at if isinstance(schedule, At) else next_fire(schedule, anchor)
 
 
 def _run_of_row(values: Values) -> RecordedRun | None:
@@ -188,38 +292,6 @@ def _run_of_row(values: Values) -> RecordedRun | None:
         return None
     error = values.text("last_run_error", ERROR_LENGTH)
     return RecordedRun(started, values.word("last_run_status") or None, None, error, classify(error) if error else None)
-
-
-def _schedule(values: Values, settings: Sql) -> Schedule:
-    given = [column for column in ("cron", "every", "at") if values.row.get(column) is not None]
-    text = fit_to_leave(" ".join(f"{column} {values.row[column]}" for column in given), NAME_LENGTH)
-    schedule: Schedule = NoCadence()
-    if len(given) > 1:
-        schedule = Unreadable(f"more than one of {', '.join(given)} is given", text)
-    elif given == ["cron"]:
-        schedule = _cron(values, settings, text)
-    elif given:
-        schedule = _of_column(values, given[0], text)
-    if isinstance(schedule, Unreadable) and given not in (["every"], ["at"]):
-        values.problems.append(f"its schedule cannot be read: {schedule.reason}")
-    return schedule
-
-
-def _of_column(values: Values, column: str, text: str) -> Schedule:
-    if column == "at":
-        instant = values.instant(column)
-        return At(instant) if instant else Unreadable("not an instant", text)
-    interval = values.duration(column)
-    return Every(interval) if interval else Unreadable("not a duration", text)
-
-
-def _cron(values: Values, settings: Sql, text: str) -> Schedule:
-    expr, zone = str(values.row["cron"])[:NAME_LENGTH], values.text("timezone") or settings.timezone
-    try:
-        (cron if settings.cron == "croner" else classic_cron).parse(expr, zone)
-    except ValueError as error:
-        return Unreadable(fit_to_leave(str(error), NAME_LENGTH), text)
-    return CronSchedule(expr, zone, settings.cron, is_zone_assumed=values.row.get("timezone") is None)
 
 
 def _by_id(rows: Iterable[Mapping[str, object]]) -> dict[str, tuple[Mapping[str, object], bool]]:
@@ -233,10 +305,11 @@ def _by_id(rows: Iterable[Mapping[str, object]]) -> dict[str, tuple[Mapping[str,
 
 def open_sql(settings: Sql, host: Host | None = None) -> SqlSource:
     """The source that a configuration describes."""
-    return SqlSource(settings, _reader(settings), (host or Host()).memory)
+    return SqlSource(settings, reader_of(settings), host or Host())
 
 
-def _reader(settings: Sql) -> Reader:
+def reader_of(settings: Sql) -> Reader:
+    """What asks the database that the section names."""
     if settings.database is not None:
         from watchdog.systems.sql.sqlite import SqliteReader
 
@@ -244,14 +317,3 @@ def _reader(settings: Sql) -> Reader:
     from watchdog.systems.sql.postgres import PostgresReader
 
     return PostgresReader(settings)
-
-
-def try_queries(section: Sql, now: datetime) -> Trial:
-    """Ask the database once: whether the queries are right, as far as it can be asked."""
-    try:
-        _reader(section).read(Mark(), now)
-    except QueryError as error:
-        return Trial(wrong=(str(error),))
-    except UnreadableError as error:
-        return Trial(unasked=(f"its queries were not tried: {error}",))
-    return Trial()

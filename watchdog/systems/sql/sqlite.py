@@ -11,7 +11,7 @@ from watchdog.core.redaction import fit_to_leave
 from watchdog.systems.shared.bounded import as_many_as_fit
 from watchdog.systems.shared.sqlite_file import STEPS, Signature, harm, is_settled, read, signature
 from watchdog.systems.shared.unreadable import UnreadableError
-from watchdog.systems.sql.columns import QueryError
+from watchdog.systems.sql.columns import QueryError, TooSlowError
 from watchdog.systems.sql.reading import Reading, Rows, read_all
 from watchdog.systems.sql.runs import Mark
 from watchdog.systems.sql.section import Sql
@@ -45,30 +45,62 @@ class SqliteReader:
         return reading
 
     def _query(self, connection: sqlite3.Connection, mark: Mark, ends: float) -> Reading:
-        connection.set_progress_handler(lambda: time.monotonic() > ends, STEPS)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
+        return read_all(_Connection(connection, self._settings, self._path, ends), self._settings, mark)
 
-        def ask(query: str, statement: str, values: Mapping[str, int]) -> Rows:
-            try:
-                cursor = connection.execute(statement, values)
-                found = as_many_as_fit(cursor)
-            except (sqlite3.OperationalError, sqlite3.DataError) as error:
-                raise self._explained(query, error) from None
-            if found.notes:
-                raise UnreadableError(f"{self._path}: the {query} query returns too much: {found.notes[0]}")
-            return Rows([column[0] for column in cursor.description], found.rows)
 
-        return read_all(ask, self._settings, mark)
+class _Connection:
+    """Carries out statements until the deadline."""
+
+    def __init__(self, connection: sqlite3.Connection, settings: Sql, path: Path, ends: float) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._path = path
+        self._ends = ends
+        connection.set_progress_handler(lambda: time.monotonic() > self._ends, STEPS)
+
+    def ask(self, query: str, statement: str, values: Mapping[str, object]) -> Rows:
+        """The answer; raises UnreadableError."""
+        named = {name: value for name, value in values.items() if f":{name}" in statement}
+        try:
+            cursor = self._connection.execute(statement, named)
+            found = as_many_as_fit(cursor)
+        except (sqlite3.OperationalError, sqlite3.DataError) as error:
+            raise self._explained(query, error) from None
+        if found.notes:
+            raise UnreadableError(f"{self._path}: the {query} query returns too much: {found.notes[0]}")
+        return Rows([column[0] for column in cursor.description], found.rows)
+
+    def attempt(self, query: str, statement: str, values: Mapping[str, object]) -> Rows | None:
+        """The answer, if it comes within half of the time that is left."""
+        ends, began = self._ends, time.monotonic()
+        self._ends = began + (ends - began) / 2
+        try:
+            return self.ask(query, statement, values)
+        except (TooSlowError, QueryError):
+            return None
+        finally:
+            self._ends = ends
 
     def _explained(self, query: str, error: sqlite3.Error) -> Exception:
         """What is wrong with the query itself; anything else is the file's."""
         code = getattr(error, "sqlite_errorcode", None)
         if code == sqlite3.SQLITE_INTERRUPT:
             limit = say_duration(self._settings.deadline)
-            return UnreadableError(f"{self._path}: the {query} query took longer than {limit} and was cut off")
+            return TooSlowError(f"{self._path}: the {query} query took longer than {limit} and was cut off")
         if code == sqlite3.SQLITE_TOOBIG:
             limit = f"{LONGEST_VALUE >> 10} KiB"
             return UnreadableError(f"{self._path}: the {query} query returns values over {limit}; use substr()")
         if code == sqlite3.SQLITE_ERROR:
-            return QueryError(f"{self._path}: the {query} query fails: {fit_to_leave(str(error), 200)}")
+            return QueryError(
+                f"{self._path}: the {query} query fails: {fit_to_leave(str(error), 200)}{self._there(error)}"
+            )
         return error
+
+    def _there(self, error: sqlite3.Error) -> str:
+        """Which tables there are, where one is missing: it may be another version's file, or another program's."""
+        if "no such table" not in str(error):
+            return ""
+        statement = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite%' LIMIT 9"
+        names = sorted(fit_to_leave(str(name), 60) for (name,) in self._connection.execute(statement))
+        return f" (there are {', '.join(names)})" if names else " (there is none)"

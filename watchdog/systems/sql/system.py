@@ -13,6 +13,7 @@ class SqlSystem(System[Sql]):
 
     section = Sql
     tells_all_at_once = False
+    joins_health = True
 
     def open(self, section: Sql, host: "Host") -> Source:
         """The two queries, on the database that the section names."""
@@ -22,7 +23,7 @@ class SqlSystem(System[Sql]):
 
     def try_out(self, section: Sql, now: datetime) -> Trial:
         """Ask the database once: the queries are the operator's own, and may be wrong."""
-        from watchdog.systems.sql.source import try_queries
+        from watchdog.systems.sql.trial import try_queries
 
         return try_queries(section, now)
 

@@ -1,0 +1,56 @@
+"""What is known of the scheduler's process by its health address, and what that means for the runs in flight."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from watchdog.core.model import Interruption, Job, Process, Snapshot
+from watchdog.systems.shared.health import Hearing
+from watchdog.systems.shared.host import Host
+from watchdog.systems.sql.runs import NOT_MADE_UP
+
+_NAME, _DIED = "lifeline", "died"
+
+
+class Lifeline:
+    """Remembers when the process was first known to be gone: no run outlives it, whatever the rows say."""
+
+    def __init__(self, host: Host) -> None:
+        self._hearing = Hearing(host)
+        self._memory = host.memory
+        self._died_at = host.memory.recall(_NAME, datetime).get(_DIED)
+
+    def heard(self, read: Snapshot, now: datetime) -> Snapshot:
+        """What was read, as far as what is known of the process allows it: a run ends with its process."""
+        process = self._hearing.joined(Process(), now)
+        if process == Process() and self._died_at is None:
+            return read
+        self._note_death(process, read, now)
+        ended_at = max((at for at in (self._died_at, process.started_at) if at), default=None)
+        if ended_at is None:
+            return replace(read, process=process)
+        jobs = tuple(_without_run(job, ended_at, process.started_at) for job in read.jobs)
+        return replace(read, jobs=jobs, process=process)
+
+    def _note_death(self, process: Process, read: Snapshot, now: datetime) -> None:
+        """Remember when the process was first known to be gone. That a job has run since shows that it was not."""
+        died_at = self._died_at
+        if process.is_alive is False:
+            died_at = died_at or now
+        elif died_at is not None and process.is_alive is None:
+            signs = [at for job in read.jobs for at in (job.last_started_at, job.last_end and job.last_end.at) if at]
+            died_at = None if any(at > died_at for at in signs) else died_at
+        if died_at != self._died_at:
+            self._died_at = died_at
+            self._memory.keep(_NAME, {_DIED: died_at})
+
+
+def _without_run(job: Job, ended_at: datetime, restarted_at: datetime | None) -> Job:
+    """The job, its run broken off if it had begun before its process ended."""
+    waits = job.waits_for if job.waits_for and job.waits_for.since > ended_at else None
+    begun = job.in_flight_since
+    if begun is None or begun > ended_at:
+        return job if waits == job.waits_for else replace(job, waits_for=waits)
+    again = restarted_at if restarted_at and restarted_at > begun else None
+    return replace(
+        job, in_flight_since=None, waits_for=waits, interrupted=Interruption(begun, again, outlook=NOT_MADE_UP)
+    )

@@ -1,0 +1,57 @@
+"""A job's schedule, from the columns of its row."""
+
+from watchdog.cadence import classic_cron, cron, cron_seconds
+from watchdog.cadence.zones import zone_info
+from watchdog.core.model import At, CronSchedule, Every, NoCadence, Schedule, Unreadable
+from watchdog.core.redaction import fit_to_leave
+from watchdog.systems.shared.values import NAME_LENGTH, Values
+from watchdog.systems.sql.section import Sql
+
+
+def schedule_of(values: Values, settings: Sql, unknown_zones: list[str]) -> Schedule:
+    """The schedule; what cannot be read of it is noted with the row, a zone with the zones that are not known."""
+    given = [column for column in ("cron", "every", "at") if values.row.get(column) is not None]
+    text = fit_to_leave(" ".join(f"{column} {values.row[column]}" for column in given), NAME_LENGTH)
+    schedule: Schedule = NoCadence()
+    if len(given) > 1:
+        schedule = Unreadable(f"more than one of {', '.join(given)} is given", text)
+    elif given == ["cron"]:
+        schedule = _cron(values, settings, text, unknown_zones)
+    elif given:
+        schedule = _of_column(values, given[0], text)
+    if isinstance(schedule, Unreadable) and given not in (["every"], ["at"]):
+        values.problems.append(f"its schedule cannot be read: {schedule.reason}")
+    return schedule
+
+
+def _of_column(values: Values, column: str, text: str) -> Schedule:
+    if column == "at":
+        instant = values.instant(column)
+        return At(instant) if instant else Unreadable("not an instant", text)
+    interval = values.duration(column)
+    return Every(interval) if interval else Unreadable("not a duration", text)
+
+
+def _cron(values: Values, settings: Sql, text: str, unknown_zones: list[str]) -> Schedule:
+    expr, zone = str(values.row["cron"])[:NAME_LENGTH], values.text("timezone") or settings.timezone
+    try:
+        _parse(expr, "UTC", settings)
+    except ValueError as error:
+        return Unreadable(fit_to_leave(str(error), NAME_LENGTH), text)
+    try:
+        known = zone_info(zone).key
+        _parse(expr, known, settings)
+    except ValueError:
+        unknown_zones.append(zone)
+        return NoCadence(f"{text}, in a time zone that is not known")
+    return CronSchedule(expr, known, settings.cron, is_zone_assumed=values.row.get("timezone") is None)
+
+
+def _parse(expr: str, zone: str, settings: Sql) -> object:
+    match settings.cron:
+        case "classic":
+            return classic_cron.parse(expr, zone)
+        case "croniter":
+            return classic_cron.parse_as_croniter(expr, zone)
+        case "croner":
+            return (cron_seconds if cron_seconds.has_seconds(expr) else cron).parse(expr, zone)
