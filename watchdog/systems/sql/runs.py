@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from watchdog.core.error_class import classify
 from watchdog.core.model import RecordedRun, RunEnd, ZeroStreak
+from watchdog.systems.shared.outcomes import FAILED, OK, RUNNING
 from watchdog.systems.shared.values import ERROR_LENGTH, Values, quoted, whole
-from watchdog.systems.sql.columns import FAILED, OK, RUNNING, QueryError
+from watchdog.systems.sql.columns import QueryError
 
 KEPT = 20
 """So many of a job's newest runs are remembered one by one; of older ones only how many errors came before."""
