@@ -79,6 +79,8 @@ def test_a_restart_hides_no_lateness(tmp_path: Path) -> None:
     (zero,) = [finding for finding in found if (finding.kind, finding.job) == ("overdue", "zero-30s")]
     assert "put off to 2026-11-25 21:24:30 UTC" in zero.summary
     assert zero.caused_by is None
+    (broken,) = [finding for finding in found if finding.kind == "interrupted"]
+    assert "nobody makes up for it" in broken.summary
 
 
 def test_a_run_on_record_beside_the_jobs_counts_though_they_do_not_know_of_it_yet(tmp_path: Path) -> None:
@@ -174,9 +176,11 @@ def test_a_process_that_ends_in_a_run_is_down_and_the_run_was_broken_off(tmp_pat
     gateway.kill()
     down = watched.look(now + timedelta(seconds=2)).snapshot
     assert down.process.is_alive is False
+    soon = now + timedelta(seconds=2)
+    assert ("interrupted", "hang-30s") in told(diagnose(down, soon, Detect()).findings)
     later = now + timedelta(minutes=3)
     found = diagnose(watched.look(later).snapshot, later, Detect()).findings
-    assert told(found) >= {("stalled", None), ("interrupted", "hang-30s"), *LATE}
+    assert told(found) >= {("stalled", None), *LATE}
     (stall,) = [finding for finding in found if finding.kind == "stalled"]
     assert "its process is down" in stall.summary
     jobs = workspace / "cron" / "jobs.json"
@@ -215,3 +219,22 @@ def test_a_release_that_records_no_runs_proves_no_stall(tmp_path: Path) -> None:
     found = told(findings(workspace, now))
     assert found >= LATE
     assert ("stalled", None) not in found
+
+
+def test_one_look_tells_a_gateway_that_was_killed_in_a_run(tmp_path: Path) -> None:
+    workspace, now = lay_out("wedged-batch-3min", tmp_path)
+    calls = tmp_path / "llm_usage.sqlite3"
+    with closing(sqlite3.connect(calls, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    gateway = Opener(str(calls))
+    gateway.ask("UPDATE llm_calls SET source = source")
+    gateway.kill()
+    assert told_live(workspace, now) >= {("interrupted", "hang-30s"), ("stalled", None)}
+    os.utime(workspace / "cron" / "jobs.json", (now.timestamp() - 60,) * 2)
+    assert ("stalled", None) not in told_live(workspace, now)  # a start may have written them, and called nobody yet
+
+
+def told_live(workspace: Path, now: datetime) -> set[tuple[str, str | None]]:
+    """What one look finds where processes can be seen."""
+    snapshot = source(workspace, Host(LiveWriters())).look(now).snapshot
+    return told(diagnose(snapshot, now, Detect()).findings)

@@ -21,11 +21,14 @@ class SeenProcess:
         self._liveness: Liveness | None = None
         self._hearing = Hearing(host)
         self._was_seen = False
+        self.is_let_go = False
+        """Whether nobody has the file open that somebody had open before."""
 
     def look(self, now: datetime, written_at: datetime | None, *, is_busy: bool) -> Process:
         """The process now. `written_at`: when the jobs were last written, which only a live one does."""
         found = self._found(now, is_busy=is_busy)
         self._was_seen = self._was_seen or found.is_alive is True
+        self.is_let_go = found.is_alive is False
         if found.is_alive is not False or found.health == "refused":
             return found
         is_back = written_at is not None and found.since is not None and written_at > found.since

@@ -24,7 +24,8 @@ _SKIPPED = frozenset({"skipped", "skip"})
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run. `outcome` is None until it has ended; `error` may stand beside an ok that was none."""
+    """One run. `outcome` is None until it has ended; `error` may stand beside an ok that was none;
+    `has_calls`: a model was called in it."""
 
     id: str
     job_id: str
@@ -35,6 +36,7 @@ class Run:
     input_tokens: int | None = None
     output_tokens: int | None = None
     written_ok: bool = False
+    has_calls: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -144,7 +146,7 @@ def _with_calls(run: Run, calls: Sequence[Call], *, needs_one: bool, now: dateti
         is_known = needs_one and now - run.ended_at >= SETTLED
         return replace(run, input_tokens=0, output_tokens=0) if is_known else run
     answered = [call for call in own if call.error is None]
-    found = replace(run, input_tokens=sum(call.tokens for call in own), output_tokens=0)
+    found = replace(run, input_tokens=sum(call.tokens for call in own), output_tokens=0, has_calls=True)
     if answered or run.outcome != "ok":
         return found
     return replace(found, outcome="error", error=own[-1].error)

@@ -12,6 +12,7 @@ from watchdog.core.error_class import classify
 from watchdog.core.kinds import Kind
 from watchdog.core.model import (
     At,
+    Interruption,
     Job,
     NoCadence,
     Process,
@@ -221,7 +222,7 @@ class JsonSource:
         self._again_at = None
         facts = [self._facts(row, now) for row in self._rows(jobs, records, calls, now)]
         restarted = _newest(self._restart([each.sight for each in facts]), self._process_seen.started_at)
-        process = self._process_at(restarted, now)
+        process = self._process_at(restarted, now, [each.row.history for each in facts])
         self._notes.write(self._known)
         self._has_looked = True
         claims = states(
@@ -490,11 +491,17 @@ class JsonSource:
             recent=row.history.ends,
             zero_streak=row.history.zero_streak,
             terms=Terms(owed, None, self._grace, values.duration("max_run") or self._settings.max_run),
-            interrupted=state.interrupted,
+            interrupted=self._broken_off(state.interrupted),
             may_go_at=schedule.at if isinstance(schedule, At) else None,
             problems=tuple(dict.fromkeys(values.problems)),
         )
         return replace(job, pace=self._paces.of(job, [end.at for end in job.recent]))
+
+    def _broken_off(self, broken: Interruption | None) -> Interruption | None:
+        """Who plans all jobs anew at its start makes up for none."""
+        if broken is None or broken.restarted_at is None or not self._settings.recomputed_at_start:
+            return broken
+        return replace(broken, outlook="its work was not done, and nobody makes up for it")
 
     def _due(self, facts: _Facts, run: RecordedRun | None) -> tuple[datetime | None, datetime | None]:
         """The job's next run, and the fire that it owes where that is another one.
@@ -539,9 +546,11 @@ class JsonSource:
         shows = settings.null_is_running or "running_since" in settings.jobs or beside or inside_only
         return Traits(has_one_slot=settings.one_at_a_time, shows_slot=shows, marks_starts=shows, catch_up=CATCH_UP)
 
-    def _process_at(self, restarted: datetime | None, now: datetime) -> Process:
+    def _process_at(self, restarted: datetime | None, now: datetime, histories: Sequence[History]) -> Process:
         """What is known of the process. Who saves by the clock, and has not for a while, is not running."""
         process = replace(self._process_seen, started_at=restarted)
+        if process.is_alive is None and self._process.is_let_go and self._was_written_by_a_caller(histories):
+            return replace(process, is_alive=False)
         written, every = self._written_at, self._settings.saved_every
         if not every or written is None or process.is_alive is not None:
             return process
@@ -550,6 +559,13 @@ class JsonSource:
             self._look_again(gone_at)
             return process
         return replace(process, is_alive=False, since=gone_at)
+
+    def _was_written_by_a_caller(self, histories: Sequence[History]) -> bool:
+        """Whether the jobs were last written at the end of a run that called a model: then whoever wrote them had the
+        file of calls open, and nobody has started since."""
+        written = self._written_at
+        ends = [run.ended_at for history in histories for run in history.runs if run.ended_at and run.has_calls]
+        return written is not None and any(abs(written - end) <= SAME_MOMENT for end in ends)
 
 
 def _first_fire(schedule: Schedule, anchor: datetime) -> datetime | None:
