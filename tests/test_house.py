@@ -5,10 +5,12 @@ from pathlib import Path
 
 import watchdog
 from watchdog.config.policies import ANYWHERE, Policy
-from watchdog.systems import KINDS, system
+from watchdog.systems import KINDS, folder, system
 
 HOUSE = Path(watchdog.__file__).parent
-NAMES = re.compile("phantom|openclaw|apscheduler|pg_cron", re.IGNORECASE)
+NAMES = re.compile(
+    "phantom|openclaw|apscheduler|pg_cron|nanobot|picoclaw|(?:open|libre)fang|goose|agent.zero", re.IGNORECASE
+)
 
 
 def test_no_system_is_named_outside_its_folder_and_the_demo() -> None:
@@ -25,7 +27,7 @@ def test_no_system_is_named_outside_its_folder_and_the_demo() -> None:
 
 def test_every_folder_of_a_system_is_in_the_list_of_them() -> None:
     folders = {path.parent.name for path in (HOUSE / "systems").glob("*/system.py")}
-    assert folders == set(KINDS)
+    assert folders == set(map(folder, KINDS))
 
 
 def test_every_system_has_a_section_of_its_kind_and_can_do_what_that_says() -> None:

@@ -40,7 +40,7 @@ F = TypeVar("F", bound=Callable[..., object])
 def cli() -> None:
     """Tells you when your AI agent's scheduled jobs have silently stopped, and why.
 
-    Begin with: scheduler-watchdog check --database PATH
+    Begin with: scheduler-watchdog init
     """
 
 
@@ -67,6 +67,46 @@ as_format = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people, or for programs."
 )
 at_now = click.option("--now", metavar="ISO", help="Judge from this instant instead of the present one.")
+
+
+@cli.command()
+@click.option(
+    "--path", "paths", type=click.Path(path_type=Path), multiple=True, help="Look here too: a folder or file."
+)
+@click.option("--notify", metavar="URL", help="Whom to tell: an address that apprise knows, like ntfys://topic.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("watchdog.yaml"),
+    show_default=True,
+    help="What to write.",
+)
+@click.option("--state-dir", type=click.Path(path_type=Path), help="Where the watchdog keeps its own state.")
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--systemd", "unit", is_flag=True, help="Write a unit for systemd beside it.")
+@click.option("--compose", is_flag=True, help="Write a file for Docker Compose beside it.")
+def init(
+    paths: tuple[Path, ...],
+    notify: str | None,
+    output: Path,
+    state_dir: Path | None,
+    force: bool,
+    unit: bool,
+    compose: bool,
+) -> int:
+    """Look for agents on this machine, write a commented configuration that watches them, and try it.
+
+    It looks where each agent usually lies, in homes and data folders, beside running processes and in files of Docker
+    Compose. Nothing is done to any of them. Without a terminal nothing is asked.
+    """
+    from watchdog.cli import init as beginning
+
+    try:
+        is_done = beginning.init(paths, notify, output, state_dir, force=force, unit=unit, compose=compose)
+    except beginning.CannotInitError as error:
+        raise CannotGoOn(str(error)) from error
+    return 0 if is_done else EXIT_ERROR
 
 
 @cli.command()

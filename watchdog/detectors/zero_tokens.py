@@ -29,6 +29,7 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
         # of a streak longer than is remembered the threshold's own run is not known any more
         since = streak.firsts[wanted - 1] if wanted <= len(streak.firsts) else streak.newest
         status = job.last_run.status if job.last_run else None
+        error = job.last_run.error if job.last_run else None
         yield about(
             snapshot,
             job,
@@ -36,12 +37,13 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
             Severity.WARNING,
             since,
             f"{job.name} does no work: its last {streak.count} runs since {say(streak.firsts[0])} used no tokens"
-            + (", though the last was recorded as ok" if status == "ok" else ""),
+            + (", though the last was recorded as ok" if status == "ok" else "")
+            + (f": {error}" if status == "ok" and error else ""),
             streak=streak.count,
             first_zero_at=streak.firsts[0],
             newest_zero_at=streak.newest,
             event_ids=[end.id for end in job.recent[-min(streak.count, 10) :]],
             last_run_status=status,
-            last_error=job.last_run.error if job.last_run else None,
+            last_error=error,
             error_class=job.last_run.error_class if job.last_run else None,
         )

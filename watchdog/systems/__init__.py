@@ -15,8 +15,16 @@ if TYPE_CHECKING:
     from watchdog.config.sources import Section
     from watchdog.systems.base import System
 
-KINDS = ("phantom", "openclaw", "sql")
-"""The folders, the usual one first; each has a module `system` with its object in it, `SYSTEM`."""
+KINDS = ("phantom", "openclaw", "sql", "json")
+"""The kinds, the usual one first. The folder of each has a module `system` with its object in it, `SYSTEM`."""
+
+_FOLDERS = {"json": "json_file"}
+"""Of those whose folder is called otherwise: `json` would be taken for Python's own by whoever stands in it."""
+
+
+def folder(kind: str) -> str:
+    """Where a kind's code is."""
+    return _FOLDERS.get(kind, kind)
 
 
 @cache
@@ -24,7 +32,7 @@ def system(kind: str) -> System[Any]:
     """The system of this kind; raises KeyError for one that is not known."""
     if kind not in KINDS:
         raise KeyError(kind)
-    found: System[Any] = import_module(f"watchdog.systems.{kind}.system").SYSTEM
+    found: System[Any] = import_module(f"watchdog.systems.{folder(kind)}.system").SYSTEM
     return found
 
 

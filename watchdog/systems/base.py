@@ -63,7 +63,9 @@ class System(Generic[S]):
 
     `process`: what is restarted; `restart`: the usual way to, as an example; `aborts`: after how long its process
     itself ends a run. `remedies`: what `scheduler-watchdog revive` does there against which findings. `usual_places`:
-    where it lies where nobody has moved it, to be expanded. `place`: the key of its section that names its store,
+    where it lies where nobody has moved it, to be expanded. `marks`: names of files, or patterns, that may be of such a
+    scheduler; `commands`: words in the command lines of its processes; `policies`: what may sensibly be done there, as
+    written in the configuration. `place`: the key of its section that names its store,
     a file or, with `is_folder`, a folder. `tells_all_at_once`: whether a first look shows all that a later one would.
     `joins_health`: whether its source itself makes use of what its health address tells.
     """
@@ -74,6 +76,9 @@ class System(Generic[S]):
     aborts: str = ""
     remedies: Mapping[Kind, str] = {}
     usual_places: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    policies: tuple[Mapping[str, object], ...] = ()
     place: str = "database"
     is_folder: bool = False
     tells_all_at_once: bool = True
@@ -82,6 +87,18 @@ class System(Generic[S]):
     def open(self, section: S, host: "Host") -> Source:
         """What reads it, where it runs."""
         raise NotImplementedError
+
+    def recognised(self, file: Path) -> Mapping[str, object] | None:
+        """What its section says where this file, whose name is one of `marks`, is of such a scheduler; else None. It is
+        opened as harmlessly as any, and nothing is raised."""
+        return None
+
+    def folders(self, section: S) -> tuple[Path, ...]:
+        """The folders that must be there to read it: what a container mounts."""
+        store = getattr(section, self.place, None)
+        if not isinstance(store, Path):
+            return ()
+        return (store if self.is_folder else store.parent,)
 
     def try_out(self, section: S, now: datetime) -> Trial:
         """Ask it once, for what can be wrong with a section beside its form."""

@@ -15,11 +15,12 @@ from typing import Literal
 
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Unseen
-from watchdog.systems.openclaw.files import Lock, LogTail, is_there, read_json, read_locks
+from watchdog.systems.openclaw.files import Lock, is_there, read_json, read_locks
 from watchdog.systems.openclaw.foreign import whose
 from watchdog.systems.openclaw.runs import RunBook
 from watchdog.systems.shared.bounded import MOST_ROWS, Record, Rows, as_many_as_fit, left_out, rows_of
 from watchdog.systems.shared.host import Memory
+from watchdog.systems.shared.json_lines import LogTail
 from watchdog.systems.shared.sqlite_file import columns_of
 from watchdog.systems.shared.sqlite_file import read as read_sqlite
 from watchdog.systems.shared.unchanged import Unchanged

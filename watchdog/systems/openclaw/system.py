@@ -1,6 +1,7 @@
 """OpenClaw, as the rest of the program knows it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watchdog.core.kinds import Kind
@@ -27,12 +28,25 @@ class OpenClawSystem(System[OpenClaw]):
         Kind.OVERDUE: "have it run now, if its scheduler still holds it due",
     }
     usual_places = ("${OPENCLAW_STATE_DIR}", "~/.openclaw")
+    marks = ("openclaw.sqlite", "jobs.json")
+    commands = ("openclaw",)
+    policies = (
+        {"match": {"kind": "overdue"}, "action": "run_due", "after": "5m"},
+        {"match": {"kind": "failed", "error_class": "transient"}, "action": "enable", "after": "15m"},
+    )
 
     def open(self, section: OpenClaw, host: "Host") -> Source:
         """Its state folder, whichever of the layouts is in use."""
         from watchdog.systems.openclaw.source import OpenClawSource
 
         return OpenClawSource(section, host=host)
+
+    def recognised(self, file: Path) -> Mapping[str, object] | None:
+        """By its database in `state`, or by what its jobs in `cron` look like."""
+        from watchdog.systems.openclaw.recognised import state_dir_of
+
+        folder = state_dir_of(file)
+        return {"state_dir": str(folder)} if folder else None
 
     @property
     def acting(self) -> "Acting[OpenClaw]":

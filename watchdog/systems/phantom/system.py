@@ -26,12 +26,21 @@ class PhantomSystem(System[Phantom]):
     joins_health = True
     remedies: Mapping[Kind, str] = {Kind.FAILED: BRING_BACK, Kind.EXPIRING: BRING_BACK}
     usual_places = ("data/phantom.db", "/app/data/phantom.db")
+    marks = ("*.db", "*.sqlite", "*.sqlite3")
+    commands = ("phantom",)
+    policies = ({"match": {"kind": "failed", "error_class": "transient"}, "action": "revive", "after": "15m"},)
 
     def open(self, section: Phantom, host: "Host") -> Source:
         """Its file, read by id and only when it has changed."""
         from watchdog.systems.phantom.source import PhantomSource
 
         return PhantomSource(section.name, section.database, section.timezone, host)
+
+    def recognised(self, file: Path) -> Mapping[str, object] | None:
+        """By its tables; by its name, where it cannot be read."""
+        from watchdog.systems.phantom.recognised import is_phantom
+
+        return {"database": str(file)} if is_phantom(file) else None
 
     def recordable(self, section: Phantom) -> "Recordable":
         """Its database."""

@@ -42,14 +42,6 @@ RUN_COLUMNS = ("id", "order", "job_id", "started_at", "ended_at", "status", "err
 REQUIRED_OF_JOBS = ("id",)
 REQUIRED_OF_RUNS = ("id", "job_id", "started_at")
 
-OK = frozenset(("ok", "success", "succeeded", "successful", "completed", "complete", "done", "finished", "executed"))
-LEFT_OFF = frozenset(("crashed", "interrupted", "lost", "orphaned", "abandoned"))
-"""What they call a run whose process went away under it."""
-_BROKEN_OFF = ("timeout", "timed_out", "aborted", "killed", "dead", "cancelled", "canceled", "missed")
-FAILED = frozenset(("failed", "failure", "fail", "error", "errored", *_BROKEN_OFF, *LEFT_OFF))
-RUNNING = frozenset(("running", "started", "starting", "connecting", "sending", "in_progress", "processing", "active"))
-"""What schedulers call a run that ended well, one that ended badly, and one that has not ended."""
-
 
 def check_columns(query: str, given: Sequence[str], known: Sequence[str], required: Sequence[str]) -> None:
     """Raises QueryError, which names what the query returns that is not known, twice there, or missing."""

@@ -8,9 +8,10 @@ from itertools import pairwise
 
 from watchdog.core.error_class import classify
 from watchdog.core.model import Interruption, RecordedRun, RunEnd, ZeroStreak
+from watchdog.systems.shared.outcomes import FAILED, LEFT_OFF, OK, RUNNING
 from watchdog.systems.shared.run_ends import HOUR, MOST_IN_AN_HOUR
 from watchdog.systems.shared.values import ERROR_LENGTH, Values, quoted, whole
-from watchdog.systems.sql.columns import FAILED, LEFT_OFF, OK, RUNNING, QueryError
+from watchdog.systems.sql.columns import QueryError
 
 KEPT = 20
 """So many of a job's newest ended runs are remembered one by one; of older ones only how many errors came before."""

@@ -1,0 +1,328 @@
+"""`init` as a process: what it finds, what it writes, whom it tells, and what it says where nothing is there."""
+
+import json
+import os
+import pty
+import sqlite3
+import stat
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pytest_httpserver import HTTPServer
+
+from tests.conftest import SCHEMA
+from tests.support.command import COMMAND, command, free_port, running, until
+from tests.systems.json_file.nanobot import lay_out
+from tests.systems.json_file.test_presets import NOW, fang, goose, pico, pico_file, task
+
+OPENCLAW_JOB = {
+    "id": "j1",
+    "name": "report",
+    "enabled": True,
+    "schedule": {"kind": "every", "everyMs": 3_600_000},
+    "sessionTarget": "isolated",
+    "wakeMode": "now",
+    "payload": {"kind": "agentTurn", "message": "m"},
+    "state": {},
+}
+
+
+def make_phantom(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for table, columns in SCHEMA.items():
+            connection.execute(
+                f"CREATE TABLE {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})"
+            )
+    return path
+
+
+def make_json(path: Path, document: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document))
+    return path
+
+
+def make_openclaw(folder: Path) -> Path:
+    return make_json(folder / "cron" / "jobs.json", {"version": 1, "jobs": [OPENCLAW_JOB]})
+
+
+def init(home: Path, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run it in a home, without a terminal."""
+    usual = {name: value for name, value in os.environ.items() if not name.startswith(("OPENCLAW", "HERMES", "XDG"))}
+    return subprocess.run(
+        [str(COMMAND), "init", *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        cwd=home,
+        env=usual | {"HOME": str(home)} | environment,
+        check=False,
+    )
+
+
+def written(home: Path) -> list[Mapping[str, Any]]:
+    """The sources of the file that it wrote."""
+    sources: list[Mapping[str, Any]] = yaml.safe_load((home / "watchdog.yaml").read_text())["sources"]
+    return sources
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+def test_what_lies_about_in_a_home_is_found_told_of_and_watched(home: Path, httpserver: HTTPServer) -> None:
+    make_phantom(home / "agents" / "phantom" / "data" / "phantom.db")
+    make_openclaw(home / ".openclaw")
+    (home / ".nanobot").mkdir()
+    lay_out("healthy", home / ".nanobot")
+    httpserver.expect_request("/").respond_with_data("")
+    done = init(home, "--notify", f"json://127.0.0.1:{httpserver.port}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (request, _), *_ = httpserver.log
+    assert "Test: the scheduler watchdog can reach you" in request.get_data(as_text=True)
+    assert "a test message was sent" in done.stdout
+    assert f"found nanobot: {home}/.nanobot/workspace, 11 jobs, can be read without harm" in done.stdout
+    assert {source["kind"] for source in written(home)} == {"phantom", "openclaw", "json"}
+    file = home / "watchdog.yaml"
+    assert command("validate", "-c", file).returncode == 0
+    file.write_text(file.read_text().replace(":9846", ":PORT"))
+    with running(home, HOME=str(home)) as service:
+        sources = until(lambda: json.loads(service.get("/api/v1/findings")[1])["sources"], "the sources are there")
+        assert {source["kind"]: source["ok"] for source in sources} == {"phantom": True, "openclaw": True, "json": True}
+
+
+def test_in_a_bare_home_it_says_so_in_three_lines_and_writes_nothing(home: Path) -> None:
+    done = init(home, "--notify", "json://127.0.0.1:9")
+    assert done.returncode == 3
+    assert len(done.stdout.splitlines()) == 3
+    assert str(home) in done.stdout
+    assert done.stderr == ""
+    assert list(home.iterdir()) == []
+
+
+def test_a_file_that_is_there_is_left_as_it_is_without_force(home: Path) -> None:
+    make_openclaw(home / ".openclaw")
+    (home / "watchdog.yaml").write_text("mine\n")
+    done = init(home)
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"scheduler-watchdog: {home}/watchdog.yaml is there already; --force")
+    assert (home / "watchdog.yaml").read_text() == "mine\n"
+    assert init(home, "--force").returncode == 0
+    assert [source["kind"] for source in written(home)] == ["openclaw"]
+
+
+def test_without_an_address_it_is_written_and_says_that_nobody_is_told(home: Path) -> None:
+    make_openclaw(home / ".openclaw")
+    done = init(home)
+    assert done.returncode == 0
+    assert "nobody is told yet" in done.stdout
+    assert "now: scheduler-watchdog run -c " in done.stdout
+    assert stat.S_IMODE((home / "watchdog.yaml").stat().st_mode) == 0o600
+
+
+def test_an_address_that_is_none_is_told_and_nothing_is_written(home: Path) -> None:
+    make_openclaw(home / ".openclaw")
+    done = init(home, "--notify", "slak://token")
+    assert done.returncode == 3
+    assert "--notify" in done.stderr
+    assert "slak" in done.stderr
+    assert not (home / "watchdog.yaml").exists()
+
+
+def test_an_address_where_nobody_listens_is_told_and_the_file_stays(home: Path) -> None:
+    make_openclaw(home / ".openclaw")
+    done = init(home, "--notify", f"json://127.0.0.1:{free_port()}")
+    assert done.returncode == 3
+    assert "the test message was not sent" in done.stdout
+    assert command("validate", "-c", home / "watchdog.yaml").returncode == 0
+
+
+PRESETS = {
+    "nanobot": (".nanobot/workspace/cron/jobs.json", None),
+    "picoclaw": (".picoclaw/workspace/cron/jobs.json", pico_file(pico("a", NOW, NOW))),
+    "openfang": (".openfang/cron_jobs.json", [{k: v for k, v in fang("a", NOW, NOW).items() if k != "auto_disabled"}]),
+    "librefang": (".librefang/data/cron_jobs.json", [fang("a", NOW, NOW)]),
+    "goose": (".local/share/goose/schedule.json", [goose("a", NOW)]),
+    "agent-zero": ("agent-zero/usr/scheduler/tasks.json", {"tasks": [task("a", "idle", NOW, NOW)]}),
+}
+
+
+def test_every_preset_is_known_by_what_its_jobs_look_like(home: Path) -> None:
+    for name, (path, document) in PRESETS.items():
+        if document is None:
+            (home / f".{name}").mkdir()
+            lay_out("healthy", home / f".{name}")
+        else:
+            make_json(home / path, document)
+    make_json(home / "project" / "jobs.json", {"jobs": [{"id": 1, "cmd": "x"}]})
+    make_json(home / "project" / "tasks.json", {"version": "2.0.0", "tasks": [{"label": "build"}]})
+    done = init(home)
+    assert done.returncode == 0, done.stderr
+    found = {source["preset"]: home / source["folder"] / PRESETS[source["preset"]][0] for source in written(home)}
+    assert set(found) == set(PRESETS)
+    assert command("validate", "-c", home / "watchdog.yaml").returncode == 0
+
+
+def test_what_moved_is_found_by_its_variable_by_a_path_or_in_a_file_of_compose(home: Path, tmp_path: Path) -> None:
+    make_openclaw(tmp_path / "elsewhere")
+    make_phantom(tmp_path / "volume" / "any-name.db")
+    make_phantom(tmp_path / "mounted" / "phantom.db")
+    compose = {"services": {"agent": {"image": "x", "volumes": [f"{tmp_path}/mounted:/data", "named:/x", 7, {}]}}}
+    make_json(home / "stack" / "compose.yaml", compose)
+    done = init(home, "--path", tmp_path / "volume", OPENCLAW_STATE_DIR=str(tmp_path / "elsewhere"))
+    assert done.returncode == 0, done.stderr
+    places = {source.get("database") or source.get("state_dir") for source in written(home)}
+    assert places == {
+        str(tmp_path / "elsewhere"),
+        str(tmp_path / "volume" / "any-name.db"),
+        str(tmp_path / "mounted" / "phantom.db"),
+    }
+    assert [source["name"] for source in written(home)] == ["phantom", "openclaw", "phantom-2"]
+
+
+def test_what_cannot_be_read_is_left_out_and_said(home: Path) -> None:
+    make_openclaw(home / ".openclaw")
+    (home / "phantom").mkdir()
+    (home / "phantom" / "phantom.db").write_bytes(b"not a database at all" * 90)
+    done = init(home)
+    assert done.returncode == 0
+    assert "found phantom, which cannot be read" in done.stdout
+    assert [source["kind"] for source in written(home)] == ["openclaw"]
+    assert "# Found, and left out: " in (home / "watchdog.yaml").read_text()
+
+
+def test_the_files_of_a_service_are_written_on_request(home: Path) -> None:
+    make_phantom(home / "data" / "phantom.db")
+    done = init(home, "--systemd", "--compose", "-o", "conf/watchdog.yaml")
+    assert done.returncode == 3
+    (home / "conf").mkdir()
+    done = init(home, "--systemd", "--compose", "-o", "conf/watchdog.yaml", "--state-dir", "state")
+    assert done.returncode == 0, done.stderr
+    unit = (home / "conf" / "scheduler-watchdog.service").read_text()
+    assert f"ExecStart={COMMAND} run -c {home}/conf/watchdog.yaml" in unit
+    compose = yaml.safe_load((home / "conf" / "scheduler-watchdog.compose.yaml").read_text())
+    mounted = compose["services"]["scheduler-watchdog"]["volumes"]
+    assert f"{home}/data:{home}/data:ro" in mounted
+    assert f"{home}/state:{home}/state" in mounted
+    assert "systemctl" in done.stdout
+
+
+def test_odd_names_of_folders_cannot_break_out_of_the_file(home: Path) -> None:
+    make_phantom(home / 'a: "b" #c' / "{x}, [y]" / "phantom.db")
+    assert init(home).returncode == 0
+    (source,) = written(home)
+    assert source["database"] == str(home / 'a: "b" #c' / "{x}, [y]" / "phantom.db")
+
+
+def test_a_pipe_and_a_link_that_goes_round_hold_nothing_up(home: Path) -> None:
+    make_openclaw(home / ".openclaw")
+    (home / "round").symlink_to(home)
+    (home / "cron").mkdir()
+    os.mkfifo(home / "cron" / "jobs.json")
+    os.mkfifo(home / "phantom.db")
+    assert init(home).returncode == 0
+    assert [source["kind"] for source in written(home)] == ["openclaw"]
+
+
+def test_of_a_process_only_the_variables_that_name_a_place_are_looked_at(home: Path, tmp_path: Path) -> None:
+    make_openclaw(tmp_path / "by-process")
+    environment = {"HOME": str(home), "OPENCLAW_STATE_DIR": str(tmp_path / "by-process"), "PATH": os.environ["PATH"]}
+    gateway = subprocess.Popen(["sleep", "60"], executable="/bin/sleep", env=environment, cwd=tmp_path)
+    try:
+        assert init(home).returncode == 3
+    finally:
+        gateway.kill()
+        gateway.wait()
+    gateway = subprocess.Popen(["openclaw gateway", "60"], executable="/bin/sleep", env=environment, cwd="/")
+    try:
+        done = init(home)
+    finally:
+        gateway.kill()
+        gateway.wait()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [source["state_dir"] for source in written(home)] == [str(tmp_path / "by-process")]
+
+
+def test_a_path_that_no_configuration_can_name_is_said_and_left_out(home: Path) -> None:
+    make_openclaw(home / ".openclaw")
+    make_phantom(home / "${HOME}" / "phantom.db")
+    make_phantom(Path(os.fsdecode(os.fsencode(home) + b"/caf\xe9")) / "phantom.db")
+    done = init(home)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("cannot be read") == 2
+    assert [source["kind"] for source in written(home)] == ["openclaw"]
+    assert command("validate", "-c", home / "watchdog.yaml").returncode == 0
+
+
+def test_on_a_terminal_it_asks_for_one_address_and_again_if_that_is_none(home: Path) -> None:
+    make_openclaw(home / ".openclaw")
+    leader, follower = pty.openpty()
+    with (
+        closing_of(leader),
+        subprocess.Popen(
+            [str(COMMAND), "init"],
+            stdin=follower,
+            stdout=follower,
+            stderr=follower,
+            cwd=home,
+            env=os.environ | {"HOME": str(home)},
+            start_new_session=True,
+        ) as process,
+    ):
+        os.close(follower)
+        shown = ""
+        for answer in ("slak://x", "", "y"):
+            shown += read_until(leader, (": ", "]: "))
+            os.write(leader, f"{answer}\n".encode())
+        assert process.wait(90) == 0
+    assert "Whom shall it tell?" in shown
+    assert "slak" in shown
+    assert "channels" not in yaml.safe_load((home / "watchdog.yaml").read_text())
+    assert (home / "scheduler-watchdog.service").exists()
+
+
+@contextmanager
+def closing_of(descriptor: int) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def read_until(descriptor: int, ends: tuple[str, ...]) -> str:
+    """What a terminal shows up to a question."""
+    text = ""
+    while not text.endswith(ends):
+        text += os.read(descriptor, 4096).decode()
+    return text
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_is_told(home: Path) -> None:
+    make_openclaw(home / ".openclaw")
+    home.chmod(0o500)
+    done = init(home)
+    home.chmod(0o700)
+    assert done.returncode == 3
+    assert "watchdog.yaml cannot be written" in done.stderr
+
+
+def test_a_copy_of_a_store_is_left_out_and_said(home: Path) -> None:
+    make_openclaw(home / ".openclaw")
+    copy = make_openclaw(home / "backups" / "openclaw-old")
+    os.utime(copy, (1_700_000_000,) * 2)
+    os.utime(copy.parent.parent, (1_700_000_000,) * 2)
+    done = init(home)
+    assert done.returncode == 0
+    assert "which is left alone: it looks like an older copy of" in done.stdout
+    assert [source["state_dir"] for source in written(home)] == [str(home / ".openclaw")]

@@ -1,0 +1,216 @@
+"""`init`: from an installed command to a configuration that watches what is there."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from watchdog.cli import init_files
+
+if TYPE_CHECKING:
+    from watchdog.config.file import Config
+    from watchdog.systems.discovery import Found, Search
+
+Say = Callable[[str], None]
+
+PRIVATE = 0o600
+"""An address that is told may hold a password."""
+
+
+class CannotInitError(Exception):
+    """Why nothing was written; a line for each problem."""
+
+
+def init(
+    paths: Iterable[Path],
+    notify: str | None,
+    output: Path,
+    state_dir: Path | None,
+    *,
+    force: bool,
+    unit: bool,
+    compose: bool,
+) -> bool:
+    """Look, say what was found, write it down, try it. False if something is left for a person to do.
+
+    Raises CannotInitError.
+    """
+    from watchdog.systems.discovery import search
+
+    output = output.expanduser().absolute()
+    if output.exists() and not force:
+        raise CannotInitError(f"{output} is there already; --force writes it anew, -o names another file")
+    now = datetime.now(UTC)
+    searched = search(paths, os.environ, Path.home(), now, is_root=os.geteuid() == 0)
+    found = init_files.named(searched.found)
+    watched = [(name, each) for name, each in found if not each.problem and not each.harm]
+    left_out = [(name, each) for name, each in found if each.problem or each.harm]
+    if not found:
+        _say_nothing_found(searched)
+        return False
+    for name, each in found:
+        click.echo(_said(name, each))
+    if not watched:
+        raise CannotInitError(
+            "none of them can be read as this user, so nothing was written: run it as the agent's user"
+        )
+    state = (state_dir.expanduser().absolute() if state_dir else _state_folder()) / "watchdog.db"
+    zone = init_files.zone_of_host()
+    with _draft(output) as draft:
+        notify, config = _address(
+            notify, draft, output, lambda url: init_files.configuration(watched, left_out, state, url, zone)
+        )
+        _put(draft, output, force=force)
+    click.echo(f"{output}: written, and good: watches {', '.join(name for name, _ in watched)}")
+    is_told = _tried(config) if notify else _untold()
+    _services(output, state, watched, unit=unit or _wants("a unit for systemd"), compose=compose)
+    return is_told
+
+
+def _state_folder() -> Path:
+    from watchdog.config.file import state_folder
+
+    return state_folder().absolute()
+
+
+def _say_nothing_found(searched: Search) -> None:
+    click.echo("No agent with scheduled jobs was found, so nothing was written.")
+    click.echo(f"Looked in {', '.join(searched.places)}, and where the agents' own variables say.")
+    click.echo(
+        "Say where yours lies: scheduler-watchdog init --path FOLDER; for any other scheduler see docs/systems.md."
+    )
+
+
+def _said(name: str, found: Found) -> str:
+    if found.problem:
+        return f"found {name}, which cannot be read: {found.problem}"
+    if found.harm:
+        return f"found {name} at {found.store}, which is left alone: {found.harm[0]}"
+    return f"found {name}: {found.store}, {found.jobs} job{'' if found.jobs == 1 else 's'}, can be read without harm"
+
+
+# whom it tells
+
+
+def _is_asked() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _address(
+    notify: str | None, draft: Path, output: Path, text: Callable[[str | None], str]
+) -> tuple[str | None, Config]:
+    """The address, and what the file that it stands in means. Who is asked may mistype."""
+    while True:
+        is_asked = notify is None and _is_asked()
+        url = _ask() if is_asked else notify
+        try:
+            draft.write_text(text(url), encoding="utf-8")
+            return url, _checked(draft, output)
+        except OSError as error:
+            raise CannotInitError(f"{output} cannot be written: {error.strerror or error}") from None
+        except CannotInitError as error:
+            if not is_asked:
+                raise
+            click.echo(f"  {error}")
+
+
+def _ask() -> str | None:
+    click.echo(
+        "Whom shall it tell? An address like mailtos://user:password@example.com, ntfys://topic, tgram://token/chat"
+    )
+    given: str = click.prompt("  (Enter for none yet)", default="", show_default=False)
+    return given.strip() or None
+
+
+def _checked(draft: Path, output: Path) -> Config:
+    """What is to be written as a configuration, tried as `validate` does."""
+    from watchdog.config.file import ConfigError, load
+    from watchdog.notify import trial
+
+    try:
+        config = load(draft)
+    except ConfigError as error:
+        raise CannotInitError("\n".join(each.replace(str(draft), str(output)) for each in error.problems)) from error
+    if wrong := list(trial.bad_addresses(config)):
+        raise CannotInitError("\n".join(f"--notify: {problem.partition(': ')[2]}" for problem in wrong))
+    return config
+
+
+def _tried(config: Config) -> bool:
+    from watchdog.notify import trial
+
+    outcomes = [outcome for _, outcome in trial.try_channels(config, datetime.now(UTC))]
+    for outcome in outcomes:
+        click.echo(
+            "a test message was sent: look for it" if outcome.ok else f"the test message was not sent: {outcome.error}"
+        )
+    return all(outcome.ok for outcome in outcomes)
+
+
+def _untold() -> bool:
+    click.echo("nobody is told yet: put an address under `channels`, or run this again with --notify URL --force")
+    return True
+
+
+# what comes next
+
+
+def _wants(what: str) -> bool:
+    return _is_asked() and click.confirm(f"Write {what} beside it?", default=False)
+
+
+def _services(output: Path, state: Path, watched: list[tuple[str, Found]], *, unit: bool, compose: bool) -> None:
+    owner = init_files.owner_of(watched)
+    click.echo(f"now: scheduler-watchdog run -c {shlex.quote(str(output))}, then look at http://127.0.0.1:9846/")
+    if unit:
+        written = output.with_name("scheduler-watchdog.service")
+        _write(written, init_files.unit(output, owner))
+        click.echo(f"{written}: written; as a service: {' && '.join(init_files.how_to_install(written))}")
+    if compose:
+        written = output.with_name("scheduler-watchdog.compose.yaml")
+        _write(written, init_files.compose(output, state, watched, owner))
+        click.echo(f"{written}: written; as a container: docker compose -f {shlex.quote(str(written))} up -d")
+    if not unit and not compose:
+        click.echo("as a service: run this again with --force and --systemd or --compose, which write the file for it")
+
+
+@contextmanager
+def _draft(output: Path) -> Iterator[Path]:
+    """A file beside it that nobody else may read, and that does not stay."""
+    draft = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
+    except OSError as error:
+        raise CannotInitError(f"{output} cannot be written: {error.strerror or error}") from None
+    try:
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _put(draft: Path, output: Path, *, force: bool) -> None:
+    """In its place, over another one only with `force`."""
+    try:
+        if force:
+            draft.replace(output)
+        else:
+            os.link(draft, output)
+    except FileExistsError:
+        raise CannotInitError(f"{output} is there already; --force writes it anew") from None
+    except OSError as error:
+        raise CannotInitError(f"{output} cannot be written: {error.strerror or error}") from None
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CannotInitError(f"{path} cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,47 @@
+"""Schedulers whose jobs stand in a JSON file, as the rest of the program knows them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from watchdog.systems.base import Source, System
+from watchdog.systems.json_file.presets import NAMES
+from watchdog.systems.json_file.section import JsonFile
+
+if TYPE_CHECKING:
+    from watchdog.systems.shared.host import Host
+
+
+class JsonSystem(System[JsonFile]):
+    """Any scheduler that keeps its jobs in a JSON file (docs/json.md). What was owed before a restart is known only to
+    whoever has looked before."""
+
+    section = JsonFile
+    place = "file"
+    joins_health = True
+    marks = ("jobs.json", "cron_jobs.json", "schedule.json", "schedules.json", "tasks.json")
+    commands = NAMES
+    tells_all_at_once = False
+
+    def open(self, section: JsonFile, host: "Host") -> Source:
+        """The file, and the runs that are on record beside it."""
+        from watchdog.systems.json_file.source import open_json
+
+        return open_json(section, host)
+
+    def folders(self, section: JsonFile) -> tuple[Path, ...]:
+        """Those of the jobs and of what lies beside them."""
+        calls = section.model_calls.database if section.model_calls else ()
+        databases = [
+            section.beside(path).parent for path in (*calls, *(each.database for each in section.runs)) if path
+        ]
+        return tuple(dict.fromkeys([section.folder or section.store.parent, *databases]))
+
+    def recognised(self, file: Path) -> Mapping[str, object] | None:
+        """By what its jobs look like; where it has none, by where it lies."""
+        from watchdog.systems.json_file.recognised import section_of
+
+        return section_of(file)
+
+
+SYSTEM = JsonSystem()
