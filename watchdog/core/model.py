@@ -248,6 +248,7 @@ class Terms:
     `stands_since`: when its plan appeared, if it was long past due by then, as in a restored backup. `shows_next_run`:
     its next run can be known; without that nothing follows from there being none. `shows_all_runs`: a run of it that is
     not known was none; without that it may have been deleted, or is written down nowhere.
+    `served_by`: which of the scheduler's processes runs it, where it has several (see `Snapshot.stands_from`).
     """
 
     owed_at: datetime | None = None
@@ -259,6 +260,7 @@ class Terms:
     stands_since: datetime | None = None
     shows_next_run: bool = True
     shows_all_runs: bool = True
+    served_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,7 +434,8 @@ class Process:
 
     `is_frozen`: it is there and does not run (stopped, or its container is paused). `started_at`: its newest start.
     `since`: from when on it has been seen to be alive, gone or frozen as it is now. `let_go_at`: when it was
-    last seen to end with a run that held the slot. `health`: what its health address told, where it was asked.
+    last seen to end with a run that held the slot. `health`: what its health address told, where it was asked. `ails`:
+    what is wrong with it in its source's own words, where that can tell more than these.
     """
 
     is_alive: bool | None = None
@@ -441,6 +444,7 @@ class Process:
     since: datetime | None = None
     let_go_at: datetime | None = None
     health: HealthAnswer | None = None
+    ails: str = ""
 
 
 @dataclass(frozen=True)
@@ -451,7 +455,9 @@ class Snapshot:
     `spent`: what all its jobs together have cost in the day before the newest bill, those too that are gone by now.
     `reads_on`: not all that is kept of the past has been read yet, and the next look goes on; `unread`: what cannot be
     seen if no look follows. `clock_ahead`: by how much this machine's clock stands before the scheduler's, by which it
-    is judged. `passed_at`: when the scheduler is last known to have made a pass, where its runs do not tell.
+    is judged. `passed_at`: when the scheduler is last known to have made a pass, where its runs do not tell. `stands_from`: of a scheduler that
+    gives signs of life of its own, from when on it counts as standing still unless it gives another before; by
+    `Terms.served_by`.
     """
 
     source: str
@@ -470,6 +476,7 @@ class Snapshot:
     unread: tuple[Unseen, ...] = ()
     clock_ahead: timedelta = timedelta()
     passed_at: datetime | None = None
+    stands_from: Mapping[str, datetime] = field(default_factory=dict)
 
     @cached_property
     def holder(self) -> Hold | None:

@@ -40,7 +40,9 @@ def deadline_of(job: Job, rules: Rules) -> datetime | None:
     if job.terms.late_after is not None:
         return plus(due, job.terms.late_after)
     rule = rules[Overdue]
-    grace = job.terms.grace + (A_REDEPLOY if job.interrupted else timedelta())
+    # where its scheduler is known not to make the run up, nothing is waited for
+    is_awaited = job.interrupted is not None and not job.interrupted.outlook
+    grace = job.terms.grace + (A_REDEPLOY if is_awaited else timedelta())
     limit = deadline(job.schedule, due, rule.cadences, rule.at_grace, grace)
     changed = _changed_at(job)
     return limit if limit is None or changed is None or changed <= due else max(limit, changed + AFTER_AN_EDIT)
@@ -119,8 +121,8 @@ def cut_off_since(job: Job, snapshot: Snapshot, now: Moment) -> datetime | None:
 def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) -> bool:
     """Whether the scheduler has shown no sign of life since the late job was due, with the slot free.
 
-    Where its process is gone or frozen that is sure. Where each start is marked, an interrupted run is a sign of life:
-    somebody has found that it is over.
+    Where its process is gone or frozen that is sure, and where it gives signs of life of its own those tell. Where each
+    start is marked, an interrupted run is a sign of life: somebody has found that it is over.
     """
     if snapshot.process.is_alive is False or snapshot.process.is_frozen:
         since = snapshot.process.since
@@ -129,6 +131,9 @@ def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) ->
             return True
         if snapshot.traits.marks_starts and not has_been_long and _came_late_after(job, since):
             return False
+    stands_from = snapshot.stands_from.get(job.terms.served_by)
+    if stands_from is not None:
+        return now.reached(stands_from)
     if job.waits_for is not None:
         return False
     if snapshot.traits.shows_passes:

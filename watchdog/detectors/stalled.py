@@ -27,7 +27,7 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
         return
     since = min(since for since, _ in late)
     oldest = min((job for _, job in late), key=_began_to_owe)
-    newest = _last_start(snapshot)
+    newest = _last_start(snapshot, {job.terms.served_by for _, job in late})
     yield Finding(
         snapshot.source,
         Kind.STALLED,
@@ -73,6 +73,8 @@ def _never(snapshot: Snapshot) -> str:
 
 def _cause(snapshot: Snapshot) -> str:
     process = snapshot.process
+    if process.ails:
+        return process.ails
     if process.is_alive is False:
         refused = process.health == "refused"
         return f"its process is down{': its health address refuses the connection' if refused else ''}"
@@ -127,6 +129,7 @@ def _began_to_owe(job: Job) -> datetime:
     return due_at(job)
 
 
-def _last_start(snapshot: Snapshot) -> datetime | None:
-    starts = [job.last_started_at for job in snapshot.jobs if job.last_started_at]
+def _last_start(snapshot: Snapshot, served_by: set[str]) -> datetime | None:
+    jobs = [job for job in snapshot.jobs if job.terms.served_by in served_by]
+    starts = [job.last_started_at for job in jobs if job.last_started_at]
     return max(starts, default=snapshot.departed.last_started_at)
