@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from watchdog.config.sources import Section
     from watchdog.systems.base import System
 
-KINDS = ("phantom", "openclaw", "sql", "json")
+KINDS = ("phantom", "openclaw", "hermes", "sql", "json")
 """The kinds, the usual one first. The folder of each has a module `system` with its object in it, `SYSTEM`."""
 
 _FOLDERS = {"json": "json_file"}

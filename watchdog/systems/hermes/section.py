@@ -1,0 +1,28 @@
+"""What stands in the configuration of a Hermes agent."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from watchdog.config.fields import FilePath, Name, Zone
+from watchdog.config.sources import Section
+
+
+class Hermes(Section):
+    """A Hermes agent's home folder, with the profiles under it (docs/hermes.md).
+
+    `home`: $HERMES_HOME. `profiles`: whether the homes in its `profiles/` are watched with it; their jobs are called
+    `profile/name`. `timezone`: the one zone of all its schedules, where neither its config.yaml nor what it writes
+    tells it right. `cli`: how its own command is called where recovery may use it, for example
+    `[docker, exec, hermes, hermes]`.
+    """
+
+    actions: ClassVar = ()
+    names_jobs: ClassVar = ("home",)
+
+    kind: Literal["hermes"]
+    name: Name = "hermes"
+    home: FilePath
+    profiles: bool = True
+    timezone: Zone | None = None
+    cli: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] = ("hermes",)
