@@ -259,10 +259,13 @@ class Home:
     def _is_lost(self, run: Run) -> bool:
         return run.is_lost or (run.row is not None and run.is_open and self._owner(run.row) is False)
 
-    def _is_fresh(self, now: datetime) -> bool:
-        """Whether the gateway's own loop has beaten lately, where it does."""
-        loop = self._beats.loop
-        return loop is None or now < loop + LOOP_LIMIT
+    @property
+    def _fresh_until(self) -> datetime | None:
+        """Until when the gateway counts as alive by its heartbeats alone."""
+        beats = self._beats
+        if beats.loop is not None:
+            return beats.loop + LOOP_LIMIT
+        return beats.ticker + TICKER_LIMIT if beats.ticker else None
 
     # one part
 
@@ -333,8 +336,9 @@ class Home:
         if owner is False:
             return None
         if owner is None:
-            self._look_by(self._beats.loop + LOOP_LIMIT if self._beats.loop else None, now)
-            if not self._is_fresh(now):
+            fresh_until = self._fresh_until
+            self._look_by(fresh_until, now)
+            if fresh_until is not None and now >= fresh_until:
                 return None
         is_proved = owner is True or (row.pid == self._beats.pid and self._beats.loop is not None)
         return _Flight(record, run, run.started_at, is_proved)
