@@ -22,10 +22,10 @@ BY_API: tuple[Way, ...] = ("api", "pause_resume")
 UNATTENDED: tuple[Way, ...] = (*BY_API, "sql")
 
 
-Deed = Literal["revive", "restart", "preserve", "run_due", "enable", "unstick", "pause", "command", "none"]
+Deed = Literal["revive", "restart", "preserve", "run_due", "enable", "unstick", "pause", "resume", "command", "none"]
 """What a policy does. `run_due`, `enable` and `unstick` (off and on again, which frees a stuck marker) ask the
-scheduler through its own command; `pause` keeps the job from running until a person says so; `command` runs one of the
-operator's."""
+scheduler through its own command; `pause` keeps the job from running until somebody says so, `resume` says so;
+`command` runs one of the operator's."""
 
 ANYWHERE = ("restart", "command", "none")
 """The actions for any kind of source; each of the others is for those that name it."""

@@ -295,7 +295,7 @@ class Home:
             tuple(jobs),
             self._process,
             stands_from,
-            self._unseen(records),
+            self._unseen(records, histories),
             {self.named(id_): at for id_, at in gone_at.items()},
             {self.named(id_): at for id_ in gone if (at := self._ran_at(id_))},
         )
@@ -654,8 +654,10 @@ class Home:
         own = [seen.history.newest for seen in self._seen.values() if seen.history.newest]
         return max((run.claimed_at for run in own if run.row and not run.row.is_direct), default=None)
 
-    def _unseen(self, records: Sequence[Record]) -> tuple[Unseen, ...]:
+    def _unseen(self, records: Sequence[Record], histories: Mapping[str, History]) -> tuple[Unseen, ...]:
         found = []
+        agents = [record for record in records if not record.is_script]
+        have_run = any((run := histories[record.id].last_run) and run.status == "ok" for record in agents)
         if not self._ledger.has_rows and any(record.last_run_at for record in records):
             found.append(
                 Unseen(
@@ -664,7 +666,7 @@ class Home:
                     "its releases from 0.19 on do",
                 )
             )
-        if self._ledger.has_rows and self._ledger.rows and not self._ledger.has_sessions:
+        if self._ledger.has_rows and have_run and not self._ledger.has_sessions:
             why = self._ledger.problems[0] if self._ledger.problems else f"{self.path / 'state.db'} has no sessions"
             found.append(
                 Unseen(

@@ -17,7 +17,7 @@ class Hermes(Section):
     `[docker, exec, hermes, hermes]`.
     """
 
-    actions: ClassVar = ()
+    actions: ClassVar = ("run_due", "pause", "resume")
     names_jobs: ClassVar = ("home",)
 
     kind: Literal["hermes"]

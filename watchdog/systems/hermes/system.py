@@ -1,19 +1,27 @@
 """Hermes Agent, as the rest of the program knows it."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from watchdog.core.kinds import Kind
 from watchdog.systems.base import Source, System
 from watchdog.systems.hermes.section import Hermes
 
 if TYPE_CHECKING:
+    from watchdog.systems.shared.acting import Acting
     from watchdog.systems.shared.host import Host
+
+_RUN = "have it run now, in a process of its own beside the gateway"
 
 
 class HermesSystem(System[Hermes]):
-    """An agent whose gateway keeps its jobs in files of its home folder (docs/hermes.md)."""
+    """An agent whose gateway keeps its jobs in files of its home folder, and that is asked by its own command."""
 
     section = Hermes
     process = "gateway"
+    # never by `hermes gateway restart`: it ends the gateways of other homes, too
+    restart = "systemctl --user restart hermes-gateway"
+    remedies: Mapping[Kind, str] = {Kind.OVERDUE: _RUN, Kind.INTERRUPTED: _RUN, Kind.STRANDED: _RUN}
     place = "home"
     is_folder = True
     usual_places = ("${HERMES_HOME}", "~/.hermes")
@@ -24,6 +32,13 @@ class HermesSystem(System[Hermes]):
         from watchdog.systems.hermes.source import HermesSource
 
         return HermesSource(section, host)
+
+    @property
+    def acting(self) -> "Acting[Hermes]":
+        """Whatever its own command can do."""
+        from watchdog.systems.hermes.acting import ACTING
+
+        return ACTING
 
 
 SYSTEM = HermesSystem()

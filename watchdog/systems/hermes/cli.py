@@ -1,0 +1,108 @@
+"""Hermes' own command line: how it is asked. What it answers means nothing: each refusal ends well, too.
+
+It changes the files of the home itself, with the gateway up or down (docs/hermes.md, acting). A run goes on in its own
+process, which is left to itself once the ledger shows the run. `gateway restart` and `stop` are never asked for: they
+end the gateways of other homes on the same host.
+"""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import IO
+
+from watchdog.core.redaction import fit_to_leave
+from watchdog.systems.hermes.section import Hermes
+from watchdog.systems.hermes.source import path_of
+from watchdog.systems.shared.command import Ran, run
+
+_ORDERS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
+    "run_due": (("run",), ()),
+    "repeat": (("edit",), ("--repeat", "2")),
+    "pause": (("pause",), ()),
+    "resume": (("resume",), ()),
+}
+"""What stands before and after the job's id."""
+
+_LONGEST = 200
+
+
+def arguments_of(section: Hermes, order: str, profile: str, record_id: str) -> list[str]:
+    """The whole command. One that runs elsewhere does not get the environment: there its option names the profile."""
+    before, after = _ORDERS[order]
+    is_here = len(section.cli) == 1
+    named = ["-p", profile] if profile and not is_here else []
+    return [*section.cli, *named, "cron", *before, record_id, *after]
+
+
+def environment_of(section: Hermes, profile: str) -> Mapping[str, str]:
+    """Which home is meant, for a command that runs here; no colours in what it says."""
+    return {"HERMES_HOME": str(path_of(section, profile)), "NO_COLOR": "1"}
+
+
+def ask(
+    section: Hermes, order: str, profile: str, record_id: str, facts: Mapping[str, str], deadline: timedelta
+) -> Ran:
+    """Have it change something, and wait for its end."""
+    arguments = arguments_of(section, order, profile, record_id)
+    return run(arguments, {**facts, **environment_of(section, profile)}, deadline)
+
+
+@dataclass
+class Started:
+    """A command that goes on by itself."""
+
+    process: subprocess.Popen[bytes]
+    said_to: IO[bytes]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has."""
+        return self.process.poll() is not None
+
+    @property
+    def said(self) -> str:
+        """The last line of what it has said."""
+        self.said_to.seek(0)
+        lines = self.said_to.read(65_536).decode("utf-8", "replace").strip().splitlines()
+        return fit_to_leave(lines[-1], _LONGEST) if lines else "nothing"
+
+
+@dataclass
+class LeftAlone:
+    """Commands that go on after they were left alone; buried when they have ended."""
+
+    started: list[Started] = field(default_factory=list)
+
+    def leave(self, one: Started) -> None:
+        """It goes on."""
+        self.bury()
+        self.started.append(one)
+
+    def bury(self) -> None:
+        """Those that have ended."""
+        ended = [one for one in self.started if one.has_ended]
+        for one in ended:
+            one.said_to.close()
+        self.started = [one for one in self.started if one not in ended]
+
+
+def start(section: Hermes, order: str, profile: str, record_id: str, facts: Mapping[str, str]) -> Started:
+    """Begin a command that may take as long as a run does. Raises OSError."""
+    said_to = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as it runs
+    try:
+        process = subprocess.Popen(  # noqa: S603 - an argument list; a job's id stands in it as an argument of its own
+            arguments_of(section, order, profile, record_id),
+            stdin=subprocess.DEVNULL,
+            stdout=said_to,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **facts, **environment_of(section, profile)},
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        said_to.close()
+        raise OSError(f"{Path(section.cli[0]).name}: {error}") from None
+    return Started(process, said_to)
