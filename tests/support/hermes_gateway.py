@@ -41,7 +41,7 @@ def _ran(arguments: Sequence[str]) -> str:
 class Model(ThreadingHTTPServer):
     """Answers each request as `modes` says for the job's token in the last thing that the user said.
 
-    A mode is `ok`, `hang` (until it is another one), a status like `401`, `zero` (no usage), `empty`, or `slow:SECONDS`.
+    A mode is `ok`, `hang` (until it is another one), a status like `401`, `zero` (no usage), `empty`, `slow:SECONDS`.
     """
 
     request_queue_size = 128

@@ -270,6 +270,7 @@ class Home:
     # one part
 
     def _assembled(self, now: datetime) -> Part:
+        self._again_at = None
         records = self._file.records(self._raw, self._clock)
         there = {record.id for record in records}
         ghosts = self._ghosts(there, now)
@@ -277,7 +278,6 @@ class Home:
         ghosts = {id_: plan for id_, plan in ghosts.items() if self._is_told(id_, plan)}
         gone = {id_: plan for id_, plan in self._plans.items() if id_ not in there and id_ not in ghosts}
         gone_at = self._gone(gone, len(self._plans), now)
-        self._again_at = None
         histories = {record.id: self._history(record) for record in records}
         flights = self._flights(records, histories, now)
         restarted = self._process.started_at
@@ -462,17 +462,17 @@ class Home:
     def _next_run(
         self, record: Record, plan: Plan, owed: datetime | None, now: datetime, *, is_in_flight: bool
     ) -> datetime | None:
-        """What it owes, where that lies before what stands there; for a job for which nothing stands there, and that
-        may be given something at the next tick, what that will be."""
+        """What it owes, whatever stands there; where nothing does, and Hermes may mend that at its next tick, what it
+        will be."""
         stored = record.next_run_at
         if not record.is_planned or (is_in_flight and stored):
             return stored
         if stored is not None:
-            return min(stored, owed or stored)
+            return owed or stored
         if isinstance(record.schedule, At) and now < record.schedule.at + MENDED_WITHIN:
             return record.schedule.at
         is_long = plan.null_since is not None and now >= plan.null_since + MENDED_WITHIN
-        return None if is_long else owed or record.created_at or now
+        return None if is_long else owed or plan.null_since or now
 
     def _until(self, record: Record, plan: Plan, owed: datetime | None, now: datetime) -> datetime | None:
         """When the same record will say something else."""
@@ -600,6 +600,7 @@ class Home:
             gone_at = plan.gone_at or now
             if now < gone_at + TOLD_FOR:
                 found[id_] = replace(plan, gone_at=gone_at)
+                self._look_by(gone_at + TOLD_FOR, now)
         return found
 
     def _newest_of(self, id_: str) -> Run | None:
