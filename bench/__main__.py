@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table as RichTable
 
-from bench import openclaw, query_exporter, report, soak, sources, state_file
+from bench import hermes, openclaw, query_exporter, report, soak, sources, state_file
 from bench.database import WORK, Database, fresh, remove
 from bench.observe import Lengths, Seen, Turns, observe
 from bench.program import Subject, exporter, watchdog
@@ -117,7 +117,7 @@ def main() -> int:
     parser.add_argument(
         "part",
         nargs="?",
-        choices=["all", "sources", "openclaw", "state", "soak"],
+        choices=["all", "sources", "openclaw", "hermes", "state", "soak"],
         default="all",
         help="what to measure",
     )
@@ -126,6 +126,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.part == "sources":
         return measure_part(report.crowd_table(sources.measure(say)))
+    if options.part == "hermes":
+        return measure_part(report.hermes_table(hermes.measure(say)))
     if options.part == "openclaw":
         return measure_part(report.openclaw_table(openclaw.measure(say)))
     if options.part == "state":
@@ -141,6 +143,7 @@ def main() -> int:
         tables.append(report.comparison_table(small[0], small[1:], "one million cost events"))
         tables.append(report.crowd_table(sources.measure(say)))
         tables.append(report.openclaw_table(openclaw.measure(say)))
+        tables.append(report.hermes_table(hermes.measure(say)))
         tables.append(report.state_table(measure_year()))
         accounts = [report.account(seen) for seen in (*large, *small)]
         DOCUMENT.write_text(report.document(tables, report.machine(load), accounts, cron_speed()))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from bench import query_exporter, state_file
+from bench import hermes, query_exporter, state_file
 from bench.history import JOBS
 from bench.observe import Seen
 from bench.openclaw import CHANGES, Layout
@@ -85,6 +85,17 @@ def openclaw_table(layouts: Sequence[Layout]) -> Table:
         rows.append(_row(f"{one.name}: tick after a change (CPU, p50)", percentile(one.changed, 0.5), 20, "ms"))
         rows.append(_row(f"{one.name}: first read (CPU)", one.first, 1000, "ms"))
     return Table(OPENCLAW_TITLE, ("what", "measured", "aim: under", "kept"), rows, _OPENCLAW_METHOD)
+
+
+def hermes_table(figures: hermes.Figures) -> Table:
+    """An agent's home."""
+    rows = [
+        _row("tick, nothing changed (CPU)", figures.quiet, 1, "ms"),
+        _row("tick after a run (CPU, p50)", percentile(figures.changed, 0.5), 20, "ms"),
+        _row("tick after a heartbeat (CPU, p50)", percentile(figures.beats, 0.5), 20, "ms"),
+        _row("first read (CPU)", figures.first, 1000, "ms"),
+    ]
+    return Table(HERMES_TITLE, ("what", "measured", "aim: under", "kept"), rows, _HERMES_METHOD)
 
 
 def state_table(figures: state_file.Figures) -> Table:
@@ -223,6 +234,13 @@ _OPENCLAW_METHOD = f"""How: a state folder as its releases write it, from a gate
 {CHANGES} times a job's marker and its row in the task ledger, then `Engine.tick`, by the process's CPU clock; *nothing
 changed*: the mean of {OPENCLAW_QUIET_TICKS} ticks. `python -m bench openclaw` measures this part alone, perhaps on
 another day than the rest."""
+
+HERMES_TITLE = f"A Hermes home, {hermes.JOBS:,} jobs, {hermes.JOBS * hermes.SESSIONS_EACH:,} sessions"
+
+_HERMES_METHOD = f"""How: a home as release 0.19 writes it, with {hermes.JOBS:,} rows in the ledger, from a gateway that
+is played. *After a run*: {hermes.CHANGES} times a job's next run, its row and its session, then `Engine.tick`, by the
+process's CPU clock; *nothing changed*: the mean of {hermes.QUIET_TICKS} ticks. `python -m bench hermes` measures this
+part alone, perhaps on another day than the rest."""
 
 _YEAR = state_file.Year()
 

@@ -38,15 +38,25 @@ class ClassicCron:
         self._expr = expr
         self._zone = zone
         self._has_cron_bug = has_cron_bug
+        self._known: tuple[int, int] | None = None
 
     def next(self, after_ms: int) -> int | None:
-        """The first fire strictly after, in milliseconds since 1970; None if there is none."""
+        """The first fire strictly after, in milliseconds since 1970; None if there is none. Asked for again before that
+        fire it is the same."""
+        known = self._known
+        if known is not None and known[0] <= after_ms < known[1]:
+            return known[1]
+        fire = self._next(after_ms)
+        self._known = (after_ms, fire) if fire is not None else None
+        return fire
+
+    def _next(self, after_ms: int) -> int | None:
         try:
             fire = self._around(after_ms).get_next(datetime)
         except (ValueError, OverflowError):
             return None
         # around a clock change croniter may answer an instant that has passed
-        return found if (found := to_ms(fire)) > after_ms else self.next(after_ms + _HOUR_MS)
+        return found if (found := to_ms(fire)) > after_ms else self._next(after_ms + _HOUR_MS)
 
     def at_or_before(self, ms: int) -> int | None:
         """The latest fire that is not after."""

@@ -112,6 +112,7 @@ class Home:
         self._writers = host.writers
         self._is_only_look = isinstance(host.memory, NoMemory)
         self._file = JobsFile(path / "cron/jobs.json")
+        self._files = [path / name for name in _FILES]
         self._ledger = Ledger(path)
         self._liveness = Liveness(path / "state.db", host)
         self._notes: Notebook[Plan] = Notebook(host.memory, f"plans {profile}".strip(), Plan)
@@ -163,7 +164,7 @@ class Home:
         return self._part
 
     def _marks(self) -> tuple[object, ...]:
-        return tuple(marks(self.path / name) for name in _FILES)
+        return tuple(map(marks, self._files))
 
     # reading
 
@@ -219,7 +220,7 @@ class Home:
         return f"{up} no sign of life since {say(max(beats.ticker, beats.loop or beats.ticker))}"
 
     def _read_beats(self, now: datetime) -> None:
-        seen = tuple(marks(self.path / name) for name in _BEATS)
+        seen = tuple(map(marks, self._files[: len(_BEATS)]))
         if seen == self._beats_marks:
             return
         before, found, is_first = self._beats, beats_of(self.path), self._beats_marks is None
@@ -320,7 +321,10 @@ class Home:
     ) -> dict[str, _Flight]:
         """The run of each job that has begun and goes on, as far as can be told."""
         found = {}
-        for record in records:
+        have_open = {row.job_id for row in self._ledger.open.values()}
+        for record in records if have_open else ():
+            if record.id not in have_open:
+                continue
             flights = [
                 flight for run in histories[record.id].open if (flight := self._flight(record, run, now)) is not None
             ]

@@ -103,13 +103,9 @@ class Ledger:
     _asked: set[str] = field(default_factory=set)
     _stale: set[str] = field(default_factory=set)
 
-    @property
-    def _executions(self) -> Path:
-        return self.home / "cron/executions.db"
-
-    @property
-    def _state(self) -> Path:
-        return self.home / "state.db"
+    def __post_init__(self) -> None:
+        self._executions = self.home / "cron/executions.db"
+        self._state = self.home / "state.db"
 
     def signature(self) -> tuple[object, ...]:
         """What changes when there is something to read: of the sessions only while some are of interest."""

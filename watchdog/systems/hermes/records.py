@@ -84,7 +84,6 @@ class JobsFile:
         return self._by_parts(raw) or self._as_a_whole(raw)
 
     def _by_parts(self, raw: bytes) -> list[Mapping[str, Any]] | None:
-        raw = raw.replace(b"\r\n", b"\n")
         ends = raw.rfind(_ENDS)
         if not raw.startswith(_BEGINS) or ends < 0:
             return None

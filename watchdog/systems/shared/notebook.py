@@ -18,7 +18,10 @@ class Notebook(Generic[T]):
 
     def write(self, notes: Mapping[str, T]) -> None:
         """These hold from now on, and no others."""
-        changed: dict[str, object] = {key: note for key, note in notes.items() if self.notes.get(key) != note}
+        before = self.notes
+        changed: dict[str, object] = {
+            key: note for key, note in notes.items() if (known := before.get(key)) is not note and known != note
+        }
         gone = {key: None for key in self.notes if key not in notes}
         if changed or gone:
             self._memory.keep(self._name, {**changed, **gone})
