@@ -9,7 +9,7 @@ from watchdog.systems import KINDS, folder, system
 
 HOUSE = Path(watchdog.__file__).parent
 NAMES = re.compile(
-    "phantom|openclaw|apscheduler|pg_cron|nanobot|picoclaw|(?:open|libre)fang|goose|agent.zero", re.IGNORECASE
+    "phantom|openclaw|hermes|apscheduler|pg_cron|nanobot|picoclaw|(?:open|libre)fang|goose|agent.zero", re.IGNORECASE
 )
 
 

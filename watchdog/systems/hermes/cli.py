@@ -9,7 +9,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import IO
@@ -70,24 +70,14 @@ class Started:
         lines = self.said_to.read(65_536).decode("utf-8", "replace").strip().splitlines()
         return fit_to_leave(lines[-1], _LONGEST) if lines else "nothing"
 
+    def leave(self) -> None:
+        """It goes on, and nobody listens to it any more."""
+        self.said_to.close()
+        _LEFT_ALONE[:] = [one for one in (*_LEFT_ALONE, self.process) if one.poll() is None]
 
-@dataclass
-class LeftAlone:
-    """Commands that go on after they were left alone; buried when they have ended."""
 
-    started: list[Started] = field(default_factory=list)
-
-    def leave(self, one: Started) -> None:
-        """It goes on."""
-        self.bury()
-        self.started.append(one)
-
-    def bury(self) -> None:
-        """Those that have ended."""
-        ended = [one for one in self.started if one.has_ended]
-        for one in ended:
-            one.said_to.close()
-        self.started = [one for one in self.started if one not in ended]
+_LEFT_ALONE: list[subprocess.Popen[bytes]] = []
+"""Commands that go on; those that have ended are buried with the next."""
 
 
 def start(section: Hermes, order: str, profile: str, record_id: str, facts: Mapping[str, str]) -> Started:

@@ -29,8 +29,6 @@ ASK_AGAIN = 0.25
 
 EARLIER = timedelta(seconds=2)
 
-_LEFT_ALONE = cli.LeftAlone()
-
 
 def seen_of(job: Job) -> Facts:
     """What of a job must still be so. Its next run is worked out, by what was seen before too: it is left out."""
@@ -143,7 +141,7 @@ class HermesWays:
         faults.point("run_due-answered")
         said = started.said if row is None else ""
         is_over = started.has_ended
-        _LEFT_ALONE.leave(started)
+        started.leave()
         if row is not None:
             self._told(action, row, profile, record_id)
         elif is_over:
