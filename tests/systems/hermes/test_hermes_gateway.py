@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,14 @@ def ledger(hermes: RealHermes, source: str) -> list[tuple[str, str]]:
         return db.execute("SELECT job_id, status FROM executions WHERE source = ?", (source,)).fetchall()
 
 
+def has_run(hermes: RealHermes) -> bool:
+    return "completed" in {status for _, status in ledger(hermes, "builtin")}
+
+
+def is_proved(file: Path, name: str) -> bool:
+    return any(one["source"] == name and one["state"] == "verified" for one in recoveries(file))
+
+
 def recoveries(file: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(command("recoveries", "-c", file, "--format", "json").stdout)["recoveries"]
     return found
@@ -186,20 +195,14 @@ def test_what_a_dead_gateway_owes_is_run_and_the_operators_restart_is_proved_and
         ]
         file = watched(tmp_path, homes, mode="act", policies=policies)
         for hermes in homes.values():
-            until(lambda hermes=hermes: "completed" in {s for _, s in ledger(hermes, "builtin")}, "it has run", 150)
+            until(partial(has_run, hermes), "it has run", 150)
         for name in ("run", "restart"):
             homes[name].kill()
         neighbour = homes["beside"].process
         try:
             with running(tmp_path) as service:
                 for name in ("run", "restart"):
-                    until(
-                        lambda name=name: any(
-                            one["source"] == name and one["state"] == "verified" for one in recoveries(file)
-                        ),
-                        f"{name} is proved",
-                        600,
-                    )
+                    until(partial(is_proved, file, name), f"{name} is proved", 600)
                 assert service.process.poll() is None
             assert ledger(homes["run"], "direct")[0][1] == "completed"
             assert neighbour is not None

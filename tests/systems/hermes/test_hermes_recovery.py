@@ -95,7 +95,7 @@ class Rig:
 
     @property
     def config(self) -> Config:
-        return Config(sources=(self.section,), state=self.store.path)
+        return Config(sources=(self.section,), state=self.folder / "state.db")
 
     def late(self, name: str = "inbox", home: Home | None = None, **fields: Any) -> str:
         """A job that is due since nine minutes."""

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.hermes_home import EXECUTIONS, PID, SESSIONS, START, TICKS, Home, Seen, cron, every
+from watchdog.config.file import load
 from watchdog.config.settings import Detect
 from watchdog.config.sources import Section
 from watchdog.core.kinds import Severity
@@ -26,7 +27,7 @@ from watchdog.systems.hermes.section import Hermes
 from watchdog.systems.hermes.source import HermesSource
 from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.inventory import Inventory
-from watchdog.systems.shared.writer import UnknownWriters, Writers
+from watchdog.systems.shared.writer import LiveWriters, UnknownWriters, Writers
 
 DATA = Path(__file__).parents[2] / "data" / "hermes" / "recordings.json.gz"
 SECOND, MINUTE, HOUR = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours"))
@@ -149,6 +150,8 @@ def recorded(folder: Path, name: str) -> tuple[Path, datetime, Seen]:
             for row in said[table]:
                 marks = ", ".join("?" * len(row))
                 db.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", list(row.values()))
+    if not said["alive"]:
+        (home / "state.db-shm").touch()  # as a process leaves it that is killed
     pid, ticks = said["pid"], said["gateway"]["start_time"]
     return home, datetime.fromisoformat(said["now"]), Seen({pid: ticks} if said["alive"] else {}, shares=False)
 
@@ -325,6 +328,7 @@ def minutely(home: Home, until: datetime) -> str:
 
 def test_a_gateway_that_is_dead_stands_still_once_a_job_is_late(home: Home, watch: Watch) -> None:
     minutely(home, TICK)
+    assert watch.found(TICK) == set()
     assert isinstance(watch.writers, Seen)
     watch.writers.alive.clear()
     assert watch.found(TICK + 90 * SECOND) == set()
@@ -450,6 +454,26 @@ def test_the_numbers_of_a_container_say_nothing_here(home: Home) -> None:
     assert watch.found(TICK) == set()
 
 
+def test_a_copy_that_nobody_ever_had_open_proves_no_process_dead(home: Home) -> None:
+    """As `check` sees a store that was brought from elsewhere, or whose gateway runs in a container."""
+    id_ = home.add("report", every(60), next_run_at=home.iso(TICK + HOUR))
+    home.row(id_, TICK - 20 * MINUTE, "running", pid=2**22 - 5, process_started_at=1)
+    home.session(id_, TICK - 20 * MINUTE, seconds=None)
+    home.beat(TICK)
+    watch = Watch(home.path, LiveWriters())
+    assert watch.see(TICK).jobs[0].in_flight_since is not None
+    assert watch.found(TICK) == set(), "and it is not stuck for certain either"
+
+
+def test_a_fire_that_was_thrown_away_unbegun_is_told_where_the_next_is_far(home: Home, watch: Watch) -> None:
+    for name, schedule in (("daily", cron("10 22 * * *")), ("often", every(10))):
+        id_ = home.add(name, schedule, next_run_at=home.iso(TICK + 8 * MINUTE))
+        home.ran(id_, TICK - 20 * HOUR)
+        home.row(id_, TICK, "unknown", finished=TICK + MINUTE)
+    home.beat(TICK + 2 * MINUTE)
+    assert watch.found(TICK + 2 * MINUTE) == {("interrupted", "daily")}
+
+
 def test_the_interruption_is_over_with_the_next_real_start(home: Home, watch: Watch) -> None:
     id_ = home.add("report", every(10), next_run_at=home.iso(TICK + 10 * MINUTE))
     row = home.row(id_, TICK, "running")
@@ -572,7 +596,8 @@ def test_zero_tokens_say_nothing_of_a_model_that_never_counts_any(home: Home, wa
         home.row(local, at)
         home.session(local, at, model="llama", input_tokens=0, output_tokens=0)
         home.row(paid, at)
-        home.session(paid, at, **({} if minutes == 40 else {"input_tokens": 0, "output_tokens": 0}))
+        used = 300 if minutes == 40 else 0
+        home.session(paid, at, input_tokens=used, output_tokens=used)
     home.beat(TICK)
     assert watch.found(TICK) == {("zero_tokens", "paid")}
 
@@ -870,6 +895,11 @@ def test_one_zone_holds_for_all_schedules(tmp_path: Path) -> None:
     home.ran(id_, nine + 40 * SECOND)
     home.change(id_, next_run_at=None)
     assert watch.see(nine + MINUTE).jobs[0].next_run_at == nine + 24 * HOUR
+
+
+def test_the_example_is_valid() -> None:
+    found = load(Path(__file__).parents[3] / "config" / "hermes.yaml", {})
+    assert isinstance(found.sources[0], Hermes)
 
 
 # whatever stands there

@@ -60,6 +60,9 @@ TOLD_FOR = timedelta(days=7)
 CHECKED_EVERY = timedelta(seconds=60)
 """How often it is looked whether scripts and working directories are there."""
 
+MISSED_FROM = timedelta(hours=1)
+"""A job that is due again sooner makes up by itself for a run that was thrown away before it began."""
+
 A_MINUTE = timedelta(minutes=1)
 """From tick to tick."""
 
@@ -116,7 +119,7 @@ class Home:
         self._ledger = Ledger(path)
         self._liveness = Liveness(path / "state.db", host)
         self._notes: Notebook[Plan] = Notebook(host.memory, f"plans {profile}".strip(), Plan)
-        self._space: Notebook[bool] = Notebook(host.memory, f"space {profile}".strip(), bool)
+        self._alive: Notebook[bool] = Notebook(host.memory, f"alive {profile}".strip(), bool)
         self._plans = dict(self._notes.notes)
         self._paces = Paces()
         self._seen: dict[str, _Seen] = {}
@@ -193,11 +196,10 @@ class Home:
         alive, frozen = locked.is_alive, locked.is_frozen
         if beats.pid is not None:
             named = self._writers.named(beats.pid, beats.ticks)
-            if named.alive and beats.ticks is not None:
-                self._same_space()
             if named.alive:
+                self._note_alive(beats.pid, beats.ticks)
                 alive, frozen = True, named.stopped
-            elif named.alive is False and self._is_of_this_space():
+            elif named.alive is False and self._is_here(beats.pid, beats.ticks):
                 ticks_on = beats.ticker is not None and now < beats.ticker + A_TICK
                 alive, frozen = (None if ticks_on else False), None
         is_same = (alive, frozen) == (self._process.is_alive, self._process.is_frozen)
@@ -235,27 +237,27 @@ class Home:
 
     # who lives
 
-    def _same_space(self) -> None:
-        if not self._space.notes:
-            self._space.write({"": True})
+    def _note_alive(self, pid: int, ticks: int | None) -> None:
+        """A process of that number and start is here: it is Hermes', and dead when it is here no more."""
+        mark = f"{pid} {ticks}"
+        if ticks is not None and mark not in self._alive.notes:
+            self._alive.write({mark: True})
 
-    def _is_of_this_space(self) -> bool:
-        """Whether the numbers of processes in the store are those of this machine, and not a container's own."""
-        if self._space.notes:
+    def _is_here(self, pid: int, ticks: int | None) -> bool:
+        """Whether that number, which is not found here, is one of this machine, and not of a container's own: it was
+        found here before, or the gateway is here, or nobody at all has its database open any more."""
+        if f"{pid} {ticks}" in self._alive.notes:
             return True
         lock = self._writers.of(self.path / "state.db")
-        return lock.alive is False or lock.pid is not None
+        # of a copy that nobody ever had open the lock tells nothing
+        return lock.pid is not None or (lock.alive is False and (self.path / "state.db-shm").exists())
 
     def _owner(self, row: Row) -> bool | None:
         """Whether the process that made a row lives; None if that cannot be told."""
         if row.pid is None:
             return None
         named = self._writers.named(row.pid, row.ticks)
-        if named.alive and row.ticks is not None:
-            self._same_space()
-        if named.alive is False and not self._is_of_this_space():
-            return None
-        return named.alive
+        return None if named.alive is False and not self._is_here(row.pid, row.ticks) else named.alive
 
     def _is_lost(self, run: Run) -> bool:
         return run.is_lost or (run.row is not None and run.is_open and self._owner(run.row) is False)
@@ -344,7 +346,7 @@ class Home:
             self._look_by(fresh_until, now)
             if fresh_until is not None and now >= fresh_until:
                 return None
-        is_proved = owner is True or (row.pid == self._beats.pid and self._beats.loop is not None)
+        is_proved = owner is True or (row.pid == self._beats.pid and self._fresh_until is not None)
         return _Flight(record, run, run.started_at, is_proved)
 
     def _limit(self, flight: _Flight) -> timedelta:
@@ -520,7 +522,13 @@ class Home:
         runs = [run for run in (*history.open, *([history.newest] if history.newest else [])) if self._is_lost(run)]
         if is_once and history.lost is not None:
             runs.append(history.lost)
-        began = [run for run in runs if run.row and (is_once or (run.started_at and not run.row.is_direct))]
+        if not is_once and history.lost is not None and self._is_missed(record, history.lost):
+            runs.append(history.lost)
+        began = [
+            run
+            for run in runs
+            if run.row and (is_once or (not run.row.is_direct and (run.started_at or self._is_missed(record, run))))
+        ]
         run = max(began, key=lambda run: run.claimed_at, default=None)
         if run is None:
             return None
@@ -528,6 +536,11 @@ class Home:
         if newest is not None and newest is not run and newest.claimed_at > run.claimed_at:
             return None
         return interruption_of(run, self._outlook(record, run, now))
+
+    def _is_missed(self, record: Record, run: Run) -> bool:
+        """Whether a run that was thrown away before it began leaves a gap: the next fire does not come soon."""
+        following = next_fire(record.schedule, run.claimed_at)
+        return following is None or following - run.claimed_at >= MISSED_FROM
 
     def _outlook(self, record: Record, run: Run, now: datetime) -> str:
         if record.will_be_made_up:
