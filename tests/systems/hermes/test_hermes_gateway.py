@@ -223,12 +223,19 @@ def _end(pid: int, hermes: RealHermes) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def test_a_paused_job_is_resumed_and_a_refusal_is_not_believed(tmp_path: Path) -> None:
+def test_a_paused_job_is_resumed_in_its_own_profile_and_what_was_not_done_is_not_believed(tmp_path: Path) -> None:
     with real_hermes(tmp_path / "home", Model()) as hermes:
-        hermes.add("inbox", "0 * * * *", *LOCAL)
-        hermes.command("cron", "pause", hermes.job("inbox")["id"])
+        profile = RealHermes(tmp_path / "other", hermes.model)
+        profile.home.rename(hermes.home / "profiles")  # a folder of homes, with one in it
+        profile.home = hermes.home / "profiles" / "work"
+        profile.home.mkdir()
+        for each in (hermes, profile):
+            each.add("inbox", "0 * * * *", *LOCAL)
+            each.command("cron", "pause", each.job("inbox")["id"])
         file = watched(tmp_path, {"hermes": hermes}, mode="act", policies=[])
-        done = command("revive", "inbox", "-c", file)
+        file.write_text(file.read_text().replace("PORT", "9846"))
+        done = command("revive", "work/inbox", "-c", file)
         assert done.returncode == 0, done.stderr
-        assert hermes.job("inbox")["state"] == "scheduled"
-        assert command("revive", "inbox", "-c", file).returncode != 0
+        assert profile.job("inbox")["state"] == "scheduled"
+        assert hermes.job("inbox")["state"] == "paused"
+        assert command("revive", "work/inbox", "-c", file).returncode != 0
