@@ -265,7 +265,7 @@ def test_each_profile_is_asked_in_its_own_home(rig: Rig) -> None:
     assert asked == ["docker", "exec", "hermes", "hermes", "-p", "work", "cron", "run", id_]
 
 
-@pytest.mark.parametrize("id_", ["-x", "(no id) inbox", "abc #2"])
+@pytest.mark.parametrize("id_", ["-x", "(no id) inbox", "abc #2", "work/abc"])
 def test_what_is_no_id_of_hermes_is_never_an_argument(rig: Rig, id_: str) -> None:
     rig.home.add("inbox", every(1), next_run_at=rig.home.iso(rig.now - 9 * MINUTE))
     rig.home.change("000000000001", id=id_)

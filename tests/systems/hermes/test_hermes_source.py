@@ -832,6 +832,48 @@ def test_without_a_ledger_errors_are_counted_as_they_come(tmp_path: Path, layout
     assert ("failing", "inbox") in watch.found(at + 10 * SECOND)
 
 
+@pytest.mark.parametrize("layout", ["H0", "H1"])
+def test_without_a_ledger_an_open_session_is_a_run_in_flight(tmp_path: Path, layout: str) -> None:
+    home = Home(tmp_path / "home", layout=layout)
+    id_ = home.add("long", every(1), last_run_at=home.iso(TICK - MINUTE), last_status="ok", next_run_at=home.iso(TICK))
+    home.session(id_, TICK, seconds=None)
+    watch = Watch(home.path)
+    home.beat(TICK + 8 * MINUTE)
+    assert watch.found(TICK + 8 * MINUTE) == {("blind", None)}
+    home.beat(TICK + 7 * HOUR)
+    assert ("overdue", "long") in watch.found(TICK + 7 * HOUR)
+
+
+def test_a_database_that_its_writer_holds_for_a_moment_is_no_finding(home: Home, watch: Watch) -> None:
+    minutely(home, TICK)
+    assert watch.found(TICK) == set()
+    good = (home.path / "cron/executions.db").read_bytes()
+    (home.path / "cron/executions.db").write_bytes(b"x" * 5000)
+    assert watch.found(TICK + 2 * SECOND) == set()
+    assert watch.found(TICK + 14 * SECOND) == {("blind", None)}
+    (home.path / "cron/executions.db").write_bytes(good)
+    assert watch.found(TICK + 16 * SECOND) == set()
+
+
+def test_more_jobs_than_are_looked_at_are_told(home: Home, watch: Watch) -> None:
+    one = home.jobs[minutely(home, TICK)]
+    home.jobs = {f"{number:012x}": one | {"id": f"{number:012x}"} for number in range(2100)}
+    home.save()
+    home.beat(TICK)
+    assert ("blind", None) in watch.found(TICK)
+    assert len(watch.see(TICK).jobs) == 2000
+
+
+def test_rows_of_jobs_that_are_gone_do_not_pile_up(home: Home, watch: Watch) -> None:
+    minutely(home, TICK)
+    watch.see(TICK)
+    for number in range(300):
+        home.row(f"gone-{number}", TICK)
+    home.beat(TICK + SECOND)
+    watch.see(TICK + SECOND)
+    assert len(watch.source._main._ledger.rows) <= 101
+
+
 def test_a_count_that_hermes_keeps_itself_is_taken(tmp_path: Path) -> None:
     home = Home(tmp_path / "home", layout="H4")
     home.add("inbox", every(10), next_run_at=home.iso(TICK + MINUTE), failure_streak=7)

@@ -107,10 +107,11 @@ def _of_the_command(unfit: Unfit) -> Unfit:
     """Whatever is asked of a job by the command, whose arguments its id must not be taken for."""
 
     def why(job: Job, at: datetime) -> str | None:
-        own = job.id.rpartition("/")[2]
+        profile = job.terms.served_by
+        own = job.id.removeprefix(f"{profile}/") if profile else job.id
         if own.startswith("-"):
             return "its id begins with a dash and would be taken for an option"
-        if not own or own.startswith("(no id)") or " #" in own:
+        if not own or own.startswith("(no id)") or " #" in own or "/" in own:
             return "it has no id of its own"
         return unfit(job, at)
 

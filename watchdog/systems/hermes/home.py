@@ -60,6 +60,12 @@ TOLD_FOR = timedelta(days=7)
 CHECKED_EVERY = timedelta(seconds=60)
 """How often it is looked whether scripts and working directories are there."""
 
+OPEN_FOR = timedelta(hours=6)
+"""For so long an open session alone tells of a run in flight."""
+
+UNREAD_FOR = timedelta(seconds=10)
+"""What cannot be read for so long is told: before, its writer may just hold it."""
+
 MISSED_FROM = timedelta(hours=1)
 """A job that is due again sooner makes up by itself for a run that was thrown away before it began."""
 
@@ -134,7 +140,9 @@ class Home:
         self._missing: dict[str, datetime] = {}
         self._restarted: datetime | None = None
         self._has_looked = False
-        self._owners: tuple[object, ...] = ()
+        self._owners: dict[tuple[int | None, int | None], bool | None] = {}
+        self._unread_since: datetime | None = None
+        self._has_more = False
         self._signature: object = None
         self._again_at: datetime | None = None
         self._part: Part | None = None
@@ -152,15 +160,14 @@ class Home:
     def look(self, now: datetime) -> Part:
         """The state now; the same object if nothing has changed. Raises UnreadableError."""
         process = self._look_at_process(now)
-        owners = tuple(self._owner(row) for row in self._ledger.open.values())
+        owners = self._owners_now()
         seen = (self._marks(), self._ledger.signature(), process, owners)
         if self._part and seen == self._signature and not (self._again_at and now >= self._again_at):
             return self._part
         self._read(now)
         part = self._assembled(now)
         self._has_looked = self.was_read = True
-        owners = tuple(self._owner(row) for row in self._ledger.open.values())
-        self._signature = (self._marks(), self._ledger.signature(), self._process, owners)
+        self._signature = (self._marks(), self._ledger.signature(), self._process, self._owners_now())
         if part != self._part:
             self._part = part
         assert self._part is not None  # noqa: S101 - just set
@@ -177,7 +184,8 @@ class Home:
         if settings != self._settings_marks or not self._has_looked:
             self._settings, self._settings_marks = settings_of(self.path), settings
         if (jobs, state) != self._jobs_marks:
-            self._raw = self._with_states(self._file.read())[:MOST_JOBS]
+            found = self._with_states(self._file.read())
+            self._raw, self._has_more = found[:MOST_JOBS], len(found) > MOST_JOBS
             self._jobs_marks = (jobs, state)
         self._clock = clock_of(self._zone, self._settings.timezone, self._file.updated_at)
 
@@ -252,12 +260,25 @@ class Home:
         # of a copy that nobody ever had open the lock tells nothing
         return lock.pid is not None or (lock.alive is False and (self.path / "state.db-shm").exists())
 
+    def _owners_now(self) -> dict[tuple[int | None, int | None], bool | None]:
+        """The processes of all open rows: whether each lives. Asked once a look."""
+        marks_ = {(row.pid, row.ticks) for row in self._ledger.open.values()}
+        self._owners = {(pid, ticks): self._lives(pid, ticks) for pid, ticks in marks_}
+        return self._owners
+
+    def _lives(self, pid: int | None, ticks: int | None) -> bool | None:
+        """None if that cannot be told."""
+        if pid is None:
+            return None
+        named = self._writers.named(pid, ticks)
+        return None if named.alive is False and not self._is_here(pid, ticks) else named.alive
+
     def _owner(self, row: Row) -> bool | None:
         """Whether the process that made a row lives; None if that cannot be told."""
-        if row.pid is None:
-            return None
-        named = self._writers.named(row.pid, row.ticks)
-        return None if named.alive is False and not self._is_here(row.pid, row.ticks) else named.alive
+        mark = (row.pid, row.ticks)
+        if mark not in self._owners:
+            self._owners[mark] = self._lives(*mark)
+        return self._owners[mark]
 
     def _is_lost(self, run: Run) -> bool:
         return run.is_lost or (run.row is not None and run.is_open and self._owner(run.row) is False)
@@ -291,14 +312,14 @@ class Home:
         self._seen = {id_: each for id_, each in self._seen.items() if id_ in there}
         self._notes.write(self._plans)
         self._paces.forget(there)
-        self._ledger.forget(there, gone)
+        self._ledger.forget(there, {*gone, *ghosts})
         self._restarted = restarted
         stands_from = self._stands_from()
         return Part(
             tuple(jobs),
             self._process,
             stands_from,
-            self._unseen(records, histories),
+            self._unseen(records, histories, now),
             {self.named(id_): at for id_, at in gone_at.items()},
             {self.named(id_): at for id_ in gone if (at := self._ran_at(id_))},
         )
@@ -322,6 +343,9 @@ class Home:
         self, records: Iterable[Record], histories: Mapping[str, History], now: datetime
     ) -> dict[str, _Flight]:
         """The run of each job that has begun and goes on, as far as can be told."""
+        if not self._ledger.has_rows:
+            each = ((record, self._by_session(record, histories[record.id], now)) for record in records)
+            return {record.id: flight for record, flight in each if flight is not None}
         found = {}
         have_open = {row.job_id for row in self._ledger.open.values()}
         for record in records if have_open else ():
@@ -333,6 +357,17 @@ class Home:
             if flights:
                 found[record.id] = min(flights, key=lambda flight: flight.since)
         return found
+
+    def _by_session(self, record: Record, history: History, now: datetime) -> _Flight | None:
+        """Where there is no ledger: an open session that is newer than the last run that the file tells of. It stays
+        open if its process dies, so it counts for a while."""
+        run = history.newest
+        if run is None or run.session is None or run.started_at is None or run.ended_at is not None:
+            return None
+        ends = min(run.started_at + OPEN_FOR, self._fresh_until or run.started_at + OPEN_FOR)
+        self._look_by(ends, now)
+        is_newer = record.last_run_at is None or run.started_at > record.last_run_at
+        return _Flight(record, run, run.started_at, is_proved=False) if is_newer and now < ends else None
 
     def _flight(self, record: Record, run: Run, now: datetime) -> _Flight | None:
         row = run.row
@@ -391,6 +426,8 @@ class Home:
         version = self._ledger.versions.get(record.id, 0)
         is_same = known is not None and known.record is record and known.version == version
         holds = is_same and not history.open and not (known and known.until and now >= known.until)
+        is_in_flight = known is not None and known.job.in_flight_since is not None
+        holds = holds and is_in_flight == (record.id in flights)
         if known is not None and holds and self._restarted == restarted:
             self._look_by(known.until, now)
             return known.job
@@ -672,7 +709,7 @@ class Home:
         own = [seen.history.newest for seen in self._seen.values() if seen.history.newest]
         return max((run.claimed_at for run in own if run.row and not run.row.is_direct), default=None)
 
-    def _unseen(self, records: Sequence[Record], histories: Mapping[str, History]) -> tuple[Unseen, ...]:
+    def _unseen(self, records: Sequence[Record], histories: Mapping[str, History], now: datetime) -> tuple[Unseen, ...]:
         found = []
         agents = [record for record in records if not record.is_script]
         have_run = any((run := histories[record.id].last_run) and run.status == "ok" for record in agents)
@@ -693,9 +730,21 @@ class Home:
                     "it must be readable for the watchdog's user",
                 )
             )
-        elif self._ledger.problems:
+        elif self._is_long_unread(now):
             found.append(Unseen(self._ledger.problems[0], (Kind.WEDGED, Kind.FAILING), "it is tried at each look"))
+        if self._has_more:
+            what = f"{self._file.path} holds more than {MOST_JOBS:,} jobs: those after them are not looked at"
+            found.append(Unseen(what, (Kind.OVERDUE, Kind.FAILING, Kind.VANISHED), "see what fills it"))
         return tuple(found)
+
+    def _is_long_unread(self, now: datetime) -> bool:
+        """Whether one of the two databases could not be read for a while."""
+        if not self._ledger.problems:
+            self._unread_since = None
+            return False
+        since = self._unread_since = self._unread_since or now
+        self._look_by(since + UNREAD_FOR, now)
+        return self._is_only_look or now >= since + UNREAD_FOR
 
 
 _BEATS = (

@@ -16,6 +16,12 @@ from watchdog.systems.shared.sqlite_file import Signature, UnreadableError, colu
 MOST_ROWS = 5_000
 """Hermes keeps a thousand ended ones."""
 
+MOST_OPEN = 500
+"""Open ones that are followed, the newest."""
+
+MOST_GONE = 100
+"""Jobs that are gone of which rows are kept until all of theirs are dropped."""
+
 NEWEST_SESSIONS = 12
 """Of each job; as many as are remembered of its run ends."""
 
@@ -184,6 +190,8 @@ class Ledger:
         self.open.pop(row.number, None)
         if row.is_open:
             self.open[row.number] = row
+            if len(self.open) > MOST_OPEN:
+                self.open.pop(min(self.open))
 
     def _changed(self, job_id: str) -> None:
         self.versions[job_id] = self.versions.get(job_id, 0) + 1
@@ -235,10 +243,14 @@ class Ledger:
 
     def forget(self, there: Collection[str], kept: Collection[str]) -> None:
         """Drop what belongs to jobs that are gone, but for those in `kept`."""
+        if len(self.rows) <= len(there) + MOST_GONE and len(self.sessions) <= len(there) + MOST_GONE:
+            return
         wanted = {*there, *kept, *(row.job_id for row in self.open.values())}
-        if len(self.sessions) > len(wanted) + 50:
-            self.sessions = {id_: each for id_, each in self.sessions.items() if id_ in wanted}
-            self._asked &= wanted
+        self.rows = {id_: each for id_, each in self.rows.items() if id_ in wanted}
+        self.sessions = {id_: each for id_, each in self.sessions.items() if id_ in wanted}
+        self.versions = {id_: each for id_, each in self.versions.items() if id_ in wanted}
+        self._asked &= wanted
+        self._stale &= wanted
 
 
 def _signature(path: Path) -> Signature | None:
