@@ -25,7 +25,7 @@ from watchdog.systems.shared.acting import (
 from watchdog.systems.shared.fingerprint import Facts
 from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.progress import Progress
-from watchdog.systems.shared.sqlite_file import UnreadableError
+from watchdog.systems.shared.unreadable import UnreadableError
 from watchdog.systems.shared.writer import LiveWriters
 
 RUN_AGAIN = (Kind.OVERDUE, Kind.STRANDED, Kind.INTERRUPTED)

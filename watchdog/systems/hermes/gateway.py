@@ -15,7 +15,7 @@ import yaml
 from watchdog.core.instants import sane
 from watchdog.systems.hermes.records import Clock
 from watchdog.systems.shared.plain_file import read_bytes
-from watchdog.systems.shared.sqlite_file import UnreadableError
+from watchdog.systems.shared.unreadable import UnreadableError
 
 TICKER_LIMIT = timedelta(seconds=200)
 """After so long without a tick Hermes itself calls its ticker stalled."""

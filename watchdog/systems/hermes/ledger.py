@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from watchdog.core.instants import sane
-from watchdog.systems.shared.sqlite_file import Signature, UnreadableError, columns_of, read, signature
+from watchdog.systems.shared.sqlite_file import Signature, columns_of, read, signature
+from watchdog.systems.shared.unreadable import UnreadableError
 
 MOST_ROWS = 5_000
 """Hermes keeps a thousand ended ones."""

@@ -12,7 +12,7 @@ from watchdog.core.instants import sane
 from watchdog.core.model import At, CronSchedule, Every, Schedule, Unreadable
 from watchdog.core.redaction import fit_to_leave, one_line
 from watchdog.systems.shared.plain_file import read_bytes
-from watchdog.systems.shared.sqlite_file import UnreadableError
+from watchdog.systems.shared.unreadable import UnreadableError
 from watchdog.systems.shared.values import ERROR_LENGTH, NAME_LENGTH, quoted, text
 
 PASSED_OVER = "Hermes passes it over at each tick, and says so nowhere"

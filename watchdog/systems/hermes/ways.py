@@ -21,7 +21,7 @@ from watchdog.systems.shared.command import facts_of
 from watchdog.systems.shared.fingerprint import Facts
 from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.progress import Progress
-from watchdog.systems.shared.sqlite_file import UnreadableError
+from watchdog.systems.shared.unreadable import UnreadableError
 from watchdog.systems.shared.writer import LiveWriters
 
 ASK_AGAIN = 0.25
