@@ -225,6 +225,8 @@ def test_a_run_that_takes_long_is_left_to_itself_and_not_ended(rig: Rig) -> None
         return job is not None and job.last_run is not None and job.last_run.started_at > rig.now
 
     until(has_ended, "the run ends by itself", 20)
+    for left in hermes_cli._LEFT_ALONE:
+        left.wait(20)
 
 
 @pytest.mark.parametrize("mode", ["well", "refuse"])
