@@ -431,6 +431,7 @@ class Home:
         if known is not None and holds and self._restarted == restarted:
             self._look_by(known.until, now)
             return known.job
+        broken = None if record.id in flights else self._interrupted(record, history, now)
         plan, owed = plan_of(
             record,
             history,
@@ -438,6 +439,7 @@ class Home:
             now,
             was_watched=self._has_looked,
             ticks_fail=self._ticks_fail,
+            lost=broken.record if broken else None,
         )
         problems = self._problems(record, now)
         job = self._made(record, history, plan, owed, flights, restarted, problems, now)

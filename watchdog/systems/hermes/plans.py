@@ -43,6 +43,8 @@ class Plan:
     has_run: bool = False
     claimed_at: datetime | None = None
     gone_at: datetime | None = None
+    lost: str | None = None
+    lost_at: datetime | None = None
 
 
 def plan_of(
@@ -53,8 +55,12 @@ def plan_of(
     *,
     was_watched: bool,
     ticks_fail: bool,
+    lost: str | None = None,
 ) -> tuple[Plan, datetime | None]:
-    """The plan now, and the fire that is owed next; None if none is. `was_watched`: this process saw it a poll ago."""
+    """The plan now, and the fire that is owed next; None if none is. `was_watched`: this process saw it a poll ago.
+
+    `lost`: what names its newest run, if that was broken off: until then its fires were swallowed.
+    """
     is_same = before is not None and (before.schedule, before.is_planned) == (record.schedule, record.is_planned)
     if before is not None and is_same and (was_watched or _owes_still(before, record, history)):
         floor, changed_at = before.floor, before.changed_at
@@ -62,6 +68,9 @@ def plan_of(
         floor, changed_at = _planned_at(record.schedule, now), now
     else:
         floor, changed_at = _first_floor(record, history, now, ticks_fail=ticks_fail), None
+    lost_at = None if lost is None else before.lost_at if before and before.lost == lost else now
+    if lost_at is not None and not isinstance(record.schedule, At):
+        floor = max(floor or lost_at, _planned_at(record.schedule, lost_at))
     owed = owed_by(record, history, floor)
     is_open = any(run.started_at for run in history.open)
     is_null = record.is_planned and record.next_run_at is None
@@ -75,6 +84,8 @@ def plan_of(
         ((before.null_since if before else None) or now) if is_null else None,
         has_run=bool(record.last_run_at or history.newest or (before and before.has_run)),
         claimed_at=record.claimed_at or (before.claimed_at if before else None),
+        lost=lost,
+        lost_at=lost_at,
     )
     return _counted(plan, record, before), owed
 
