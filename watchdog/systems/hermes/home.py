@@ -54,6 +54,9 @@ STARTING = timedelta(seconds=75)
 CLAIM_LASTS = timedelta(seconds=1795)
 """For so long after its last sign of life Hermes keeps a one-shot whose run was broken off; then it drops it."""
 
+CLAIM_IS_OVER = timedelta(minutes=45)
+"""By then a one-shot that has a run left is run again."""
+
 TOLD_FOR = timedelta(days=7)
 """How long a one-shot that Hermes has dropped unrun is told of."""
 
@@ -464,7 +467,7 @@ class Home:
     ) -> Job:
         flight = flights.get(record.id)
         broken = None if flight else self._interrupted(record, history, now)
-        is_over = self._is_over(record, history)
+        is_over, is_once = self._is_over(record, history), isinstance(record.schedule, At)
         is_lost = self._is_lost_for_good(record, broken)
         next_run = None if is_lost else self._next_run(record, plan, owed, now, is_in_flight=flight is not None)
         ran_at = last_end(record, history)
@@ -488,7 +491,7 @@ class Home:
             zero_streak=history.zeros,
             problems=problems,
             terms=Terms(
-                grace=self._grace(owed, record, restarted),
+                grace=CLAIM_IS_OVER if broken and is_once else self._grace(owed, record, restarted),
                 run_limit=self._limit(flight) if flight else None,
                 served_by=self.profile,
             ),
