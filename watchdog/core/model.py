@@ -455,9 +455,9 @@ class Snapshot:
     `spent`: what all its jobs together have cost in the day before the newest bill, those too that are gone by now.
     `reads_on`: not all that is kept of the past has been read yet, and the next look goes on; `unread`: what cannot be
     seen if no look follows. `clock_ahead`: by how much this machine's clock stands before the scheduler's, by which it
-    is judged. `passed_at`: when the scheduler is last known to have made a pass, where its runs do not tell. `stands_from`: of a scheduler that
-    gives signs of life of its own, from when on it counts as standing still unless it gives another before; by
-    `Terms.served_by`.
+    is judged. `passed_at`: when the scheduler is last known to have made a pass, where its runs do not tell.
+    `stands_from`: of a scheduler that gives signs of life of its own, from when on it counts as standing still unless
+    it gives another before; by `Terms.served_by`.
     """
 
     source: str

@@ -20,6 +20,8 @@ PASSED_OVER = "Hermes passes it over at each tick, and says so nowhere"
 
 LONGEST_INTERVAL = timedelta(days=3650)
 MOST_JOBS = 2_000
+MOST_FIELDS = 6
+"""Of a cron expression; the sixth is the second."""
 
 _BEGINS, _BETWEEN, _ENDS = b'{\n  "jobs": [\n    {\n', b"\n    },\n    {\n", b"\n    }\n  ],\n"
 """How Hermes itself lays the file out: what stands between two jobs stands nowhere within one."""
@@ -248,6 +250,8 @@ def _cron(expr: object, shown: str, clock: Clock) -> Schedule:
     if not isinstance(expr, str):
         return Unreadable(f"`expr` is {quoted(expr)}", shown, PASSED_OVER)
     expr = " ".join(expr.split())
+    if len(expr.split()) > MOST_FIELDS:
+        return Unreadable(f"{quoted(expr)} has more than six fields", shown, PASSED_OVER)
     try:
         classic_cron.parse_as_croniter(expr, clock.zone)
     except ValueError as error:
