@@ -14,6 +14,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from alerts.generate import files
 from alerts.grafana import generate
 from tests.conftest import build, cost_row, healthy, job_row, session_row
 from tests.support.command import ROOT, needs
@@ -73,15 +74,59 @@ def test_each_alert_says_what_how_bad_and_where_to_read_on() -> None:
     for alert in alerts():
         assert alert["labels"]["severity"] in {*Severity, "none", "{{ $labels.severity }}"}, alert["alert"]
         assert {"summary", "description", "runbook_url"} == set(alert["annotations"]), alert["alert"]
+        assert len(alert["annotations"]["description"]) < 500, alert["alert"]
         page = ROOT / alert["annotations"]["runbook_url"]
         assert page.parent == RUNBOOKS
         assert alert["alert"] in page.read_text().splitlines()[0], alert["alert"]
 
 
 def test_each_condition_has_an_alert_of_the_name_that_the_watchdog_posts_it_under() -> None:
-    wanted = {"Watchdog" + "".join(part.capitalize() for part in kind.split("_")): kind for kind in Kind}
-    have = {alert["alert"]: alert["annotations"]["runbook_url"] for alert in alerts()}
-    assert {name: f"alerts/runbooks/{kind}.md" for name, kind in wanted.items()}.items() <= have.items()
+    have = {alert["alert"]: (alert["labels"].get("kind"), alert["annotations"]["runbook_url"]) for alert in alerts()}
+    assert {kind.alert: (kind.value, kind.runbook) for kind in Kind}.items() <= have.items()
+    about_it = {name for name in have if name.startswith("Watchdog")}
+    assert have.keys() - about_it == {kind.alert for kind in Kind} - about_it, (
+        "the rest are the watchdog's own failures"
+    )
+
+
+def test_whatever_fires_outlasts_the_time_until_a_watchdog_that_is_gone_is_told() -> None:
+    absent = next(alert for alert in alerts() if alert["alert"] == "WatchdogAbsent")
+    of_kinds = [alert for alert in alerts() if "kind" in alert["labels"]]
+    assert {minutes(alert["keep_firing_for"]) for alert in of_kinds} == {2 * minutes(absent["for"])}
+
+
+def minutes(said: str) -> int:
+    return int(said.removesuffix("m"))
+
+
+def test_one_setting_makes_the_links_to_the_runbooks_addresses(tmp_path: Path) -> None:
+    passes(
+        sys.executable,
+        "-m",
+        "alerts.generate",
+        "--runbooks",
+        "https://git.example.org/dog/blob/main",
+        "--into",
+        tmp_path,
+    )
+    there = (tmp_path / "prometheus-rules.yaml").read_text()
+    here = (ALERTS / "prometheus-rules.yaml").read_text()
+    assert there == here.replace("runbook_url: ", "runbook_url: https://git.example.org/dog/blob/main/")
+
+
+@pytest.mark.parametrize("count", [1, 10, 98])
+def test_a_message_to_slack_names_ten_at_most_and_calls_nobody(count: int, tmp_path: Path) -> None:
+    annotations = {"description": "It was.", "runbook_url": "https://example.org/failed.md"}
+    shown = [
+        {"annotations": annotations | {"summary": f"job-{number} <!channel> was given up"}} for number in range(count)
+    ]
+    (tmp_path / "data.json").write_text(json.dumps({"status": "firing", "alerts": shown}))
+    template = read(ALERTS / "alertmanager.yaml")["receivers"][0]["slack_configs"][0]["text"]
+    arguments = ["--template.glob=", f"--template.data={tmp_path}/data.json", f"--template.text={template}"]
+    lines = run(needs("amtool"), "template", "render", *arguments).stdout.strip().splitlines()
+    told = "{} &lt;!channel> was given up. It was. See https://example.org/failed.md"
+    assert lines[:10] == [told.format(f"job-{number}") for number in range(min(count, 10))]
+    assert lines[10:] == ([f"and {count - 10} more"] if count > 10 else [])
 
 
 def test_prometheus_and_alertmanager_accept_the_configuration_of_the_stack(tmp_path: Path) -> None:
@@ -107,13 +152,14 @@ def test_an_alert_goes_to_its_owners(labels: str, receivers: str) -> None:
     assert run(needs("amtool"), "config", "routes", "test", config, labels).stdout.strip() == receivers
 
 
-def test_inhibitions_name_only_alerts_that_there_are() -> None:
-    have = {alert["alert"] for alert in alerts()}
+def test_inhibitions_name_only_alerts_and_kinds_that_there_are() -> None:
+    have = {alert["alert"] for alert in alerts()} | {kind.value for kind in Kind}
     for rule in read(ALERTS / "alertmanager.yaml")["inhibit_rules"]:
-        matchers = rule["source_matchers"] + rule["target_matchers"]
-        named = {name for matcher in matchers for name in re.findall(r"Watchdog\w+", matcher)}
-        assert named
-        assert named <= have
+        for matchers in (rule["source_matchers"], rule["target_matchers"]):
+            told = [matcher for matcher in matchers if matcher.startswith(("kind", "alertname"))]
+            named = {name for matcher in told for name in re.findall(r"\w+", matcher.partition("=")[2])}
+            assert told
+            assert named <= have
 
 
 # metrics
@@ -166,11 +212,9 @@ def test_rules_and_dashboards_ask_only_for_metrics_that_there_are(tmp_path: Path
 # Grafana
 
 
-@pytest.mark.parametrize("name", generate.FILES)
-def test_a_dashboard_is_what_its_generator_makes(name: str) -> None:
-    assert (ALERTS / "grafana" / name).read_text() == generate.text(generate.FILES[name]), (
-        "run `python -m alerts.grafana.generate`"
-    )
+@pytest.mark.parametrize("name", files())
+def test_a_file_is_what_its_generator_makes(name: str) -> None:
+    assert (ALERTS / name).read_text() == files()[name], "run `python -m alerts.generate`"
 
 
 @pytest.mark.parametrize("name", generate.FILES)

@@ -48,6 +48,8 @@ OF_JOBS: Mapping[str, tuple[str, set[str]]] = {
     "watchdog_job_tokens_total": ("counter", {"direction"}),
     "watchdog_job_cost_usd_total": ("counter", set()),
     "watchdog_job_finding": ("gauge", {"kind", "severity"}),
+    "watchdog_job_held_up": ("gauge", {"cause"}),
+    "watchdog_job_error_info": ("gauge", {"class", "error"}),
 }
 OTHERS: Mapping[str, tuple[str, set[str]]] = {
     "watchdog_findings": ("gauge", {"source", "kind", "severity"}),
@@ -114,7 +116,14 @@ def everything() -> dict[str, list[dict[str, object]]]:
     """Rows that have something to say in every family."""
     rows = healthy()
     rows["scheduled_jobs"] += [
-        job_row("given-up", status="failed", next_run_at=None, consecutive_errors=10, last_run_status="error"),
+        job_row(
+            "given-up",
+            status="failed",
+            next_run_at=None,
+            consecutive_errors=10,
+            last_run_status="error",
+            last_run_error="429 too many requests",
+        ),
         job_row("busy", next_run_at="2026-06-10T11:59:00.000Z", last_run_at="2026-06-10T10:59:00.000Z"),
     ]
     rows["sessions"].append(session_row("id-busy", "2026-06-10 11:59:03"))
@@ -124,8 +133,16 @@ def everything() -> dict[str, list[dict[str, object]]]:
     return rows
 
 
+def with_one_late() -> dict[str, list[dict[str, object]]]:
+    """The same, and a job that waits for the run in flight."""
+    rows = everything()
+    late = job_row("waits", next_run_at="2026-06-10T09:00:00.000Z", last_run_at="2026-06-10T08:00:00.000Z")
+    rows["scheduled_jobs"].append(late)
+    return rows
+
+
 def test_every_family_has_the_promised_name_type_and_labels(database: Path) -> None:
-    text = watch(build(database, everything())).text()
+    text = watch(build(database, with_one_late())).text()
     types = {family.name + ("_total" if family.type == "counter" else ""): family.type for family in parsed(text)}
     labels: dict[str, set[str]] = {}
     for name, keys in samples(text):
@@ -164,6 +181,47 @@ def test_names_owner_and_schedule_stand_on_the_info_alone(database: Path) -> Non
     text = Watched(Config(sources=(Phantom(database=database),), channels=CHANNELS, owners=owners)).text()
     assert of_job(text, "info", job="heartbeat", schedule="cron 0 * * * * (UTC)", owner="ops") == 1
     assert sum(b'"heartbeat"' in line for line in text.split(b"\n")) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        ("Error: 429 rate_limit_error", ("transient", "Error: 429 rate_limit_error")),
+        (
+            "429 too many requests, retry in 37 s (req_011CSxyzABC9)",
+            ("transient", "429 too many requests, retry in # s (#)"),
+        ),
+        ("connect ECONNREFUSED 10.0.0.17:11434", ("transient", "connect ECONNREFUSED #.#.#.#:#")),
+        (
+            "run 7f3a9c0d-1b2c-4d5e-8f90-0123456789ab: 401 invalid x-api-key",
+            ("permanent", "run #: 401 invalid x-api-key"),
+        ),
+        (
+            "401 unauthorized: sk-ant-api03-abcdefghijklmnopqrstuvwxyz0123456789",
+            ("permanent", "401 unauthorized: [redacted]"),
+        ),
+        ("it said no " * 40, ("unknown", "it said no " * 7 + "it…")),
+    ],
+)
+def test_the_first_words_of_an_error_are_the_same_for_all_errors_like_it(
+    error: str, shown: tuple[str, str], database: Path
+) -> None:
+    rows = healthy()
+    failed = {"status": "failed", "next_run_at": None, "consecutive_errors": 10, "last_run_status": "error"}
+    rows["scheduled_jobs"] = [
+        job_row("given-up", last_run_error=error, **failed),
+        job_row("fine", last_run_error=error),
+    ]
+    found = samples(watch(build(database, rows)).text())
+    told = [dict(labels) for sample, labels in found if sample == "watchdog_job_error_info"]
+    assert [(each["job_id"], each["class"], each["error"]) for each in told] == [("id-given-up", *shown)]
+
+
+def test_a_late_job_says_what_keeps_it_waiting(database: Path) -> None:
+    text = watch(build(database, with_one_late())).text()
+    assert of_job(text, "held_up", "id-waits", cause="in_flight") == 1
+    assert of_job(text, "finding", "id-waits", kind="overdue", severity="warning") == 1
+    assert sum(line.startswith(b"watchdog_job_held_up{") for line in text.split(b"\n")) == 1
 
 
 def test_an_owner_without_a_name_is_called_by_channels_and_never_by_an_address(database: Path) -> None:

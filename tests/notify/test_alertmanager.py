@@ -53,7 +53,7 @@ def test_a_thousand_jobs_show_in_batches_each_with_its_labels_and_its_own_start(
     assert {starts(alert) for name, alert in shown.items() if name != "job-999"} == {FAILED_AT}
     assert starts(shown["job-999"]) == datetime(2026, 6, 12, 10, 30, tzinfo=UTC)
     assert shown["job-7"]["labels"] == {
-        "alertname": "WatchdogFailed",
+        "alertname": "SchedulerJobFailed",
         "source": "thousand",
         "kind": "failed",
         "severity": "critical",

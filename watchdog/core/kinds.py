@@ -38,6 +38,7 @@ class Concern(StrEnum):
     JOB = "job"
     SCHEDULER = "scheduler"
     SOURCE = "source"
+    WATCHDOG = "watchdog"
 
 
 class Fact(StrEnum):
@@ -128,7 +129,7 @@ class Kind(StrEnum):
         many="cannot write down what they know",
         ahead="a restart forgets who was told what",
         remedy="make room for the watchdog's state file, and let the watchdog write it",
-        concern=Concern.SOURCE,
+        concern=Concern.WATCHDOG,
     )
     STALLED = Row(
         name="stalled",
@@ -337,6 +338,12 @@ class Kind(StrEnum):
     def runbook(self) -> str:
         """The page about it, from the repository's root."""
         return f"alerts/runbooks/{self.value}.md"
+
+    @property
+    def alert(self) -> str:
+        """What an alert about it is called, by the rules and by the watchdog's own posts: whose failure it is."""
+        whose = {Concern.JOB: "SchedulerJob", Concern.WATCHDOG: "Watchdog"}.get(self.row.concern, "Scheduler")
+        return whose + "".join(part.capitalize() for part in self.value.split("_"))
 
     def what_follows(self, evidence: Mapping[str, object], system: Speech) -> str:
         """What comes next if nobody acts."""

@@ -1,5 +1,6 @@
 """The families that have samples for each job: a row of the table below is a family."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,11 +9,19 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from watchdog.cadence.schedule import words
-from watchdog.core.model import STATES, Finding, Job, Totals
-from watchdog.core.redaction import one_line
+from watchdog.core.model import STATES, ErrorClass, Finding, Job, Totals
+from watchdog.core.redaction import fit_to_leave, one_line
 
 LABEL_LENGTH = 120
 """Labels that come from a job's row are cut to this many characters."""
+
+ERROR_LENGTH = 80
+"""Of an error text so many characters are a label."""
+
+_STATUS = r"(?<![\w.])[1-5]\d\d(?![\w.])"
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_VARYING = re.compile(rf"(?P<status>{_STATUS})|{_UUID}|(?=\w*\d)(?=\w*[^\W\d])\w{{12,}}|\d+")
+"""What differs from one error to the next like it: ids and numbers, but not a status like 429."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,25 @@ def _findings(facts: JobFacts) -> Samples:
     return [((finding.kind.value, finding.severity.value), 1.0) for finding in facts.findings]
 
 
+def _error(facts: JobFacts) -> Samples:
+    for finding in facts.findings:
+        text = finding.evidence.get("last_error") or finding.evidence.get("reason")
+        if text:
+            return [((str(finding.evidence.get("error_class") or ErrorClass.UNKNOWN.value), _first_words(text)), 1.0)]
+    return []
+
+
+def _first_words(error: object) -> str:
+    """An error's beginning, the same for all errors that differ in ids and numbers only: so a series has an end."""
+    shown = fit_to_leave(str(error), 4 * ERROR_LENGTH)
+    return one_line(_VARYING.sub(lambda found: found["status"] or "#", shown), ERROR_LENGTH)
+
+
+def _held_up(facts: JobFacts) -> Samples:
+    causes = {finding.caused_by.kind for finding in facts.findings if finding.caused_by is not None}
+    return [((cause,), 1.0) for cause in sorted(causes)]
+
+
 FAMILIES = (
     Family("info", "The job's name, schedule and owner; always 1.", _info, ("job", "schedule", "owner")),
     Family(
@@ -143,6 +171,18 @@ FAMILIES = (
         is_counter=True,
     ),
     Family("finding", "1 for each condition that is true of the job.", _findings, ("kind", "severity")),
+    Family(
+        "held_up",
+        "1 for what keeps the late job waiting: the kind of a condition, or in_flight for a run that takes its time.",
+        _held_up,
+        ("cause",),
+    ),
+    Family(
+        "error_info",
+        "Class and first words of the error behind a condition of the job; always 1.",
+        _error,
+        ("class", "error"),
+    ),
 )
 
 

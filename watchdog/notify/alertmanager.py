@@ -52,7 +52,7 @@ def _alert(incident: Incident, member: Member, people: People, now: datetime) ->
     finding = member.finding
     own = {f"source_{_NO_LABEL.sub('_', name)}": text for name, text in people.labels.get(finding.source, {}).items()}
     labels = {
-        "alertname": "Watchdog" + "".join(part.capitalize() for part in finding.kind.value.split("_")),
+        "alertname": finding.kind.alert,
         "source": finding.source,
         "kind": finding.kind.value,
         "severity": finding.severity.value,
