@@ -44,10 +44,14 @@ notify: {{group_wait: 0s}}
 
 
 def rules_for_a_test(folder: Path) -> Path:
-    """The committed rules, with three seconds for each minute that they wait: discovery alone takes Prometheus five."""
+    """The committed rules, with three seconds for each minute that they wait: discovery alone takes Prometheus five.
+
+    What ended is kept for a second for each minute.
+    """
     path = folder / "rules.yaml"
     text = (ALERTS / "prometheus-rules.yaml").read_text()
-    path.write_text(re.sub(r"^( +for:) (\d+)m$", lambda m: f"{m[1]} {3 * int(m[2])}s", text, flags=re.MULTILINE))
+    text = re.sub(r"^( +for:) (\d+)m$", lambda m: f"{m[1]} {3 * int(m[2])}s", text, flags=re.MULTILINE)
+    path.write_text(re.sub(r"^( +keep_firing_for:) (\d+)m$", r"\1 \2s", text, flags=re.MULTILINE))
     return path
 
 
@@ -134,6 +138,12 @@ class Prometheus:
             process.terminate()
             process.wait(PATIENCE)
 
+    def now(self, expression: str) -> list[tuple[Mapping[str, str], float]]:
+        """The labels and the number of each series that an expression has now."""
+        query = urllib.parse.urlencode({"query": expression})
+        answer = fetch(f"http://127.0.0.1:{self.port}/api/v1/query?{query}")
+        return [(each["metric"], float(each["value"][1])) for each in answer["data"]["result"]] if answer else []
+
     def values(self, expression: str) -> list[float]:
         """All numbers that an expression has had since the start, over all its series."""
         query = {"query": expression, "start": self.began, "end": time.time(), "step": 1}
@@ -182,14 +192,14 @@ def posted(folder: Path, labels: Sequence[Mapping[str, str]]) -> Iterator[list[t
 
 @dataclass
 class Stack:
-    """All of it, running. `inhibited`: what Alertmanager held back during the outage, by alert, job and cause."""
+    """All of it, running. `waited`: the jobs that were late under a cause during the outage, with the cause's kind."""
 
     agent: Agent
     watchdog: Running
     prometheus: Prometheus
     manager: Manager
     hooks: Inbox
-    inhibited: list[tuple[str, str, str]] = field(default_factory=list)
+    waited: set[tuple[str, str]] = field(default_factory=set)
 
     def told(self, status: str) -> set[tuple[str, str, str]]:
         """Receiver, alert and job of all that the webhook was told to be `firing` or `resolved`."""
@@ -209,15 +219,11 @@ class Stack:
         """The alerts that fire."""
         return {alert["labels"]["alertname"] for alert in self.alerts()}
 
-    def held_back(self) -> list[tuple[str, str, str]]:
-        """What is inhibited now, and by what."""
-        alerts = self.alerts()
-        names = {alert["fingerprint"]: alert["labels"]["alertname"] for alert in alerts}
-        return sorted(
-            (alert["labels"]["alertname"], alert["labels"].get("job", ""), names[cause])
-            for alert in alerts
-            for cause in alert["status"]["inhibitedBy"]
-        )
+    def waiting(self) -> set[tuple[str, str]]:
+        """The jobs that are late, and the kind of what holds them up."""
+        named = "instance_source_job_id:watchdog_job_info:named"
+        found = self.prometheus.now(f"watchdog_job_held_up * on (instance, source, job_id) group_left (job) {named}")
+        return {(labels["job"], labels["cause"]) for labels, _ in found}
 
 
 @contextmanager
