@@ -231,9 +231,52 @@ def test_a_dashboard_can_be_provisioned_as_it_is(name: str) -> None:
         if panel["type"] != "row":
             assert panel["datasource"]["uid"] == "${datasource}"
             assert panel["targets"]
+            assert panel["description"], panel["title"]
         for target in panel.get("targets", ()):
             assert set(re.findall(r"\$([a-z]\w*)", target["expr"])) <= variables
+    assert board["editable"]
     assert {each["type"] for each in read(STACK / "grafana/datasource.yaml")["datasources"]} == {"prometheus"}
+
+
+@pytest.mark.parametrize("name", generate.FILES)
+def test_every_panel_is_about_the_hosts_that_are_chosen(name: str) -> None:
+    for panel in json.loads((ALERTS / "grafana" / name).read_text())["panels"]:
+        for target in panel.get("targets", ()):
+            asked = target["expr"].replace(generate.NAMES, "")
+            metrics = re.findall(r"\b(?:watchdog_\w+|process_\w+|up)\b", asked)
+            assert asked.count('instance=~"$instance"') == len(metrics), panel["title"]
+
+
+def test_a_job_in_the_overview_leads_to_its_history() -> None:
+    panels = json.loads((ALERTS / "grafana/overview.json").read_text())["panels"]
+    of_jobs = [
+        panel for panel in panels if any(generate.NAMES in target["expr"] for target in panel.get("targets", ()))
+    ]
+    assert len(of_jobs) == 5
+    job = json.loads((ALERTS / "grafana/job.json").read_text())
+    variables = {variable["name"] for variable in job["templating"]["list"]}
+    for panel in of_jobs:
+        (link,) = [
+            link
+            for override in panel["fieldConfig"]["overrides"]
+            for each in override["properties"]
+            if each["id"] == "links"
+            for link in each["value"]
+        ]
+        path, _, query = link["url"].partition("?")
+        assert path == f"/d/{job['uid']}"
+        assert set(re.findall(r"var-(\w+)=", query)) == variables
+        # what is cut out of the table before it is drawn cannot be in a link
+        cut = {name for each in panel["transformations"] for name in each["options"]["excludeByName"]}
+        assert cut.isdisjoint(re.findall(r"\$\{__data\.fields\.(\w+)\}", link["url"] + link["title"]))
+
+
+def test_no_list_in_the_overview_grows_with_the_fleet() -> None:
+    for panel in json.loads((ALERTS / "grafana/overview.json").read_text())["panels"]:
+        for target in panel.get("targets", ()):
+            by_job_or_host = re.search(r"by \([^)]*instance|group_left", target["expr"])
+            if by_job_or_host and panel["type"] != "stat" and "count(" not in target["expr"]:
+                assert re.search(r"(top|bottom)k\(\d+, ", target["expr"]), panel["title"]
 
 
 # runbooks
