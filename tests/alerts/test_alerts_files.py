@@ -133,6 +133,10 @@ def test_prometheus_and_alertmanager_accept_the_configuration_of_the_stack(tmp_p
     config = (STACK / "prometheus.yaml").read_text()
     (tmp_path / "prometheus.yaml").write_text(config.replace("/etc/prometheus", str(ALERTS)))
     passes(needs("promtool"), "check", "config", tmp_path / "prometheus.yaml")
+    agent = (STACK / "agent.yaml").read_text().replace("/run/secrets/remote_write_password", str(STACK / "agent.yaml"))
+    (tmp_path / "agent.yaml").write_text(agent)
+    passes(needs("promtool"), "check", "config", "--agent", tmp_path / "agent.yaml")
+    passes(needs("promtool"), "check", "web-config", STACK / "centre-web.yaml")
     passes(needs("amtool"), "check-config", ALERTS / "alertmanager.yaml")
 
 
@@ -353,7 +357,7 @@ def test_no_link_in_the_documents_leads_nowhere() -> None:
 
 
 def test_the_compose_files_hang_together() -> None:
-    for path in (STACK / "compose.yaml", ROOT / "config/docker-compose.yaml"):
+    for path in (STACK / "compose.yaml", STACK / "agent.compose.yaml", ROOT / "config/docker-compose.yaml"):
         compose = read(path)
         services, volumes = compose["services"], compose["volumes"]
         mounts = [mount.split(":") for service in services.values() for mount in service["volumes"]]
@@ -364,8 +368,16 @@ def test_the_compose_files_hang_together() -> None:
         watchdog = services["watchdog"]
         assert (path.parent / watchdog["build"]["context"] / "Dockerfile").exists()
         assert "phantom_data:/data:ro" in watchdog["volumes"]
-    targets = read(STACK / "prometheus.yaml")["scrape_configs"][0]["static_configs"][0]["targets"]
-    assert targets == ["watchdog:9846"]
+    for name in ("prometheus.yaml", "agent.yaml"):
+        (scraped,) = read(STACK / name)["scrape_configs"]
+        assert (scraped["job_name"], scraped["static_configs"][0]["targets"]) == (
+            "scheduler-watchdog",
+            ["watchdog:9846"],
+        )
+    whole, centre = read(STACK / "compose.yaml"), read(STACK / "centre.compose.yaml")
+    assert centre["services"].keys() <= whole["services"].keys()
+    assert set(whole["services"]["prometheus"]["command"]) <= set(centre["services"]["prometheus"]["command"])
+    assert (STACK / centre["services"]["prometheus"]["volumes"][0].split(":")[0]).exists()
 
 
 def manifests() -> list[Any]:

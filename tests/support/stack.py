@@ -104,16 +104,14 @@ class Agent(threading.Thread):
 
 
 class Prometheus:
-    """The real server with the committed configuration, at other addresses and in a hurry."""
+    """A real server with a configuration; `arguments` go before those that every one has here."""
 
-    def __init__(self, folder: Path, target: str, manager: str) -> None:
+    def __init__(self, folder: Path, config: Mapping[str, Any], *arguments: str) -> None:
         self._folder = folder
+        self._arguments = arguments
         self.port = free_port()
-        config = yaml.safe_load((ROOT / "config/stack/prometheus.yaml").read_text())
-        config["global"] = {"scrape_interval": SCRAPE, "evaluation_interval": SECOND, "scrape_timeout": SCRAPE}
-        config["rule_files"] = [str(rules_for_a_test(folder))]
-        config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [manager]
-        config["scrape_configs"][0]["static_configs"][0]["targets"] = [target]
+        self.url = f"http://127.0.0.1:{self.port}"
+        folder.mkdir(exist_ok=True)
         (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
         self.began = time.time()
 
@@ -122,36 +120,62 @@ class Prometheus:
         """Started, and ended by its id."""
         command = [
             needs("prometheus"),
+            *self._arguments,
             f"--config.file={self._folder}/prometheus.yaml",
-            f"--storage.tsdb.path={self._folder}/tsdb",
             f"--web.listen-address=127.0.0.1:{self.port}",
-            # what fires before it has found its Alertmanager would be sent again only after a minute
-            f"--rules.alert.resend-delay={SECOND}",
         ]
         with (self._folder / "prometheus.log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
-            until(lambda: self.values("vector(1)") or process.poll() is not None, "Prometheus answers")
+            until(lambda: self._is_ready() or process.poll() is not None, "Prometheus is ready")
             assert process.poll() is None, (self._folder / "prometheus.log").read_text()[-2000:]
             yield self
         finally:
             process.terminate()
             process.wait(PATIENCE)
 
-    def now(self, expression: str) -> list[tuple[Mapping[str, str], float]]:
-        """The labels and the number of each series that an expression has now."""
-        query = urllib.parse.urlencode({"query": expression})
-        answer = fetch(f"http://127.0.0.1:{self.port}/api/v1/query?{query}")
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=PATIENCE):
+                return True
+        except OSError:
+            return False
+
+    def firing(self) -> set[tuple[str, str, str]]:
+        """The alerts that fire: name, host and job."""
+        answer = fetch(f"{self.url}/api/v1/alerts")
+        alerts = [alert["labels"] for alert in answer["data"]["alerts"] if alert["state"] == "firing"] if answer else []
+        return {(labels["alertname"], labels.get("instance", ""), labels.get("job", "")) for labels in alerts}
+
+    def now(self, expression: str, at: datetime | None = None) -> list[tuple[Mapping[str, str], float]]:
+        """The labels and the number of each series that an expression has now, or had `at` that time."""
+        query = urllib.parse.urlencode({"query": expression} | ({"time": at.timestamp()} if at else {}))
+        answer = fetch(f"{self.url}/api/v1/query?{query}")
         return [(each["metric"], float(each["value"][1])) for each in answer["data"]["result"]] if answer else []
 
     def values(self, expression: str) -> list[float]:
         """All numbers that an expression has had since the start, over all its series."""
         query = {"query": expression, "start": self.began, "end": time.time(), "step": 1}
-        answer = fetch(f"http://127.0.0.1:{self.port}/api/v1/query_range?{urllib.parse.urlencode(query)}")
+        answer = fetch(f"{self.url}/api/v1/query_range?{urllib.parse.urlencode(query)}")
         if answer is None:
             return []
         numbers = [float(number) for series in answer["data"]["result"] for _, number in series["values"]]
         return [number for number in numbers if math.isfinite(number)]
+
+
+def of_the_stack(folder: Path, target: str, manager: str) -> Mapping[str, Any]:
+    """The committed configuration at other addresses, and in a hurry."""
+    config = yaml.safe_load((ROOT / "config/stack/prometheus.yaml").read_text())
+    config["global"] = {"scrape_interval": SCRAPE, "evaluation_interval": SECOND, "scrape_timeout": SCRAPE}
+    config["rule_files"] = [str(rules_for_a_test(folder))]
+    config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [manager]
+    config["scrape_configs"][0]["static_configs"][0]["targets"] = [target]
+    return dict(config)
+
+
+def storing(folder: Path) -> Sequence[str]:
+    """Where a server keeps its series. What fires before it has found its Alertmanager is sent again at once."""
+    return [f"--storage.tsdb.path={folder}/tsdb", f"--rules.alert.resend-delay={SECOND}"]
 
 
 def fetch(url: str) -> Any:
@@ -242,6 +266,7 @@ def stack(folder: Path) -> Iterator[Stack]:
         until(agent.is_there.is_set, "the agent has reached the present")
         (folder / "watchdog.yaml").write_text(_WATCHDOG.format(folder=folder, hook=hooks.port))
         watchdog = all_of_it.enter_context(running(folder, command=BLIND_TO_PROCESSES))
-        server = Prometheus(folder, watchdog.url.removeprefix("http://"), manager.url.removeprefix("http://"))
+        config = of_the_stack(folder, watchdog.url.removeprefix("http://"), manager.url.removeprefix("http://"))
+        server = Prometheus(folder, config, *storing(folder))
         all_of_it.enter_context(server.running())
         yield Stack(agent, watchdog, server, manager, hooks)
