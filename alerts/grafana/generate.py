@@ -153,7 +153,7 @@ OVERVIEW: Mapping[str, Sequence[Graph]] = {
             "By condition",
             "Also those that are about no job: a scheduler that stands still, a database that cannot be read. Summed "
             "over the hosts.",
-            {"{{source}}: {{kind}}": f"sum by (source, kind, severity) (watchdog_findings{{{SOURCE}}}) > 0"},
+            {"{{source}}: {{kind}}": f"topk(100, sum by (source, kind, severity) (watchdog_findings{{{SOURCE}}}) > 0)"},
             kind="table",
             width=10,
             hidden=("Time",),

@@ -10,9 +10,21 @@ import yaml
 
 from alerts import rules
 from tests.conftest import build, healthy, job_row
+from tests.support.alertmanager import Manager
 from tests.support.backfill import BEGIN, END, HOSTS, two_hosts
-from tests.support.command import ROOT, running, until
-from tests.support.stack import SCRAPE, SECOND, Prometheus, rules_for_a_test, storing
+from tests.support.command import ROOT, free_port, running, until
+from tests.support.stack import (
+    SCRAPE,
+    SECOND,
+    Prometheus,
+    fetch,
+    of_the_stack,
+    routes_for_a_test,
+    rules_for_a_test,
+    storing,
+    told,
+)
+from tests.support.told import Inbox
 
 DASHBOARDS = ("overview", "job")
 TIMES = {"$__rate_interval": "15m", "$__interval": "5m", "$__range": "85m"}
@@ -96,12 +108,7 @@ def test_the_bars_sum_up_to_what_was_spent_also_over_a_hole(title: str, fleet: P
 
 
 def test_a_host_behind_nat_writes_to_the_centre_and_is_missed_there_when_it_stops(tmp_path: Path) -> None:
-    rows = healthy()
-    error = {"last_run_status": "error", "last_run_error": "Error: 429 rate_limit_error", "consecutive_errors": 10}
-    rows["scheduled_jobs"].append(job_row("digest", status="failed", next_run_at=None, **error))
-    build(tmp_path / "phantom.db", rows)
-    config = f"sources: [{{database: {tmp_path}/phantom.db}}]\nhttp: {{listen: '127.0.0.1:PORT'}}\npoll: 100ms\n"
-    (tmp_path / "watchdog.yaml").write_text(config)
+    given_up(tmp_path)
     with running(tmp_path) as watchdog, centre(tmp_path / "centre").running() as there:
         agent = beside(tmp_path / "agent", watchdog.url.removeprefix("http://"), f"{there.url}/api/v1/write")
         with agent.running():
@@ -111,6 +118,56 @@ def test_a_host_behind_nat_writes_to_the_centre_and_is_missed_there_when_it_stop
         until(lambda: ("WatchdogHostSilent", "garden", "") in there.firing(), "the centre misses the host")
         assert ("SchedulerJobFailed", "garden", "digest") in there.firing(), "it is not told as resolved"
         assert not any(name in ("WatchdogAbsent", "WatchdogLoopLate") for name, _, _ in there.firing())
+
+
+@pytest.mark.slow
+def test_a_watchdog_that_dies_in_an_outage_is_told_and_nothing_as_over(tmp_path: Path) -> None:
+    given_up(tmp_path)
+    hooks = Inbox()
+    manager = Manager(tmp_path, hooks)
+    (tmp_path / "alertmanager.yml").write_text(routes_for_a_test(hooks.port))
+    manager.start()
+    port = free_port()
+    host = f"127.0.0.1:{port}"
+    outage, gone = ("everybody", "SchedulerJobFailed", "digest"), ("everybody", "WatchdogAbsent", "")
+    config = of_the_stack(tmp_path, host, manager.url.removeprefix("http://"), kept=3)
+    try:
+        with Prometheus(tmp_path / "server", config, *storing(tmp_path)).running() as server:
+            with running(tmp_path, port=port):
+                until(lambda: outage in told(hooks, "firing"), "the outage is told")
+            until(lambda: gone in told(hooks, "firing"), "the watchdog's end is told")
+            until(lambda: ("SchedulerJobFailed", host, "digest") not in server.firing(), "what it had found ends")
+            until(lambda: "SchedulerJobFailed" not in known(manager), "Alertmanager forgets it")
+            assert told(hooks, "resolved") == set()
+            messages = said(hooks, "SchedulerJobFailed")
+            with running(tmp_path, port=port):
+                until(lambda: gone in told(hooks, "resolved"), "the watchdog is back")
+                until(lambda: "SchedulerJobFailed" in known(manager), "the outage goes on")
+            assert said(hooks, "SchedulerJobFailed") == messages, "it is told once"
+    finally:
+        manager.stop()
+        hooks.close()
+
+
+def known(manager: Manager) -> set[str]:
+    """The alerts that Alertmanager shows as going on."""
+    alerts = fetch(f"{manager.url}/api/v2/alerts?active=true&inhibited=true") or []
+    return {alert["labels"]["alertname"] for alert in alerts}
+
+
+def said(hooks: Inbox, name: str) -> int:
+    """How many messages were about this alert."""
+    return sum(body["groupLabels"].get("alertname") == name for _, body in list(hooks.posts))
+
+
+def given_up(folder: Path) -> None:
+    """A database with a job that was given up, and the configuration for its watchdog."""
+    rows = healthy()
+    error = {"last_run_status": "error", "last_run_error": "Error: 429 rate_limit_error", "consecutive_errors": 10}
+    rows["scheduled_jobs"].append(job_row("digest", status="failed", next_run_at=None, **error))
+    build(folder / "phantom.db", rows)
+    config = f"sources: [{{database: {folder}/phantom.db}}]\nhttp: {{listen: '127.0.0.1:PORT'}}\npoll: 100ms\n"
+    (folder / "watchdog.yaml").write_text(config)
 
 
 def centre(folder: Path) -> Prometheus:

@@ -157,11 +157,11 @@ BLIND_TO_PROCESSES = (
 
 @contextmanager
 def running(
-    folder: Path, *arguments: str | Path, command: Sequence[str] = (str(COMMAND),), **environment: str
+    folder: Path, *arguments: str | Path, command: Sequence[str] = (str(COMMAND),), port: int = 0, **environment: str
 ) -> Iterator[Running]:
     """The service with a configuration of its own in `folder`, or with other arguments."""
     log = folder / "log.jsonl"
-    port = free_port()
+    port = port or free_port()
     if not arguments:
         config = folder / "watchdog.yaml"
         config.write_text(config.read_text().replace("PORT", str(port)))

@@ -43,15 +43,17 @@ notify: {{group_wait: 0s}}
 """
 
 
-def rules_for_a_test(folder: Path) -> Path:
+def rules_for_a_test(folder: Path, kept: int = 1) -> Path:
     """The committed rules, with three seconds for each minute that they wait: discovery alone takes Prometheus five.
 
-    What ended is kept for a second for each minute.
+    What ended is `kept` for so many seconds for each minute.
     """
     path = folder / "rules.yaml"
     text = (ALERTS / "prometheus-rules.yaml").read_text()
     text = re.sub(r"^( +for:) (\d+)m$", lambda m: f"{m[1]} {3 * int(m[2])}s", text, flags=re.MULTILINE)
-    path.write_text(re.sub(r"^( +keep_firing_for:) (\d+)m$", r"\1 \2s", text, flags=re.MULTILINE))
+    path.write_text(
+        re.sub(r"^( +keep_firing_for:) (\d+)m$", lambda m: f"{m[1]} {kept * int(m[2])}s", text, flags=re.MULTILINE)
+    )
     return path
 
 
@@ -163,11 +165,11 @@ class Prometheus:
         return [number for number in numbers if math.isfinite(number)]
 
 
-def of_the_stack(folder: Path, target: str, manager: str) -> Mapping[str, Any]:
+def of_the_stack(folder: Path, target: str, manager: str, kept: int = 1) -> Mapping[str, Any]:
     """The committed configuration at other addresses, and in a hurry."""
     config = yaml.safe_load((ROOT / "config/stack/prometheus.yaml").read_text())
     config["global"] = {"scrape_interval": SCRAPE, "evaluation_interval": SECOND, "scrape_timeout": SCRAPE}
-    config["rule_files"] = [str(rules_for_a_test(folder))]
+    config["rule_files"] = [str(rules_for_a_test(folder, kept))]
     config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [manager]
     config["scrape_configs"][0]["static_configs"][0]["targets"] = [target]
     return dict(config)
@@ -214,6 +216,17 @@ def posted(folder: Path, labels: Sequence[Mapping[str, str]]) -> Iterator[list[t
         hooks.close()
 
 
+def told(hooks: Inbox, status: str) -> set[tuple[str, str, str]]:
+    """Receiver, alert and job of all that a webhook was told to be `firing` or `resolved`."""
+    posts = [(path.strip("/"), body) for path, body in list(hooks.posts) if path != "/channel"]
+    return {
+        (receiver, alert["labels"]["alertname"], alert["labels"].get("job", ""))
+        for receiver, body in posts
+        for alert in body["alerts"]
+        if alert["status"] == status
+    }
+
+
 @dataclass
 class Stack:
     """All of it, running. `waited`: the jobs that were late under a cause during the outage, with the cause's kind."""
@@ -227,13 +240,7 @@ class Stack:
 
     def told(self, status: str) -> set[tuple[str, str, str]]:
         """Receiver, alert and job of all that the webhook was told to be `firing` or `resolved`."""
-        posts = [(path.strip("/"), body) for path, body in list(self.hooks.posts) if path != "/channel"]
-        return {
-            (receiver, alert["labels"]["alertname"], alert["labels"].get("job", ""))
-            for receiver, body in posts
-            for alert in body["alerts"]
-            if alert["status"] == status
-        }
+        return told(self.hooks, status)
 
     def alerts(self) -> list[Mapping[str, Any]]:
         """What Alertmanager knows."""
