@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from watchdog.core.kinds import Concern, Family, Kind
+from watchdog.core.kinds import Concern, Family, Kind, Severity
 
 ABSENT_AFTER = "5m"
 KEPT = "10m"
@@ -188,6 +188,20 @@ def _summary(kind: Kind) -> str:
     return f"{whose}{_SOURCE} {kind.row.one}"
 
 
+# To wait is no fault of a job, but there is one if it goes on for hours. Between two runs nobody waits for a moment.
+OVERLOADED = Alert(
+    "SchedulerOverloaded",
+    'count by (instance, source) (max_over_time(watchdog_job_held_up{cause="in_flight"}[10m]))',
+    (
+        f"{{{{ $value }}}} job(s) of {_SOURCE} wait for other runs, for hours now",
+        "There is more work than its scheduler gets done. What helps: see which runs take so long, or plan fewer.",
+    ),
+    Kind.OVERDUE.runbook,
+    Severity.WARNING.value,
+    holds="4h",
+    labels={"kind": Kind.OVERDUE.value},
+)
+
 ITSELF = (
     # The age at the time of the scrape: one that cannot be scraped is another alert's matter.
     Alert(
@@ -292,7 +306,7 @@ def groups(runbooks: str = "") -> Sequence[tuple[str, Sequence[Mapping[str, Any]
     return (
         # One group, as groups are evaluated independently: the alerts see the names of the same instant.
         ("scheduler-watchdog-jobs", (*RECORDED, *[of_kind(kind).rule(runbooks) for kind in of_jobs])),
-        ("scheduler-watchdog-schedulers", [of_kind(kind).rule(runbooks) for kind in others]),
+        ("scheduler-watchdog-schedulers", [alert.rule(runbooks) for alert in (*map(of_kind, others), OVERLOADED)]),
         ("scheduler-watchdog-itself", [alert.rule(runbooks) for alert in (*map(of_kind, own), *ITSELF)]),
     )
 

@@ -122,25 +122,25 @@ def test_a_host_behind_nat_writes_to_the_centre_and_is_missed_there_when_it_stop
 
 @pytest.mark.slow
 def test_a_watchdog_that_dies_in_an_outage_is_told_and_nothing_as_over(tmp_path: Path) -> None:
-    given_up(tmp_path)
+    port = free_port()
+    given_up(tmp_path, str(port))
     hooks = Inbox()
     manager = Manager(tmp_path, hooks)
     (tmp_path / "alertmanager.yml").write_text(routes_for_a_test(hooks.port))
     manager.start()
-    port = free_port()
     host = f"127.0.0.1:{port}"
     outage, gone = ("everybody", "SchedulerJobFailed", "digest"), ("everybody", "WatchdogAbsent", "")
     config = of_the_stack(tmp_path, host, manager.url.removeprefix("http://"), kept=3)
     try:
         with Prometheus(tmp_path / "server", config, *storing(tmp_path)).running() as server:
-            with running(tmp_path, port=port):
+            with running(tmp_path):
                 until(lambda: outage in told(hooks, "firing"), "the outage is told")
             until(lambda: gone in told(hooks, "firing"), "the watchdog's end is told")
             until(lambda: ("SchedulerJobFailed", host, "digest") not in server.firing(), "what it had found ends")
             until(lambda: "SchedulerJobFailed" not in known(manager), "Alertmanager forgets it")
             assert told(hooks, "resolved") == set()
             messages = said(hooks, "SchedulerJobFailed")
-            with running(tmp_path, port=port):
+            with running(tmp_path):
                 until(lambda: gone in told(hooks, "resolved"), "the watchdog is back")
                 until(lambda: "SchedulerJobFailed" in known(manager), "the outage goes on")
             assert said(hooks, "SchedulerJobFailed") == messages, "it is told once"
@@ -160,13 +160,13 @@ def said(hooks: Inbox, name: str) -> int:
     return sum(body["groupLabels"].get("alertname") == name for _, body in list(hooks.posts))
 
 
-def given_up(folder: Path) -> None:
+def given_up(folder: Path, port: str = "PORT") -> None:
     """A database with a job that was given up, and the configuration for its watchdog."""
     rows = healthy()
     error = {"last_run_status": "error", "last_run_error": "Error: 429 rate_limit_error", "consecutive_errors": 10}
     rows["scheduled_jobs"].append(job_row("digest", status="failed", next_run_at=None, **error))
     build(folder / "phantom.db", rows)
-    config = f"sources: [{{database: {folder}/phantom.db}}]\nhttp: {{listen: '127.0.0.1:PORT'}}\npoll: 100ms\n"
+    config = f"sources: [{{database: {folder}/phantom.db}}]\nhttp: {{listen: '127.0.0.1:{port}'}}\npoll: 100ms\n"
     (folder / "watchdog.yaml").write_text(config)
 
 

@@ -64,6 +64,23 @@ def test_a_thousand_jobs_show_in_batches_each_with_its_labels_and_its_own_start(
     assert "job-7 was given up" in shown["job-7"]["annotations"]["summary"]
 
 
+NAMES = ("WatchdogFailed", "SchedulerJobFailed")
+
+
+def test_an_alert_that_a_version_before_called_otherwise_ends_under_that_name(now: datetime) -> None:
+    called: dict[str, alertmanager.Alert] = {
+        name: {"labels": {"alertname": name}, "startsAt": iso(now), "endsAt": iso(now + 60 * MINUTE)} for name in NAMES
+    }
+    before, firing = {"old": called["WatchdogFailed"]}, {"new": called["SchedulerJobFailed"]}
+    posted = alertmanager.posting(before, firing, now)
+    assert [(alert["labels"]["alertname"], alert["endsAt"] > iso(now)) for alert in posted.values()] == [
+        ("SchedulerJobFailed", True),
+        ("WatchdogFailed", False),
+    ]
+    assert alertmanager.kept(posted).keys() == {"old", "new"}
+    assert alertmanager.kept(posted)["old"] is None, "it is forgotten"
+
+
 def test_what_fires_is_posted_again_long_before_it_would_end(server: Manager, tmp_path: Path, now: datetime) -> None:
     agent = Agent(tmp_path / "phantom.db", 1)
     agent.fail(0)

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -157,13 +158,15 @@ BLIND_TO_PROCESSES = (
 
 @contextmanager
 def running(
-    folder: Path, *arguments: str | Path, command: Sequence[str] = (str(COMMAND),), port: int = 0, **environment: str
+    folder: Path, *arguments: str | Path, command: Sequence[str] = (str(COMMAND),), **environment: str
 ) -> Iterator[Running]:
-    """The service with a configuration of its own in `folder`, or with other arguments."""
+    """The service with a configuration of its own in `folder`, at the port it names or any; or with other arguments."""
     log = folder / "log.jsonl"
-    port = port or free_port()
+    port = free_port()
     if not arguments:
         config = folder / "watchdog.yaml"
+        named = re.search(r"listen: ['\"]127\.0\.0\.1:(\d+)", config.read_text())
+        port = int(named[1]) if named else port
         config.write_text(config.read_text().replace("PORT", str(port)))
         arguments = ("-c", config)
     with log.open("w") as stream:
