@@ -12,7 +12,8 @@ from tests.support.stack import Stack, posted, stack
 from watchdog.demo.story import World
 
 DASHBOARDS = sorted((ROOT / "alerts/grafana").glob("*.json"))
-VARIABLES = {"$__rate_interval": "10s", "$__range": "1m", "$source": ".+", "$job_id": ".+"}
+TIMES = {"$__rate_interval": "10s", "$__interval": "10s", "$__range": "1m"}
+VARIABLES = TIMES | {"$instance": ".+", "$source": ".+", "$job_id": ".+"}
 
 
 @pytest.fixture(scope="module")
