@@ -49,5 +49,8 @@ bench: $(READY) ## measure the budgets, and write docs/benchmark.md
 faults: $(READY) ## attack the installed command in all ways that are known, and say which promises were kept
 	@$(BIN)/python -m bench.faults
 
+pictures: $(READY) ## make the README's pictures anew from the demo's agent, in Chromium
+	@$(BIN)/python -m tests.support.pictures docs/pictures
+
 clean: ## remove what was set up
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/work

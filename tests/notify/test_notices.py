@@ -85,6 +85,17 @@ def test_a_silence_holds_it_back_there_too() -> None:
     assert len(firing(made)) == 1
 
 
+def test_a_silence_of_an_incident_holds_back_what_recovery_says_of_its_jobs() -> None:
+    made = office(**ROUTER)
+    made.find(finding("failed", "a"))
+    made.look()
+    made.silence_from_now("incident=1", HOUR)
+    announced(made, "Needs a person: revive a", "a")
+    announced(made, "Needs a person: revive b", "b")
+    made.look()
+    assert [labels["job"] for labels in firing(made) if labels["alertname"] == "WatchdogRecovery"] == ["b"]
+
+
 def test_both_kinds_of_channel_of_one_owner_hear_of_it_once() -> None:
     both = {"ops": "json://127.0.0.1:9/ops", "router": {"alertmanager": "http://127.0.0.1:9"}}
     made = office(channels=both, owners=[{"notify": ["router", "ops"]}])

@@ -693,6 +693,9 @@ def test_reminders_wait_for_the_silence_and_an_end_does_not() -> None:
         ("source=agent", True),
         ("severity=critical", False),
         ("job_id=id-heartbeat", True),
+        ("incident=1", True),
+        ("incident=2", False),
+        ("incident=1,kind=failed", False),
     ],
 )
 def test_a_silence_is_about_all_that_it_says(match: str, is_quiet: bool) -> None:
@@ -711,6 +714,17 @@ def test_a_storm_is_told_as_long_as_any_job_of_it_is_not_silenced() -> None:
     made = office()
     made.silence_from_now("a", HOUR)
     assert opened(made, failing("a"), failing("b")).told == [("ops", "opened")]
+
+
+def test_a_silence_of_an_incident_covers_all_of_it_and_what_joins_it_and_no_other() -> None:
+    made = office()
+    opened(made, failing("a"), failing("b"))
+    made.silence_from_now("incident=1", 12 * HOUR)
+    made.find(failing("a"), failing("b"), failing("c"), finding("overdue", "elsewhere"))
+    made.wait(11 * HOUR)
+    assert made.told == [("ops", "opened"), ("ops", "opened")]
+    made.wait(2 * HOUR)
+    assert made.told[2:] == [("ops", "joined")]
 
 
 def test_a_silence_of_a_cause_covers_what_waits_for_it_until_it_ends() -> None:

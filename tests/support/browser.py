@@ -13,7 +13,7 @@ from typing import Any
 from tests.support.command import PATIENCE, free_port, needs, until
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-TAB, ENTER = "\ue004", "\ue007"
+TAB, ENTER, END, BACKSPACE = "\ue004", "\ue007", "\ue010", "\ue003"
 
 _FLAGS = (
     "--headless",

@@ -66,10 +66,13 @@ class Site:
         token: bool = True,
         recovery: Recovery | None = None,
         keeps_state: bool = True,
+        config: Config | None = None,
     ) -> None:
         (folder / "token").write_text(TOKEN + "\n")
-        self.database = build(folder / "phantom.db", rows)
-        self.config = Config(
+        self.database = folder / "phantom.db"
+        if config is None:
+            build(self.database, rows)
+        self.config = config or Config(
             sources=(Phantom(name="agent", database=self.database),),
             state=folder / "state.db",
             http=Http(token_file=folder / "token" if token else None),
@@ -148,3 +151,17 @@ def serving(
         yield site.look()
     finally:
         site.close()
+
+
+def crowd(jobs: int, failed: int) -> dict[str, list[dict[str, object]]]:
+    """The rows of many jobs, of which the first ones were given up, by turns for one reason and for another."""
+    errors = ("Error: 529 overloaded_error", "Error: 401 authentication_error")
+    rows = [
+        {**given_up(f"job-{number:04}"), "last_run_error": errors[number % 2]}
+        if number < failed
+        else job_row(f"job-{number:04}")
+        for number in range(jobs)
+    ]
+    ends = [cost_row(str(row["id"]), f"2026-06-10 {hour:02}:01:00") for row in rows for hour in (9, 10, 11)]
+    sessions = [session_row(str(row["id"]), "2026-06-10 11:01:00") for row in rows]
+    return {"scheduled_jobs": rows, "sessions": sessions, "cost_events": ends, "scheduler_audit_log": []}

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import build, job_row
-from tests.support.browser import ENTER, TAB, Browser, browser
+from tests.support.browser import BACKSPACE, END, ENTER, TAB, Browser, browser
 from tests.support.command import COMMAND, Running, fetched, free_port, running, until
-from tests.support.site import HOSTILE, TOKEN, outage
+from tests.support.harness import change
+from tests.support.site import HOSTILE, TOKEN, crowd, outage
 
 AXE = "axe-core@4.14.1"
 
@@ -74,10 +75,11 @@ def test_the_demos_outage_and_its_recovery_are_seen(window: Browser) -> None:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as demo:
         try:
             url = f"http://127.0.0.1:{port}/"
-            until(lambda: _shows(window, url, "heartbeat: failed"), "the outage shows")
+            until(lambda: _shows(window, url, "heartbeat was given up"), "the outage shows")
             assert window.title.startswith("CRITICAL: 1 critical")
             until(
-                lambda: "failed of heartbeat" in window.text("[aria-labelledby=over]"), "its end shows without a reload"
+                lambda: "heartbeat was given up" in window.text("[aria-labelledby=over]"),
+                "its end shows without a reload",
             )
             strip = window.run(
                 "return [...document.querySelectorAll('tbody tr')].find(row => row.innerText.includes('heartbeat'))"
@@ -115,7 +117,7 @@ def test_the_keyboard_alone_reaches_everything(window: Browser, outage_page: Run
     sign_in(window, outage_page.url)
     window.run("document.querySelectorAll('details').forEach(part => { part.open = true })")
     window.run("document.activeElement.blur()")
-    reachable = "a[href], button:not([hidden]), summary, input:not([type=hidden])"
+    reachable = "a[href], button:not([hidden]), summary, select, input:not([type=hidden])"
     everything = window.run("return document.querySelectorAll(arguments[0]).length", reachable)
     window.run("window.reached = new Set(); document.addEventListener('focusin', e => window.reached.add(e.target))")
     window.press(*[TAB] * everything)
@@ -135,7 +137,10 @@ def test_a_refresh_leaves_focus_and_what_is_open_alone(window: Browser, tmp_path
         place = "return document.activeElement.closest('details').id"
         opened = window.run(place)
         (tmp_path / "phantom.db").unlink()
-        until(lambda: "unreachable" in window.text(), "the change shows without a reload")
+        before = window.title
+        until(lambda: "cannot be read" in window.text(), "the change shows without a reload")
+        assert window.title != before
+        assert window.title.startswith(f"CRITICAL: {window.text('h1').split('CRITICAL')[1].strip()}")
         assert window.run(place) == opened
         assert window.run("return document.getElementById(arguments[0]).open", opened)
         assert "critical" in window.text("#announce")
@@ -145,7 +150,7 @@ def test_a_refresh_leaves_focus_and_what_is_open_alone(window: Browser, tmp_path
 def test_axe_finds_no_violation(window: Browser, outage_page: Running, axe: str, scheme: str) -> None:
     window._do("POST", "/goog/cdp/execute", _prefers(scheme))
     try:
-        for path in ("/login", "/", "/jobs/agent/id-heartbeat", "/jobs/agent/none"):
+        for path in ("/login", "/", "/jobs/agent/id-heartbeat", "/jobs/agent/none", "/incidents/1", "/nope"):
             window.open(outage_page.url + path)
             assert window.run("return matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
             assert violations(window, axe) == [], path
@@ -164,9 +169,104 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(window: Browser, outage_pag
     metrics = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     window._do("POST", "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics})
     try:
-        for path in ("/", "/jobs/agent/id-heartbeat", "/login"):
+        for path in ("/", "/jobs/agent/id-heartbeat", "/incidents/1", "/login"):
             window.open(outage_page.url + path)
             assert window.run("return document.documentElement.scrollWidth") <= 390
             assert violations(window, axe) == [], path
     finally:
         window._do("POST", "/goog/cdp/execute", {"cmd": "Emulation.clearDeviceMetricsOverride", "params": {}})
+
+
+def in_zone(window: Browser, zone: str) -> None:
+    """Have the browser be somewhere; an empty zone is where this machine is."""
+    command = {"cmd": "Emulation.setTimezoneOverride", "params": {"timezoneId": zone}}
+    window._do("POST", "/goog/cdp/execute", command)
+
+
+def test_times_are_told_in_the_viewers_own_zone_with_utc_when_pointed_at(window: Browser, outage_page: Running) -> None:
+    in_zone(window, "Asia/Kolkata")
+    try:
+        window.open(outage_page.url)
+        since = "return document.querySelector('article time.at')"
+        assert window.run(f"{since}.innerText").startswith("16:30:08, 10 Jun")
+        assert window.run(f"{since}.title") == "2026-06-10 11:00:08 UTC"
+        last = "document.querySelector('td[data-label=\"Last fire\"] time')"
+        assert window.run(f"return {last}.title").endswith("· 2026-06-10 11:00:00 UTC")
+        hover = "document.querySelector('.strip i').dispatchEvent(new PointerEvent('pointerover', {bubbles: true}))"
+        title = window.run(f"{hover}; return document.querySelector('.strip i').title")
+        assert re.fullmatch(r"worked, 10:31, 10 Jun(?: 2026)?", title)
+    finally:
+        in_zone(window, "")
+
+
+@pytest.fixture(scope="module")
+def crowd_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service that watches a thousand jobs, a hundred of them given up in two storms."""
+    with service(tmp_path_factory.mktemp("crowd"), crowd(1000, 100)) as found:
+        until(lambda: found.get("/readyz")[0] == 200, "it has looked")
+        yield found
+
+
+def shown(window: Browser) -> list[str]:
+    """The jobs in the table."""
+    return list(window.run("return [...document.querySelectorAll('tbody th')].map(one => one.innerText)"))
+
+
+def test_a_job_is_found_while_its_name_is_typed_and_the_view_can_be_sent(window: Browser, crowd_page: Running) -> None:
+    window.open(crowd_page.url)
+    assert len(shown(window)) == 50
+    window.run("document.getElementById('q').focus()")
+    window.press(*"0777")
+    until(lambda: shown(window) == ["job-0777"], "it is found")
+    assert window.url == f"{crowd_page.url}/?q=0777"
+    assert window.run("return document.activeElement.id") == "q"
+    window.open(window.url)
+    assert shown(window) == ["job-0777"]
+    window.run("document.getElementById('q').focus()")
+    window.press(END, *[BACKSPACE] * 4)
+    until(lambda: len(shown(window)) == 50, "all are there again")
+    assert window.url == f"{crowd_page.url}/"
+    assert window.run("return document.querySelectorAll('template').length") == 0
+
+
+def test_a_storms_job_is_reached_and_brought_back_by_the_keyboard_alone(window: Browser, crowd_page: Running) -> None:
+    window.open(crowd_page.url)
+    storms = "[...document.querySelectorAll('article h3 a')].filter(one => one.innerText.includes('were given up'))"
+    until(lambda: window.run(f"return {storms}.length"), "the storm is shown")
+    count = int(window.run(f"return {storms}[0].innerText").split()[0])
+    assert count in (50, 100)
+    window.run(f"{storms}[0].focus()")
+    window.press(ENTER)
+    until(lambda: "/incidents/" in window.url, "the storm's page opens")
+    assert len(set(shown(window))) == count
+    window.run("document.querySelector('tbody a').focus()")
+    window.press(ENTER)
+    until(lambda: "/jobs/" in window.url, "the job's page opens")
+    job = window.run("return document.querySelector('h1').innerText")
+    assert f" id-{job}\n" in window.text("article .command")
+    assert f"{count} jobs were given up" in window.text("article .storm")
+
+
+@pytest.mark.parametrize("path", ["/", "/?q=07&sort=name", "/?state=failed&page=2", "/incidents/1"])
+def test_axe_finds_no_violation_in_a_crowd(window: Browser, crowd_page: Running, axe: str, path: str) -> None:
+    window.open(crowd_page.url + path)
+    assert violations(window, axe) == []
+
+
+def test_who_comes_before_the_first_look_sees_the_page_as_soon_as_it_is_there(window: Browser, tmp_path: Path) -> None:
+    with service(tmp_path, crowd(300, 2)) as found:
+        window.open(found.url)
+        until(lambda: len(shown(window)) == 50, "the jobs are shown")
+
+
+def test_a_row_that_changes_is_put_in_place_among_those_that_stay(window: Browser, tmp_path: Path) -> None:
+    with service(tmp_path, crowd(30, 2)) as found:
+        window.open(found.url)
+        window.run("window.kept = [...document.querySelectorAll('tbody tr')]")
+        change(tmp_path / "phantom.db", "UPDATE scheduled_jobs SET status = 'paused' WHERE name = 'job-0029'")
+        until(lambda: "paused" in window.text("tbody"), "the change shows without a reload")
+        assert window.run("return window.kept.filter(row => row.isConnected).length") == 29
+        change(tmp_path / "phantom.db", "DELETE FROM scheduled_jobs WHERE name = 'job-0028'")
+        until(lambda: "job-0028" not in shown(window), "one row fewer is shown")
+        assert len(shown(window)) == 29
+        assert window.run("return window.kept.filter(row => row.isConnected).length") == 28

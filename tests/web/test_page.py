@@ -1,10 +1,11 @@
 """The page: what it shows, to whom, and that what it shows is never more than text."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -12,8 +13,11 @@ from starlette.testclient import TestClient
 from tests.conftest import NOW, healthy, job_row
 from tests.support.harness import change
 from tests.support.site import ACTS, HOSTILE, ORIGIN, PAGE, TOKEN, Site, given_up, outage, serving
+from watchdog.state.history import JobKey
 from watchdog.web import app, view
+from watchdog.web.listing import Wanted
 from watchdog.web.published_state import Posting, PublishedState
+from watchdog.web.shown import Known
 
 
 @pytest.fixture
@@ -68,7 +72,7 @@ def test_it_says_first_what_is_wrong_since_when_and_with_which_command_to_act(si
     text = words(page(site))
     wrong, jobs = text.index("What is wrong"), text.index("Recent fires")
     head = text[wrong:jobs]
-    assert "heartbeat: failed" in head
+    assert "heartbeat was given up" in head
     assert "since 2026-06-10 11:00:08 UTC" in head
     assert "scheduler-watchdog revive id-heartbeat" in head
     assert "scheduler-watchdog ack 1" in head
@@ -94,12 +98,12 @@ def test_a_source_that_cannot_be_read_is_told_and_the_page_still_comes(tmp_path:
         site.look(NOW + timedelta(seconds=2))
         text = words(page(site))
     assert "cannot be read:" in text
-    assert "agent: unreachable" in text
+    assert "agent cannot be read" in text
 
 
 def test_a_jobs_own_page_tells_runs_tokens_incidents_and_states(site: Site) -> None:
     text = words(page(site, "/jobs/agent/id-heartbeat"))
-    assert "Last run that cost something 2026-06-10 11:00:08 UTC (59 min ago)" in text
+    assert "Last run that cost something 2026-06-10 11:00:08 UTC ( 59 min ago )" in text
     timeline = text[text.index("Timeline") :]
     assert "2026-06-10 06:01 UTC ✓ worked 1 050" in timeline
     assert "Error: 429 rate_limit_error 8 s 0" in timeline
@@ -154,7 +158,7 @@ def test_nothing_comes_from_elsewhere_and_nothing_is_inline(site: Site) -> None:
         assert "style" not in attrs
         for name in ("src", "href", "action"):
             target = str(attrs.get(name) or "/")
-            assert target.startswith(("/", "#", "data:image/")), (tag, target)
+            assert target.startswith(("/", "#", "?", "data:image/")), (tag, target)
     for name in ("page.css", "page.js"):
         link = re.search(rf'"(/static/{name}[^"]*)"', answer.text)
         assert link
@@ -176,10 +180,51 @@ def test_it_works_without_script(site: Site) -> None:
     ]
 
 
-def test_the_scripts_fragment_is_the_pages_own_middle(site: Site) -> None:
-    whole, part = page(site), site.client.get("/", headers={**PAGE, "X-Fragment": "live"}).text
-    assert "<html" not in part
-    assert part.strip() in whole
+def news(site: Site, path: str = "/", had: str = "nothing", **headers: str) -> Any:
+    """What the page's own script gets that has the parts of these marks."""
+    return site.client.get(path, headers={**PAGE, "X-Parts": had, **headers})
+
+
+def put_together(answer: dict[str, Any]) -> str:
+    """The regions as the script puts them in place."""
+    made = []
+    for region in answer["regions"]:
+        frame = region["frame"]
+        for mark in region["parts"]:
+            frame = frame.replace("<template data-part></template>", answer["parts"][mark], 1)
+        made.append(frame)
+    return "".join(made)
+
+
+def test_what_the_script_gets_is_the_pages_own_middle(site: Site) -> None:
+    for path in ("/", "/jobs/agent/id-heartbeat", "/incidents/1"):
+        whole = page(site, path)
+        parts = news(site, path).json()
+        for region in parts["regions"]:
+            assert put_together({**parts, "regions": [region]}) in whole
+
+
+def test_a_refresh_carries_only_what_has_changed(site: Site) -> None:
+    first = news(site)
+    parts = first.json()
+    had = ",".join([*parts["parts"], *(region["mark"] for region in parts["regions"])])
+    nothing = news(site, had=had).json()
+    assert nothing["parts"] == {}
+    assert not [region for region in nothing["regions"] if "frame" in region]
+    change(site.database, "UPDATE scheduled_jobs SET last_run_at = '2026-06-10T12:00:00Z' WHERE name = 'inbox'")
+    site.look(NOW + timedelta(seconds=2))
+    (changed,) = news(site, had=had).json()["parts"].values()
+    assert "inbox" in changed
+    assert changed.startswith("<tr")
+
+
+def test_what_is_known_is_not_sent_again_and_time_that_goes_by_is_no_change(site: Site) -> None:
+    first = news(site)
+    site.look(NOW + timedelta(seconds=5))
+    again = news(site, **{"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304
+    assert again.content == b""
+    assert again.headers["x-as-of"] == "2026-06-10T12:00:05Z"
 
 
 def test_instants_are_for_programs_too(site: Site) -> None:
@@ -213,9 +258,9 @@ def test_a_page_is_made_once_a_second_however_many_ask(site: Site, monkeypatch: 
     made: list[object] = []
     front = view.front
 
-    def counted(posting: Posting, known: view.Known) -> view.Front:
+    def counted(posting: Posting, asked: Wanted, known: Callable[[Sequence[JobKey]], Known]) -> view.Front:
         made.append(posting)
-        return front(posting, known)
+        return front(posting, asked, known)
 
     monkeypatch.setattr("watchdog.web.view.front", counted)
     for _ in range(20):
@@ -325,3 +370,80 @@ def test_what_cannot_be_done_is_told_on_the_page(site: Site) -> None:
         site.client.post(f"/act/{what}", data={"csrf": csrf, **form}, headers=ORIGIN)
         assert why in words(page(site)).replace("&#39;", "'")
     assert site.client.post("/act/nothing", data={"csrf": csrf}, headers=ORIGIN).status_code == 404
+
+
+# the past
+
+
+def test_history_is_told_as_it_was_not_as_it_became(tmp_path: Path) -> None:
+    rows = outage()
+    rows["scheduled_jobs"][0] |= {"status": "active", "consecutive_errors": 5, "next_run_at": "2026-06-10T13:00:00Z"}
+    with serving(tmp_path, rows) as site:
+        later = NOW + timedelta(hours=5)
+        change(
+            site.database,
+            "UPDATE scheduled_jobs SET status = 'failed', consecutive_errors = 10, next_run_at = NULL, "
+            "updated_at = '2026-06-10 16:59:00' WHERE name = 'heartbeat'",
+        )
+        site.look(later)
+        text = words(page(site, "/jobs/agent/id-heartbeat"))
+        timeline = text[text.index("Timeline") :]
+    assert "2026-06-10 12:00 UTC ▲ incident 1 began: failing" in timeline
+    assert "2026-06-10 17:00 UTC ▲ incident 1 became: failed" in timeline
+    assert "began: failed" not in timeline
+
+
+def test_a_jobs_past_is_shown_over_a_day_a_week_or_a_month(site: Site) -> None:
+    for name, slots in (("day", 24), ("week", 28), ("month", 30), ("fortnight", 28)):
+        html = page(site, f"/jobs/agent/id-heartbeat?range={name}")
+        assert html.count("<title>") > slots
+        assert html.count("UTC to 2026") >= slots
+    assert "Tokens" in html
+
+
+def test_every_time_is_marked_for_the_viewers_own_zone(site: Site) -> None:
+    html = page(site)
+    said = re.sub(r"<time [^>]*>[^<]*</time>", "", html)
+    body = re.sub(r'\b(?:title|aria-label|data-verdict)="[^"]*"', "", said)
+    assert " UTC" not in body.replace("Times are in UTC", "").replace("(UTC)", "")
+
+
+def test_an_address_that_is_not_there_leads_on_for_people_and_is_plain_for_programs(site: Site) -> None:
+    answer = site.client.get("/nope", headers=PAGE)
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.text
+    assert 'href="/"' in answer.text
+    assert site.client.get("/nope").text == "Not Found\n"
+    assert site.client.get("/api/v1/nope", headers=PAGE).json() == {"error": "Not Found"}
+
+
+def test_title_and_picture_say_how_it_stands(tmp_path: Path) -> None:
+    with serving(tmp_path) as site:
+        assert "<title>CRITICAL: 1 critical · Scheduler watchdog</title>" in page(site)
+        critical = re.search(r'rel="icon" href="([^"]*)"', page(site))
+    (tmp_path / "well").mkdir()
+    with serving(tmp_path / "well", healthy()) as site:
+        well = re.search(r'rel="icon" href="([^"]*)"', page(site))
+    assert critical
+    assert well
+    assert critical[1] != well[1]
+
+
+ODD_NAMES = ["موجز الصباح", "x" * 200, "a\x02b\x03c\x04", "<template data-part>", "2026-06-10 11:00 UTC", "{{ 7 * 7 }}"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_whatever_a_name_is_it_stays_text_in_its_place(tmp_path: Path, name: str) -> None:
+    rows = {**outage(), "scheduled_jobs": [given_up(name) | {"id": "odd"}, job_row("inbox")]}
+    with serving(tmp_path, rows) as site:
+        html = page(site)
+        parts = news(site).json()
+        assert len(parts["regions"]) == 3
+        for region in parts["regions"]:
+            assert put_together({**parts, "regions": [region]}) in html
+        assert page(site, "/jobs/agent/odd")
+        assert page(site, "/incidents/1")
+    parser = _Reader()
+    parser.feed(html)
+    assert all(attrs.get("dir") == "auto" for tag, attrs in parser.tags if attrs.get("class") == "name" and tag == "a")
+    assert [attrs for tag, attrs in parser.tags if tag == "template"] == []

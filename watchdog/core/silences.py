@@ -9,13 +9,13 @@ from functools import lru_cache
 
 from watchdog.core.model import Cause, Finding
 
-_FIELDS = ("job", "kind", "source", "severity", "job_id")
+_FIELDS = ("job", "kind", "source", "severity", "job_id", "incident")
 _PART = re.compile(r"([a-z_]+)\s*=\s*(.+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """`match` is a job's name or pattern, or conditions like `kind=overdue,job=heartbeat*`."""
+    """`match` is a job's name or pattern, or conditions like `kind=overdue,job=heartbeat*` or `incident=3`."""
 
     id: int
     match: str
@@ -23,35 +23,40 @@ class Silence:
     ends_at: datetime
     by: str = ""
 
-    def fits(self, finding: Finding) -> bool:
-        """Whether all of its conditions hold; where one is not understood, such as a newer version's, they do not."""
+    def fits(self, finding: Finding, incident: int | None = None) -> bool:
+        """Whether all of its conditions hold for the finding of an incident.
+
+        Where one is not understood, such as a newer version's, they do not.
+        """
         try:
             conditions = read_match(self.match)
         except ValueError:
             return False
-        return _is_all(_facts(finding), conditions) or (
+        return _is_all(_facts(finding, incident), conditions) or (
             # who silences a cause does not want to hear of what waits for it instead
-            finding.caused_by is not None and _is_all(_cause_facts(finding, finding.caused_by), conditions)
+            finding.caused_by is not None and _is_all(_cause_facts(finding, finding.caused_by, incident), conditions)
         )
 
 
 Facts = Mapping[str, str | None]
 
 
-def _facts(finding: Finding) -> Facts:
+def _facts(finding: Finding, incident: int | None) -> Facts:
     return {
         "job": finding.job or "",
         "kind": finding.kind.value,
         "source": finding.source,
         "severity": finding.severity.value,
         "job_id": finding.job_id or "",
+        "incident": None if incident is None else str(incident),
     }
 
 
-def _cause_facts(finding: Finding, cause: Cause) -> Facts:
+def _cause_facts(finding: Finding, cause: Cause, incident: int | None) -> Facts:
     """What is known of what it waits for: not how grave that is."""
     names = {"job": cause.job or "", "job_id": cause.job_id or "", "kind": cause.kind}
-    return {**names, "source": finding.source, "severity": None}
+    number = None if incident is None else str(incident)
+    return {**names, "source": finding.source, "severity": None, "incident": number}
 
 
 def _is_all(facts: Facts, conditions: Iterable[tuple[str, str]]) -> bool:
@@ -82,6 +87,6 @@ def _condition(part: str) -> tuple[str, str]:
     return name, pattern
 
 
-def is_silenced(finding: Finding, silences: Iterable[Silence], at: datetime) -> bool:
-    """Whether nobody is to be told of the finding now."""
-    return any(silence.starts_at <= at < silence.ends_at and silence.fits(finding) for silence in silences)
+def is_silenced(finding: Finding, silences: Iterable[Silence], at: datetime, incident: int | None = None) -> bool:
+    """Whether nobody is to be told of the finding, as one of this incident, now."""
+    return any(one.starts_at <= at < one.ends_at and one.fits(finding, incident) for one in silences)

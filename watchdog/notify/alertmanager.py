@@ -42,7 +42,7 @@ def wanted(incidents: Iterable[Incident], channel: str, people: People, now: dat
         for audience in audiences(incident, people):
             if audience.target.name == channel:
                 for member in audience.members:
-                    if not is_silenced(member.finding, people.silences, now):
+                    if not is_silenced(member.finding, people.silences, now, incident.id):
                         alert = _alert(incident, member, people, now)
                         found[_fingerprint(alert)] = alert
     return found

@@ -58,13 +58,14 @@ class Told:
 class World:
     """What gathering goes by. `is_busy`: whether a source has actions under way, of which more will be told soon;
     `is_asked`: whether an action still waits for a person; `before`: when each matter was last told; `alerting`: the
-    channels that lead to an Alertmanager."""
+    channels that lead to an Alertmanager; `incidents`: the open incident of each job, by source and id."""
 
     people: People
     is_busy: Callable[[str], bool]
     is_asked: Callable[[int], bool]
     before: Mapping[Matter, datetime]
     alerting: frozenset[str] = frozenset()
+    incidents: Mapping[tuple[str, str | None], int] = field(default_factory=dict)
 
 
 def gathered(notices: Mapping[str, Notice], world: World, now: Moment) -> Told:
@@ -76,7 +77,7 @@ def gathered(notices: Mapping[str, Notice], world: World, now: Moment) -> Told:
         left = [target for target in targets if target.key not in notice.told]
         if owner is None or not left or not _still_matters(notice, world):
             made.changed[key] = None
-        elif not _is_held(notice, owner, world.people, now):
+        elif not _is_held(notice, owner, world, now):
             _alert(key, notice, [target for target in left if target.name in world.alerting], made, now)
             for target in left:
                 if target.name not in world.alerting:
@@ -105,10 +106,12 @@ def _still_matters(notice: Notice, world: World) -> bool:
     return notice.matter != PROPOSED or notice.action is None or world.is_asked(notice.action)
 
 
-def _is_held(notice: Notice, owner: Owner, people: People, now: Moment) -> bool:
+def _is_held(notice: Notice, owner: Owner, world: World, now: Moment) -> bool:
     """Whether a silence or quiet hours hold it back."""
-    if is_silenced(notice.finding, people.silences, now.at):
-        now.reached(max(silence.ends_at for silence in people.silences if silence.fits(notice.finding)))
+    people, finding = world.people, notice.finding
+    incident = world.incidents.get((finding.source, finding.job_id))
+    if is_silenced(finding, people.silences, now.at, incident):
+        now.reached(max(silence.ends_at for silence in people.silences if silence.fits(finding, incident)))
         return True
     severity = Severity.WARNING if notice.matter == VERIFIED else notice.finding.severity
     end = held_until(owner, people.rules, severity, now.at)

@@ -209,7 +209,9 @@ class Notifier:
             return any(action.source == source for action in records.under_way())
 
         alerting = frozenset(self._alert_channels)
-        told = gathered(pending, World(people, is_busy, is_asked, self._matters, alerting), moment)
+        told = gathered(
+            pending, World(people, is_busy, is_asked, self._matters, alerting, self._incident_of_each_job()), moment
+        )
         if told.changed:
             with self._store.transaction():
                 self._store.remember(_NOTICES, _NOTICES, told.changed, moment.at)
@@ -218,6 +220,10 @@ class Notifier:
         self._matters |= told.matters
         self._has_notices = len(pending) > sum(notice is None for notice in told.changed.values())
         return bool(told.batches)
+
+    def _incident_of_each_job(self) -> dict[tuple[str, str | None], int]:
+        keys = ((member.finding, incident.id) for incident in self._ledger.open for member in incident.members.values())
+        return {(finding.source, finding.job_id): number for finding, number in keys}
 
     def firing(self, published: Published, now: datetime) -> Mapping[str, Mapping[str, alertmanager.Alert]]:
         """What fires on each Alertmanager channel."""

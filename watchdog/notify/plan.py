@@ -229,9 +229,9 @@ def _that_jobs_wait(incident: Incident, members: Sequence[Member]) -> Standing:
 def _is_hushed(member: Member, thread: Thread) -> bool:
     """Whether it is silenced; the end of the silence is an instant at which that changes."""
     now, silences = thread.now, thread.people.silences
-    if not is_silenced(member.finding, silences, now.at):
+    if not is_silenced(member.finding, silences, now.at, thread.incident.id):
         return False
-    now.reached(max(silence.ends_at for silence in silences if silence.fits(member.finding)))
+    now.reached(max(silence.ends_at for silence in silences if silence.fits(member.finding, thread.incident.id)))
     return True
 
 

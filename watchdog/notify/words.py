@@ -156,7 +156,11 @@ def _by_job(members: Iterable[Member]) -> dict[tuple[str, str | None], list[Find
 
 
 def _what(dispatch: Dispatch, head: Finding) -> str:
-    told = [member for member in dispatch.news if not member.under] or dispatch.own
+    return what_is_wrong([member for member in dispatch.news if not member.under] or dispatch.own, head)
+
+
+def what_is_wrong(told: Sequence[Member], head: Finding) -> str:
+    """What these members of an incident are together: `26 jobs were given up: digest and 25 more`."""
     jobs = _by_job(told)
     if head.job is None and head.job_id is None:
         return (

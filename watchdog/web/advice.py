@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from watchdog.config.file import Config
 from watchdog.config.policies import is_like
-from watchdog.core.command_line import command, pasteable
+from watchdog.core.command_line import PROGRAM, command, pasteable
 from watchdog.core.incident import Incident
 from watchdog.core.model import Finding
 from watchdog.systems.remedy import remedy_of
@@ -23,7 +23,7 @@ def advise(finding: Finding, config: Config | None, system: str) -> Advice:
     """What helps against it; `system` is the kind of its source. A restart is the one that the operator configured."""
     remedy = remedy_of(finding, system)
     restart = _restart(config, finding.source) if finding.kind.row.by_restart else ""
-    return Advice(remedy.sentences, _whole(remedy.command, config) or restart)
+    return Advice(remedy.sentences, whole(remedy.command, config) or restart)
 
 
 def _restart(config: Config | None, source: str) -> str:
@@ -35,15 +35,15 @@ def _restart(config: Config | None, source: str) -> str:
 
 def acknowledge(incident: Incident, config: Config | None) -> str:
     """The command that takes an incident on."""
-    return _whole(command("ack", str(incident.id)), config)
+    return whole(command("ack", str(incident.id)), config)
 
 
 def silence(finding: Finding, config: Config | None) -> str:
     """The command that keeps quiet about a job for a while."""
-    return _whole(f"scheduler-watchdog silence {shlex.quote(match_of(finding))} --for 2h", config)
+    return whole(f"{PROGRAM} silence {shlex.quote(match_of(finding))} --for 2h", config)
 
 
-def _whole(text: str, config: Config | None) -> str:
+def whole(text: str, config: Config | None) -> str:
     """The command as it can be pasted where the watchdog runs."""
     return pasteable(text, config.notify.command_prefix, config.invocation) if config else text
 
@@ -51,3 +51,23 @@ def _whole(text: str, config: Config | None) -> str:
 def match_of(finding: Finding) -> str:
     """What a silence matches to keep quiet about this job or source, whatever marks its name has."""
     return f"job_id={finding.job_id}" if finding.job_id else f"kind={finding.kind.value},source={finding.source}"
+
+
+def revive_all(incident: Incident, config: Config | None) -> str:
+    """The command that brings all jobs of an incident back."""
+    return whole(f"{PROGRAM} revive --incident {incident.id}", config)
+
+
+def silence_all(incident: Incident, config: Config | None) -> str:
+    """The command that keeps quiet about an incident for a while, and about what joins it."""
+    return whole(f"{PROGRAM} silence {match_of_all(incident)} --for 2h", config)
+
+
+def match_of_all(incident: Incident) -> str:
+    """What a silence matches to keep quiet about an incident."""
+    return f"incident={incident.id}"
+
+
+def approve(number: int, config: Config | None) -> str:
+    """The command that allows a proposed recovery."""
+    return whole(command("approve", str(number)), config)

@@ -1,22 +1,25 @@
 """The operations of the JSON API. Without a token in the configuration those that change something are not there."""
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
+from urllib.parse import quote
 
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from watchdog.config.policies import is_like
 from watchdog.core.action import Action
 from watchdog.core.durations import parse_duration
 from watchdog.core.incident import Incident
 from watchdog.core.instants import iso, parse_instant
-from watchdog.core.model import Job
+from watchdog.core.model import Finding, Job
 from watchdog.core.plain_json import Json
 from watchdog.core.silences import Silence
+from watchdog.detectors.published import SourceState
 from watchdog.incidents import wire
 from watchdog.notify.wire import message
 from watchdog.recovery import by_hand
@@ -26,6 +29,7 @@ from watchdog.web.archive import Archive, Notes
 from watchdog.web.auth import Auth
 from watchdog.web.changes import Changes, UnknownError
 from watchdog.web.headers import API_HEADERS
+from watchdog.web.listing import every_job, marks_of
 from watchdog.web.operations import Asked, Operation, RefusedError, route
 from watchdog.web.published_state import Posting, PublishedState
 from watchdog.web.strip import missed
@@ -60,7 +64,7 @@ class Api:
 
     def _reading(self) -> list[Operation]:
         return [
-            _get("/jobs", "jobs", "Every job of every source", shapes.Jobs, self._jobs),
+            _get("/jobs", "jobs", "The jobs of every source", shapes.Jobs, self._jobs, shapes.WhichJobs),
             _get("/findings", "findings", "All that is true now", shapes.Findings, self._findings),
             _get(
                 "/incidents",
@@ -223,8 +227,21 @@ class Api:
         return {"instance": self.instance(), **document}
 
     def _jobs(self, asked: Asked) -> Mapping[str, Any]:
-        posting = self._posting()
-        return self._answer(wire.jobs_document(posting.published, posting.at))
+        posting, query = self._posting(), asked.query
+        chosen = [
+            (state, job) for state, job, found in every_job(posting.published) if _is_wanted(state, job, found, query)
+        ]
+        if query.limit is not None or query.cursor is not None:
+            chosen = sorted((one for one in chosen if _place(one) > (query.cursor or "")), key=_place)
+        shown = chosen[: query.limit]
+        return self._answer(
+            {
+                "now": iso(posting.at),
+                "sources": [wire.source(state) for state in posting.published.sources],
+                "jobs": [wire.job(state, job) for state, job in shown],
+                "next_cursor": _place(shown[-1]) if len(shown) < len(chosen) else None,
+            }
+        )
 
     def _findings(self, asked: Asked) -> Mapping[str, Any]:
         posting = self._posting()
@@ -285,6 +302,20 @@ class Api:
 
     def _recoveries(self, asked: Asked) -> Mapping[str, Any]:
         return self._answer(by_hand.document(self.archive.notes().actions))
+
+
+def _is_wanted(state: SourceState, job: Job, found: Sequence[Finding], query: shapes.WhichJobs) -> bool:
+    """Whether a job is among those that are asked for."""
+    return (
+        query.source in (None, state.snapshot.source)
+        and (query.state is None or query.state in marks_of(job, found))
+        and (query.match is None or any(is_like(text, query.match) for text in (job.name, job.id)))
+    )
+
+
+def _place(one: tuple[SourceState, Job]) -> str:
+    """A job's place in the order of pages, which stays its own whatever comes or goes."""
+    return f"{quote(one[0].snapshot.source, safe='')}/{quote(one[1].id, safe='')}"
 
 
 def _get(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -20,6 +21,7 @@ from watchdog.web.headers import API_HEADERS
 from watchdog.web.operations import problem
 from watchdog.web.page import Pages
 from watchdog.web.published_state import Posting, PublishedState
+from watchdog.web.transport import Transport
 
 
 def build(
@@ -47,7 +49,7 @@ def build(
         return Response(metrics(), media_type=CONTENT_TYPE_LATEST, headers=API_HEADERS)
 
     def state(request: Request) -> Response:
-        if "text/html" in request.headers.get("accept", "").lower():
+        if _is_for_people(request):
             return pages.front(request)
         posting = published_state.posting
         return _text(words(posting), vary="Accept") if posting else _not_yet()
@@ -66,10 +68,20 @@ def build(
         *Api(published_state, archive, changes, auth, called).routes(),
         *pages.routes(),
     ]
-    return Starlette(routes=routes, exception_handlers={HTTPException: _not_so})
+
+    def not_so(request: Request, error: Exception) -> Response:
+        if _is_for_people(request) and isinstance(error, HTTPException) and error.status_code == 404:
+            return pages.missing(request, "There is no such page", "Perhaps the address was cut off.")
+        return _not_so(request, error)
+
+    return Starlette(routes=routes, exception_handlers={HTTPException: not_so}, middleware=[Middleware(Transport)])
 
 
-async def _not_so(request: Request, error: Exception) -> Response:
+def _is_for_people(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "").lower() and not request.url.path.startswith("/api/")
+
+
+def _not_so(request: Request, error: Exception) -> Response:
     """An address or a method that is not there: JSON for programs, text otherwise."""
     assert isinstance(error, HTTPException)  # noqa: S101 - what it was registered for
     if request.url.path.startswith("/api/"):

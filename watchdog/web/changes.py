@@ -14,6 +14,7 @@ from watchdog.core.silences import Silence, read_match
 from watchdog.recovery import by_hand
 from watchdog.state.records import Records
 from watchdog.state.store import AuditEntry, Store
+from watchdog.web.advice import whole
 from watchdog.web.archive import Archive
 
 NAME_LENGTH = 60
@@ -123,7 +124,7 @@ class Changes:
         if not self.can_revive:
             raise ConflictError(
                 "this watchdog carries nothing out (recovery.mode is observe, or there is no policy); "
-                f"type: {command('revive', job_id)}"
+                f"type: {whole(command('revive', job_id), self._config())}"
             )
         with self._archive.opened() as store:
             records = Records(store)
@@ -134,6 +135,26 @@ class Changes:
                     raise ConflictError(str(error)) from error
                 _note(store, self._now(), who, f"asked to revive {action.job} ({job_id} of {source})")
             return action
+
+    def revive_all(self, number: int, who: Who) -> tuple[int, list[str]]:
+        """The same for all jobs of an incident that can be brought back: how many, and why others are not.
+
+        Raises UnknownError, ConflictError, NoArchiveError.
+        """
+        with self._archive.opened() as store:
+            incident = store.ledger().incidents.get(number)
+        if incident is None:
+            raise UnknownError(f"there is no incident {number}")
+        begun, refused = 0, []
+        for source, job_id in dict.fromkeys((m.finding.source, m.finding.job_id) for m in incident.own if m.active):
+            try:
+                self.revive(source, job_id or "", who)
+                begun += 1
+            except ConflictError as error:
+                refused.append(str(error))
+        if not begun:
+            raise ConflictError(refused[0] if refused else f"incident {number} is over")
+        return begun, refused
 
     def plan(self, source: str, job_id: str) -> str:
         """What a revival would do, without doing it. Raises ConflictError with what stands against it."""

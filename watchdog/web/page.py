@@ -7,7 +7,7 @@ look at it, neither a tick nor a scrape waits.
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -21,15 +21,21 @@ from starlette.routing import BaseRoute, Route
 
 from watchdog.config.file import Config
 from watchdog.core.durations import parse_duration
+from watchdog.core.instants import iso
 from watchdog.core.release import version
-from watchdog.state.history import KEPT_RUNS
-from watchdog.web import view
+from watchdog.state.history import KEPT_RUNS, JobKey
+from watchdog.web import incident_view, job_view, view
 from watchdog.web.archive import Archive, NoArchiveError
 from watchdog.web.auth import COOKIE, LASTS, NOT_THE_TOKEN, Auth, Session, address_of, is_own_form, is_same_origin
 from watchdog.web.changes import Changes, ConflictError, UnknownError, Who
+from watchdog.web.chart import RANGES, USUAL
 from watchdog.web.headers import FILE_HEADERS, PAGE_HEADERS
+from watchdog.web.listing import wanted
 from watchdog.web.operations import RefusedError, read_body
+from watchdog.web.parts import Rendered, part, region, shown_text
+from watchdog.web.prose import bounded, icon, prose
 from watchdog.web.published_state import Posting, PublishedState
+from watchdog.web.shown import Known, when
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -37,12 +43,12 @@ if TYPE_CHECKING:
 FRESH = 1.0
 """Seconds for which a page that was made is given again."""
 
-TIMELINE = 100
-"""Entries of a job's timeline, unless all are asked for."""
-
 _FILES = {"page.css": "text/css", "page.js": "text/javascript"}
-FRAGMENT = "x-fragment"
-"""The header with which the page's own script asks for what changes in it."""
+PARTS = "x-parts"
+"""The header with which the page's own script asks for what has changed: the marks of what it has."""
+
+AS_OF = "X-As-Of"
+"""The header of an answer that says of when the state is, whether it has changed or not."""
 
 
 @cache
@@ -56,8 +62,10 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        finalize=shown_text,
     )
-    environment.globals.update(version=version(), asset=_asset)
+    environment.globals.update(version=version(), asset=_asset, region=region, icon=icon)
+    environment.filters.update(prose=prose, bounded=bounded, part=part)
     return environment
 
 
@@ -80,13 +88,14 @@ class Pages:
     config: Callable[[], Config] | None = None
     changes: Changes | None = None
     auth: Auth | None = None
-    _made: dict[tuple[object, ...], tuple[float, object, bytes]] = field(default_factory=dict)
+    _made: dict[tuple[object, ...], tuple[float, object, Rendered]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def routes(self) -> list[BaseRoute]:
         """The addresses beside `/`."""
         found: list[BaseRoute] = [
             Route("/jobs/{source}/{job_id:path}", self.job),
+            Route("/incidents/{number}", self.incident),
             Route("/static/{name}", _static),
         ]
         if self.auth is not None and self.changes is not None:
@@ -99,13 +108,15 @@ class Pages:
         posting = self.published_state.posting
         if posting is None:
             return self._page(request, "wait.html", None, status=503)
-        session = self.session(request)
-        return self._kept(request, ("front",), posting, session, lambda: self._front(posting))
+        asked = wanted(request.query_params)
 
-    def _front(self, posting: Posting) -> tuple[str, dict[str, Any]]:
-        keys = [(state.snapshot.source, job.id) for state in posting.published.sources for job in state.snapshot.jobs]
-        known = self._known(self.archive.runs(keys), self.archive.states(keys))
-        return "front.html", {"page": view.front(posting, known)}
+        def make() -> tuple[str, dict[str, Any]]:
+            return "front.html", {"page": view.front(posting, asked, self._known_of)}
+
+        return self._kept(request, ("front", asked), posting, make)
+
+    def _known_of(self, keys: Sequence[JobKey]) -> Known:
+        return self._known(self.archive.runs(keys), self.archive.states(keys))
 
     def job(self, request: Request) -> Response:
         """A job's own page."""
@@ -113,27 +124,51 @@ class Pages:
         if posting is None:
             return self._page(request, "wait.html", None, status=503)
         source, job_id = request.path_params["source"], request.path_params["job_id"]
-        limit = KEPT_RUNS if request.query_params.get("all") else TIMELINE
-        session = self.session(request)
+        shows_all = bool(request.query_params.get("all"))
+        limit = KEPT_RUNS if shows_all else job_view.TIMELINE
+        span = request.query_params.get("range", USUAL)
+        span = span if span in RANGES else USUAL
         key = (source, job_id)
         if not any(
             s.snapshot.source == source and any(j.id == job_id for j in s.snapshot.jobs)
             for s in posting.published.sources
         ):
-            return self._page(request, "missing.html", session, {"job_id": job_id[:200]}, status=404)
+            return self.missing(request, "There is no such job now", "Its row may have been deleted.")
 
         def make() -> tuple[str, dict[str, Any]]:
-            known = self._known(self.archive.runs([key], limit), self.archive.states([key]))
-            return "job.html", {
-                "page": view.job_page(posting, source, job_id, known, limit),
-                "shows_all": limit > TIMELINE,
-            }
+            known = self._known(self.archive.runs([key], KEPT_RUNS), self.archive.states([key]))
+            page = job_view.job_page(posting, source, job_id, known, limit, span)
+            return "job.html", {"page": page, "shows_all": shows_all, "ranges": list(RANGES)}
 
-        return self._kept(request, ("job", source, job_id, limit), posting, session, make)
+        return self._kept(request, ("job", source, job_id, limit, span), posting, make)
 
-    def _known(self, runs: Any, states: Any) -> view.Known:
+    def incident(self, request: Request) -> Response:
+        """An incident's own page."""
+        posting = self.published_state.posting
+        if posting is None:
+            return self._page(request, "wait.html", None, status=503)
+        number, notes = request.path_params["number"], self.archive.notes()
+        known = {str(incident.id): incident for incident in (*notes.incidents, *posting.incidents)}
+        incident = known.get(number)
+        if incident is None:
+            return self.missing(request, "There is no such incident", "It may be older than what is kept.")
+        text = request.query_params.get("page", "")
+        page = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
+
+        def make() -> tuple[str, dict[str, Any]]:
+            entries = self.archive.messages(incident.id)
+            found = incident_view.incident_page(incident, posting, self._known_of(()), entries, page)
+            return "incident.html", {"page": found}
+
+        return self._kept(request, ("incident", number, page), posting, make)
+
+    def missing(self, request: Request, what: str, why: str) -> Response:
+        """Says that there is nothing at this address, and leads on."""
+        return self._page(request, "missing.html", self.session(request), {"what": what, "why": why}, status=404)
+
+    def _known(self, runs: Any, states: Any) -> Known:
         config = self.config() if self.config else None
-        return view.Known(self.archive.notes(), runs, states, config, bool(self.changes and self.changes.can_revive))
+        return Known(self.archive.notes(), runs, states, config, bool(self.changes and self.changes.can_revive))
 
     def session(self, request: Request) -> Session | None:
         """The session of the request, where there can be any."""
@@ -144,27 +179,33 @@ class Pages:
         request: Request,
         name: tuple[object, ...],
         posting: Posting,
-        session: Session | None,
         make: Callable[[], tuple[str, dict[str, Any]]],
     ) -> Response:
         """The page as it was just made, if nothing has changed since; only one is being made at a time."""
-        is_fragment = FRAGMENT in request.headers
-        said = session.said[:] if session else []
-        if session and said and not is_fragment:
+        session = self.session(request)
+        is_news = PARTS in request.headers
+        said = session.said[:] if session and not is_news else []
+        if session and said:
             session.said.clear()
         with self._lock:
-            key = (*name, session.id if session else "", is_fragment)
+            key = (*name, session.id if session else "")
             state = (posting.published.version, self.archive.version)
             made = self._made.get(key)
             now = time.monotonic()
             if made is None or now - made[0] > FRESH or made[1] != state or said:
                 template, values = make()
-                body = self._rendered(request, template, session, {**values, "said": said}, is_fragment=is_fragment)
-                made = (now, state, body)
+                rendered = self._rendered(request, template, session, {**values, "said": said, "as_of": posting.at})
+                made = (now, state, rendered)
                 self._made = {k: kept for k, kept in self._made.items() if now - kept[0] <= FRESH}
                 if not said:
                     self._made[key] = made
-        return Response(made[2], headers=PAGE_HEADERS, media_type="text/html; charset=utf-8")
+        page = made[2]
+        headers = {**PAGE_HEADERS, AS_OF: iso(posting.at), "ETag": f'W/"{page.mark}"'}
+        if is_news:
+            return Response(
+                page.news(request.headers[PARTS].split(",")), headers=headers, media_type="application/json"
+            )
+        return Response(page.whole, headers=headers, media_type="text/html; charset=utf-8")
 
     def _page(
         self,
@@ -174,21 +215,17 @@ class Pages:
         values: Mapping[str, Any] | None = None,
         status: int = 200,
     ) -> Response:
-        body = self._rendered(request, template, session, {"said": [], **(values or {})})
-        return Response(body, status, PAGE_HEADERS, "text/html; charset=utf-8")
+        rendered = self._rendered(request, template, session, {"said": [], "as_of": None, **(values or {})})
+        return Response(rendered.whole, status, PAGE_HEADERS, "text/html; charset=utf-8")
 
     def _rendered(
-        self,
-        request: Request,
-        template: str,
-        session: Session | None,
-        values: Mapping[str, Any],
-        *,
-        is_fragment: bool = False,
-    ) -> bytes:
+        self, request: Request, template: str, session: Session | None, values: Mapping[str, Any]
+    ) -> Rendered:
         found = _environment().get_template(template)
-        own = {"session": session, "can_sign_in": self.auth is not None, "here": quote(request.url.path)}
-        return found.render(**own, **values, layout="fragment.html" if is_fragment else "layout.html").encode()
+        query = f"?{request.url.query}" if request.url.query else ""
+        own = {"session": session, "can_sign_in": self.auth is not None, "here": quote(request.url.path) + query}
+        as_of = values["as_of"]
+        return Rendered(found.render(**own, **{**values, "as_of": when(as_of, as_of) if as_of else None}))
 
     def login(self, request: Request, wrong: str, back: str, status: int = 200) -> Response:
         """The form that asks for the token."""
@@ -291,6 +328,9 @@ class Forms:
             "silence": self._silence,
             "approve": self._approve,
             "revive": self._revive,
+            "revive-all": self._revive_all,
+            "unacknowledge": self._unacknowledge,
+            "unsilence": self._unsilence,
         }
         if what not in acts:
             raise RefusedError(404, "There is no such button.")
@@ -304,6 +344,15 @@ class Forms:
         self.changes.acknowledge(number, who)
         return f"Incident {number} is yours."
 
+    def _unacknowledge(self, form: Mapping[str, str], who: Who) -> str:
+        number = _number(form)
+        self.changes.unacknowledge(number, who)
+        return f"Incident {number} is nobody's."
+
+    def _unsilence(self, form: Mapping[str, str], who: Who) -> str:
+        ended = self.changes.end_silence(_number(form), who)
+        return f"People are told of {ended.match} again."
+
     def _silence(self, form: Mapping[str, str], who: Who) -> str:
         made = self.changes.silence(form.get("match", ""), parse_duration(form.get("length", "2h")), who)
         return f"Nobody is told of {made.match} for {form.get('length', '2h')}."
@@ -315,6 +364,11 @@ class Forms:
     def _revive(self, form: Mapping[str, str], who: Who) -> str:
         action = self.changes.revive(form.get("source", ""), form.get("job_id", ""), who)
         return f"{action.job} is being brought back; its next run is the proof."
+
+    def _revive_all(self, form: Mapping[str, str], who: Who) -> str:
+        begun, refused = self.changes.revive_all(_number(form), who)
+        said = f"{begun} {'job is' if begun == 1 else 'jobs are'} being brought back; the next runs are the proof."
+        return f"{said} {len(refused)} not: {refused[0]}" if refused else said
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from watchdog.core.action import State
 from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import STATES
+from watchdog.web.listing import ASKED
 
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """ISO 8601 with `Z`."""
@@ -103,11 +104,12 @@ class Answer(Shape):
 
 
 class Jobs(Answer):
-    """Every job of every source."""
+    """The jobs that were asked for; `next_cursor` leads to more of them."""
 
     now: Instant
     sources: list[Source]
     jobs: list[Job]
+    next_cursor: str | None
 
 
 class Findings(Answer):
@@ -262,6 +264,16 @@ class Audit(Shape):
 
 
 # what is asked
+
+
+class WhichJobs(Shape):
+    """By state, finding, source, name or id (a pattern like `heartbeat*`); with a limit by source and id, in pages."""
+
+    state: Literal[ASKED] | None = None  # type: ignore[valid-type]
+    source: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    match: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] | None = None
+    cursor: Annotated[str, Field(min_length=1, max_length=4000)] | None = None
 
 
 class WhichIncidents(Shape):

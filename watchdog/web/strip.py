@@ -45,13 +45,20 @@ class Cell:
 def strip(
     job: Job, runs: Sequence[Run], now: datetime, states: Sequence[StateChange] = (), length: int = LENGTH
 ) -> tuple[Cell, ...]:
-    """The newest fires, oldest first."""
+    """The newest fires, oldest first; of a long outage the oldest are one cell."""
+    ordered = fires(job, runs, now, states, length)
+    return tuple([cell for _, group in groupby(ordered, key=_kind) for cell in _shortened(list(group))][-length:])
+
+
+def fires(
+    job: Job, runs: Sequence[Run], now: datetime, states: Sequence[StateChange] = (), most: int = LENGTH
+) -> list[Cell]:
+    """A cell for each fire, oldest first; of the missed ones the newest `most`."""
     cells = [Cell(run.began, run.outcome, run) for run in runs]
     if job.in_flight_since:
         cells.append(Cell(job.in_flight_since, "in_flight"))
-    cells += [Cell(at, "missed") for at in missed(job, runs, now, states, length)]
-    ordered = sorted(cells, key=lambda cell: cell.at)
-    return tuple([cell for _, group in groupby(ordered, key=_kind) for cell in _shortened(list(group))][-length:])
+    cells += [Cell(at, "missed") for at in missed(job, runs, now, states, most)]
+    return sorted(cells, key=lambda cell: cell.at)
 
 
 def _kind(cell: Cell) -> str:

@@ -24,7 +24,7 @@ def document(
         "now": iso(now),
         "incident": wire.incident(incident, by, untold),
         "messages": [told(entry) for entry in entries],
-        **by_hand.document([action for action in actions if _is_about(action, incident)]),
+        **by_hand.document([action for action in actions if is_about(action, incident)]),
     }
 
 
@@ -37,7 +37,7 @@ def stored(store: Store, number: int, now: datetime) -> dict[str, Any]:
     return document(incident, by, store.entries(number), reversed(Records(store).actions()), now)
 
 
-def _is_about(action: Action, incident: Incident) -> bool:
+def is_about(action: Action, incident: Incident) -> bool:
     """Whether it was done to a job, or the scheduler, of this incident, while that lasted."""
     subjects = {(member.finding.source, member.finding.job_id) for member in incident.members.values()}
     is_after = action.created.at >= incident.since

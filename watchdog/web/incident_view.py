@@ -1,0 +1,114 @@
+"""An incident's own page: all of its jobs, what happened when, who was told, and what was done."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from watchdog.core.incident import Incident, Member
+from watchdog.core.message import Entry, State
+from watchdog.notify.targets import parse_key
+from watchdog.web.job_view import Deed, deed
+from watchdog.web.problems import Line, Problem, line, of_incident
+from watchdog.web.published_state import Posting
+from watchdog.web.shown import Known, When, incident_url, spoken, when
+from watchdog.web.whole import is_about
+
+PAGE = 100
+"""Jobs on one page."""
+
+_NAMED = 3
+"""Jobs that are named of those to whom the same happened at once."""
+
+_EVENTS = 60
+"""Things that happened, of which the newest are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """A message, and what became of it."""
+
+    at: When
+    channel: str
+    title: str
+    state: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What became of some of its jobs at one instant; `more` is how many are not named."""
+
+    at: When
+    words: str
+    names: tuple[str, ...] = ()
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentPage:
+    """All of it; `before` and `after` lead to more of its jobs."""
+
+    verdict: str
+    now: When
+    problem: Problem
+    members: tuple[Line, ...]
+    total: int
+    first: int
+    before: str
+    after: str
+    events: tuple[Happened, ...]
+    messages: tuple[Telling, ...]
+    deeds: tuple[Deed, ...]
+
+
+def incident_page(
+    incident: Incident, posting: Posting, known: Known, entries: Sequence[Entry], page: int
+) -> IncidentPage:
+    """The page of an incident that is or was. `entries`: its messages, oldest first."""
+    now = posting.at
+    members = sorted(incident.members.values(), key=_order)
+    page = max(1, min(page, -(-len(members) // PAGE)))
+    url, first = incident_url(incident.id), (page - 1) * PAGE
+    is_over = not incident.is_active
+    events = sorted(_events(incident, now), key=lambda event: event.at.iso, reverse=True)
+    return IncidentPage(
+        "OK" if is_over else incident.severity.value.upper(),
+        when(now, now),
+        of_incident(incident, posting, known),
+        tuple(line(member, now) for member in members[first : first + PAGE]),
+        len(members),
+        first + 1,
+        f"{url}?page={page - 1}" if page > 1 else "",
+        f"{url}?page={page + 1}" if first + PAGE < len(members) else "",
+        tuple(events[:_EVENTS]),
+        tuple(_telling(entry, now) for entry in reversed(entries)),
+        tuple(deed(action, known, now) for action in known.notes.actions if is_about(action, incident)),
+    )
+
+
+def _order(member: Member) -> tuple[object, ...]:
+    return (not member.active, member.under, member.finding.kind.row.rank, (member.finding.job or "").casefold())
+
+
+def _events(incident: Incident, now: datetime) -> Iterator[Happened]:
+    """What became of it, each thing when it was so; many at one instant are one line."""
+    together: dict[tuple[datetime, str], list[Member]] = {}
+    for member in incident.members.values():
+        kind = spoken(member.finding.kind)
+        together.setdefault((member.first_seen, kind), []).append(member)
+        if member.ended_at:
+            together.setdefault((member.ended_at, f"no longer {kind}"), []).append(member)
+    for (at, words), members in together.items():
+        names = tuple(member.finding.job or member.finding.source for member in members[:_NAMED])
+        yield Happened(when(at, now), words, names, max(0, len(members) - _NAMED))
+    if incident.resolved_at:
+        yield Happened(when(incident.resolved_at, now), "it was over")
+
+
+def _telling(entry: Entry, now: datetime) -> Telling:
+    is_lost = entry.state is State.GIVEN_UP
+    at = entry.settled_at or entry.created_at
+    state = "given up" if is_lost else entry.state.value
+    return Telling(
+        when(at, now), parse_key(entry.target).name, str(entry.message.get("title", "")), state, entry.error or ""
+    )

@@ -1,0 +1,208 @@
+"""A job's own page: what is wrong with it, its facts, its past over time, and all that happened to it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from watchdog.cadence.plain_words import plainly, rough
+from watchdog.core.action import Action, State
+from watchdog.core.durations import say_duration
+from watchdog.core.incident import Incident, Member
+from watchdog.core.instants import say
+from watchdog.core.model import Job
+from watchdog.incidents.report import verdict
+from watchdog.state.history import KEPT_RUNS, JobKey, Run
+from watchdog.web import advice
+from watchdog.web.chart import Chart, chart
+from watchdog.web.listing import GLYPHS, JobRow, all_runs, next_words, row
+from watchdog.web.problems import Problem, problems_of
+from watchdog.web.published_state import Posting
+from watchdog.web.shown import Known, When, many, maybe, spoken, when
+from watchdog.web.strip import LENGTH, WORDS, Cell, fires, how_many, strip
+
+TIMELINE = 100
+"""Entries of a job's timeline, unless all are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """A recovery."""
+
+    id: int
+    title: str
+    state: str
+    by: str
+    why: str
+    when: When
+    steps: tuple[tuple[When, str], ...]
+    approve: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A row of a job's timeline."""
+
+    at: When
+    what: str
+    glyph: str
+    words: str
+    detail: str = ""
+    length: str = ""
+    tokens: str = ""
+    cost: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """A job's own page."""
+
+    verdict: str
+    now: When
+    row: JobRow
+    source: str
+    job_id: str
+    facts: tuple[tuple[str, str, When | None], ...]
+    problems: tuple[Problem, ...]
+    events: tuple[Event, ...]
+    chart: Chart
+    has_more: bool
+    deeds: tuple[Deed, ...]
+
+
+def job_page(posting: Posting, source: str, job_id: str, known: Known, limit: int, range_name: str) -> JobPage | None:
+    """All of a job's page; None if there is no such job."""
+    state = next((state for state in posting.published.sources if state.snapshot.source == source), None)
+    job = next((job for job in (state.snapshot.jobs if state else ()) if job.id == job_id), None)
+    if state is None or job is None:
+        return None
+    key, now = (source, job_id), posting.at
+    found = [finding for finding in posting.published.findings if (finding.source, finding.job_id) == key]
+    runs = all_runs(source, job, known)
+    events = _events(source, job, runs[-limit:], now, known, limit)
+    return JobPage(
+        verdict(found),
+        when(now, now),
+        row(state, job, found, now, known, length=2 * LENGTH),
+        source,
+        job_id,
+        tuple(_facts(job, state.deadlines.get(job_id), state.owners.get(job_id, ""), now)),
+        problems_of(posting, known, key),
+        events[:limit],
+        chart(range_name, fires(job, runs, now, known.states.get(key, ()), KEPT_RUNS), now),
+        len(runs) > limit or len(events) > limit,
+        tuple(deed(action, known, now) for action in known.notes.actions if (action.source, action.job_id) == key),
+    )
+
+
+def _facts(job: Job, deadline: datetime | None, owner: str, now: datetime) -> Iterator[tuple[str, str, When | None]]:
+    yield "Cadence", plainly(job.schedule), None
+    status = job.last_run.status if job.last_run and not job.in_flight_since else None
+    yield "Last run", status or "", maybe(job.last_started_at, now)
+    yield "Next run", next_words(job, now), maybe(job.next_run_at if job.is_planned else None, now)
+    if deadline:
+        yield "Overdue from", "", when(deadline, now)
+    if job.consecutive_errors:
+        limit = f" of {job.breaker.limit}" if job.breaker else ""
+        yield "Errors in a row", f"{job.consecutive_errors}{limit}", None
+    if job.sweep_at:
+        yield "Row deleted at the first restart after", "", when(job.sweep_at, now)
+    if job.delivery_status:
+        yield "Delivery", job.delivery_status, None
+    if job.totals.runs is not None:
+        yield "Runs in all", many(job.totals.runs), None
+    tokens = [count for count in (job.totals.input_tokens, job.totals.output_tokens) if count is not None]
+    if tokens:
+        yield "Tokens in all", many(sum(tokens)), None
+    if job.totals.cost_usd is not None:
+        yield "Cost in all", f"{job.totals.cost_usd:,.2f} USD", None
+    if job.last_paid_at:
+        yield "Last run that cost something", "", when(job.last_paid_at, now)
+    if owner:
+        yield "Owner", owner, None
+    yield "Id", job.id, None
+
+
+def deed(action: Action, known: Known, now: datetime) -> Deed:
+    """A recovery as the pages show it. `approve`: the command that allows it, where it waits for that."""
+    return Deed(
+        action.id,
+        f"{action.kind} {action.subject}",
+        action.state.value,
+        action.policy if action.by == "policy" else action.by,
+        action.why,
+        when(action.created.at, now),
+        tuple((when(step.at, now), step.what) for step in action.steps[-30:]),
+        advice.approve(action.id, known.config) if action.state is State.PROPOSED else "",
+    )
+
+
+def _events(source: str, job: Job, runs: Sequence[Run], now: datetime, known: Known, limit: int) -> tuple[Event, ...]:
+    """Everything that happened, newest first; fires missed in a row are one line."""
+    key = (source, job.id)
+    cells = strip(job, runs, now, known.states.get(key, ()), limit)
+    found: list[tuple[datetime, Event]] = []
+    for what, group in groupby(cells, key=lambda cell: cell.what):
+        members = list(group)
+        if what == "missed":
+            found.append((members[-1].at, _missed(members, now, limit)))
+        else:
+            found += [(cell.at, _ran(cell, now)) for cell in members]
+    begins = cells[0].at if cells else now
+    for change in known.states.get(key, ()):
+        found.append((change.at, Event(when(change.at, now), "state", "◆", f"became {change.state}")))
+    for incident in known.notes.incidents:
+        found += _of_past(incident, key, now)
+    for action in known.notes.actions:
+        if (action.source, action.job_id) == key:
+            detail = f"{action.state.value}: {action.steps[-1].what}" if action.steps else action.state.value
+            what = f"recovery {action.id}: {action.kind}"
+            found.append((action.created.at, Event(when(action.created.at, now), "recovery", "↻", what, detail)))
+    recent = [(at, event) for at, event in found if at >= begins or event.what == "in_flight"]
+    return tuple(event for _, event in sorted(recent, key=lambda pair: pair[0], reverse=True))
+
+
+def _missed(cells: Sequence[Cell], now: datetime, most: int) -> Event:
+    count = f"{how_many(sum(cell.count for cell in cells), most)} fires" if len(cells) > 1 else "a fire"
+    detail = f"from {say(cells[0].at)} to {say(cells[-1].at)}" if len(cells) > 1 else ""
+    return Event(when(cells[-1].at, now), "missed", GLYPHS["missed"], f"missed {count}", detail)
+
+
+def _ran(cell: Cell, now: datetime) -> Event:
+    run = cell.run
+    if run is None:
+        return Event(when(cell.at, now), cell.what, GLYPHS[cell.what], "in flight", length=rough(now - cell.at))
+    tokens = [count for count in (run.input_tokens, run.output_tokens) if count is not None]
+    return Event(
+        when(cell.at, now),
+        cell.what,
+        GLYPHS[cell.what],
+        WORDS[cell.what],
+        run.error or "",
+        say_duration(run.duration) if run.duration is not None else "",
+        many(sum(tokens)) if tokens else "",
+        f"{run.cost_usd:.4f}" if run.cost_usd is not None else "",
+    )
+
+
+def _of_past(incident: Incident, key: JobKey, now: datetime) -> Iterator[tuple[datetime, Event]]:
+    """What an incident was to this job, each thing when it was so: it may have begun as something less."""
+    mine = [m for m in incident.members.values() if (m.finding.source, m.finding.job_id) == key]
+    mine.sort(key=lambda member: member.first_seen)
+    for index, member in enumerate(mine):
+        kind = spoken(member.finding.kind)
+        began = f"incident {incident.id} {_beginning(incident, member, is_first=index == 0)}: {kind}"
+        yield member.first_seen, Event(when(member.first_seen, now), "incident", "▲", began)
+        if member.ended_at and len(mine) > 1:
+            words = f"incident {incident.id}: no longer {kind}"
+            yield member.ended_at, Event(when(member.ended_at, now), "resolved", "△", words)
+    if mine and incident.resolved_at:
+        kinds = ", ".join(dict.fromkeys(spoken(member.finding.kind) for member in mine))
+        over = f"incident {incident.id} was over: {kinds}"
+        yield incident.resolved_at, Event(when(incident.resolved_at, now), "resolved", "△", over)
+
+
+def _beginning(incident: Incident, member: Member, *, is_first: bool) -> str:
+    if not is_first:
+        return "became"
+    return "began" if member.first_seen <= incident.opened_at else "took it in"

@@ -1,0 +1,279 @@
+"""What is wrong, as cards: an open incident whole, one job's part of it, or a finding that is in no incident."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from urllib.parse import quote
+
+from watchdog.core.incident import Incident, Member, most_specific
+from watchdog.core.kinds import Severity
+from watchdog.core.model import Finding
+from watchdog.core.silences import Silence
+from watchdog.incidents.report import ordered
+from watchdog.notify.words import what_is_wrong
+from watchdog.state.history import JobKey
+from watchdog.systems.remedy import revive_command
+from watchdog.web import advice
+from watchdog.web.published_state import Posting
+from watchdog.web.shown import Known, When, incident_url, job_url, maybe, spoken, when
+
+LISTED = 10
+"""Jobs that are named under an incident; its own page has them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A finding inside a problem."""
+
+    kind: str
+    severity: str
+    summary: str
+    url: str
+    name: str
+    since: When | None = None
+    is_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """The incident that a job's problem belongs to, where others belong to it too.
+
+    `revivable`: how many of its jobs can be brought back.
+    """
+
+    number: int
+    title: str
+    url: str
+    match: str
+    revivable: int
+    revive: str
+    silence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is wrong. `name` is whom its title and its sentences name; `url` leads to its own page.
+
+    `revivable`: the source and id of the jobs that a button can bring back.
+    """
+
+    key: str
+    severity: str
+    title: str
+    name: str
+    kind: str
+    summary: str
+    since: When | None
+    url: str
+    number: int | None
+    state: str
+    acknowledged: str
+    silenced: When | None
+    advice: advice.Advice
+    acknowledge: str
+    silence: str
+    match: str
+    own: tuple[Line, ...] = ()
+    own_count: int = 0
+    symptoms: tuple[Line, ...] = ()
+    symptom_count: int = 0
+    revivable: tuple[JobKey, ...] = ()
+    storm: Storm | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is true now."""
+        return self.state == "active"
+
+
+def head_of(members: Iterable[Member]) -> Finding:
+    """The finding that says best what it is; of those that say the same, the one that has been so the longest."""
+    found = list(members)
+    kind = most_specific(member.finding for member in found).kind
+    alike = [member for member in found if member.finding.kind is kind]
+    return min(alike, key=lambda member: member.finding.since or member.began).finding
+
+
+def title_of(incident: Incident) -> str:
+    """What an incident is, in the words of its message."""
+    return what_is_wrong(incident.own, head_of(incident.own))
+
+
+def problems(posting: Posting, known: Known) -> tuple[Problem, ...]:
+    """All that is wrong, the gravest and newest first."""
+    shown = [of_incident(incident, posting, known) for incident in _by_gravity(posting.incidents)]
+    return (*shown, *(_of_finding(finding, posting, known) for finding in _loose(posting)))
+
+
+def problems_of(posting: Posting, known: Known, job: JobKey) -> tuple[Problem, ...]:
+    """What is wrong with one job: that job's own part of each incident."""
+    parts = [(incident, _members_of(incident, job)) for incident in _by_gravity(posting.incidents)]
+    shown = [_of_part(incident, members, posting, known) for incident, members in parts if members]
+    loose = [finding for finding in _loose(posting) if (finding.source, finding.job_id) == job]
+    return (*shown, *(replace(_of_finding(finding, posting, known), url="") for finding in loose))
+
+
+def _loose(posting: Posting) -> list[Finding]:
+    told = {member for incident in posting.incidents for member in incident.members}
+    return [finding for finding, _ in ordered(posting.published.findings) if finding.key not in told]
+
+
+def _by_gravity(incidents: Sequence[Incident]) -> list[Incident]:
+    return sorted(incidents, key=lambda i: (not i.is_active, i.severity is not Severity.CRITICAL, -i.id))
+
+
+def _members_of(incident: Incident, job: JobKey) -> list[Member]:
+    mine = [m for m in incident.members.values() if (m.finding.source, m.finding.job_id) == job]
+    active = [member for member in mine if member.active]
+    return active or ([] if incident.is_active else mine)
+
+
+def of_incident(incident: Incident, posting: Posting, known: Known) -> Problem:
+    """An incident whole."""
+    head = head_of(incident.own)
+    own, symptoms = _listed(incident.own, posting.at), _listed(incident.symptoms, posting.at)
+    jobs = jobs_of(incident)
+    revivable = _revivable(incident.own, posting, known) if incident.is_active else ()
+    base = _placed(incident, _of_finding(head, posting, known), known, posting.at)
+    advised = base.advice
+    if _brought_back(incident, posting) > 1:
+        advised = replace(advised, command=advice.revive_all(incident, known.config))
+    is_storm = len(jobs) > 1
+    return replace(
+        base,
+        key=f"incident-{incident.id}",
+        severity=incident.severity.value,
+        title=title_of(incident),
+        since=when(incident.since, posting.at),
+        url=incident_url(incident.id),
+        advice=advised,
+        silence=advice.silence_all(incident, known.config) if is_storm else base.silence,
+        match=advice.match_of_all(incident) if is_storm else base.match,
+        silenced=_silenced([member.finding for member in incident.own], incident, known, posting.at),
+        own=own[:LISTED] if len(own) > 1 else (),
+        own_count=len(own) if len(own) > 1 else 0,
+        symptoms=symptoms[:LISTED],
+        symptom_count=len(symptoms),
+        revivable=revivable,
+    )
+
+
+def _of_part(incident: Incident, members: Sequence[Member], posting: Posting, known: Known) -> Problem:
+    """One job's part of an incident: its own finding, what helps that job, and what else it has there."""
+    head = head_of(members)
+    others = [member for member in members if member.finding is not head]
+    base = _placed(incident, _of_finding(head, posting, known), known, posting.at)
+    revivable = base.revivable if incident.is_active else ()
+    own = _listed(others, posting.at)
+    storm = _storm(incident, posting, known) if len(jobs_of(incident)) > 1 else None
+    return replace(
+        base, key=f"incident-{incident.id}", url="", own=own, own_count=len(own), revivable=revivable, storm=storm
+    )
+
+
+def _placed(incident: Incident, base: Problem, known: Known, now: datetime) -> Problem:
+    """With the incident's number, its state, and who is on it."""
+    acknowledged = known.notes.acknowledged.get(incident.id)
+    return replace(
+        base,
+        number=incident.id,
+        state="over" if not incident.is_open else "active" if incident.is_active else "clearing",
+        acknowledged=acknowledged[1] if acknowledged else "",
+        acknowledge=advice.acknowledge(incident, known.config),
+    )
+
+
+def _storm(incident: Incident, posting: Posting, known: Known) -> Storm:
+    return Storm(
+        incident.id,
+        title_of(incident),
+        incident_url(incident.id),
+        advice.match_of_all(incident),
+        len(_revivable(incident.own, posting, known)) if incident.is_active else 0,
+        advice.revive_all(incident, known.config) if _brought_back(incident, posting) > 1 else "",
+        advice.silence_all(incident, known.config),
+    )
+
+
+def jobs_of(incident: Incident) -> list[JobKey]:
+    """The jobs of an incident, each once, those first that it is about."""
+    keys = [(m.finding.source, m.finding.job_id) for m in (*incident.own, *incident.symptoms)]
+    return [(source, job_id) for source, job_id in dict.fromkeys(keys) if job_id is not None]
+
+
+def _brought_back(incident: Incident, posting: Posting) -> int:
+    """How many of its jobs `revive` helps."""
+    jobs = (member.finding for member in incident.own if member.active)
+    return len({f.job_id for f in jobs if f.caused_by is None and revive_command(f, system_of(posting, f.source))})
+
+
+def _revivable(members: Iterable[Member], posting: Posting, known: Known) -> tuple[JobKey, ...]:
+    found = (job for member in members if member.active for job in _can_come_back(member.finding, posting, known))
+    return tuple(dict.fromkeys(found))
+
+
+def _can_come_back(finding: Finding, posting: Posting, known: Known) -> tuple[JobKey, ...]:
+    if not known.can_revive or not finding.job_id or not revive_command(finding, system_of(posting, finding.source)):
+        return ()
+    return ((finding.source, finding.job_id),)
+
+
+def system_of(posting: Posting, source: str) -> str:
+    """The kind of a source; empty if it is watched no longer."""
+    kinds = (state.snapshot.kind for state in posting.published.sources if state.snapshot.source == source)
+    return next(kinds, "")
+
+
+def _silenced(findings: Sequence[Finding], incident: Incident | None, known: Known, now: datetime) -> When | None:
+    """Until when nobody is told of any of it; None if somebody is."""
+    number = incident.id if incident else None
+    ends = [_end(finding, number, known.notes.silences, now) for finding in findings]
+    known_ends = [end for end in ends if end is not None]
+    return when(min(known_ends), now) if known_ends and len(known_ends) == len(ends) else None
+
+
+def _end(finding: Finding, incident: int | None, silences: Iterable[Silence], now: datetime) -> datetime | None:
+    ends = (one.ends_at for one in silences if one.starts_at <= now < one.ends_at and one.fits(finding, incident))
+    return max(ends, default=None)
+
+
+def _of_finding(finding: Finding, posting: Posting, known: Known) -> Problem:
+    system = system_of(posting, finding.source)
+    name = finding.job or ("a job without a name" if finding.job_id else finding.source)
+    return Problem(
+        f"finding-{finding.kind.value}-{quote(finding.source, safe='')}-{quote(finding.job_id or '', safe='')}",
+        finding.severity.value,
+        f"{name} {finding.kind.row.one}",
+        name,
+        spoken(finding.kind),
+        finding.summary,
+        maybe(finding.since, posting.at),
+        job_url(finding.source, finding.job_id) if finding.job_id else "",
+        None,
+        "active",
+        "",
+        _silenced([finding], None, known, posting.at),
+        advice.advise(finding, known.config, system),
+        "",
+        advice.silence(finding, known.config),
+        advice.match_of(finding),
+        revivable=_can_come_back(finding, posting, known),
+    )
+
+
+def _listed(members: Iterable[Member], now: datetime) -> tuple[Line, ...]:
+    return tuple(line(member, now) for member in members)
+
+
+def line(member: Member, now: datetime) -> Line:
+    """A member in one line."""
+    finding = member.finding
+    return Line(
+        spoken(finding.kind),
+        finding.severity.value,
+        finding.summary,
+        job_url(finding.source, finding.job_id) if finding.job_id else "",
+        finding.job or ("a job without a name" if finding.job_id else finding.source),
+        maybe(finding.since or member.began, now),
+        not member.active,
+    )
