@@ -71,7 +71,8 @@ def test_without_the_token_every_change_that_is_described_is_refused(tmp_path: P
         path for path in statuses if path.endswith(("acknowledge", "silences", "end", "approve", "revive", "audit"))
     ]
     assert len(needing) == 7
-    assert all(statuses[path] <= {401, 405} for path in needing)
+    # whoever comes with many wrong tokens is not heard for a while
+    assert all(statuses[path] <= {401, 405, 429} for path in needing)
 
 
 def test_before_the_first_look_every_answer_is_still_described(tmp_path: Path) -> None:
