@@ -264,6 +264,13 @@ class Audit(Shape):
 # what is asked
 
 
+class WhichFindings(Shape):
+    """Those of one source, of one kind, or of both."""
+
+    source: Annotated[str, Field(max_length=100)] = ""
+    kind: Annotated[str, Field(max_length=40)] = ""
+
+
 class WhichIncidents(Shape):
     """`all`: also those that are over."""
 
