@@ -32,6 +32,8 @@ from watchdog.config.file import Config
 from watchdog.core import logs
 from watchdog.detectors.published import Published
 from watchdog.engine import Engine
+from watchdog.systems.json_file import source as json_source
+from watchdog.systems.openclaw import source as openclaw_source
 
 NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
 MEMORY = Path("/dev/shm")
@@ -106,11 +108,39 @@ def sql(folder: Path) -> Section:
     }
 
 
+def json_file(folder: Path) -> Section:
+    """A nanobot's workspace with its calls of a model beside it."""
+    (folder / "cron" / "runs").mkdir(parents=True)
+    made = 1_781_080_000_000
+    state: dict[str, object] = {
+        "nextRunAtMs": made + 14_000_000,
+        "lastRunAtMs": made,
+        "lastStatus": "ok",
+        "lastError": None,
+    }
+    state["runHistory"] = [{"runId": "r", "runAtMs": made, "durationMs": 5, "status": "ok", "error": None}]
+    schedule = {"kind": "cron", "expr": "0 * * * *", "tz": "UTC", "everyMs": None, "atMs": None}
+    payload = {"kind": "agent_turn", "message": "m", "originChatId": "1"}
+    common = {"enabled": True, "schedule": schedule, "payload": payload, "createdAtMs": made, "updatedAtMs": made}
+    jobs = [{"id": name, "name": name, "state": state, **common} for name in "abc"]
+    (folder / "cron" / "jobs.json").write_text(json.dumps({"version": 1, "jobs": jobs}))
+    run = {"run_id": f"cron:a:{made}:x", "job_id": "a", "status": "queued", "updated_at_ms": made, "error": None}
+    (folder / "cron" / "runs" / "a.json").write_text(json.dumps(run))
+    with closing(sqlite3.connect(folder / "llm_usage.sqlite3")) as db, db:
+        db.execute(
+            "CREATE TABLE llm_calls (id INTEGER PRIMARY KEY, source, started_at_ms, reported_tokens, "
+            "error_status_code, finish_reason, error_kind)"
+        )
+        db.execute("INSERT INTO llm_calls VALUES (1, 'cron', ?, 5, NULL, 'stop', NULL)", (made,))
+    return {"kind": "json", "preset": "nanobot", "folder": str(folder)}
+
+
 STORES: Mapping[str, Callable[[Path], Section]] = {
     "phantom": phantom,
     "openclaw, files": openclaw_file,
     "openclaw, database": openclaw_database,
     "sql": sql,
+    "json, a file": json_file,
 }
 
 
@@ -397,6 +427,8 @@ def one(seed: int, stock: Stock) -> float:
 def some(first: int, count: int) -> tuple[list[str], float, float]:
     """So many in one process: what was wrong, the longest look, and the most MB."""
     logs.set_up(debug=False)
+    # nobody is writing here: what is half-written now stays so
+    openclaw_source.RETRY_AFTER = json_source.RETRY_AFTER = 0.0
 
     wrong, worst = [], 0.0
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:

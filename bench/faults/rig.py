@@ -62,7 +62,7 @@ def until(is_so: Callable[[], Any], what: str, within: float) -> Any:
         if answer:
             return answer
         must(time.monotonic() - began < within, f"not within {within:g} s: {what}")
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 class Target:
@@ -201,24 +201,18 @@ class Rig:
         finally:
             connection.close()
 
-    def findings(self) -> list[dict[str, Any]]:
-        """All that is found now."""
-        found: list[dict[str, Any]] = []
-        cursor: str | None = ""
-        while cursor is not None:
-            status, text = self.get(f"/api/v1/findings?limit=500{f'&cursor={cursor}' if cursor else ''}")
-            page = json.loads(text) if status == 200 else {"findings": []}
-            found += page["findings"]
-            cursor = page.get("next") or None
-        return found
+    def findings(self, source: str = "", kind: str = "") -> list[dict[str, Any]]:
+        """What is found now; of one source, or of one kind, where that is asked for."""
+        status, text = self.get(f"/api/v1/findings?source={source}&kind={kind}")
+        return json.loads(text)["findings"] if status == 200 else []
 
     def found(self, kind: str, name: str) -> bool:
         """Whether this is found of a job, or of a source."""
-        return any(one["kind"] == kind and name in (one["job"], one["source"]) for one in self.findings())
+        return any(name in (one["job"], one["source"]) for one in self.findings(kind=kind))
 
     def said_of(self, source: str) -> str:
         """All that is found of a source, in words."""
-        return " ".join(one["summary"] for one in self.findings() if one["source"] == source)
+        return " ".join(one["summary"] for one in self.findings(source))
 
     # what happens meanwhile
 

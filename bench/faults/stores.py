@@ -274,8 +274,7 @@ def _must_be_told(rig: Rig, source: str, what: str, says: str) -> None:
     """Its reason, or, where there is nothing to tell, that it can be read."""
 
     def is_right() -> bool:
-        said = rig.said_of(source)
-        return says in said if says else "cannot be read" not in said
+        return says in rig.said_of(source) if says else not rig.findings(source, "unreachable")
 
     try:
         until(is_right, f"{what} is told with {says!r}", TOLD_WITHIN)

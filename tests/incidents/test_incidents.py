@@ -452,3 +452,14 @@ def test_a_second_look_at_the_same_changes_nothing(steps: list[tuple[timedelta, 
         before = diary.ledger
         diary.look(*findings, blind=blind)
         assert diary.ledger == before
+
+
+def test_a_look_leaves_the_incidents_before_it_as_they_were() -> None:
+    """The members are changed where they stand, in a copy of the look's own."""
+    timing, moment = Timing(), Moment(NOW)
+    first = update(Ledger(), [failing("a"), failing("b")], frozenset(), moment, timing)
+    before = {number: dict(incident.members) for number, incident in first.incidents.items()}
+    storm = [failing(f"job-{number}") for number in range(50)]
+    later = update(first, storm, frozenset(), Moment(NOW + MINUTE), timing)
+    assert {number: dict(incident.members) for number, incident in first.incidents.items()} == before
+    assert sum(len(incident.members) for incident in later.incidents.values()) == 52

@@ -34,8 +34,8 @@ def sections(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Section]:
 
 
 def _said_of(service: Running, source: str) -> str:
-    found = json.loads(service.get("/api/v1/findings")[1])["findings"]
-    return " ".join(each["summary"] for each in found if each["source"] == source)
+    found = json.loads(service.get(f"/api/v1/findings?source={source}")[1])["findings"]
+    return " ".join(each["summary"] for each in found)
 
 
 def test_all_at_once_they_hold_up_neither_the_good_source_nor_the_end(

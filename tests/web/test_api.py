@@ -42,6 +42,9 @@ def test_jobs_findings_incidents_and_recoveries_are_told(site: Site) -> None:
     get = site.client.get
     assert [job["job"] for job in get("/api/v1/jobs").json()["jobs"]] == ["heartbeat", "inbox"]
     assert [found["kind"] for found in get("/api/v1/findings").json()["findings"]] == ["failed"]
+    assert get("/api/v1/findings?kind=failed").json()["findings"] == get("/api/v1/findings").json()["findings"]
+    assert get("/api/v1/findings?kind=overdue").json()["findings"] == []
+    assert get("/api/v1/findings?source=another").json()["findings"] == []
     (incident,) = get("/api/v1/incidents").json()["incidents"]
     assert (incident["id"], incident["kind"], incident["acknowledged_by"]) == (1, "failed", None)
     (recovery,) = get("/api/v1/recoveries").json()["recoveries"]

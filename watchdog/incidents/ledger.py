@@ -38,21 +38,76 @@ class Timing:
 def update(ledger: Ledger, findings: Iterable[Finding], blind: frozenset[str], now: Moment, timing: Timing) -> Ledger:
     """The incidents after a look. Sources in `blind` could not be read: what was known of them is left as it was."""
     found = [finding for finding in findings if finding.source not in blind or finding.kind is Kind.UNREACHABLE]
-    incidents = dict(ledger.incidents)
-    next_id = ledger.next_id
-    home = _homes(incidents, now, timing)
+    book = _Book(ledger, now, timing)
+    home = _homes(ledger.incidents, now, timing)
     present: dict[Key, int] = {}
-    left = _left_behind(incidents, {finding.key for finding in found}, now, timing)
+    left = _left_behind(ledger.incidents, {finding.key for finding in found}, now, timing)
     for finding in sorted(found, key=lambda finding: finding.caused_by is not None):
-        number = _place(finding, incidents, home, present, left, now, timing)
+        number = _place(finding, book, home, present, left)
         if number is None:
-            number, next_id = next_id, next_id + 1
-            incidents[number] = _opened(number, finding, now.at)
-        incidents[number] = _with(incidents[number], finding, now.at, timing)
+            number = book.open(finding)
+        book.add(number, finding)
         home[finding.key] = present[finding.key] = number
-    for number, incident in incidents.items():
-        incidents[number] = _settled(incident, present, blind, now, timing)
-    return Ledger({n: i for n, i in incidents.items() if not _is_forgotten(i, now, timing)}, next_id)
+    settled = {number: _settled(incident, present, blind, now, timing) for number, incident in book.incidents.items()}
+    return Ledger({n: i for n, i in settled.items() if not _is_forgotten(i, now, timing)}, book.next_id)
+
+
+class _Book:
+    """The incidents while findings are put into them, so that a finding costs the same in an incident of thousands.
+
+    The members of an incident are copied once, when the first finding is put into it.
+    """
+
+    def __init__(self, ledger: Ledger, now: Moment, timing: Timing) -> None:
+        self.incidents = dict(ledger.incidents)
+        self.next_id = ledger.next_id
+        self.now = now
+        self.timing = timing
+        self._members: dict[int, dict[Key, Member]] = {}
+        self._jobs: dict[int, dict[str | None, set[Key]]] = {}
+        self._alike: dict[tuple[str, str], list[int]] = {}
+        for number, incident in self.incidents.items():
+            self._alike.setdefault((incident.source, incident.family), []).append(number)
+
+    def open(self, finding: Finding) -> int:
+        """Begin one with this finding; its number."""
+        number, self.next_id = self.next_id, self.next_id + 1
+        incident = self.incidents[number] = _opened(number, finding, self.now.at)
+        self._alike.setdefault((incident.source, incident.family), []).append(number)
+        return number
+
+    def add(self, number: int, finding: Finding) -> None:
+        """It is true now, and belongs to this incident."""
+        before = self.incidents[number]
+        if number not in self._members:
+            self._members[number] = dict(before.members)
+        incident = self.incidents[number] = _with(before, finding, self._members[number], self.now.at, self.timing)
+        self._note(self.jobs(number), finding.key, incident.members[finding.key])
+
+    def alike(self, source: str, family: str) -> list[Incident]:
+        """Those of a source and a family, the open and the newest first."""
+        found = [self.incidents[number] for number in self._alike.get((source, family), ())]
+        return sorted(found, key=lambda incident: (not incident.is_open, -incident.id))
+
+    def has_queue(self, source: str) -> bool:
+        """Whether jobs of a source wait for runs now."""
+        return any(self.incidents[number].is_active for number in self._alike.get((source, QUEUE), ()))
+
+    def jobs(self, number: int) -> dict[str | None, set[Key]]:
+        """The jobs that an incident is about, or was until so recently that this is the same thing again."""
+        if number not in self._jobs:
+            self._jobs[number] = {}
+            for key, member in self.incidents[number].members.items():
+                self._note(self._jobs[number], key, member)
+        return self._jobs[number]
+
+    def _note(self, jobs: dict[str | None, set[Key]], key: Key, member: Member) -> None:
+        keys = jobs.setdefault(member.finding.job_id, set())
+        is_recent = member.ended_at is None or self.now.at - member.ended_at <= self.timing.memory
+        if is_recent and not member.under:
+            keys.add(key)
+        else:
+            keys.discard(key)
 
 
 def _homes(incidents: Mapping[int, Incident], now: Moment, timing: Timing) -> dict[Key, int]:
@@ -67,13 +122,7 @@ def _homes(incidents: Mapping[int, Incident], now: Moment, timing: Timing) -> di
 
 
 def _place(
-    finding: Finding,
-    incidents: Mapping[int, Incident],
-    home: Mapping[Key, int],
-    present: Mapping[Key, int],
-    left: Mapping[Key, int],
-    now: Moment,
-    timing: Timing,
+    finding: Finding, book: _Book, home: Mapping[Key, int], present: Mapping[Key, int], left: Mapping[Key, int]
 ) -> int | None:
     """The incident of a finding: its cause's, the one that it is in, the storm's, or the one that it was before."""
     if finding.caused_by is not None:
@@ -81,30 +130,27 @@ def _place(
         cause = present.get(_cause_key(finding, finding.caused_by))
         if cause is not None:
             return cause
-    elif finding.key in home and not _waits_between_runs(finding, incidents.values()):
+    elif finding.key in home and not _waits_between_runs(finding, book):
         return home[finding.key]
     if finding.key in left:
         return left[finding.key]
-    family, scope = _family(finding)
-    if _waits_between_runs(finding, incidents.values()):
-        family, scope = QUEUE, ""
-    alike = [i for i in incidents.values() if (i.source, i.family) == (finding.source, family)]
-    alike.sort(key=lambda incident: (not incident.is_open, -incident.id))
-    if family == QUEUE and alike and _is_recent(alike[0], now, timing):
+    family, scope = (QUEUE, "") if _waits_between_runs(finding, book) else _family(finding)
+    alike = book.alike(finding.source, family)
+    if family == QUEUE and alike and _is_recent(alike[0], book.now, book.timing):
         return alike[0].id
     for incident in alike:
-        if _is_its_own(finding, incident, now, timing):
-            return incident.id
-    window = timing.gather_late if family == Family.LATE else timing.gather
-    storm = (i for i in alike if i.is_open and i.scope == scope and _gathers(i, now, window))
+        if book.jobs(incident.id).get(finding.job_id):
+            return incident.id  # under another kind: late and then wedged, failing and then failed
+    window = book.timing.gather_late if family == Family.LATE else book.timing.gather
+    storm = (i for i in alike if i.is_open and i.scope == scope and _gathers(i, book.now, window))
     return next((incident.id for incident in storm), None)
 
 
-def _waits_between_runs(finding: Finding, incidents: Iterable[Incident]) -> bool:
+def _waits_between_runs(finding: Finding, book: _Book) -> bool:
     """Whether it is late in a queue that is there already: between two runs nothing holds the slot for a moment."""
     if finding.kind is not Kind.OVERDUE or finding.caused_by is not None:
         return False
-    return any(incident.is_queue and incident.is_active and incident.source == finding.source for incident in incidents)
+    return book.has_queue(finding.source)
 
 
 def _is_recent(incident: Incident, now: Moment, timing: Timing) -> bool:
@@ -144,17 +190,6 @@ def _family(finding: Finding) -> tuple[str, str]:
             return finding.kind.value, ""
 
 
-def _is_its_own(finding: Finding, incident: Incident, now: Moment, timing: Timing) -> bool:
-    """Whether the incident is about this job already: under another kind (late and then wedged, failing and then
-    failed), or until so recently that this is the same thing again."""
-    return any(
-        member.finding.job_id == finding.job_id
-        and not member.under
-        and (member.ended_at is None or now.at - member.ended_at <= timing.memory)
-        for member in incident.members.values()
-    )
-
-
 def _gathers(incident: Incident, now: Moment, window: timedelta) -> bool:
     return incident.clear_since is None and now.at - (incident.joined_at or incident.opened_at) <= window
 
@@ -164,19 +199,20 @@ def _opened(number: int, finding: Finding, at: datetime) -> Incident:
     return Incident(number, finding.source, family, scope, at, at, severity=finding.severity, joined_at=at)
 
 
-def _with(incident: Incident, finding: Finding, at: datetime, timing: Timing) -> Incident:
-    """The incident with this finding as true now."""
-    before = incident.members.get(finding.key)
+def _with(incident: Incident, finding: Finding, members: dict[Key, Member], at: datetime, timing: Timing) -> Incident:
+    """The incident with this finding as true now. `members`: its members, to be changed."""
+    before = members.get(finding.key)
     was_under = before is not None and before.under and before.active
     is_under = (finding.caused_by is not None or was_under) and not incident.is_queue
     member = _member(finding, before, at, timing, is_under=is_under)
     if member == before and incident.is_active:
         return incident
+    members[finding.key] = member
     is_back = not incident.is_open
     severity = incident.severity if is_under or is_back else max(incident.severity, finding.severity, key=_RANK.get)  # type: ignore[arg-type]
     return replace(
         incident,
-        members={**incident.members, finding.key: member},
+        members=members,
         severity=finding.severity if is_back else severity,
         clear_since=None if not is_under or incident.is_active else incident.clear_since,
         resolved_at=None,
@@ -227,11 +263,11 @@ def _settled(
 
 def _without_the_gone(incident: Incident, present: Mapping[Key, int], blind: frozenset[str], at: datetime) -> Incident:
     """The members that are not found here any more are no longer active."""
-    gone = [
+    gone = {
         key
         for key, member in incident.members.items()
         if member.active and present.get(key) != incident.id and not _is_hidden(key, blind)
-    ]
+    }
     if not gone:
         return incident
     members = {key: replace(m, ended_at=at) if key in gone else m for key, m in incident.members.items()}

@@ -35,20 +35,16 @@ def _all_well(jobs: int) -> str:
 
 def ordered(findings: Sequence[Finding]) -> Iterator[tuple[Finding, bool]]:
     """The findings, each followed by the symptoms that are filed under it; the flag says that it is such a symptom."""
-    placed: set[int] = set()
+    under: dict[tuple[str, str, str | None], list[Finding]] = {}
+    for finding in findings:
+        if finding.caused_by is not None:
+            under.setdefault((finding.source, finding.caused_by.kind, finding.caused_by.job_id), []).append(finding)
     for cause in (finding for finding in findings if finding.caused_by is None):
         yield cause, False
-        for symptom in findings:
-            if id(symptom) not in placed and _is_under(symptom, cause):
-                placed.add(id(symptom))
-                yield symptom, True
+        yield from ((symptom, True) for symptom in under.pop(cause.key, ()))
     # the cause of these is no finding itself: a run that is merely long
-    yield from ((finding, False) for finding in findings if finding.caused_by and id(finding) not in placed)
-
-
-def _is_under(symptom: Finding, cause: Finding) -> bool:
-    under = symptom.caused_by
-    return bool(under and symptom.source == cause.source and (under.kind, under.job_id) == (cause.kind, cause.job_id))
+    left = {id(finding) for symptoms in under.values() for finding in symptoms}
+    yield from ((finding, False) for finding in findings if id(finding) in left)
 
 
 def line(finding: Finding, now: datetime, *, is_symptom: bool = False) -> str:

@@ -1,6 +1,6 @@
 """What programs get: findings, jobs and sources as plain JSON values. Times are ISO 8601 with `Z`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from watchdog.cadence.schedule import words
@@ -42,8 +42,8 @@ def source(state: SourceState) -> dict[str, Json]:
     }
 
 
-def job(state: SourceState, of: Job) -> dict[str, Json]:
-    """A job with all that is known about it."""
+def job(state: SourceState, of: Job, kinds: Mapping[str | None, Sequence[str]]) -> dict[str, Json]:
+    """A job with all that is known about it. `kinds`: of the findings of its source, by job."""
     run = of.last_run
     return {
         "source": state.snapshot.source,
@@ -76,16 +76,24 @@ def job(state: SourceState, of: Job) -> dict[str, Json]:
         "output_tokens": of.totals.output_tokens,
         "cost_usd": of.totals.cost_usd,
         "last_paid_at": value(of.last_paid_at),
-        "findings": [found.kind.value for found in state.diagnosis.findings if found.job_id == of.id],
+        "findings": list(kinds.get(of.id, ())),
     }
 
 
-def findings_document(published: Published, now: datetime) -> dict[str, Json]:
-    """The whole answer of `check --format json` and `/api/v1/findings`."""
+def jobs(state: SourceState) -> list[Json]:
+    """All jobs of a source."""
+    kinds: dict[str | None, list[str]] = {}
+    for found in state.diagnosis.findings:
+        kinds.setdefault(found.job_id, []).append(found.kind.value)
+    return [job(state, of, kinds) for of in state.snapshot.jobs]
+
+
+def findings_document(published: Published, now: datetime, wanted: Sequence[Finding] | None = None) -> dict[str, Json]:
+    """The whole answer of `check --format json` and `/api/v1/findings`. `wanted`: these findings, not all."""
     return {
         "now": iso(now),
         "sources": [source(state) for state in published.sources],
-        "findings": [finding(found) for found in published.findings],
+        "findings": [finding(found) for found in (published.findings if wanted is None else wanted)],
     }
 
 
@@ -94,7 +102,7 @@ def jobs_document(published: Published, now: datetime) -> dict[str, Json]:
     return {
         "now": iso(now),
         "sources": [source(state) for state in published.sources],
-        "jobs": [job(state, of) for state in published.sources for of in state.snapshot.jobs],
+        "jobs": [each for state in published.sources for each in jobs(state)],
     }
 
 

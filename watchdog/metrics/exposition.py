@@ -1,6 +1,8 @@
 """Prometheus text, as prometheus-client formats it, taken apart by family: so that parts of it can be kept."""
 
 import re
+from collections.abc import Sequence
+from itertools import islice
 
 from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
 from prometheus_client.registry import Collector
@@ -30,3 +32,13 @@ def heads(collector: Collector) -> tuple[bytes, ...]:
 def samples(collector: Collector) -> tuple[bytes, ...]:
     """The families' samples, in the order of their heads."""
     return tuple([lines for _, lines in families(collector).values()])
+
+
+def shared_out(collector: Collector, counts: Sequence[Sequence[int]]) -> list[tuple[bytes, ...]]:
+    """The same for each of those whose samples it collects, one after another. `counts`: how many each of them has in
+    each family."""
+    lines = [iter(text.split(b"\n")) for text in samples(collector)]
+    return [
+        tuple([b"".join([line + b"\n" for line in islice(family, n)]) for family, n in zip(lines, each, strict=True)])
+        for each in counts
+    ]

@@ -1,7 +1,7 @@
 """The families that have samples for each job: a row of the table below is a family."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -51,13 +51,17 @@ class Family:
     labels: tuple[str, ...] = ()
     is_counter: bool = False
 
-    def metric(self, facts: JobFacts | None) -> Metric:
-        """The family with one job's samples, or with none."""
+    def metric(self, jobs: Sequence[JobFacts]) -> tuple[Metric, list[int]]:
+        """The family with these jobs' samples, and how many each of them has."""
         kind = CounterMetricFamily if self.is_counter else GaugeMetricFamily
         family = kind(f"watchdog_job_{self.name}", self.text, labels=["source", "job_id", *self.labels])
-        for labels, number in self.samples(facts) if facts else ():
-            family.add_metric([facts.source, facts.job.id, *labels], number)  # type: ignore[union-attr]
-        return family
+        counts = []
+        for facts in jobs:
+            found = self.samples(facts)
+            counts.append(len(found))
+            for labels, number in found:
+                family.add_metric([facts.source, facts.job.id, *labels], number)
+        return family, counts
 
 
 def _one(number: float | None) -> Samples:
@@ -187,11 +191,16 @@ FAMILIES = (
 
 
 class JobCollector(Collector):
-    """All families with the samples of one job, or with none: then only their heads."""
+    """All families with the samples of some jobs, or of none: then only their heads."""
 
-    def __init__(self, facts: JobFacts | None) -> None:
-        self._facts = facts
+    def __init__(self, jobs: Sequence[JobFacts] = ()) -> None:
+        self._families = [family.metric(jobs) for family in FAMILIES]
+
+    @property
+    def counts(self) -> list[tuple[int, ...]]:
+        """How many samples each job has in each family."""
+        return list(zip(*(counts for _, counts in self._families), strict=True))
 
     def collect(self) -> Iterator[Metric]:
         """For prometheus-client, which formats them."""
-        return (family.metric(self._facts) for family in FAMILIES)
+        return (metric for metric, _ in self._families)

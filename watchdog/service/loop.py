@@ -5,7 +5,7 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from watchdog.config.file import Config, ConfigError
 from watchdog.core.clock import SHORTEST_WAIT, Clock, WallClock
-from watchdog.core.kinds import Severity
+from watchdog.core.kinds import Kind, Severity
 from watchdog.core.logs import log
 from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
@@ -107,6 +107,31 @@ def log_finding(action: str, finding: Finding) -> None:
     words = finding.summary if action == "found" else f"over: {finding.kind.value} of {finding.job or finding.source}"
     facts = {"source": finding.source, "kind": finding.kind.value, "severity": finding.severity.value}
     log.log(level, words, extra={"action": action, **facts, "job_id": finding.job_id, "job": finding.job})
+
+
+MOST_LOGGED = 20
+"""Findings of one kind of one source that a turn logs one by one."""
+
+
+def told_one_by_one(findings: Sequence[Finding]) -> Iterator[tuple[Finding, int]]:
+    """Of each kind of a source the first few, and with the last of these how many more there are: a storm of thousands
+    must not fill a disk."""
+    alike: dict[tuple[str, Kind, int], list[Finding]] = {}
+    for finding in findings:
+        alike.setdefault((finding.source, finding.kind, _level("found", finding)), []).append(finding)
+    for some in alike.values():
+        shown = some[:MOST_LOGGED]
+        yield from ((finding, 0) for finding in shown[:-1])
+        yield shown[-1], len(some) - len(shown)
+
+
+def log_rest(action: str, finding: Finding, count: int) -> None:
+    """Log how many more like this one were `found`, or have `cleared`."""
+    facts = {"source": finding.source, "kind": finding.kind.value}
+    words = f"{count:,} more {finding.kind.value} of {finding.source}"
+    log.log(
+        _level(action, finding), words if action == "found" else f"over: {words}", extra={"action": action, **facts}
+    )
 
 
 @dataclass
@@ -232,11 +257,15 @@ class Service:
         """Log what has become true, and what no longer is."""
         self._tell_sources(published)
         found = {finding.key: finding for finding in published.findings}
-        for key in [key for key in found if key not in self._findings]:
-            self.tell("found", found[key])
-        for key in [key for key in self._findings if key not in found]:
-            self.tell("cleared", self._findings[key])
+        self._tell_each("found", [found[key] for key in found if key not in self._findings])
+        self._tell_each("cleared", [self._findings[key] for key in self._findings if key not in found])
         self._findings = found
+
+    def _tell_each(self, action: str, findings: Sequence[Finding]) -> None:
+        for finding, more in told_one_by_one(findings):
+            self.tell(action, finding)
+            if more:
+                log_rest(action, finding, more)
 
     def _tell_sources(self, published: Published) -> None:
         for state in published.sources:

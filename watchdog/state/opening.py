@@ -29,8 +29,14 @@ PATIENCE = 5.0
 NOT_NOW = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EMFILE)
 """What a disk says that is full, read-only or broken, and may be well again later."""
 
-LOG_LIMIT = 4 * 1024 * 1024
-"""Bytes that SQLite's log keeps once what stands in it is in the file."""
+LOG_LIMIT = 1024 * 1024
+"""Bytes of SQLite's log from which on what stands in it is put into the file; it is no larger for long."""
+
+CACHE_KIB = 512
+"""What each connection keeps of the file in memory. The service has five of them; SQLite's own measure is four times
+as much, which they fill within the hour."""
+
+_PAGE = 4096
 
 
 class StoreError(Exception):
@@ -90,6 +96,8 @@ def opened(path: Path | None, patience: float = PATIENCE) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {LOG_LIMIT // _PAGE}")
+        db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     except sqlite3.Error:
         db.close()
         raise

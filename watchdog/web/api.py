@@ -65,7 +65,14 @@ class Api:
     def _reading(self) -> list[Operation]:
         return [
             _get("/jobs", "jobs", "The jobs of every source", shapes.Jobs, self._jobs, shapes.WhichJobs),
-            _get("/findings", "findings", "All that is true now", shapes.Findings, self._findings),
+            _get(
+                "/findings",
+                "findings",
+                "All that is true now",
+                shapes.Findings,
+                self._findings,
+                shapes.WhichFindings,
+            ),
             _get(
                 "/incidents",
                 "incidents",
@@ -245,7 +252,13 @@ class Api:
 
     def _findings(self, asked: Asked) -> Mapping[str, Any]:
         posting = self._posting()
-        return self._answer(wire.findings_document(posting.published, posting.at))
+        source, kind = asked.query.source, asked.query.kind
+        wanted = [
+            finding
+            for finding in posting.published.findings
+            if source in ("", finding.source) and kind in ("", finding.kind.value)
+        ]
+        return self._answer(wire.findings_document(posting.published, posting.at, wanted))
 
     def _incidents(self, asked: Asked) -> Mapping[str, Any]:
         posting, notes = self._posting(), self.archive.notes()

@@ -276,6 +276,13 @@ class WhichJobs(Shape):
     cursor: Annotated[str, Field(min_length=1, max_length=4000)] | None = None
 
 
+class WhichFindings(Shape):
+    """Those of one source, of one kind, or of both."""
+
+    source: Annotated[str, Field(max_length=100)] = ""
+    kind: Annotated[str, Field(max_length=40)] = ""
+
+
 class WhichIncidents(Shape):
     """`all`: also those that are over."""
 

@@ -21,7 +21,7 @@ from watchdog.systems.openclaw.runs import RunBook
 from watchdog.systems.shared.bounded import MOST_ROWS, Record, Rows, as_many_as_fit, left_out, rows_of
 from watchdog.systems.shared.host import Memory
 from watchdog.systems.shared.json_lines import LogTail
-from watchdog.systems.shared.sqlite_file import columns_of
+from watchdog.systems.shared.sqlite_file import columns_of, is_another_thing
 from watchdog.systems.shared.sqlite_file import read as read_sqlite
 from watchdog.systems.shared.unchanged import Unchanged
 from watchdog.systems.shared.unreadable import UnreadableError
@@ -246,6 +246,8 @@ class StoreReader:
     def _query(self, connection: sqlite3.Connection) -> Reading | None:
         columns = columns_of(connection, "cron_jobs")
         if not columns:
+            if is_another_thing(connection, "cron_jobs"):
+                raise UnreadableError("there are no jobs: cron_jobs is not a table; is this OpenClaw's database?")
             return None
         missing = [name for name in ("job_id", "job_json", "state_json") if name not in columns]
         if missing:

@@ -301,6 +301,12 @@ def _asked_for(connection: sqlite3.Connection, table: str) -> list[str]:
     return names
 
 
+def is_another_thing(connection: sqlite3.Connection, table: str) -> bool:
+    """Whether what has a table's name is none, such as a view: that is not read, for it may be without end."""
+    found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ? COLLATE NOCASE LIMIT 1", (table,))
+    return found.fetchone() is not None and not columns_of(connection, table)
+
+
 _MADE_BY = "SELECT sql FROM sqlite_master WHERE type = 'table' AND rootpage > 0 AND name = ? COLLATE NOCASE"
 
 _COLUMNS: dict[str, list[str]] = {}

@@ -292,7 +292,10 @@ class _Connection:
 
 def _bounded(statement: str) -> str:
     """The same rows, unless they are more than can be held: then the server itself stops, before it sends them."""
-    length = "sum(octet_length(bounded::text)) OVER (ROWS UNBOUNDED PRECEDING)"
+    # as text it may be far longer than it is kept, but to write a huge one out takes the server seconds
+    kept = "pg_column_size(bounded)"
+    text = f"CASE WHEN {kept} > {MOST_BYTES} THEN {kept} ELSE octet_length(bounded::text) END"
+    length = f"sum({text}) OVER (ROWS UNBOUNDED PRECEDING)"
     held = f"SELECT bounded, {length} AS bytes FROM ({statement}) AS bounded"  # noqa: S608
     fails = f"CAST('{TOO_MUCH} ' || held.bytes AS integer) = 0"
     return f"SELECT (held.bounded).* FROM ({held}) AS held WHERE held.bytes <= {MOST_BYTES} OR {fails}"  # noqa: S608
