@@ -84,7 +84,7 @@ _SOON = "2026-06-10T13:00:00.000Z"
         ("/api/v1/history?source=agent&job_id=id-heartbeat&limit=0", 422),
         ("/api/v1/history?source=agent&job_id=id-heartbeat&before=yesterday", 422),
         ("/api/v1/incidents?all=perhaps", 422),
-        ("/api/v1/findings?shoe=1", 200),
+        ("/api/v1/findings?shoe=1", 422),
         ("/api/v1/jobs?shoe=1", 422),
         ("/api/v1/nothing", 404),
     ],

@@ -1,6 +1,6 @@
 """What programs get: findings, jobs and sources as plain JSON values. Times are ISO 8601 with `Z`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from watchdog.cadence.schedule import words
@@ -42,8 +42,8 @@ def source(state: SourceState) -> dict[str, Json]:
     }
 
 
-def job(state: SourceState, of: Job, kinds: Mapping[str | None, Sequence[str]]) -> dict[str, Json]:
-    """A job with all that is known about it. `kinds`: of the findings of its source, by job."""
+def job(state: SourceState, of: Job, findings: Sequence[Finding]) -> dict[str, Json]:
+    """A job with all that is known about it. `findings`: those about it."""
     run = of.last_run
     return {
         "source": state.snapshot.source,
@@ -76,16 +76,16 @@ def job(state: SourceState, of: Job, kinds: Mapping[str | None, Sequence[str]]) 
         "output_tokens": of.totals.output_tokens,
         "cost_usd": of.totals.cost_usd,
         "last_paid_at": value(of.last_paid_at),
-        "findings": list(kinds.get(of.id, ())),
+        "findings": [found.kind.value for found in findings],
     }
 
 
 def jobs(state: SourceState) -> list[Json]:
     """All jobs of a source."""
-    kinds: dict[str | None, list[str]] = {}
+    findings: dict[str | None, list[Finding]] = {}
     for found in state.diagnosis.findings:
-        kinds.setdefault(found.job_id, []).append(found.kind.value)
-    return [job(state, of, kinds) for of in state.snapshot.jobs]
+        findings.setdefault(found.job_id, []).append(found)
+    return [job(state, of, findings.get(of.id, ())) for of in state.snapshot.jobs]
 
 
 def findings_document(published: Published, now: datetime, wanted: Sequence[Finding] | None = None) -> dict[str, Json]:

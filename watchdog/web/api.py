@@ -235,9 +235,7 @@ class Api:
 
     def _jobs(self, asked: Asked) -> Mapping[str, Any]:
         posting, query = self._posting(), asked.query
-        chosen = [
-            (state, job) for state, job, found in every_job(posting.published) if _is_wanted(state, job, found, query)
-        ]
+        chosen = [one for one in every_job(posting.published) if _is_wanted(*one, query)]
         if query.limit is not None or query.cursor is not None:
             chosen = sorted((one for one in chosen if _place(one) > (query.cursor or "")), key=_place)
         shown = chosen[: query.limit]
@@ -245,7 +243,7 @@ class Api:
             {
                 "now": iso(posting.at),
                 "sources": [wire.source(state) for state in posting.published.sources],
-                "jobs": [wire.job(state, job) for state, job in shown],
+                "jobs": [wire.job(*one) for one in shown],
                 "next_cursor": _place(shown[-1]) if len(shown) < len(chosen) else None,
             }
         )
@@ -326,7 +324,7 @@ def _is_wanted(state: SourceState, job: Job, found: Sequence[Finding], query: sh
     )
 
 
-def _place(one: tuple[SourceState, Job]) -> str:
+def _place(one: tuple[SourceState, Job, Sequence[Finding]]) -> str:
     """A job's place in the order of pages, which stays its own whatever comes or goes."""
     return f"{quote(one[0].snapshot.source, safe='')}/{quote(one[1].id, safe='')}"
 
