@@ -129,8 +129,10 @@ def _run(words: list[str], home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def _runnable() -> list[str]:
+    """Each once, whatever the file is called in it."""
     texts = {piece.text for page in PAGES for piece in documents.commands(page)}
-    return sorted(text for text in texts if text.split(" ")[1] in LOOKS and "--url" not in text)
+    looks = (text for text in texts if text.split(" ")[1] in LOOKS and "--url" not in text)
+    return sorted({re.sub(r"(?<= -c )\S+", "FILE", text) for text in looks})
 
 
 @pytest.mark.parametrize("text", _runnable())
@@ -188,6 +190,11 @@ def test_every_target_of_make_that_the_program_names_is_there() -> None:
 # links
 
 
+def _is_made(target: Path) -> bool:
+    """Whether a target of make makes it: that it is there, and as it would be made, is held where it is made."""
+    return target == ROOT / "docs/configuration.md" or target.parent == ROOT / "docs/pictures"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     dead = []
@@ -197,6 +204,8 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert parts.scheme in ("http", "https", "mailto"), link.place
             continue
         target = (page.parent / parts.path).resolve() if parts.path else page
+        if _is_made(target) and not target.exists():
+            continue
         is_there = target.exists() and target.is_relative_to(ROOT)
         if not is_there or (parts.fragment and parts.fragment not in documents.anchors(target)):
             dead.append(f"{link.place}: {link.text}")
