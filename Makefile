@@ -9,7 +9,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(16, 2 * os.cpu_count()))')
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format bench faults dist image clean
+.PHONY: help demo test test-slow check format bench faults clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,17 +46,18 @@ format: $(READY) ## put the formatting right
 bench: $(READY) ## measure the budgets, and write docs/benchmark.md
 	@$(BIN)/python -m bench
 
-faults: $(READY) ## attack the installed command in all ways that are known, and say which promises were kept
-	@$(BIN)/python -m bench.faults
-
-pictures: $(READY) ## make the README's pictures anew from the demo's agent, in Chromium
-	@$(BIN)/python -m tests.support.pictures docs/pictures
-
+.PHONY: dist image
 dist: $(READY) ## build the sdist and the wheel, and try them in an empty home
 	@PYTHON=$(CURDIR)/$(BIN)/python .ci/dist $(TAG)
 
 image: ## build the container image, as scheduler-watchdog
 	@docker build -t scheduler-watchdog .
+
+faults: $(READY) ## attack the installed command in all ways that are known, and say which promises were kept
+	@$(BIN)/python -m bench.faults
+
+pictures: $(READY) ## make the README's pictures anew from the demo's agent, in Chromium
+	@$(BIN)/python -m tests.support.pictures docs/pictures
 
 clean: ## remove what was set up
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/work
