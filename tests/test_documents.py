@@ -270,6 +270,16 @@ def test_every_snippet_of_a_configuration_is_a_good_one(block: Piece, tmp_path: 
     assert checked(load(path, environment), block.place)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_section_that_is_written_out_in_a_sentence_is_a_good_one(page: Path, tmp_path: Path) -> None:
+    written = re.compile(rf"(?:{'|'.join(set(Config.model_fields) - {'sources'})}): \{{.*\}}", re.DOTALL)
+    path = tmp_path / "watchdog.yaml"
+    for code in documents.inline_code(page):
+        if written.fullmatch(code.text) and "…" not in code.text:
+            path.write_text(yaml.safe_dump(_whole(yaml.safe_load(code.text), [{"database": "/data/phantom.db"}])))
+            assert checked(load(path, {}), code.place)
+
+
 # what is shipped
 
 
