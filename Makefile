@@ -46,6 +46,13 @@ format: $(READY) ## put the formatting right
 bench: $(READY) ## measure the budgets, and write docs/benchmark.md
 	@$(BIN)/python -m bench
 
+.PHONY: dist image
+dist: $(READY) ## build the sdist and the wheel, and try them in an empty home
+	@PYTHON=$(CURDIR)/$(BIN)/python .ci/dist $(TAG)
+
+image: ## build the container image, as scheduler-watchdog
+	@docker build -t scheduler-watchdog .
+
 faults: $(READY) ## attack the installed command in all ways that are known, and say which promises were kept
 	@$(BIN)/python -m bench.faults
 

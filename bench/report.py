@@ -270,7 +270,7 @@ and a rule in Prometheus would have to guess the cadence; so that figure is ours
 
 | | scheduler-watchdog | query-exporter, as configured here |
 |---|---|---|
-| of each job | all that the design names | next and last run, errors, active, failed, zero tokens |
+| of each job | what [metrics.md](metrics.md) lists | next and last run, errors, active, failed, zero tokens |
 | asks the database | when the file has changed | at every interval |
 | reads the cost events | by id, from where it stopped | all (exact), or the newest {query_exporter.RANGE:,} (ranged) |
 | conditions | judged: kinds, causes, schedules | none; left to alert rules |

@@ -484,7 +484,7 @@ def _what(found: Sequence[Case]) -> str:
 def _for_people(found: Sequence[Case]) -> tuple[tuple[str, str], ...]:
     """The commands, one a job; of a restart there is one for all."""
     wanted = dict.fromkeys(_for_a_person(case) for case in found)
-    more = (("And", f"{len(wanted) - NAMED} more: scheduler-watchdog jobs --state failed"),)
+    more = (("And", f"{len(wanted) - NAMED} more: scheduler-watchdog jobs"),)
     return (*(("To do", each) for each in list(wanted)[:NAMED]), *(more if len(wanted) > NAMED else ()))
 
 
