@@ -130,7 +130,7 @@ class PhantomSource:
         self._motion = Motion(host.memory)
         self._process = Process()
         self._sessions: Unchanged[Session] = Unchanged()
-        self._clocks = Clocks(host.memory, name)
+        self._clocks = Clocks(host.memory, name, host.stepped)
 
     def warnings(self) -> list[str]:
         """Whether reading as this user could harm the writer."""
