@@ -171,7 +171,9 @@ class Engine:
             return before if before.read_at == read_at else replace(before, read_at=read_at)
         settings, ahead = self._config.detect, snapshot.clock_ahead
         limits = {job.id: limit for job in snapshot.jobs if (limit := deadline_of(job, settings.of(job)))}
-        gaps = [replace(gap, began=gap.began - ahead, ended=gap.ended - ahead) for gap in self._gaps]
+        # where rows are dated as before the clock was put back, that is made up for already
+        meant = (gap for gap in self._gaps if not (ahead < timedelta() and gap.is_repeated))
+        gaps = [replace(gap, began=gap.began - ahead, ended=gap.ended - ahead) for gap in meant]
         diagnosis = diagnose(snapshot, now - ahead, settings, gaps)
         missed, more_at = self._missed.count(snapshot.source, snapshot.jobs, now - ahead)
         again = min((at for at in (diagnosis.look_again_at, more_at) if at), default=None)

@@ -625,6 +625,15 @@ def test_quiet_hours_end_by_the_wall_clock(begin: str, to: str, at: datetime, un
     assert quiet_until(quiet, at) == until
 
 
+@pytest.mark.parametrize("hour", ["00:00", "07:30"])
+@pytest.mark.parametrize("at", [NOW, NOW + 12 * HOUR, NOW + 19.5 * HOUR], ids=str)
+def test_quiet_hours_from_an_hour_to_the_same_are_the_whole_day(hour: str, at: datetime) -> None:
+    quiet = QuietHours.model_validate({"from": hour, "to": hour})
+    until = quiet_until(quiet, at)
+    assert until is not None
+    assert at < until <= at + DAY
+
+
 @pytest.mark.parametrize(
     ("begin", "first"),
     [("2026-03-28T22:00", "2026-03-29T03:30"), ("2026-10-24T22:00", "2026-10-25T02:30")],
@@ -708,6 +717,14 @@ def test_a_silence_of_a_name_with_brackets_means_that_name() -> None:
     made = office()
     made.silence_from_now("[prod] sync", HOUR)
     assert opened(made, finding("overdue", "[prod] sync")).told == []
+
+
+@pytest.mark.parametrize("name", ["Morning brief, inbox", "retry=3 digest", "kind of, x=1", "a, b, c", "=", "job=x, y"])
+def test_a_silence_of_a_name_with_a_comma_or_an_equals_sign_means_that_name(name: str) -> None:
+    made = office()
+    made.silence_from_now(name, HOUR)
+    assert opened(made, finding("overdue", name)).told == []
+    assert opened(made, finding("overdue", "another")).told != []
 
 
 def test_a_storm_is_told_as_long_as_any_job_of_it_is_not_silenced() -> None:

@@ -209,13 +209,16 @@ class Interruption:
     """A run that began and whose outcome was never recorded, though it is not in flight any more.
 
     `restarted_at`: when its scheduler started again, where that is known. `record`: what names the run. `outlook`: what
-    its scheduler will do about it, where that is known; it follows `so`.
+    its scheduler will do about it, where that is known; it follows `so`. `times`: so many runs in a row went so, as far
+    as was seen; `first_started_at` is the first one's start.
     """
 
     started_at: datetime
     restarted_at: datetime | None = None
     record: str | None = None
     outlook: str = ""
+    times: int = 1
+    first_started_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +241,24 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Restarts:
+    """What starts of a scheduler have come to since a fire of one job was due, of which no run has ended.
+
+    `due`: that fire. `starts`: how often the scheduler has started since, the last time at `newest`; `longest` is how
+    long it has lived at the most until it started again. `begun`: how many runs of the job have begun since, the first
+    of them at `first_begun_at`, the last at `last_begun_at`.
+    """
+
+    due: datetime
+    newest: datetime | None = None
+    starts: int = 0
+    longest: timedelta = timedelta()
+    begun: int = 0
+    first_begun_at: datetime | None = None
+    last_begun_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """What a job's scheduler, or its operator, says of the times of this one job; what is None the cadence decides.
 
@@ -249,6 +270,7 @@ class Terms:
     its next run can be known; without that nothing follows from there being none. `shows_all_runs`: a run of it that is
     not known was none; without that it may have been deleted, or is written down nowhere.
     `served_by`: which of the scheduler's processes runs it, where it has several (see `Snapshot.stands_from`).
+    `restarts`: how often its scheduler has started in vain, where that is seen.
     """
 
     owed_at: datetime | None = None
@@ -261,6 +283,7 @@ class Terms:
     shows_next_run: bool = True
     shows_all_runs: bool = True
     served_by: str = ""
+    restarts: Restarts | None = None
 
 
 @dataclass(frozen=True, slots=True)

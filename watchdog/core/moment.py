@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 class Gap:
     """Time that nobody lived through: the watchdog slept, or the scheduler stood frozen and has moved again.
 
-    `is_sleep`: the machine may have slept, and then timers stood still.
+    `is_sleep`: the machine may have slept, and then timers stood still. `is_repeated`: it is lived a second time, for
+    the clock was put back from its end to its beginning.
     """
 
     began: datetime
     ended: datetime
     is_sleep: bool = False
+    is_repeated: bool = False
 
 
 class Moment:
@@ -22,14 +24,16 @@ class Moment:
 
     Rules ask `reached(instant)` instead of comparing. Every instant that was asked for and still lies ahead is one
     at which an answer changes, so the earliest of them is when the loop must look again even if nothing is written
-    meanwhile. No rule has to say its deadline twice.
+    meanwhile. No rule has to say its deadline twice. `put_back`: by how much the clock was, so that plans made before
+    lie that much too far ahead.
     """
 
-    __slots__ = ("_gaps", "_turn", "at", "next_change")
+    __slots__ = ("_gaps", "_turn", "at", "next_change", "put_back")
 
     def __init__(self, at: datetime, gaps: Sequence[Gap] = (), turn: timedelta = timedelta()) -> None:
         self.at = at
-        self._gaps = gaps
+        self.put_back = sum((gap.ended - gap.began for gap in gaps if gap.is_repeated), timedelta())
+        self._gaps = [gap for gap in gaps if not gap.is_repeated]
         self._turn = turn
         self.next_change: datetime | None = None
 

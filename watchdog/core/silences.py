@@ -10,6 +10,9 @@ from functools import lru_cache
 from watchdog.core.model import Cause, Finding
 
 _FIELDS = ("job", "kind", "source", "severity", "job_id", "incident")
+_NEXT_CONDITION = re.compile(rf",(?=\s*(?:{'|'.join(_FIELDS)})\s*=)")
+"""A comma anywhere else belongs to a name."""
+
 _PART = re.compile(r"([a-z_]+)\s*=\s*(.+)")
 
 
@@ -26,8 +29,11 @@ class Silence:
     def fits(self, finding: Finding, incident: int | None = None) -> bool:
         """Whether all of its conditions hold for the finding of an incident.
 
-        Where one is not understood, such as a newer version's, they do not.
+        Where one is not understood, such as a newer version's, they do not. A job of just that name is always meant,
+        whatever stands in the name.
         """
+        if self.match.casefold() in _names(finding):
+            return True
         try:
             conditions = read_match(self.match)
         except ValueError:
@@ -36,6 +42,11 @@ class Silence:
             # who silences a cause does not want to hear of what waits for it instead
             finding.caused_by is not None and _is_all(_cause_facts(finding, finding.caused_by, incident), conditions)
         )
+
+
+def _names(finding: Finding) -> tuple[str, ...]:
+    names = (finding.job, finding.caused_by.job if finding.caused_by else None)
+    return tuple(name.casefold() for name in names if name)
 
 
 Facts = Mapping[str, str | None]
@@ -71,10 +82,19 @@ def _is_like(fact: str, pattern: str) -> bool:
 @lru_cache(256)
 def read_match(text: str) -> tuple[tuple[str, str], ...]:
     """The conditions that a match says; raises ValueError with what is accepted."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
+    parts = [part.strip(" ,") for part in _NEXT_CONDITION.split(text) if part.strip(" ,")]
     if not parts:
         raise ValueError("say what to silence: a job's name, or like kind=overdue,job=heartbeat*")
-    return tuple(_condition(part) for part in parts)
+    return tuple(condition for part in parts for condition in _conditions(part))
+
+
+def _conditions(part: str) -> Iterable[tuple[str, str]]:
+    """One; of a kind or a severity, which have no comma in them, what follows one is another."""
+    name, pattern = _condition(part)
+    if name not in ("kind", "severity"):
+        return ((name, pattern),)
+    pattern, _, further = (text.strip() for text in pattern.partition(","))
+    return ((name, pattern), *(_conditions(further) if further else ()))
 
 
 def _condition(part: str) -> tuple[str, str]:
@@ -83,7 +103,7 @@ def _condition(part: str) -> tuple[str, str]:
         return "job", part
     name, pattern = found.groups()
     if name not in _FIELDS:
-        raise ValueError(f"{name!r} cannot be matched; {', '.join(_FIELDS)} can")
+        raise ValueError(f"{name!r} cannot be matched; {', '.join(_FIELDS)} can. If it is a job's name: job={part}")
     return name, pattern
 
 

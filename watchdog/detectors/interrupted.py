@@ -27,10 +27,11 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
             job,
             Kind.INTERRUPTED,
             Severity.WARNING,
-            broken.restarted_at or broken.started_at,
-            f"{job.name} was interrupted: its run of {say(broken.started_at)} {_end(broken)}, so "
+            _since(broken),
+            f"{job.name} was interrupted{_again(broken)}: its run of {say(broken.started_at)} {_end(broken)}, so "
             + _what_next(job, snapshot, again),
             started_at=broken.started_at,
+            times=broken.times if broken.times > 1 else None,
             restarted_at=broken.restarted_at,
             record=broken.record,
             outlook=broken.outlook or None,
@@ -45,6 +46,7 @@ def _is_past(job: Job, broken: Interruption, snapshot: Snapshot, now: Moment) ->
     start is marked, and where nobody makes up for it, it stands until the job has run again."""
     if (
         snapshot.traits.marks_starts
+        or broken.times > 1
         or broken.outlook
         or (job.due is not None and job.due <= broken.started_at + timedelta(seconds=1))
     ):
@@ -61,6 +63,18 @@ def _what_next(job: Job, snapshot: Snapshot, again: datetime | None) -> str:
     if snapshot.traits.marks_starts or job.next_run_at is None:
         return "it may run, and be delivered, again"
     return f"nothing came of it; its next run is due at {say(job.next_run_at)}"
+
+
+def _since(broken: Interruption) -> datetime:
+    if broken.times > 1 and broken.first_started_at is not None:
+        return broken.first_started_at
+    return broken.restarted_at or broken.started_at
+
+
+def _again(broken: Interruption) -> str:
+    if broken.times == 1 or broken.first_started_at is None:
+        return ""
+    return f" {broken.times} times in a row since {say(broken.first_started_at)}"
 
 
 def _end(broken: Interruption) -> str:

@@ -19,6 +19,9 @@ AFTER_A_MARKED_RUN = timedelta(seconds=5)
 A_REDEPLOY = timedelta(minutes=2)
 """For how long a scheduler may be gone, or stand still, before that means anything: it is being replaced."""
 
+A_LOOP = 4
+"""A scheduler that has started so often, and ended no run in between, is not being redeployed: it goes down."""
+
 AFTER_AN_EDIT = timedelta(minutes=5)
 """How long a row that was changed while it was past due (enabled again, edited) gets to be picked up."""
 
@@ -55,7 +58,9 @@ def _changed_at(job: Job) -> datetime | None:
 
 def _owed_fire(job: Job) -> datetime | None:
     """The fire that it has to do next. One whose run was broken off had begun: it counts from the fire after."""
-    broken = job.interrupted
+    broken, restarts = job.interrupted, job.terms.restarts
+    if restarts is not None and restarts.starts >= A_LOOP:
+        return restarts.due
     if job.due is None or broken is None or job.terms.late_after is not None:
         return job.due
     return max(job.due, next_fire(job.schedule, broken.started_at) or broken.started_at)
@@ -149,6 +154,22 @@ def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) ->
     if started is None or started <= due_at(job):
         return True
     return started <= due_at(job) + margin and now.reached(started + margin)
+
+
+def restarts_in_vain(job: Job, snapshot: Snapshot, now: Moment, rules: Rules) -> datetime | None:
+    """Since when the job is late because its scheduler starts again and again, and no run ends; None if it is not so.
+
+    It is so until the scheduler has lived longer than it did in between.
+    """
+    loop = job.terms.restarts
+    if loop is None or loop.newest is None or loop.starts < A_LOOP:
+        return None
+    limit = deadline_of(job, rules)
+    if limit is None or any(other.last_end and other.last_end.at > loop.due for other in snapshot.jobs):
+        return None
+    if now.reached(plus(loop.newest, max(snapshot.traits.catch_up, 2 * loop.longest))):
+        return None
+    return limit if now.reached(now.lived(limit)) else None
 
 
 def _came_late_after(job: Job, since: datetime | None) -> bool:

@@ -1,6 +1,7 @@
 """`overdue`: a planned job is past the second fire after the one that was due, and is not itself in flight."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from watchdog.cadence.schedule import words
 from watchdog.core.instants import say
@@ -9,8 +10,9 @@ from watchdog.core.model import Cause, Finding, Hold, Job, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about, last_ran
 from watchdog.detectors.lateness import Overdue as Overdue
-from watchdog.detectors.lateness import late_since, waits_for
-from watchdog.detectors.rules import RulesForAll
+from watchdog.detectors.lateness import deadline_of, late_since, waits_for
+from watchdog.detectors.rules import Rules, RulesForAll
+from watchdog.detectors.stranded import is_too_far_ahead
 
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
@@ -33,6 +35,31 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
                 last_run_at=job.last_started_at,
                 caused_by=Cause("in_flight", holder.job_id, holder.job) if holder else None,
             )
+        elif (since := _due_before_the_clock_was_put_back(job, now, settings.of(job))) is not None:
+            yield about(
+                snapshot,
+                job,
+                Kind.OVERDUE,
+                Severity.WARNING,
+                since,
+                f"{job.name} {last_ran(job)}: its clock was put back, and it fires next at {_next(job)} only",
+                due_at=job.due,
+                clock_put_back_by=str(now.put_back),
+                schedule=words(job.schedule),
+                last_run_at=job.last_started_at,
+            )
+
+
+def _due_before_the_clock_was_put_back(job: Job, now: Moment, rules: Rules) -> datetime | None:
+    """Since when the job is late by the clock as it went before, where its plan was made by that one."""
+    if not now.put_back or job.in_flight_since is not None or job.next_run_at is None or not is_too_far_ahead(job, now):
+        return None
+    limit = deadline_of(job, rules)
+    return limit - now.put_back if limit and now.reached(limit - now.put_back) else None
+
+
+def _next(job: Job) -> str:
+    return say(job.next_run_at) if job.next_run_at else "an unknown time"
 
 
 def _due(job: Job) -> str:

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from watchdog.core.fields import Duration
 from watchdog.core.instants import say
 from watchdog.core.kinds import Kind, Severity
-from watchdog.core.model import Finding, Job, Process, Snapshot
+from watchdog.core.model import Finding, Job, Process, Restarts, Snapshot
 from watchdog.core.moment import Moment
-from watchdog.detectors.lateness import cut_off_since, due_at, is_unserved, late_since
+from watchdog.detectors.lateness import A_LOOP, cut_off_since, due_at, is_unserved, late_since, restarts_in_vain
 from watchdog.detectors.rules import Rule, RulesForAll
 
 
@@ -28,6 +28,7 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
     since = min(since for since, _ in late)
     oldest = min((job for _, job in late), key=_began_to_owe)
     newest = _last_start(snapshot, {job.terms.served_by for _, job in late})
+    loop = _loop(late, snapshot, now, settings)
     yield Finding(
         snapshot.source,
         Kind.STALLED,
@@ -35,8 +36,10 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
         None,
         None,
         since,
-        f"the scheduler stands still: {_what(late, oldest)}{_quiet(snapshot, newest)} ({_cause(snapshot)})",
+        f"the scheduler {_state(loop)}: {_what(late, oldest)}{_quiet(snapshot, newest, loop)} "
+        f"({_cause(snapshot, loop)})",
         {
+            **({"starts_in_vain": loop.starts} if loop else {}),
             "late_jobs": [job.id for _, job in late],
             "first_due_at": _began_to_owe(oldest),
             **({"last_start": newest} if newest else {}),
@@ -55,8 +58,20 @@ def _is_proof(late: list[tuple[datetime, Job]], snapshot: Snapshot, now: Moment)
     return snapshot.traits.is_sure and not any(job.next_run_at and job.next_run_at <= now.at for job in others)
 
 
-def _quiet(snapshot: Snapshot, newest: datetime | None) -> str:
+def _loop(late: list[tuple[datetime, Job]], snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Restarts | None:
+    """How often the scheduler has started in vain, if that is what the late jobs show."""
+    loops = [job.terms.restarts for _, job in late if restarts_in_vain(job, snapshot, now, settings.of(job))]
+    return max((loop for loop in loops if loop), key=lambda loop: loop.starts, default=None)
+
+
+def _state(loop: Restarts | None) -> str:
+    return "starts again and again" if loop else "stands still"
+
+
+def _quiet(snapshot: Snapshot, newest: datetime | None, loop: Restarts | None) -> str:
     """What shows that nothing is done."""
+    if loop:
+        return ", and no run has ended since"
     if snapshot.traits.shows_passes:
         signs = [at for at in (newest, snapshot.passed_at) if at]
         return f", and no job has moved on{f' since {say(max(signs))}' if signs else ''}"
@@ -71,10 +86,13 @@ def _never(snapshot: Snapshot) -> str:
     return "no run of any job has been seen"
 
 
-def _cause(snapshot: Snapshot) -> str:
+def _cause(snapshot: Snapshot, loop: Restarts | None) -> str:
     process = snapshot.process
     if process.ails:
         return process.ails
+    if loop:
+        newest = f", the last time at {say(loop.newest)}" if loop.newest else ""
+        return f"its process has started {loop.starts} times since then{newest}: it crashes, or is restarted, each time"
     if process.is_alive is False:
         refused = process.health == "refused"
         return f"its process is down{': its health address refuses the connection' if refused else ''}"
@@ -106,21 +124,23 @@ def _unserved_since(job: Job, snapshot: Snapshot, now: Moment, settings: RulesFo
     deadline = late_since(job, now, rules)
     if deadline and is_unserved(job, snapshot, now, rule.started_after):
         return deadline
-    return cut_off_since(job, snapshot, now)
+    return restarts_in_vain(job, snapshot, now, rules) or cut_off_since(job, snapshot, now)
 
 
 def _what(late: list[tuple[datetime, Job]], oldest: Job) -> str:
     others = len(late) - 1
     more = f" and {others} more {'is' if others == 1 else 'are'} late" if others else ""
-    if oldest.in_flight_since:
+    if oldest.in_flight_since and not oldest.terms.restarts:
         return f"the run of {oldest.name} since {say(oldest.in_flight_since)} does not go on{more}"
     if oldest.interrupted and oldest.interrupted.started_at == _began_to_owe(oldest):
         return f"the run of {oldest.name} since {say(oldest.interrupted.started_at)} was broken off{more}"
-    return f"{oldest.name} was due at {say(due_at(oldest))}{more}"
+    return f"{oldest.name} was due at {say(_began_to_owe(oldest))}{more}"
 
 
 def _began_to_owe(job: Job) -> datetime:
     """When the late job was due; of a run that was cut off, when it began."""
+    if job.terms.restarts and job.terms.restarts.starts >= A_LOOP:
+        return job.terms.restarts.due
     if job.in_flight_since:
         return job.in_flight_since
     broken = job.interrupted

@@ -53,18 +53,28 @@ def _found(snapshot: Snapshot, job: Job, what: str, limit: datetime | None = Non
 def _ahead_of(job: Job, next_run: datetime, now: Moment) -> datetime | None:
     """The latest fire that the schedule allows from now on, if the next run lies further ahead and nothing explains it.
 
-    A pause after an error does, and clocks that change; and where a cron expression names no zone, any zone's clock.
+    A pause after an error does, clocks that change, and one that was put back; and where a cron expression names no
+    zone, any zone's clock.
     """
-    if next_run <= now.at or near_clock_change(job.schedule, now.at):
+    at = now.at + now.put_back
+    if next_run <= at or near_clock_change(job.schedule, now.at):
         return None
     if job.terms.may_wait_until is not None and next_run <= job.terms.may_wait_until:
         return None
     slack = CLOCK_CHANGE_GRACE + _pause(job) + (OLD_PLAN if _was_written_since_its_run(job) else timedelta())
-    latest, changes_at = _latest_fire(job, now.at)
+    latest, changes_at = _latest_fire(job, at)
     if latest is None or next_run <= plus(latest, slack):
         return None
-    now.reached(changes_at or next_run - (latest - now.at) - slack)
+    now.reached((changes_at or next_run - (latest - at) - slack) - now.put_back)
     return latest
+
+
+def is_too_far_ahead(job: Job, now: Moment) -> bool:
+    """Whether its next run lies further ahead than its schedule alone allows by the clock as it stands."""
+    latest, changes_at = _latest_fire(job, now.at)
+    if latest is None or job.next_run_at is None or job.next_run_at <= latest:
+        return False
+    return not now.reached(changes_at or job.next_run_at - (latest - now.at))
 
 
 def _latest_fire(job: Job, now: datetime) -> tuple[datetime | None, datetime | None]:

@@ -634,14 +634,15 @@ def _add(
 
 
 def quiet_until(quiet: QuietHours, at: datetime, usual_zone: str = "UTC") -> datetime | None:
-    """The end of the quiet hours that `at` lies in; None if it lies in none. They may go over midnight."""
+    """The end of the quiet hours that `at` lies in; None if it lies in none. They may go over midnight; from an hour to
+    the same they are the whole day."""
     zone = ZoneInfo(quiet.timezone or usual_zone)
     begin, end = time.fromisoformat(_padded(quiet.from_)), time.fromisoformat(_padded(quiet.to))
     local = at.astimezone(zone)
-    is_quiet = begin <= local.time() < end if begin <= end else local.time() >= begin or local.time() < end
+    is_quiet = begin <= local.time() < end if begin < end else local.time() >= begin or local.time() < end
     if not is_quiet:
         return None
-    day = local.date() + timedelta(days=1 if begin > end and local.time() >= begin else 0)
+    day = local.date() + timedelta(days=1 if begin >= end and local.time() >= begin else 0)
     return datetime.combine(day, end, zone).astimezone(at.tzinfo)
 
 

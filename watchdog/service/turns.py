@@ -43,7 +43,7 @@ LONGEST_TIMER = timedelta(hours=1)
 NOTED_EVERY = timedelta(minutes=5)
 """By no more than this a process that was killed seems to have looked no longer than it did."""
 
-_OWN, _AWAKE, _UNTIL = "", "awake", "until"
+_OWN, _AWAKE, _UNTIL, _PUT_BACK, _TWICE = "", "awake", "until", "put back", "twice"
 
 
 class Turns:
@@ -85,7 +85,8 @@ class Turns:
         self._awake_before = self._memories.recall(_OWN, _AWAKE, Stamp).get(_UNTIL)
         self._awake_noted_at: Stamp | None = None
         self._slept = timedelta()
-        self._gaps: tuple[Gap, ...] = ()
+        self._stepped = timedelta()
+        self._gaps: tuple[Gap, ...] = tuple(self._memories.recall(_OWN, _PUT_BACK, Gap).values())
 
     def start(self) -> None:
         """Begin to send and to act, each in a thread of its own."""
@@ -129,7 +130,7 @@ class Turns:
         return self._own_state.problem
 
     def _host(self, source: str) -> Host:
-        return Host(self._writers, self._memories.of(source), self._inquiries.of(source))
+        return Host(self._writers, self._memories.of(source), self._inquiries.of(source), lambda: self._stepped)
 
     def _wake_up(self) -> None:
         """Note a time in which nobody looked, by a clock that runs while the machine sleeps and cannot be set; and a
@@ -139,7 +140,7 @@ class Turns:
         length = before.elapsed(stamp) if before else timedelta()
         step = stamp.at - before.at - length if before else timedelta()
         few_polls = POLLS_MISSED * self.config.poll
-        self._gaps = tuple(gap for gap in self._gaps if abs(stamp.at - gap.ended) < GAPS_MATTER_FOR)[-GAPS_KEPT:]
+        self._gaps = tuple(gap for gap in self._gaps if _matters(gap, stamp.at))[-GAPS_KEPT:]
         if length > few_polls:
             self._slept += timedelta() if is_first else length
             self._note(
@@ -149,7 +150,8 @@ class Turns:
         if step > few_polls:
             ends = stamp.at + min(step, LONGEST_TIMER)
             self._note(Gap(stamp.at - step, ends), "the clock was set forward: timers go by the old one still")
-
+        if abs(step) > few_polls:
+            self._put_back(step, stamp.at)
         if self._awake_noted_at is None or self._awake_noted_at.elapsed(stamp) >= NOTED_EVERY:
             self._note_awake()
 
@@ -158,6 +160,20 @@ class Turns:
         if self._awake_until is not None:
             self._awake_noted_at = self._awake_until
             self._memories.keep(_OWN, _AWAKE, {_UNTIL: self._awake_until})
+
+    def _put_back(self, step: timedelta, now: datetime) -> None:
+        """The time that is lived a second time; less of it where the clock is set forward again."""
+        self._stepped += step
+        before = [gap for gap in self._gaps if gap.is_repeated]
+        length = sum((gap.ended - gap.began for gap in before), -step)
+        # what lay between the old time and the new one by the clock before is none any more
+        others = [gap for gap in self._gaps if not gap.is_repeated and (step > timedelta() or gap.began < now)]
+        self._gaps = tuple(gap if step > timedelta() else replace(gap, ended=min(gap.ended, now)) for gap in others)
+        twice = Gap(now, now + length, is_repeated=True) if length > timedelta() else None
+        if twice:
+            self._note(twice, "time is lived a second time: the clock was put back")
+        if twice or before:
+            self._memories.keep(_OWN, _PUT_BACK, {_TWICE: twice})
 
     def _note(self, gap: Gap, words: str) -> None:
         self._gaps += (gap,)
@@ -187,3 +203,9 @@ class Turns:
         self.config = config
         self.notifications.use(config)
         self.recovery.use(config)
+
+
+def _matters(gap: Gap, now: datetime) -> bool:
+    if gap.is_repeated:
+        return now < gap.ended + GAPS_MATTER_FOR
+    return abs(now - gap.ended) < GAPS_MATTER_FOR

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from watchdog.cadence.schedule import near_clock_change, next_fire
-from watchdog.core.model import Job, Process, RepeatedRun, RunEnd, Schedule, Start, Terms
+from watchdog.core.model import Job, Process, RepeatedRun, Restarts, RunEnd, Schedule, Start, Terms
+from watchdog.systems.phantom.unfinished import followed
 from watchdog.systems.shared.host import Memory
 from watchdog.systems.shared.notebook import Notebook
 from watchdog.systems.shared.turns import WHOLE_SECOND, passed_over_by, turn_of
@@ -42,11 +43,13 @@ class Sighting:
     recorded_runs: int | None = None
     repeated: RepeatedRun | None = None
     was_put_off: bool = False
+    restarts: Restarts | None = None
 
     @property
     def is_remarkable(self) -> bool:
         """Whether it says what another first look at the job could not tell."""
-        return bool(self.owed_at or self.passed_over_by or self.unrecorded or self.repeated)
+        has_started_anew = self.restarts is not None and self.restarts.starts > 0
+        return bool(self.owed_at or self.passed_over_by or self.unrecorded or self.repeated) or has_started_anew
 
     @property
     def appeared_late(self) -> bool:
@@ -95,6 +98,7 @@ class Motion:
         is_same = before is not None and (before.schedule, before.is_planned) == (job.schedule, job.is_planned)
         stands = before is not None and is_same and before.next_run == job.next_run_at
         owed = _owed(job, before if is_same else None, now, self._looked_at)
+        is_changed = before is not None and _is_changed_by_hand(job, before)
         is_passed = before is not None and stands and not _has_run(job, job.next_run_at)
         return Sighting(
             job.schedule,
@@ -112,6 +116,7 @@ class Motion:
             job.totals.runs,
             _repeated(job, before, born, asked_for) if before else _credible(job.repeated, born),
             bool(owed and before and before.owed_at and (before.was_put_off or owed != before.owed_at)),
+            followed(job, before.restarts if before and is_same and not is_changed else None, born, now),
         )
 
 
@@ -255,7 +260,8 @@ def _span(late: Collection[object]) -> timedelta:
 def _moved(job: Job, seen: Sighting) -> Job:
     owed = seen.owed_at if seen.owed_at != job.next_run_at else None
     since = seen.stood_since if seen.appeared_late else None
-    if (owed, since, seen.passed_over_by, seen.repeated) == (None, None, None, job.repeated):
+    restarts = seen.restarts if seen.restarts and seen.restarts.starts else None
+    if (owed, since, seen.passed_over_by, seen.repeated, restarts) == (None, None, None, job.repeated, None):
         return job
-    terms = Terms(owed_at=owed, stands_since=since)
+    terms = Terms(owed_at=owed, stands_since=since, restarts=restarts)
     return replace(job, terms=terms, passed_over_by=seen.passed_over_by, repeated=seen.repeated)

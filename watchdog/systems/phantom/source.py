@@ -63,6 +63,9 @@ what is dated so proves nothing."""
 LONGEST_TIMER = timedelta(hours=1)
 """How far ahead its one timer is armed."""
 
+BROKEN_OFF_AGAIN = 3
+"""So many runs of one job that were broken off in a row are more than a redeploy or two."""
+
 RETRY_SLACK = (timedelta(seconds=-2), timedelta(seconds=5))
 """How far a retry's start may lie from the end of the failed run plus its pause."""
 
@@ -127,7 +130,7 @@ class PhantomSource:
         self._motion = Motion(host.memory)
         self._process = Process()
         self._sessions: Unchanged[Session] = Unchanged()
-        self._clocks = Clocks(host.memory, name)
+        self._clocks = Clocks(host.memory, name, host.stepped)
 
     def warnings(self) -> list[str]:
         """Whether reading as this user could harm the writer."""
@@ -268,14 +271,16 @@ class PhantomSource:
 
     def _in_motion(self, job: Job, open_: Mapping[str, datetime], touches: Mapping[str, datetime]) -> Job:
         if job.id in open_:
-            return replace(job, in_flight_since=open_[job.id])
+            return replace(job, in_flight_since=open_[job.id], interrupted=_broken_off_before(job))
         touched = touches.get(job.id)
         if touched is None or not self._is_broken_off({job.id: touched}) or not self._is_remembered(touched):
             return job
         if not self._is_open(job.id, touched, job.last_run):
             return job
         restarted = self._process.started_at if self._process.is_alive is not False else None
-        return replace(job, interrupted=Interruption(touched, restarted))
+        loop = job.terms.restarts
+        times, first = (loop.begun, loop.first_begun_at) if loop and loop.begun else (1, None)
+        return replace(job, interrupted=Interruption(touched, restarted, times=times, first_started_at=first))
 
     def _newest_touches(
         self, jobs: Iterable[Job], touches: Mapping[str, datetime], tables: Tables
@@ -452,6 +457,14 @@ class PhantomSource:
 def _may_have_run(row: Mapping[str, object], sessions: Mapping[str, Session] | None) -> bool:
     """Whether the job can have a run end at all: a run's start touches the job's session, and so makes it."""
     return sessions is None or str(row["id"]) in sessions or row.get("last_run_at") is not None
+
+
+def _broken_off_before(job: Job) -> Interruption | None:
+    """The runs before the one in flight, where so many in a row were broken off that this one may be so too."""
+    loop = job.terms.restarts
+    if loop is None or loop.first_begun_at is None or loop.begun <= BROKEN_OFF_AGAIN:
+        return None
+    return Interruption(loop.first_begun_at, loop.newest, times=loop.begun - 1, first_started_at=loop.first_begun_at)
 
 
 def _touches(sessions: Mapping[str, Session]) -> Iterable[tuple[str, datetime]]:

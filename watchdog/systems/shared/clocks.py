@@ -5,7 +5,7 @@ What is newly dated was written between the look before and this one. So each su
 few agree that the clocks stand apart, a scheduler is judged by its own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -54,6 +54,11 @@ class Difference:
     taken: timedelta = timedelta()
     is_known: bool = False
 
+    def stepped(self, by: timedelta) -> "Difference":
+        """With what is sure at once: this machine's clock was seen to be set, and rows are dated as before."""
+        taken = self.taken + by
+        return Difference(taken=taken if abs(taken) > TOLERATED else timedelta(), is_known=True)
+
     def bounded(self, least: timedelta, most: timedelta, now: datetime) -> "Difference":
         """With what one more look tells."""
         if self.since is None or least > self.most or most < self.least:
@@ -69,8 +74,10 @@ class Difference:
 class Clocks:
     """Carried from look to look, and from process to process."""
 
-    def __init__(self, memory: Memory, source: str) -> None:
+    def __init__(self, memory: Memory, source: str, stepped: Callable[[], timedelta] = timedelta) -> None:
         self._memory = memory
+        self._stepped = stepped
+        self._minded = timedelta()
         self._source = source
         kept = memory.recall(_NAME, Kept).get(_NOW)
         self._difference = Difference(taken=kept.ahead, is_known=True) if kept else Difference()
@@ -97,8 +104,10 @@ class Clocks:
             self._bound(now - max(new) - width - CUT, now - max(new), now)
 
     def _bound(self, least: timedelta, most: timedelta, now: datetime) -> None:
-        was = self._difference
-        self._difference = was.bounded(least, most, now)
+        was, step = self._difference, self._stepped() - self._minded
+        is_ours = bool(step) and least <= was.taken + step <= most
+        self._difference = was.stepped(step) if is_ours else was.bounded(least, most, now)
+        self._minded += step if is_ours else timedelta()
         if self._difference.is_known and not was.is_known:
             self._memory.keep(_NAME, {_NOW: Kept(self._difference.taken)})
         if self._difference.taken != was.taken:

@@ -3,7 +3,7 @@ told last, and what was remembered before."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from watchdog.core.model import HealthAnswer
@@ -47,9 +47,11 @@ class Health:
 class Host:
     """Handed to a source when it is opened. Left out, nothing is known and nothing is kept.
 
-    `health` gives at once what was told last; None where the source has no such address.
+    `health` gives at once what was told last; None where the source has no such address. `stepped`: by how much this
+    machine's clock has been set since the process began, as far as was seen.
     """
 
     writers: Writers = field(default_factory=UnknownWriters)
     memory: Memory = field(default_factory=NoMemory)
     health: Callable[[], Health] | None = None
+    stepped: Callable[[], timedelta] = timedelta
