@@ -17,6 +17,7 @@ from pytest_httpserver import HTTPServer
 
 from tests.conftest import SCHEMA
 from tests.support.command import COMMAND, command, free_port, running, until
+from tests.support.linux import needs_proc
 from tests.systems.json_file.nanobot import lay_out
 from tests.systems.json_file.test_presets import NOW, fang, goose, pico, pico_file, task
 
@@ -234,6 +235,7 @@ def test_a_pipe_and_a_link_that_goes_round_hold_nothing_up(home: Path) -> None:
     assert [source["kind"] for source in written(home)] == ["openclaw"]
 
 
+@needs_proc
 def test_of_a_process_only_the_variables_that_name_a_place_are_looked_at(home: Path, tmp_path: Path) -> None:
     make_openclaw(tmp_path / "by-process")
     environment = {"HOME": str(home), "OPENCLAW_STATE_DIR": str(tmp_path / "by-process"), "PATH": os.environ["PATH"]}
