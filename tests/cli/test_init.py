@@ -2,6 +2,7 @@
 
 import json
 import os
+import plistlib
 import pty
 import sqlite3
 import stat
@@ -20,6 +21,7 @@ from tests.support.command import COMMAND, command, free_port, running, until
 from tests.support.linux import needs_proc
 from tests.systems.json_file.nanobot import lay_out
 from tests.systems.json_file.test_presets import NOW, fang, goose, pico, pico_file, task
+from tests.test_portable import assert_launchd_takes
 
 OPENCLAW_JOB = {
     "id": "j1",
@@ -216,6 +218,16 @@ def test_the_files_of_a_service_are_written_on_request(home: Path) -> None:
     assert f"{home}/data:{home}/data:ro" in mounted
     assert f"{home}/state:{home}/state" in mounted
     assert "systemctl" in done.stdout
+
+
+def test_an_agent_for_launchd_is_written_on_request(home: Path) -> None:
+    make_phantom(home / "data" / "phantom.db")
+    done = init(home, "--launchd", "-o", "a & <b>.yaml")
+    assert done.returncode == 0, done.stderr
+    plist = (home / "scheduler-watchdog.plist").read_bytes()
+    assert_launchd_takes(plist)
+    assert plistlib.loads(plist)["ProgramArguments"] == [str(COMMAND), "run", "-c", f"{home}/a & <b>.yaml"]
+    assert "launchctl bootstrap" in done.stdout
 
 
 def test_odd_names_of_folders_cannot_break_out_of_the_file(home: Path) -> None:

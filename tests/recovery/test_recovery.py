@@ -684,6 +684,7 @@ def _processes_with(word: str) -> list[str]:
     return found
 
 
+@needs_proc
 def test_what_a_command_leaves_running_is_not_waited_for(tmp_path: Path) -> None:
     mark = f"600.{time.monotonic_ns()}"  # seconds that nobody else sleeps
     leaves = "import subprocess, sys; subprocess.Popen(['sleep', sys.argv[1]])"

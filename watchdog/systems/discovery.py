@@ -233,7 +233,7 @@ def _walk(searched: Search, folders: Iterable[Path], now: datetime, patience: fl
 _FAR = re.compile(r"\S+ (\S+) (?:nfs\d?|cifs|smb\d?|smbfs|fuse\.(?:sshfs|rclone)|davfs|autofs) ")
 """File systems of other machines: whoever looks into one whose machine is gone may wait for ever."""
 
-_FAR_ON_MACOS = re.compile(r".* on (.+) \((?:nfs|smbfs|afpfs|webdav|autofs|macfuse|osxfuse)[,)]")
+_FAR_ON_MACOS = re.compile(r".* on (.+) \((?:nfs|smbfs|afpfs|webdav|autofs|macfuse|osxfuse)[,)].*")
 """A line of its `mount`."""
 
 

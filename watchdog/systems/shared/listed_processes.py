@@ -15,6 +15,9 @@ from watchdog.systems.shared.processes import Process
 _REMEMBERED = 64
 """Processes that are kept to be known again."""
 
+_NOT_TOLD = (psutil.Error, OSError, ValueError, OverflowError)
+"""There is none, it may not be asked, or its number is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
@@ -36,7 +39,7 @@ class ListedProcesses:
             known = self._same(pid)
             with known.handle.oneshot():
                 return _told(known)
-        except (psutil.Error, OSError, ValueError, OverflowError):
+        except _NOT_TOLD:
             return None
 
     def _same(self, pid: int) -> _Known:
@@ -67,7 +70,7 @@ class ListedProcesses:
         """Of this user's own processes."""
         try:
             found: Mapping[str, str] = psutil.Process(pid).environ()
-        except (psutil.Error, OSError):
+        except _NOT_TOLD:
             return {}
         return {name: value for name, value in found.items() if name in wanted}
 
@@ -75,7 +78,7 @@ class ListedProcesses:
         """Of this user's own processes."""
         try:
             return Path(psutil.Process(pid).cwd())
-        except (psutil.Error, OSError):
+        except _NOT_TOLD:
             return None
 
 
@@ -99,5 +102,5 @@ def _line(handle: psutil.Process) -> str:
     """Its words; of another user's process they may not be seen."""
     try:
         return " ".join(handle.cmdline())
-    except (psutil.Error, OSError):
+    except _NOT_TOLD:
         return ""
