@@ -18,6 +18,8 @@ from pytest_httpserver import HTTPServer
 
 from tests.conftest import SCHEMA
 from tests.support.command import COMMAND, command, free_port, running, until
+from tests.support.hermes_home import START, cron, every
+from tests.support.hermes_home import Home as Hermes
 from tests.support.linux import needs_proc
 from tests.systems.json_file.nanobot import lay_out
 from tests.systems.json_file.test_presets import NOW, fang, goose, pico, pico_file, task
@@ -88,6 +90,8 @@ def test_what_lies_about_in_a_home_is_found_told_of_and_watched(home: Path, http
     make_openclaw(home / ".openclaw")
     (home / ".nanobot").mkdir()
     lay_out("healthy", home / ".nanobot")
+    Hermes(home / ".hermes").add("mail", every(30))
+    Hermes(home / ".hermes" / "profiles" / "work").add("report", cron("0 9 * * *"))
     httpserver.expect_request("/").respond_with_data("")
     done = init(home, "--notify", f"json://127.0.0.1:{httpserver.port}")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -95,13 +99,16 @@ def test_what_lies_about_in_a_home_is_found_told_of_and_watched(home: Path, http
     assert "Test: the scheduler watchdog can reach you" in request.get_data(as_text=True)
     assert "a test message was sent" in done.stdout
     assert f"found nanobot: {home}/.nanobot/workspace, 11 jobs, can be read without harm" in done.stdout
-    assert {source["kind"] for source in written(home)} == {"phantom", "openclaw", "json"}
+    assert f"found hermes: {home}/.hermes, 2 jobs, can be read without harm" in done.stdout
+    assert sorted(source["kind"] for source in written(home)) == ["hermes", "json", "openclaw", "phantom"]
     file = home / "watchdog.yaml"
     assert command("validate", "-c", file).returncode == 0
     file.write_text(file.read_text().replace(":9846", ":PORT"))
     with running(home, HOME=str(home)) as service:
         sources = until(lambda: json.loads(service.get("/api/v1/findings")[1])["sources"], "the sources are there")
-        assert {source["kind"]: source["ok"] for source in sources} == {"phantom": True, "openclaw": True, "json": True}
+        assert {source["kind"]: source["ok"] for source in sources} == dict.fromkeys(
+            ("phantom", "openclaw", "hermes", "json"), True
+        )
 
 
 def test_in_a_bare_home_it_says_so_in_three_lines_and_writes_nothing(home: Path) -> None:
@@ -235,6 +242,31 @@ def test_odd_names_of_folders_cannot_break_out_of_the_file(home: Path) -> None:
     assert init(home).returncode == 0
     (source,) = written(home)
     assert source["database"] == str(home / 'a: "b" #c' / "{x}, [y]" / "phantom.db")
+
+
+@pytest.mark.parametrize("layout", ["H0", "H1", "H2", "H3", "H4"])
+def test_a_hermes_home_is_known_by_its_content_wherever_it_lies(home: Path, layout: str) -> None:
+    """A profile's home that lies in no other is one of its own."""
+    made = Hermes(home / "volumes" / "agent" / "profiles" / "one", layout=layout)
+    made.add("mail", every(30), **({} if layout == "H4" else {"schedule_display": "every 30m"}))
+    made.beat(START)
+    done = init(home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [(source["kind"], source["home"]) for source in written(home)] == [("hermes", str(made.path))]
+
+
+def test_a_profile_is_watched_with_the_home_that_it_is_of(home: Path) -> None:
+    Hermes(home / "elsewhere" / "h").beat(START)
+    Hermes(home / "elsewhere" / "h" / "profiles" / "work").add("report", cron("0 9 * * *"))
+    done = init(home, "--path", home / "elsewhere" / "h" / "profiles" / "work")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [source["home"] for source in written(home)] == [str(home / "elsewhere" / "h")]
+
+
+def test_where_hermes_own_variable_points_it_is_found(home: Path, tmp_path: Path) -> None:
+    Hermes(tmp_path / "far").add("mail", every(30))
+    done = init(home, HERMES_HOME=str(tmp_path / "far"))
+    assert [source["home"] for source in written(home)] == [str(tmp_path / "far")], done.stdout
 
 
 def test_a_pipe_and_a_link_that_goes_round_hold_nothing_up(home: Path) -> None:
