@@ -263,6 +263,14 @@ def test_a_profile_is_watched_with_the_home_that_it_is_of(home: Path) -> None:
     assert [source["home"] for source in written(home)] == [str(home / "elsewhere" / "h")]
 
 
+def test_the_variable_of_a_profiles_gateway_makes_no_second_source_of_it(home: Path) -> None:
+    Hermes(home / ".hermes").add("mail", every(30))
+    work = Hermes(home / ".hermes" / "profiles" / "work")
+    work.add("report", cron("0 9 * * *"))
+    init(home, HERMES_HOME=str(work.path))
+    assert [source["home"] for source in written(home)] == [str(home / ".hermes")]
+
+
 def test_where_hermes_own_variable_points_it_is_found(home: Path, tmp_path: Path) -> None:
     Hermes(tmp_path / "far").add("mail", every(30))
     done = init(home, HERMES_HOME=str(tmp_path / "far"))

@@ -49,9 +49,12 @@ PATIENCE = 6.0
 _PASSED_OVER = re.compile(
     r"node_modules|site-packages|__pycache__|\.git|\.cache|\.npm|\.cargo|\.rustup|\.venv|venv|Caches|overlay2|snapd"
     r"|containerd|flatpak|proc|sys|Trash|\.Trash"
-    # of macOS: what other programs keep for themselves and the system asks its user about, and what lies in a cloud
-    r"|Mobile Documents|CloudStorage|Containers|Group Containers|.*\.(?:app|photoslibrary|musiclibrary)"
 )
+
+_PASSED_OVER_ON_MACOS = re.compile(
+    r"Mobile Documents|CloudStorage|Containers|Group Containers|.*\.(?:app|photoslibrary|musiclibrary)"
+)
+"""What programs keep for themselves there, and what lies in a cloud: looked into, the system asks its user about it."""
 
 _COMPOSE = re.compile(r"(?:docker-)?compose[\w.-]*\.ya?ml")
 
@@ -192,7 +195,7 @@ def _usual(
             continue
         path = Path(_VARIABLE.sub(lambda found: environment[found[1]], place).replace("~", str(searched.home), 1))
         if path.is_dir() if known.is_folder else path.is_file():
-            searched.take({"kind": kind, known.place: str(path.absolute())}, now)
+            searched.take({"kind": kind, known.place: str(known.whole(path.absolute()))}, now)
 
 
 # processes
@@ -277,13 +280,18 @@ def _down(searched: Search, root: Path, now: datetime, ends: float) -> None:
         level = following
 
 
+def _is_passed_over(name: str) -> bool:
+    is_apples = sys.platform == "darwin" and _PASSED_OVER_ON_MACOS.fullmatch(name)
+    return bool(is_apples or _PASSED_OVER.fullmatch(name))
+
+
 def _folder(searched: Search, folder: Path, now: datetime, ends: float) -> list[Path]:
     """Take what lies in it; the folders that do too."""
     folders = []
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             with suppress(OSError):
-                if entry.path in _far() or _PASSED_OVER.fullmatch(entry.name):
+                if entry.path in _far() or _is_passed_over(entry.name):
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(folder / entry.name)

@@ -18,6 +18,11 @@ def home_of(file: Path) -> Path | None:
     folder = file.parent.parent
     if file.parent.name != "cron" or not (_is_marked(folder) or (file.name == "jobs.json" and _has_its_jobs(file))):
         return None
+    return whole_home(folder)
+
+
+def whole_home(folder: Path) -> Path:
+    """The home itself; of a profile's the one that the profile is of, if there is one."""
     owner = folder.parent.parent
     is_profile = folder.parent.name == "profiles" and (_is_marked(owner) or (owner / "cron").is_dir())
     return owner if is_profile else folder

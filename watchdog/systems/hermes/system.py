@@ -50,6 +50,12 @@ class HermesSystem(System[Hermes]):
         home = home_of(file)
         return {"home": str(home)} if home else None
 
+    def whole(self, place: Path) -> Path:
+        """A profile's gateway knows only its own home."""
+        from watchdog.systems.hermes.recognised import whole_home
+
+        return whole_home(place)
+
     @property
     def acting(self) -> "Acting[Hermes]":
         """Whatever its own command can do."""
