@@ -9,9 +9,10 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(16, 2 * os.cpu_count()))')
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # the service, its sources, its sending, recovery
-PORTABLE = tests/service/test_service.py tests/service/test_turns.py tests/service/test_heartbeat.py tests/systems \
-	tests/notify/test_sending.py tests/notify/test_sending_crashes.py tests/recovery/test_recovery.py \
-	tests/recovery/test_recovery_kills.py tests/cli/test_init.py tests/test_portable.py
+PORTABLE = tests/test_portable.py tests/service/test_service.py tests/service/test_turns.py tests/service/test_heartbeat.py \
+	tests/systems/phantom tests/systems/openclaw tests/systems/json_file tests/systems/test_sqlite_file.py \
+	tests/systems/test_plain_file.py tests/systems/test_health.py tests/notify/test_sending.py \
+	tests/notify/test_sending_crashes.py tests/recovery/test_recovery.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-portable check format bench faults clean

@@ -89,7 +89,7 @@ def _say_nothing_found(searched: Search) -> None:
     click.echo("No agent with scheduled jobs was found, so nothing was written.")
     click.echo(f"Looked in {', '.join(searched.places)}, and where the agents' own variables say.")
     click.echo(
-        "Say where yours lies: scheduler-watchdog init --path FOLDER; for any other scheduler see docs/systems.md."
+        f"Say where yours lies: {init_files.called()} init --path FOLDER; for any other scheduler see docs/systems.md."
     )
 
 
@@ -175,7 +175,7 @@ def _services(
     output: Path, state: Path, watched: list[tuple[str, Found]], *, unit: bool, agent: bool, compose: bool
 ) -> None:
     owner = init_files.owner_of(watched)
-    click.echo(f"now: scheduler-watchdog run -c {shlex.quote(str(output))}, then look at http://127.0.0.1:9846/")
+    click.echo(f"now: {init_files.called()} run -c {shlex.quote(str(output))}, then look at http://127.0.0.1:9846/")
     if unit:
         written = output.with_name("scheduler-watchdog.service")
         _write(written, init_files.unit(output, owner))

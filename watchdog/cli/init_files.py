@@ -7,6 +7,7 @@ import os
 import plistlib
 import pwd
 import shlex
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -172,6 +173,13 @@ def program() -> str:
     """The path of the command: beside the Python that runs it, or as it was called."""
     beside = Path(sys.executable).with_name("scheduler-watchdog")
     return str(beside if beside.exists() else Path(sys.argv[0]).absolute())
+
+
+def called() -> str:
+    """How it is called from a shell: by its name where that finds it, else by its path."""
+    found = shutil.which("scheduler-watchdog")
+    is_found = found is not None and os.path.realpath(found) == os.path.realpath(program())
+    return "scheduler-watchdog" if is_found else shlex.quote(program())
 
 
 def unit(config: Path, owner: int) -> str:
