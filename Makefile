@@ -8,8 +8,14 @@ READY := $(VENV)/.ready
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(16, 2 * os.cpu_count()))')
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
+# the service, its sources, its sending, recovery
+PORTABLE = tests/test_portable.py tests/service/test_service.py tests/service/test_turns.py tests/service/test_heartbeat.py \
+	tests/systems/phantom tests/systems/openclaw tests/systems/json_file tests/systems/test_sqlite_file.py \
+	tests/systems/test_plain_file.py tests/systems/test_health.py tests/notify/test_sending.py \
+	tests/notify/test_sending_crashes.py tests/recovery/test_recovery.py
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format bench faults clean
+.PHONY: help demo test test-slow test-portable check format bench faults clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +34,9 @@ test: $(READY) ## run the tests, but for those that are slow by nature
 
 test-slow: $(READY) ## run the slow ones, and the properties with many more made-up cases
 	@$(BIN)/pytest -m 'slow or deep' --hypothesis-profile=many $(PARALLEL)
+
+test-portable: $(READY) ## run what the service stands on with all taken away that only Linux has, as far as it goes on macOS
+	@PYTHONPATH=$(CURDIR)/tests/support/portable $(BIN)/pytest -m 'not slow and not deep' $(PARALLEL) $(PORTABLE)
 
 check: $(READY) ## formatting, lint, layers, types and what is imported
 	@$(BIN)/ruff format --check .

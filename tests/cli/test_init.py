@@ -2,7 +2,9 @@
 
 import json
 import os
+import plistlib
 import pty
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -17,8 +19,12 @@ from pytest_httpserver import HTTPServer
 
 from tests.conftest import SCHEMA
 from tests.support.command import COMMAND, command, free_port, running, until
+from tests.support.hermes_home import START, cron, every
+from tests.support.hermes_home import Home as Hermes
+from tests.support.linux import needs_proc
 from tests.systems.json_file.nanobot import lay_out
 from tests.systems.json_file.test_presets import NOW, fang, goose, pico, pico_file, task
+from tests.test_portable import assert_launchd_takes
 
 OPENCLAW_JOB = {
     "id": "j1",
@@ -85,6 +91,8 @@ def test_what_lies_about_in_a_home_is_found_told_of_and_watched(home: Path, http
     make_openclaw(home / ".openclaw")
     (home / ".nanobot").mkdir()
     lay_out("healthy", home / ".nanobot")
+    Hermes(home / ".hermes").add("mail", every(30))
+    Hermes(home / ".hermes" / "profiles" / "work").add("report", cron("0 9 * * *"))
     httpserver.expect_request("/").respond_with_data("")
     done = init(home, "--notify", f"json://127.0.0.1:{httpserver.port}")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -92,13 +100,16 @@ def test_what_lies_about_in_a_home_is_found_told_of_and_watched(home: Path, http
     assert "Test: the scheduler watchdog can reach you" in request.get_data(as_text=True)
     assert "a test message was sent" in done.stdout
     assert f"found nanobot: {home}/.nanobot/workspace, 11 jobs, can be read without harm" in done.stdout
-    assert {source["kind"] for source in written(home)} == {"phantom", "openclaw", "json"}
+    assert f"found hermes: {home}/.hermes, 2 jobs, can be read without harm" in done.stdout
+    assert sorted(source["kind"] for source in written(home)) == ["hermes", "json", "openclaw", "phantom"]
     file = home / "watchdog.yaml"
     assert command("validate", "-c", file).returncode == 0
     file.write_text(file.read_text().replace(":9846", ":PORT"))
     with running(home, HOME=str(home)) as service:
         sources = until(lambda: json.loads(service.get("/api/v1/findings")[1])["sources"], "the sources are there")
-        assert {source["kind"]: source["ok"] for source in sources} == {"phantom": True, "openclaw": True, "json": True}
+        assert {source["kind"]: source["ok"] for source in sources} == dict.fromkeys(
+            ("phantom", "openclaw", "hermes", "json"), True
+        )
 
 
 def test_in_a_bare_home_it_says_so_in_three_lines_and_writes_nothing(home: Path) -> None:
@@ -126,7 +137,9 @@ def test_without_an_address_it_is_written_and_says_that_nobody_is_told(home: Pat
     done = init(home)
     assert done.returncode == 0
     assert "nobody is told yet" in done.stdout
-    assert "now: scheduler-watchdog run -c " in done.stdout
+    # pasted as it stands it is found, also where the environment that it is installed in is not in PATH
+    name = "scheduler-watchdog" if shutil.which("scheduler-watchdog") == str(COMMAND) else str(COMMAND)
+    assert f"now: {name} run -c " in done.stdout
     assert stat.S_IMODE((home / "watchdog.yaml").stat().st_mode) == 0o600
 
 
@@ -217,11 +230,54 @@ def test_the_files_of_a_service_are_written_on_request(home: Path) -> None:
     assert "systemctl" in done.stdout
 
 
+def test_an_agent_for_launchd_is_written_on_request(home: Path) -> None:
+    make_phantom(home / "data" / "phantom.db")
+    done = init(home, "--launchd", "-o", "a & <b>.yaml")
+    assert done.returncode == 0, done.stderr
+    plist = (home / "scheduler-watchdog.plist").read_bytes()
+    assert_launchd_takes(plist)
+    assert plistlib.loads(plist)["ProgramArguments"] == [str(COMMAND), "run", "-c", f"{home}/a & <b>.yaml"]
+    assert "launchctl bootstrap" in done.stdout
+
+
 def test_odd_names_of_folders_cannot_break_out_of_the_file(home: Path) -> None:
     make_phantom(home / 'a: "b" #c' / "{x}, [y]" / "phantom.db")
     assert init(home).returncode == 0
     (source,) = written(home)
     assert source["database"] == str(home / 'a: "b" #c' / "{x}, [y]" / "phantom.db")
+
+
+@pytest.mark.parametrize("layout", ["H0", "H1", "H2", "H3", "H4"])
+def test_a_hermes_home_is_known_by_its_content_wherever_it_lies(home: Path, layout: str) -> None:
+    """A profile's home that lies in no other is one of its own."""
+    made = Hermes(home / "volumes" / "agent" / "profiles" / "one", layout=layout)
+    made.add("mail", every(30), **({} if layout == "H4" else {"schedule_display": "every 30m"}))
+    made.beat(START)
+    done = init(home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [(source["kind"], source["home"]) for source in written(home)] == [("hermes", str(made.path))]
+
+
+def test_a_profile_is_watched_with_the_home_that_it_is_of(home: Path) -> None:
+    Hermes(home / "elsewhere" / "h").beat(START)
+    Hermes(home / "elsewhere" / "h" / "profiles" / "work").add("report", cron("0 9 * * *"))
+    done = init(home, "--path", home / "elsewhere" / "h" / "profiles" / "work")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [source["home"] for source in written(home)] == [str(home / "elsewhere" / "h")]
+
+
+def test_the_variable_of_a_profiles_gateway_makes_no_second_source_of_it(home: Path) -> None:
+    Hermes(home / ".hermes").add("mail", every(30))
+    work = Hermes(home / ".hermes" / "profiles" / "work")
+    work.add("report", cron("0 9 * * *"))
+    init(home, HERMES_HOME=str(work.path))
+    assert [source["home"] for source in written(home)] == [str(home / ".hermes")]
+
+
+def test_where_hermes_own_variable_points_it_is_found(home: Path, tmp_path: Path) -> None:
+    Hermes(tmp_path / "far").add("mail", every(30))
+    done = init(home, HERMES_HOME=str(tmp_path / "far"))
+    assert [source["home"] for source in written(home)] == [str(tmp_path / "far")], done.stdout
 
 
 def test_a_pipe_and_a_link_that_goes_round_hold_nothing_up(home: Path) -> None:
@@ -234,6 +290,7 @@ def test_a_pipe_and_a_link_that_goes_round_hold_nothing_up(home: Path) -> None:
     assert [source["kind"] for source in written(home)] == ["openclaw"]
 
 
+@needs_proc
 def test_of_a_process_only_the_variables_that_name_a_place_are_looked_at(home: Path, tmp_path: Path) -> None:
     make_openclaw(tmp_path / "by-process")
     environment = {"HOME": str(home), "OPENCLAW_STATE_DIR": str(tmp_path / "by-process"), "PATH": os.environ["PATH"]}

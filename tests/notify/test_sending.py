@@ -22,6 +22,7 @@ from pytest_httpserver import HTTPServer
 
 from tests.conftest import NOW
 from tests.support.command import free_port, until
+from tests.support.linux import needs_proc
 from tests.support.post_office import Mailbox, mail_server, never_done, part
 from tests.support.telling import DAY, HOUR, MINUTE, SECOND, Office, configured, failing, finding, job
 from watchdog.config.file import Config
@@ -218,6 +219,7 @@ def _children() -> list[Path]:
     return [Path(f"/proc/{pid}") for each in lists for pid in each.read_text().split()]
 
 
+@needs_proc
 def test_no_target_delays_another_or_a_tick_whatever_it_does(
     web: HTTPServer, post: Callable[..., Post], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -20,6 +20,7 @@ from werkzeug import Response
 from tests.conftest import NOW
 from tests.support.command import command, until
 from tests.support.harness import DAY, HOUR, MINUTE, SECOND, change
+from tests.support.linux import needs_proc
 from tests.support.recovering import DENIED, OVERLOADED, REVIVE, TOKEN, ZERO, Rig, in_this_process, rig, said
 from tests.systems.test_recordings import SHARED, rebuilt, recording
 from watchdog.config.file import Config
@@ -664,6 +665,7 @@ def test_a_command_that_fails_says_why(run: list[str], words: str, tmp_path: Pat
         assert words in told
 
 
+@needs_proc
 def test_a_command_is_ended_at_its_deadline_with_all_of_its_processes(tmp_path: Path) -> None:
     mark = f"80000.{time.monotonic_ns()}"  # seconds that nobody else sleeps
     with rig(tmp_path, {**WEDGED, "run": [sys.executable, "-c", _FAMILY, mark], "deadline": "1s"}) as it:
@@ -682,6 +684,7 @@ def _processes_with(word: str) -> list[str]:
     return found
 
 
+@needs_proc
 def test_what_a_command_leaves_running_is_not_waited_for(tmp_path: Path) -> None:
     mark = f"600.{time.monotonic_ns()}"  # seconds that nobody else sleeps
     leaves = "import subprocess, sys; subprocess.Popen(['sleep', sys.argv[1]])"

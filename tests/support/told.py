@@ -17,8 +17,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import build, job_row
 from tests.support.command import COMMAND, PATIENCE
+from tests.support.linux import SHOWS_PROCESSES
 
 
 @dataclass(frozen=True)
@@ -199,6 +202,8 @@ def query(folder: Path, statement: str) -> list[sqlite3.Row]:
 
 def senders(folder: Path) -> list[int]:
     """The sending processes of the service of this folder, by id, whether or not it has outlived them."""
+    if not SHOWS_PROCESSES:
+        pytest.skip("there is no /proc to find them in")
     entries = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and _is_sender(entry)]
     return [int(entry.name) for entry in entries if _works_in(entry, folder)]
 

@@ -17,13 +17,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import NOBODY, as_nobody
+from tests.support.linux import needs_proc
 from tests.support.sqlite_writers import Opener, as_reader, as_writer
 from watchdog.systems.shared import file_locks
 from watchdog.systems.shared.file_locks import Holders
 from watchdog.systems.shared.processes import LiveProcesses, Process
 from watchdog.systems.shared.writer import LiveWriters, Writer, judge
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="locks are looked at on Linux only")
+pytestmark = [
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="locks are looked at on Linux only"),
+    needs_proc,
+]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a pid namespace or become another user")
 
 Start = Callable[..., Opener]

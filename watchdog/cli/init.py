@@ -37,6 +37,7 @@ def init(
     *,
     force: bool,
     unit: bool,
+    agent: bool,
     compose: bool,
 ) -> bool:
     """Look, say what was found, write it down, try it. False if something is left for a person to do.
@@ -71,7 +72,10 @@ def init(
         _put(draft, output, force=force)
     click.echo(f"{output}: written, and good: watches {', '.join(name for name, _ in watched)}")
     is_told = _tried(config) if notify else _untold()
-    _services(output, state, watched, unit=unit or _wants("a unit for systemd"), compose=compose)
+    is_mac = sys.platform == "darwin"
+    unit = unit or (not is_mac and _wants("a unit for systemd"))
+    agent = agent or (is_mac and _wants("an agent for launchd"))
+    _services(output, state, watched, unit=unit, agent=agent, compose=compose)
     return is_told
 
 
@@ -85,7 +89,7 @@ def _say_nothing_found(searched: Search) -> None:
     click.echo("No agent with scheduled jobs was found, so nothing was written.")
     click.echo(f"Looked in {', '.join(searched.places)}, and where the agents' own variables say.")
     click.echo(
-        "Say where yours lies: scheduler-watchdog init --path FOLDER; for any other scheduler see docs/systems.md."
+        f"Say where yours lies: {init_files.called()} init --path FOLDER; for any other scheduler see docs/systems.md."
     )
 
 
@@ -167,19 +171,27 @@ def _wants(what: str) -> bool:
     return _is_asked() and click.confirm(f"Write {what} beside it?", default=False)
 
 
-def _services(output: Path, state: Path, watched: list[tuple[str, Found]], *, unit: bool, compose: bool) -> None:
+def _services(
+    output: Path, state: Path, watched: list[tuple[str, Found]], *, unit: bool, agent: bool, compose: bool
+) -> None:
     owner = init_files.owner_of(watched)
-    click.echo(f"now: scheduler-watchdog run -c {shlex.quote(str(output))}, then look at http://127.0.0.1:9846/")
+    click.echo(f"now: {init_files.called()} run -c {shlex.quote(str(output))}, then look at http://127.0.0.1:9846/")
     if unit:
         written = output.with_name("scheduler-watchdog.service")
         _write(written, init_files.unit(output, owner))
         click.echo(f"{written}: written; as a service: {' && '.join(init_files.how_to_install(written))}")
+    if agent:
+        written = output.with_name(f"{init_files.LABEL}.plist")
+        _write(written, init_files.agent(output, owner).decode())
+        click.echo(f"{written}: written; as a service: {' && '.join(init_files.how_to_start_agent(written))}")
     if compose:
         written = output.with_name("scheduler-watchdog.compose.yaml")
         _write(written, init_files.compose(output, state, watched, owner))
         click.echo(f"{written}: written; as a container: docker compose -f {shlex.quote(str(written))} up -d")
-    if not unit and not compose:
-        click.echo("as a service: run this again with --force and --systemd or --compose, which write the file for it")
+    if not unit and not agent and not compose:
+        # in a container on a Mac it would stand in another machine than the agent, whose locks it could not see
+        which = "--launchd, which writes" if sys.platform == "darwin" else "--systemd or --compose, which write"
+        click.echo(f"as a service: run this again with --force and {which} the file for it")
 
 
 @contextmanager

@@ -1,10 +1,13 @@
-"""What `init` writes: a configuration that explains itself, a unit for systemd, a file for Docker Compose."""
+"""What `init` writes: a configuration that explains itself, and files for systemd, launchd and Docker Compose."""
 
 from __future__ import annotations
 
 import json
 import os
+import plistlib
 import pwd
+import shlex
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -172,6 +175,13 @@ def program() -> str:
     return str(beside if beside.exists() else Path(sys.argv[0]).absolute())
 
 
+def called() -> str:
+    """How it is called from a shell: by its name where that finds it, else by its path."""
+    found = shutil.which("scheduler-watchdog")
+    is_found = found is not None and os.path.realpath(found) == os.path.realpath(program())
+    return "scheduler-watchdog" if is_found else shlex.quote(program())
+
+
 def unit(config: Path, owner: int) -> str:
     """A unit for systemd: the machine's where root writes it, else this user's own."""
     is_system = os.geteuid() == 0
@@ -207,6 +217,47 @@ def how_to_install(written: Path) -> list[str]:
     return [
         f"mkdir -p ~/.config/systemd/user && cp {_quoted(str(written))} ~/.config/systemd/user/",
         f"systemctl --user enable --now {written.name} && loginctl enable-linger",
+    ]
+
+
+LABEL = "scheduler-watchdog"
+"""What launchd calls it."""
+
+_MAC_PATH = "/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+"""Where the commands of agents lie on a Mac; launchd's own is without the first two."""
+
+
+def agent(config: Path, owner: int) -> bytes:
+    """A property list for launchd: a daemon of the machine's where root writes it, else an agent of this user's own."""
+    is_system = os.geteuid() == 0
+    logs = Path("/Library/Logs") if is_system else Path.home() / "Library" / "Logs"
+    says: dict[str, Any] = {
+        "Label": LABEL,
+        "ProgramArguments": [program(), "run", "-c", str(config)],
+        "EnvironmentVariables": {"PATH": _MAC_PATH},
+        "RunAtLoad": True,
+        "KeepAlive": True,
+        "ThrottleInterval": 5,
+        "ExitTimeOut": 15,
+        "ProcessType": "Background",
+        "Umask": 0o077,
+        "StandardOutPath": str(logs / f"{LABEL}.log"),
+        "StandardErrorPath": str(logs / f"{LABEL}.log"),
+    }
+    # the agent's user: another one could leave files that the agent cannot write
+    return plistlib.dumps(says | ({"UserName": _user(owner)} if is_system and owner != 0 else {}), sort_keys=False)
+
+
+def how_to_start_agent(written: Path) -> list[str]:
+    """The commands that have launchd run it, now and from now on."""
+    source, name = shlex.quote(str(written)), written.name
+    if os.geteuid() == 0:
+        there = f"/Library/LaunchDaemons/{name}"
+        return [f"cp {source} {there} && chown root:wheel {there}", f"launchctl bootstrap system {there}"]
+    there = f"~/Library/LaunchAgents/{name}"
+    return [
+        f"mkdir -p ~/Library/LaunchAgents ~/Library/Logs && cp {source} {there}",
+        f"launchctl bootstrap gui/$(id -u) {there}",
     ]
 
 

@@ -85,6 +85,7 @@ at_now = click.option("--now", metavar="ISO", help="Judge from this instant inst
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Where the watchdog keeps its own state.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @click.option("--systemd", "unit", is_flag=True, help="Write a unit for systemd beside it.")
+@click.option("--launchd", "agent", is_flag=True, help="Write an agent for launchd, macOS' own, beside it.")
 @click.option("--compose", is_flag=True, help="Write a file for Docker Compose beside it.")
 def init(
     paths: tuple[Path, ...],
@@ -93,6 +94,7 @@ def init(
     state_dir: Path | None,
     force: bool,
     unit: bool,
+    agent: bool,
     compose: bool,
 ) -> int:
     """Look for agents on this machine, write a commented configuration that watches them, and try it.
@@ -103,7 +105,7 @@ def init(
     from watchdog.cli import init as beginning
 
     try:
-        is_done = beginning.init(paths, notify, output, state_dir, force=force, unit=unit, compose=compose)
+        is_done = beginning.init(paths, notify, output, state_dir, force=force, unit=unit, agent=agent, compose=compose)
     except beginning.CannotInitError as error:
         raise CannotGoOn(str(error)) from error
     return 0 if is_done else EXIT_ERROR

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import socket
+import sys
 from collections.abc import Mapping
 from datetime import time, timedelta
 from pathlib import Path
@@ -315,12 +316,14 @@ def for_database(path: Path) -> Config:
 
 
 def state_folder() -> Path:
-    """Where state goes that no configuration places: systemd's folder, or the user's own."""
+    """Where state goes that no configuration places: systemd's folder, or the user's own, as the system has it."""
     given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     if given:
         return Path(given)
-    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(home) / "scheduler-watchdog"
+    usual = Path.home().joinpath(
+        *(("Library", "Application Support") if sys.platform == "darwin" else (".local", "state"))
+    )
+    return Path(os.environ.get("XDG_STATE_HOME") or usual) / "scheduler-watchdog"
 
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:

@@ -1,7 +1,10 @@
 """The clock that the service goes by: the wall's, or a faster one on which a demo's hours pass in seconds."""
 
+import ctypes
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -44,8 +47,14 @@ class Clock(Protocol):
         """The present instant, with what a jump of the clock cannot change."""
 
 
-SINCE_BOOT: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""macOS has no such clock, and its monotonic one goes on during sleep."""
+def _since_boot(platform: str = sys.platform) -> int:
+    """On macOS the raw monotonic clock goes on during sleep, on Linux it does not. Elsewhere sleep may not count."""
+    name = "CLOCK_MONOTONIC_RAW" if platform == "darwin" else "CLOCK_BOOTTIME"
+    return int(getattr(time, name, time.CLOCK_MONOTONIC))
+
+
+SINCE_BOOT: int = _since_boot()
+"""The clock of the seconds since the machine booted, those that it slept through included where that can be told."""
 
 
 class WallClock:
@@ -61,8 +70,8 @@ class WallClock:
 
     def stamp(self) -> Stamp:
         """With the seconds since this boot, sleep included."""
-        uptime = time.clock_gettime(SINCE_BOOT)
-        return Stamp(self.now(), uptime, _boot(), uptime - time.monotonic())
+        uptime, awake = time.clock_gettime(SINCE_BOOT), time.monotonic()
+        return Stamp(self.now(), uptime, _boot(), max(0.0, uptime - awake))
 
 
 class FollowedClock:
@@ -87,7 +96,18 @@ class FollowedClock:
 
 @cache
 def _boot() -> str:
-    try:
+    """What no other boot of this machine is called; "" where nothing tells it."""
+    with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
+    return _session_of_boot() if sys.platform == "darwin" else ""
+
+
+def _session_of_boot() -> str:
+    """By macOS' kernel, which is asked as `sysctl kern.bootsessionuuid` asks it."""
+    text = ctypes.create_string_buffer(64)
+    length = ctypes.c_size_t(len(text) - 1)
+    with suppress(OSError, AttributeError):
+        ask = ctypes.CDLL(None).sysctlbyname
+        if ask(b"kern.bootsessionuuid", text, ctypes.byref(length), None, ctypes.c_size_t(0)) == 0:
+            return text.value.decode("ascii", "replace")
+    return ""

@@ -141,7 +141,7 @@ def readable(path: Path) -> sqlite3.Connection:
     """What can be read of a file that cannot be opened as usual; nothing, if that cannot be read either."""
     for how in ("mode=ro", "immutable=1"):
         try:
-            db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True, isolation_level=None)
+            db = sqlite3.connect(f"file:{quote(os.fsencode(path.absolute()))}?{how}", uri=True, isolation_level=None)
         except sqlite3.Error:
             continue
         with suppress(sqlite3.Error):

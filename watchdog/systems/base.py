@@ -93,6 +93,10 @@ class System(Generic[S]):
         opened as harmlessly as any, and nothing is raised."""
         return None
 
+    def whole(self, place: Path) -> Path:
+        """The store that this one is a part of and is watched with; itself where it is of none."""
+        return place
+
     def folders(self, section: S) -> tuple[Path, ...]:
         """The folders that must be there to read it: what a container mounts."""
         store = getattr(section, self.place, None)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -27,11 +29,14 @@ from watchdog.core.redaction import one_line
 from watchdog.systems import KINDS, system
 from watchdog.systems.opening import open_source
 from watchdog.systems.shared.plain_file import read_bytes
-from watchdog.systems.shared.processes import LiveProcesses, Process
+from watchdog.systems.shared.processes import Neighbourhood, Process, processes_here
 from watchdog.systems.shared.unreadable import UnreadableError
 
 SYSTEM_FOLDERS = ("/var/lib", "/opt", "/srv", "/data", "/app", "/a0")
 """Where agents lie that are nobody's own."""
+
+MAC_FOLDERS = ("/Users/Shared", "/usr/local/var", "/opt")
+"""The same on macOS, Homebrew's among them."""
 
 DEEPEST = 5
 """Folders within each other that are walked down."""
@@ -45,6 +50,11 @@ _PASSED_OVER = re.compile(
     r"node_modules|site-packages|__pycache__|\.git|\.cache|\.npm|\.cargo|\.rustup|\.venv|venv|Caches|overlay2|snapd"
     r"|containerd|flatpak|proc|sys|Trash|\.Trash"
 )
+
+_PASSED_OVER_ON_MACOS = re.compile(
+    r"Mobile Documents|CloudStorage|Containers|Group Containers|.*\.(?:app|photoslibrary|musiclibrary)"
+)
+"""What programs keep for themselves there, and what lies in a cloud: looked into, the system asks its user about it."""
 
 _COMPOSE = re.compile(r"(?:docker-)?compose[\w.-]*\.ya?ml")
 
@@ -105,14 +115,15 @@ def search(
     _walk(searched, named, now, PATIENCE)
     for kind in KINDS:
         _usual(searched, kind, environment, now)
-    processes = list(_processes(home))
+    here = processes_here()
+    processes = list(_processes(here, home))
     for process, own in processes:
         for kind in KINDS:
             _usual(searched, kind, own, now, is_variable=True)
-        with suppress(OSError):
-            searched._extra.append(Path(os.readlink(f"/proc/{process.pid}/cwd")))  # noqa: PTH115
-    homes = [home, *(sorted(Path("/home").glob("*")) if is_root else [])]
-    folders = [Path.cwd(), *homes, *searched._extra, *map(Path, SYSTEM_FOLDERS)]
+        searched._extra += filter(None, [here.folder(process.pid)])
+    is_mac = sys.platform == "darwin"
+    homes = [home, *(sorted(Path("/Users" if is_mac else "/home").glob("*")) if is_root else [])]
+    folders = [Path.cwd(), *homes, *searched._extra, *map(Path, MAC_FOLDERS if is_mac else SYSTEM_FOLDERS)]
     _walk(searched, folders, now, PATIENCE)
     _walk(searched, [path for path in searched._extra if path not in folders], now, PATIENCE / 2)
     searched.found = _without_copies(searched.found)
@@ -184,52 +195,27 @@ def _usual(
             continue
         path = Path(_VARIABLE.sub(lambda found: environment[found[1]], place).replace("~", str(searched.home), 1))
         if path.is_dir() if known.is_folder else path.is_file():
-            searched.take({"kind": kind, known.place: str(path.absolute())}, now)
+            searched.take({"kind": kind, known.place: str(known.whole(path.absolute()))}, now)
 
 
 # processes
 
 
-def _processes(home: Path) -> Iterator[tuple[Process, Mapping[str, str]]]:
+def _processes(here: Neighbourhood, home: Path) -> Iterator[tuple[Process, Mapping[str, str]]]:
     """The processes of schedulers that are this user's own, in this view of the file system, and their variables."""
     words = [word for kind in KINDS for word in system(kind).commands]
-    live, own = LiveProcesses(), _namespace("self")
-    for pid in _pids():
-        process = live.get(pid)
-        if process is None or process.user != os.geteuid() or pid == os.getpid() or _namespace(str(pid)) != own:
-            continue
-        if any(re.search(rf"\b{re.escape(word)}\b", process.line) for word in words):
-            variables = _variables(pid)
-            if variables.get("HOME", str(home)) == str(home):
-                yield process, variables
-
-
-def _pids() -> list[int]:
-    try:
-        return sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208
-    except OSError:
-        return []
-
-
-def _namespace(pid: str) -> int | None:
-    try:
-        return os.stat(f"/proc/{pid}/ns/mnt").st_ino  # noqa: PTH116
-    except OSError:
-        return None
-
-
-def _variables(pid: int) -> Mapping[str, str]:
-    """Those that say where a scheduler lies, and whose home it is; of the others nothing is kept."""
     wanted = {
         "HOME",
         *(name for kind in KINDS for place in system(kind).usual_places for name in _VARIABLE.findall(place)),
     }
-    try:
-        raw = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return {}
-    pairs = (entry.partition("=") for entry in raw.decode("utf-8", "replace").split("\0"))
-    return {name: value for name, _, value in pairs if name in wanted}
+    for pid in here.pids():
+        process = here.get(pid)
+        if process is None or process.user != os.geteuid() or pid == os.getpid() or not here.sees_as_here(pid):
+            continue
+        if any(re.search(rf"\b{re.escape(word)}\b", process.line) for word in words):
+            variables = here.variables(pid, wanted)
+            if variables.get("HOME", str(home)) == str(home):
+                yield process, variables
 
 
 # folders
@@ -250,14 +236,33 @@ def _walk(searched: Search, folders: Iterable[Path], now: datetime, patience: fl
 _FAR = re.compile(r"\S+ (\S+) (?:nfs\d?|cifs|smb\d?|smbfs|fuse\.(?:sshfs|rclone)|davfs|autofs) ")
 """File systems of other machines: whoever looks into one whose machine is gone may wait for ever."""
 
+_FAR_ON_MACOS = re.compile(r".* on (.+) \((?:nfs|smbfs|afpfs|webdav|autofs|macfuse|osxfuse)[,)].*")
+"""A line of its `mount`."""
+
 
 @cache
 def _far() -> frozenset[str]:
+    if sys.platform == "darwin":
+        return far_on_macos(_mounts())
     try:
         lines = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return frozenset()
     return frozenset(found[1].replace("\\040", " ") for line in lines if (found := _FAR.match(line)))
+
+
+def far_on_macos(mounts: str) -> frozenset[str]:
+    """Where other machines' file systems are mounted, by what macOS' `mount` says."""
+    return frozenset(found[1] for line in mounts.splitlines() if (found := _FAR_ON_MACOS.fullmatch(line)))
+
+
+def _mounts() -> str:
+    try:
+        return subprocess.run(
+            ["/sbin/mount"], stdin=subprocess.DEVNULL, capture_output=True, timeout=5, text=True, errors="replace"
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
 
 
 def _down(searched: Search, root: Path, now: datetime, ends: float) -> None:
@@ -275,13 +280,18 @@ def _down(searched: Search, root: Path, now: datetime, ends: float) -> None:
         level = following
 
 
+def _is_passed_over(name: str) -> bool:
+    is_apples = sys.platform == "darwin" and _PASSED_OVER_ON_MACOS.fullmatch(name)
+    return bool(is_apples or _PASSED_OVER.fullmatch(name))
+
+
 def _folder(searched: Search, folder: Path, now: datetime, ends: float) -> list[Path]:
     """Take what lies in it; the folders that do too."""
     folders = []
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             with suppress(OSError):
-                if entry.path in _far() or _PASSED_OVER.fullmatch(entry.name):
+                if entry.path in _far() or _is_passed_over(entry.name):
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(folder / entry.name)

@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import resource
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -34,7 +35,9 @@ def raise_descriptors() -> None:
     """As many descriptors as this process may have; what it gets by itself is often a small part of them."""
     with suppress(OSError, ValueError):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+        # macOS says that there is no limit, and takes no more than this
+        most = 10_240 if sys.platform == "darwin" else 65_536
+        wanted = most if hard == resource.RLIM_INFINITY else min(hard, most)
         if soft != resource.RLIM_INFINITY and soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 

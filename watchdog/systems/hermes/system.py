@@ -1,6 +1,9 @@
 """Hermes Agent, as the rest of the program knows it."""
 
+import os
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watchdog.core.kinds import Kind
@@ -20,11 +23,18 @@ class HermesSystem(System[Hermes]):
     section = Hermes
     process = "gateway"
     # never by `hermes gateway restart`: it ends the gateways of other homes, too
-    restart = "systemctl --user restart hermes-gateway"
+    restart = (
+        f"launchctl kickstart -k gui/{os.getuid()}/ai.hermes.gateway"
+        if sys.platform == "darwin"
+        else "systemctl --user restart hermes-gateway"
+    )
     remedies: Mapping[Kind, str] = {Kind.OVERDUE: _RUN, Kind.INTERRUPTED: _RUN, Kind.STRANDED: _RUN}
     place = "home"
     is_folder = True
     usual_places = ("${HERMES_HOME}", "~/.hermes")
+    marks = ("jobs.json", "executions.db")
+    commands = ("hermes",)
+    policies = ({"match": {"kind": "overdue"}, "action": "run_due", "after": "5m"},)
     joins_health = True
 
     def open(self, section: Hermes, host: "Host") -> Source:
@@ -32,6 +42,19 @@ class HermesSystem(System[Hermes]):
         from watchdog.systems.hermes.source import HermesSource
 
         return HermesSource(section, host)
+
+    def recognised(self, file: Path) -> Mapping[str, object] | None:
+        """By what lies beside its `cron`, or by what its jobs look like."""
+        from watchdog.systems.hermes.recognised import home_of
+
+        home = home_of(file)
+        return {"home": str(home)} if home else None
+
+    def whole(self, place: Path) -> Path:
+        """A profile's gateway knows only its own home."""
+        from watchdog.systems.hermes.recognised import whole_home
+
+        return whole_home(place)
 
     @property
     def acting(self) -> "Acting[Hermes]":

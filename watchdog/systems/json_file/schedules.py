@@ -65,6 +65,8 @@ def _of_column(values: Values, column: str, text: str, settings: JsonFile) -> Sc
 
 def _cron(values: Values, text: str, settings: JsonFile) -> Schedule:
     expr, zone = str(values.row["cron"]).strip()[:NAME_LENGTH], values.text("timezone") or settings.timezone
+    if settings.cron == "croniter":
+        return _checked(expr, zone, "croniter", values, text, settings)
     fields = expr.split()
     if len(fields) == 7:  # with a year behind, as the crate `cron` has it
         if fields.pop() != "*":
@@ -73,6 +75,10 @@ def _cron(values: Values, text: str, settings: JsonFile) -> Schedule:
     rules: CronRules = "croner" if len(fields) == 6 else settings.cron
     if settings.cron_sunday == 1 and len(fields) in (5, 6):
         expr = " ".join([*fields[:-1], _WEEKDAY.sub(lambda day: str((int(day[0]) - 1) % 7), fields[-1])])
+    return _checked(expr, zone, rules, values, text, settings)
+
+
+def _checked(expr: str, zone: str, rules: CronRules, values: Values, text: str, settings: JsonFile) -> Schedule:
     try:
         _parse(expr, zone, rules)
     except ValueError as error:
@@ -83,6 +89,8 @@ def _cron(values: Values, text: str, settings: JsonFile) -> Schedule:
 def _parse(expr: str, zone: str, rules: CronRules) -> None:
     if rules == "classic":
         classic_cron.parse(expr, zone)
+    elif rules == "croniter":
+        classic_cron.parse_as_croniter(expr, zone)
     elif cron_seconds.has_seconds(expr):
         cron_seconds.parse(expr, zone)
     else:

@@ -147,6 +147,7 @@ class JsonSource:
         self._restarted_at: datetime | None = memory.recall("restarts", datetime).get("")
         self._has_looked = bool(self._known)
         self._read: Unchanged[tuple[Object, list[Object]]] = Unchanged()
+        self._plans: Unchanged[datetime | None] = Unchanged()
         self._runs: Unchanged[tuple[Run, ...]] = Unchanged()
         self._jobs: Unchanged[Job] = Unchanged()
         self._paces = Paces()
@@ -410,7 +411,9 @@ class JsonSource:
         there = {sight.id for sight in sights}
         self._known = {id_: note for id_, note in self._known.items() if id_ in there}
         if self._settings.recomputed_at_start:
-            found = _newest(self._restarted_at, *(planned_anew(sight, None) for sight in sights))
+            anew = [self._plans.get(each.id, each, partial(planned_anew, each, None)) for each in sights]
+            self._plans.forget(there)
+            found = _newest(self._restarted_at, *anew)
             if found != self._restarted_at and found is not None:
                 self._restarted_at = found
                 self._memory.keep("restarts", {"": found})

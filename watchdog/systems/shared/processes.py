@@ -1,7 +1,9 @@
-"""Other processes of this machine as /proc shows them: since when they run, whether they are frozen, what they are."""
+"""Other processes of this machine: since when they run, whether they are frozen, what they are. On Linux by /proc."""
 
 import os
+import sys
 import time
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,7 +24,10 @@ _REMEMBERED = 64
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process, while it lives. `ticks` is field 22 of its stat: since boot, so that no clock step changes it."""
+    """A process, while it lives. `ticks` tells it from others of its number, whatever is done to the clock.
+
+    `is_told_by_ticks`: they are field 22 of its stat, the ticks since boot, which stores name it by.
+    """
 
     pid: int
     ticks: int
@@ -31,6 +36,7 @@ class Process:
     command: str = ""
     line: str = ""
     user: int = 0
+    is_told_by_ticks: bool = True
 
     @property
     def mark(self) -> tuple[int, int]:
@@ -47,9 +53,37 @@ class Processes(Protocol):
     def only_reads(self, pid: int, path: str) -> bool | None:
         """Whether it has that file open, and for reading only; None if that cannot be seen."""
 
+    def shares_files(self, pid: int) -> bool:
+        """Whether what that process finds at a path is what is found there from here."""
+
+
+class Neighbourhood(Processes, Protocol):
+    """What may be asked about all of them, by their user."""
+
+    def pids(self) -> list[int]:
+        """Of all that can be seen, in order."""
+
+    def sees_as_here(self, pid: int) -> bool:
+        """Whether every path means there what it means here: it has the same mounts."""
+
+    def variables(self, pid: int, wanted: Collection[str]) -> Mapping[str, str]:
+        """Those of its environment that are wanted; of the others nothing is kept."""
+
+    def folder(self, pid: int) -> Path | None:
+        """The one that it works in, if that can be seen."""
+
+
+def processes_here() -> Neighbourhood:
+    """What tells of processes on this system."""
+    if sys.platform == "darwin":
+        from watchdog.systems.shared.listed_processes import ListedProcesses
+
+        return ListedProcesses()
+    return LiveProcesses()
+
 
 class LiveProcesses:
-    """Those of this machine. `root` is where /proc is, `groups` where the control groups are."""
+    """Those of this machine, by what Linux shows. `root` is where /proc is, `groups` where the control groups are."""
 
     def __init__(self, root: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> None:
         self._root = root
@@ -120,6 +154,45 @@ class LiveProcesses:
         except OSError:
             return None
         return modes == {os.O_RDONLY} if modes else None
+
+    def shares_files(self, pid: int) -> bool:
+        """By its root folder."""
+        try:
+            return os.path.samefile(f"{self._root}/{pid}/root", "/")  # noqa: PTH121
+        except OSError:
+            return False
+
+    def pids(self) -> list[int]:
+        """By the names of folders."""
+        try:
+            return sorted(int(name) for name in os.listdir(self._root) if name.isdecimal())  # noqa: PTH208
+        except OSError:
+            return []
+
+    def sees_as_here(self, pid: int) -> bool:
+        """By the namespaces of mounts."""
+        return self._mounts(str(pid)) == self._mounts("self")
+
+    def _mounts(self, pid: str) -> int | None:
+        try:
+            return os.stat(f"{self._root}/{pid}/ns/mnt").st_ino  # noqa: PTH116
+        except OSError:
+            return None
+
+    def variables(self, pid: int, wanted: Collection[str]) -> Mapping[str, str]:
+        """As they were when it began."""
+        try:
+            raw = Path(f"{self._root}/{pid}/environ").read_bytes()
+        except OSError:
+            return {}
+        pairs = (entry.partition("=") for entry in raw.decode("utf-8", "replace").split("\0"))
+        return {name: value for name, _, value in pairs if name in wanted}
+
+    def folder(self, pid: int) -> Path | None:
+        """By its link."""
+        with suppress(OSError):
+            return Path(os.readlink(f"{self._root}/{pid}/cwd"))  # noqa: PTH115
+        return None
 
 
 def _mode(info: str) -> int:

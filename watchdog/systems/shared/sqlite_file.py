@@ -177,7 +177,7 @@ def _address(path: Path, seen: Signature) -> tuple[str, bool]:
     """How to open the file. Without a log `mode=ro` would create one, and leave it; with one, `immutable` would miss
     what stands in it; and a rollback journal needs the locks that `immutable` leaves out."""
     is_immutable = not seen.has_log and not seen.has_journal and _is_wal_file(path, seen.main)
-    return f"file:{quote(str(path.absolute()))}?{'immutable=1' if is_immutable else 'mode=ro'}", is_immutable
+    return f"file:{quote(os.fsencode(path.absolute()))}?{'immutable=1' if is_immutable else 'mode=ro'}", is_immutable
 
 
 UNDISTURBED = threading.Lock()

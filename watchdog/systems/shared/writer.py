@@ -7,6 +7,7 @@ is known to be the writer. What cannot be proved is not told: `alive` is then No
 """
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from watchdog.systems.shared.file_locks import Files, Holders, UntoldError, holders
-from watchdog.systems.shared.processes import LiveProcesses, Process, Processes
+from watchdog.systems.shared.processes import Process, Processes, processes_here
 
 _INDEX_BYTE = 128
 """SQLite's dead-man's switch in the log's index."""
@@ -92,7 +93,7 @@ class UnknownWriters:
 class LiveWriters:
     """Writers on this machine. Remembers who a database's writer was, so that no reader beside it is taken for it."""
 
-    processes: Processes = field(default_factory=LiveProcesses)
+    processes: Processes = field(default_factory=processes_here)
     files: Files = field(default_factory=Files)
     known: dict[Path, Process] = field(default_factory=dict)
 
@@ -115,19 +116,18 @@ class LiveWriters:
         return writer
 
     def named(self, pid: int, ticks: int | None) -> Writer:
-        """By its number and its start."""
+        """By its number and its start; a start that is counted otherwise than a store's proves nothing."""
         found = self.processes.get(pid)
+        if found is not None and ticks is not None and not found.is_told_by_ticks:
+            return Writer(how=f"whether process {pid} is the one that started then is not told on {sys.platform}")
         if found is None or (ticks is not None and found.ticks != ticks):
             return Writer(alive=False, pid=pid, ticks=ticks, how=f"there is no process {pid} that started then")
         how = f"{_named(found)} lives"
         return Writer(True, found.stopped, found.pid, found.started_at, found.ticks, how)
 
     def shares_files(self, pid: int) -> bool:
-        """By its root folder."""
-        try:
-            return os.path.samefile(f"/proc/{pid}/root", "/")  # noqa: PTH121
-        except OSError:
-            return False
+        """As far as the machine tells."""
+        return self.processes.shares_files(pid)
 
     def _holders(self, path: str, known: Process | None) -> Holders:
         expected = known.pid if known else None
