@@ -9,7 +9,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(16, 2 * os.cpu_count()))')
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format bench faults clean
+.PHONY: help demo test test-slow check format reference bench faults clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ check: $(READY) ## formatting, lint, layers, types and what is imported
 format: $(READY) ## put the formatting right
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+reference: $(READY) ## write docs/configuration.md and the JSON schema from the types
+	@$(BIN)/python -m watchdog.cli.described .
 
 bench: $(READY) ## measure the budgets, and write docs/benchmark.md
 	@$(BIN)/python -m bench

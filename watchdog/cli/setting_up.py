@@ -62,8 +62,14 @@ def init(
 @click.option(
     "-c", "--config", type=click.Path(path_type=Path), help="The configuration file (YAML); else $WATCHDOG_CONFIG."
 )
-def validate(config: Path | None) -> None:
+@click.option("--schema", "is_schema", is_flag=True, help="Print the JSON schema for editors instead.")
+def validate(config: Path | None, is_schema: bool) -> None:
     """Check a configuration file; all its errors are told in one go, and what is allowed but will not work."""
+    if is_schema:
+        from watchdog.cli import described
+
+        click.echo(described.schema_text(), nl=False)
+        return
     from watchdog.notify import trial
     from watchdog.recovery.advice import advice
     from watchdog.systems.opening import try_out
