@@ -16,7 +16,8 @@ RUN useradd --uid "${UID}" --no-create-home --shell /usr/sbin/nologin watchdog \
     && chown watchdog /var/lib/watchdog
 COPY --from=build /opt/watchdog /opt/watchdog
 COPY config/watchdog.yaml /etc/watchdog/watchdog.yaml
-ENV PATH=/opt/watchdog/bin:$PATH PYTHONUNBUFFERED=1
+# So that `docker exec watchdog scheduler-watchdog incidents` needs no -c.
+ENV PATH=/opt/watchdog/bin:$PATH PYTHONUNBUFFERED=1 WATCHDOG_CONFIG=/etc/watchdog/watchdog.yaml
 USER ${UID}
 VOLUME /var/lib/watchdog
 EXPOSE 9846

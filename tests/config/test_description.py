@@ -5,7 +5,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
 from tests.support.command import ROOT, command
 from watchdog.cli.described import FILES
@@ -56,7 +55,8 @@ def test_what_the_reference_gives_as_an_example_is_of_the_keys_type() -> None:
     for model in meanings.parts():
         for key, field in meanings.keys(model).items():
             place: dict[str, Any] = {**known[model.__name__]["properties"][key], "$defs": known}
-            shown = yaml.safe_load(reference.example(model, key, field))
+            shown = yaml_file.parsed(reference.example(model, key, field))
+            assert isinstance(shown, dict)
             assert list(shown) == [key]
             assert [e.message for e in jsonschema.Draft202012Validator(place).iter_errors(shown[key])] == []
 

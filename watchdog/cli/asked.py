@@ -53,7 +53,8 @@ def state_of(config: Path | None, database: Path | None, state: Path | None) -> 
 
     config = usual(config, database, state)
     if sum(way is not None for way in (config, database, state)) != 1:
-        raise CannotGoOn("say which watchdog is meant: -c FILE, --database PATH or --state PATH")
+        several = ", and only one of them" if config or database or state else ""
+        raise CannotGoOn(f"say which watchdog is meant: -c FILE, --database PATH or --state PATH{several}")
     try:
         store = incident_verbs.open_state(state or configured(config, database).state)
     except StoreError as error:
@@ -69,7 +70,7 @@ def configured(config: Path | None, database: Path | None) -> Config:
 
     config = usual(config, database)
     if (config is None) == (database is None):
-        raise CannotGoOn("say what to watch: either --database PATH or -c FILE")
+        raise CannotGoOn(f"say what to watch: either --database PATH or -c FILE{', not both' if config else ''}")
     return loaded(config) if config else for_database(database or Path())
 
 
@@ -97,3 +98,11 @@ def instant_of(text: str | None) -> datetime:
         return parse_instant(text)
     except ValueError:
         raise CannotGoOn(f"{text!r} is not an instant; write it like 2026-04-29T05:03:30Z") from None
+
+
+def the_file(config: Path | None) -> Path:
+    """The configuration file, where there has to be one."""
+    found = usual(config)
+    if found is None:
+        raise CannotGoOn("say which configuration is meant: -c FILE (--config)")
+    return found

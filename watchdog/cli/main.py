@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 
 import click
 
-from watchdog.cli import past, people, recovering, setting_up, watching
+from watchdog.cli import past, people, recovering, screen_text, setting_up, watching
 from watchdog.cli.endings import EXIT_ERROR, CannotGoOn
 from watchdog.core.command_line import as_asked
 
@@ -55,11 +55,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str], *, is_debug: bool) -> int:
+    screen_text.degrade()
     problem = _namesake()
     try:
         if problem:
             raise CannotGoOn(problem)
-        return cli.main(arguments, prog_name="scheduler-watchdog", standalone_mode=False) or 0
+        return cli.main(_meant(arguments), prog_name="scheduler-watchdog", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as help_:
         click.echo(help_.format_message())
         return EXIT_ERROR
@@ -72,6 +73,18 @@ def _run(arguments: list[str], *, is_debug: bool) -> int:
         return EXIT_ERROR
     except Exception as error:
         return _fail(f"{type(error).__name__}: {error} (this is a fault of ours)", error, is_debug=is_debug)
+
+
+def _meant(arguments: list[str]) -> list[str]:
+    """What is usual elsewhere: `help VERB`, and `-V`."""
+    match arguments:
+        case ["help", *verb]:
+            return [*verb[:1], "--help"]
+        case ["-V"]:
+            return ["--version"]
+        case ["-v", *_]:
+            raise CannotGoOn("there is no -v: --version says which version this is, --debug more of an error")
+    return arguments
 
 
 def _fail(message: str, error: Exception, *, is_debug: bool) -> int:

@@ -50,7 +50,7 @@ def backtest(
 
     config = usual(config, database)
     if (config is None) == (database is None):
-        raise CannotGoOn("say what to replay: either --database PATH or -c FILE")
+        raise CannotGoOn(f"say what to replay: either --database PATH or -c FILE{', not both' if config else ''}")
     try:
         begin, end = command.span(since, until, datetime.now(UTC))
         done = command.backtest(command.scenarios(config, database, state, settings), begin, end)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +16,14 @@ from watchdog.cli.asked import (
     state_of,
     whose_state,
 )
+from watchdog.cli.choosing import meant
 from watchdog.cli.elsewhere import or_elsewhere
 from watchdog.cli.endings import CannotGoOn
+from watchdog.cli.watching import look_once
 
 if TYPE_CHECKING:
+    from watchdog.core.model import Finding
+    from watchdog.core.silences import Silence
     from watchdog.state.store import Store
 
 
@@ -64,17 +69,22 @@ def _show_whole(store: Store, number: int, now: datetime, form: str) -> None:
 @click.command()
 @or_elsewhere(elsewhere.acknowledge)
 @whose_state
-@click.argument("number", type=click.IntRange(1, 10**15), metavar="ID")
-def ack(config: Path | None, database: Path | None, state: Path | None, number: int) -> None:
-    """Take an incident on: no more reminders of it, and nobody else is called."""
+@click.argument("numbers", type=click.IntRange(1, 10**15), metavar="ID...", nargs=-1, required=True)
+def ack(config: Path | None, database: Path | None, state: Path | None, numbers: tuple[int, ...]) -> None:
+    """Take incidents on: no more reminders of them, and nobody else is called."""
     from watchdog.incidents import verbs as incident_verbs
 
     with state_of(config, database, state) as store:
-        try:
-            incident = incident_verbs.acknowledge(store, number, datetime.now(UTC))
-        except ValueError as error:
-            raise CannotGoOn(str(error)) from error
-    click.echo(f"incident {number} is yours: {incident.headline.summary}")
+        wrong = []
+        for number in numbers:
+            try:
+                incident = incident_verbs.acknowledge(store, number, datetime.now(UTC))
+            except ValueError as error:
+                wrong.append(str(error))
+            else:
+                click.echo(f"incident {number} is yours: {incident.headline.summary}")
+    if wrong:
+        raise CannotGoOn("\n".join(wrong))
 
 
 @click.command()
@@ -147,7 +157,9 @@ def silence(
         try:
             if end:
                 if not match.isdecimal() or len(match) > 15:
-                    raise CannotGoOn(f"{match!r} is not the number of a silence; `incidents` lists them")
+                    raise CannotGoOn(
+                        f"{match!r} is not the number of a silence; `scheduler-watchdog silences` lists them"
+                    )
                 if not store.end_silence(int(match), now):
                     raise CannotGoOn(f"there is no silence {match} that has not ended")
                 click.echo(f"silence {match} has ended")
@@ -157,4 +169,34 @@ def silence(
             made = incident_verbs.silence(store, match, parse_duration(length), now)
         except ValueError as error:
             raise CannotGoOn(str(error)) from error
+        wrong = [member.finding for one in store.ledger().open for member in one.members.values() if member.active]
     click.echo(f"silence {made.id}: nobody is told of {match} until {say(made.ends_at)}")
+    click.echo(_what_fits(made, wrong, _jobs_now(config, database, state, now)))
+
+
+def _jobs_now(
+    config: Path | None, database: Path | None, state: Path | None, now: datetime
+) -> list[tuple[str, str, str]] | None:
+    """Source, name and id of each job there is; None where not all can be seen, as where only a state file is named."""
+    if state is not None:
+        return None
+    sources = look_once(config, database, now).sources
+    if any(source.snapshot.problem for source in sources):
+        return None
+    return [(one.snapshot.source, job.name, job.id) for one in sources for job in one.snapshot.jobs]
+
+
+def _what_fits(made: Silence, wrong: Sequence[Finding], jobs: Sequence[tuple[str, str, str]] | None) -> str:
+    """How much a silence is about now, so that a slip of the pen is seen."""
+    from watchdog.core.silences import means_job, read_match
+
+    found = sum(made.fits(finding) for finding in wrong)
+    told = f"{found} of what is wrong now" if found else "nothing that is wrong now"
+    if jobs is None:
+        return f"it fits {told}"
+    fitting = sum(means_job(made.match, *job) for job in jobs)
+    if fitting:
+        return f"it fits {fitting} {'job' if fitting == 1 else 'jobs'}, and {told}"
+    pattern = next((text for name, text in read_match(made.match) if name == "job"), made.match)
+    hint = meant(pattern, [name for _, name, _ in jobs])
+    return f"it fits no job now, and {told}{hint}"

@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watchdog.cli.asked import (
-    loaded,
-    usual,
-)
+from watchdog.cli.asked import loaded, the_file, usual
 from watchdog.cli.endings import EXIT_ERROR, CannotGoOn
 
 if TYPE_CHECKING:
-    pass
+    from watchdog.config.file import Config
 
 
 @click.command()
@@ -70,18 +67,10 @@ def validate(config: Path | None, is_schema: bool) -> None:
 
         click.echo(described.schema_text(), nl=False)
         return
-    from watchdog.notify import trial
     from watchdog.recovery.advice import advice
-    from watchdog.systems.opening import try_out
 
-    config = usual(config)
-    if config is None:
-        raise CannotGoOn("say which configuration is meant: -c FILE (--config)")
-    settings = loaded(config)
-    wrong, unasked = try_out(settings, datetime.now(UTC))
-    problems = [f"{config}: {problem}" for problem in [*wrong, *trial.bad_addresses(settings)]]
-    if problems:
-        raise CannotGoOn("\n".join(problems))
+    config = the_file(config)
+    settings, unasked = _tried(config)
     for hint in [*unasked, *advice(settings)]:
         click.echo(f"{config}: {hint}", err=True)
     named = ", ".join(source.name for source in settings.sources)
@@ -89,11 +78,14 @@ def validate(config: Path | None, is_schema: bool) -> None:
 
 
 @click.command("notify-test")
-@click.option("-c", "--config", type=click.Path(path_type=Path), required=True, help="The configuration file (YAML).")
-def notify_test(config: Path) -> int:
+@click.option(
+    "-c", "--config", type=click.Path(path_type=Path), help="The configuration file (YAML); else $WATCHDOG_CONFIG."
+)
+def notify_test(config: Path | None) -> int:
     """Send a test message to each channel and tell what became of it."""
     from watchdog.notify import trial
 
+    config = the_file(config)
     settings = loaded(config)
     if not settings.channels:
         raise CannotGoOn(f"{config}: there are no channels to try")
@@ -123,6 +115,35 @@ def mcp(config: Path | None, url: str | None, token_file: Path | None) -> None:
     from watchdog.cli import assistant
 
     assistant.serve(usual(config), url, token_file)
+
+
+def _tried(path: Path) -> tuple[Config, list[str]]:
+    """The configuration and which sources could not be asked. Raises CannotGoOn with all that is wrong in one go."""
+    from watchdog.config import file
+    from watchdog.config.problems import line_of
+    from watchdog.notify import trial
+    from watchdog.systems.opening import try_out
+
+    try:
+        found = file.read(path)
+    except file.ConfigError as error:
+        raise CannotGoOn("\n".join(error.problems)) from error
+    problems: list[str] = []
+    unasked: list[str] = []
+    settings = None
+    try:
+        settings = file.checked(found, str(path)).meant_by("-c", path)
+    except file.ConfigError as error:
+        problems += error.problems
+    else:
+        wrong, unasked = try_out(settings, datetime.now(UTC))
+        problems += [f"{path}: {problem}" for problem in wrong]
+    known = settings or file.addresses(found)
+    tried = trial.bad_addresses(known) if known else ()
+    problems += [f"{path}: {line_of(place, found.lines)}{place}: {what}" for place, what in tried]
+    if settings is None or problems:
+        raise CannotGoOn("\n".join(problems))
+    return settings, unasked
 
 
 @click.command()

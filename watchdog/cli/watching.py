@@ -8,9 +8,11 @@ import time
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import click
 
+from watchdog.cli import choosing
 from watchdog.cli.asked import (
     as_format,
     at_now,
@@ -20,8 +22,10 @@ from watchdog.cli.asked import (
     what_to_watch,
 )
 from watchdog.cli.endings import CannotGoOn
+from watchdog.core.command_line import as_asked
 
 if TYPE_CHECKING:
+    from watchdog.config.file import Config
     from watchdog.detectors.published import Published
 
 LOOK_FOR = 1.0
@@ -30,8 +34,9 @@ LOOK_FOR = 1.0
 
 @click.command()
 @what_to_watch
+@click.option("--listen", metavar="HOST:PORT", help="Where to answer, whatever the file says; port 0 takes a free one.")
 @click.option("--debug-log", is_flag=True, help="Log more.")
-def run(config: Path | None, database: Path | None, debug_log: bool) -> None:
+def run(config: Path | None, database: Path | None, listen: str | None, debug_log: bool) -> None:
     """Watch, and serve metrics, health and the API, until it is told to stop.
 
     SIGHUP reads the configuration file again. Without a file it serves on http://127.0.0.1:9846.
@@ -46,7 +51,8 @@ def run(config: Path | None, database: Path | None, debug_log: bool) -> None:
     from watchdog.web.guard import raise_descriptors
     from watchdog.web.server import CannotListenError
 
-    settings, file = configured(config, database), usual(config, database)
+    file = usual(config, database)
+    settings = _listening(configured(config, database), listen)
     logs.set_up(debug=debug_log)
     memory.settle_allocator()
     raise_descriptors()
@@ -54,18 +60,31 @@ def run(config: Path | None, database: Path | None, debug_log: bool) -> None:
     try:
         service = Service(
             settings,
-            reread=lambda: configuration.load(file) if file else settings,
+            reread=lambda: _listening(configuration.load(file), listen) if file else settings,
             words=lambda posting: "\n".join(report.lines(posting.published, posting.at)),
             wake=wake,
         )
         with signals(wake), end_in_any_case():
             service.run()
     except CannotListenError as error:
-        raise CannotGoOn(f"{error}; is another one running? (http.listen in the configuration)") from error
+        raise CannotGoOn(f"{error} (--listen, or http.listen in the configuration)") from error
     except StoreError as error:
         raise CannotGoOn(str(error)) from error
     finally:
         wake.close()
+
+
+def _listening(settings: Config, listen: str | None) -> Config:
+    """The same, with the address of the command line if there is one."""
+    from watchdog.config.file import parse_address
+
+    if listen is None:
+        return settings
+    try:
+        parse_address(listen)
+    except ValueError as error:
+        raise CannotGoOn(str(error)) from error
+    return settings.model_copy(update={"http": settings.http.model_copy(update={"listen": listen})})
 
 
 @click.command()
@@ -80,7 +99,7 @@ def check(config: Path | None, database: Path | None, now: str | None, form: str
     from watchdog.incidents import report, wire
 
     instant = instant_of(now)
-    published = _look_once(config, database, instant)
+    published = look_once(config, database, instant)
     if form == "json":
         click.echo(json.dumps(wire.findings_document(published, instant), indent=2))
     elif sys.stdout.isatty():
@@ -88,25 +107,37 @@ def check(config: Path | None, database: Path | None, now: str | None, form: str
 
         tables.show(tables.findings_view(published, instant))
     else:
-        click.echo("\n".join(report.lines(published, instant)))
+        click.echo("\n".join(as_asked(line, sys.argv) for line in report.lines(published, instant)))
     return report.EXIT_CODES[report.verdict(published.findings)]
 
 
 @click.command()
 @what_to_watch
 @at_now
+@click.option("--state", "states", multiple=True, metavar="WORD", help="Only such as failed or wrong; repeatable.")
+@click.option("--match", metavar="PATTERN", help="Only jobs of such a name or id, like 'report-*'.")
+@click.option("--sort", type=click.Choice(sorted(choosing.ORDERS)), help="By what; else as their scheduler has them.")
 @as_format
-def jobs(config: Path | None, database: Path | None, now: str | None, form: str) -> None:
+def jobs(
+    config: Path | None,
+    database: Path | None,
+    now: str | None,
+    states: tuple[str, ...],
+    match: str | None,
+    sort: str | None,
+    form: str,
+) -> None:
     """List every job: its schedule in words, last and next run, state, tokens."""
     from watchdog.cli import tables
     from watchdog.incidents import wire
 
     instant = instant_of(now)
-    published = _look_once(config, database, instant)
+    wanted = choosing.known_states(states)
+    published = choosing.chosen(look_once(config, database, instant), wanted, match, sort)
     if form == "json":
         click.echo(json.dumps(wire.jobs_document(published, instant), indent=2))
     else:
-        tables.show(tables.jobs_view(published, instant))
+        tables.show(tables.jobs_view(published, instant, tables.screen().width))
 
 
 @click.command()
@@ -139,10 +170,10 @@ def fires(expression: str, zone: str, start: str | None, count: int, form: str) 
     else:
         from watchdog.cli import tables
 
-        tables.show(tables.fires_view(found, instant))
+        tables.show(tables.fires_view(found, instant, ZoneInfo(zone)))
 
 
-def _look_once(config: Path | None, database: Path | None, now: datetime) -> Published:
+def look_once(config: Path | None, database: Path | None, now: datetime) -> Published:
     from watchdog.engine import Engine, open_sources
     from watchdog.systems.shared.host import Host
     from watchdog.systems.shared.looking import waited_for

@@ -383,6 +383,22 @@ def _of_the_rest(error: ValidationError, data: Mapping[str, object]) -> list[yam
     return []
 
 
+def addresses(found: yaml_file.Document) -> Config | None:
+    """The channels and owners of a file that is wrong elsewhere, as far as they are right: they can be tried."""
+    given: dict[str, object] = {key: found.mapping[key] for key in ("channels", "owners") if key in found.mapping}
+    nothing: dict[str, object] = {"sources": [{"kind": kinds.usual(), "name": "none", "database": "/"}]}
+    for _ in range(2):  # without what is wrong by itself, then without owners whose channel is not there
+        try:
+            return Config.model_validate({**nothing, **given})
+        except ValidationError as error:
+            rest = without({**nothing, **given}, error)
+            given = {key: rest[key] for key in given if key in rest}
+    try:
+        return Config.model_validate({**nothing, "channels": given.get("channels", {})})
+    except ValidationError:
+        return None
+
+
 def checked(found: yaml_file.Document, where: str) -> Config:
     """What was read as typed values. Raises ConfigError with every problem, each of which begins with `where`."""
     data = found.mapping
