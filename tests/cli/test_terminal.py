@@ -204,3 +204,12 @@ def test_validate_tries_addresses_in_the_same_go(tmp_path: Path, database: Path)
 def test_what_stands_in_the_image_and_the_unit_names_the_configuration() -> None:
     for path in ("Dockerfile", "config/systemd/scheduler-watchdog.service"):
         assert "WATCHDOG_CONFIG=/etc/" in (ROOT / path).read_text()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_is_given_its_completion_as_the_page_says(shell: str) -> None:
+    assert f"_SCHEDULER_WATCHDOG_COMPLETE={shell}_source" in (ROOT / "docs/terminal.md").read_text()
+    if shell != "bash":  # for bash click asks for its version, and that has to be installed
+        given = command(_SCHEDULER_WATCHDOG_COMPLETE=f"{shell}_source")
+        assert "_SCHEDULER_WATCHDOG_COMPLETE" in given.stdout
+        assert given.returncode == 0

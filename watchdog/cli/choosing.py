@@ -76,5 +76,5 @@ def _words(job: Job, found: Collection[str]) -> set[str]:
 def _is_called(job: Job, pattern: str | None) -> bool:
     if pattern is None:
         return True
-    names = (job.name.casefold(), job.id.casefold())
-    return pattern.casefold() in names or any(fnmatchcase(name, pattern.casefold()) for name in names)
+    wanted, name = pattern.casefold(), job.name.casefold()
+    return wanted in (name, job.id.casefold()) or fnmatchcase(name, wanted)

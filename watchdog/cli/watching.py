@@ -115,7 +115,7 @@ def check(config: Path | None, database: Path | None, now: str | None, form: str
 @what_to_watch
 @at_now
 @click.option("--state", "states", multiple=True, metavar="WORD", help="Only such as failed or wrong; repeatable.")
-@click.option("--match", metavar="PATTERN", help="Only jobs of such a name or id, like 'report-*'.")
+@click.option("--match", metavar="PATTERN", help="Only jobs of such a name, like 'report-*'.")
 @click.option("--sort", type=click.Choice(sorted(choosing.ORDERS)), help="By what; else as their scheduler has them.")
 @as_format
 def jobs(
