@@ -100,7 +100,7 @@ class Policy(Frozen):
 
     `name`: what it is called on record. `match`: which findings it is for. `action`: what is done: `revive` a job that
     was given up, `restart` the agent, `preserve` a row from the sweep; `run_due`, `enable` and `unstick` by the
-    scheduler's own command; `pause` until a person says so; a `command` of your own; `none`. `via`: the ways to revive,
+    scheduler's own command; `pause` until a person says so; `resume` what was paused; a `command` of your own; `none`. `via`: the ways to revive,
     in order; left out, those that work unattended. `after`: how long this watchdog, awake, must have seen the cause.
     `canary`: of several jobs that failed alike only one is revived first, and the others follow, `spacing` apart, when
     its run has used real tokens. `spacing`: how far apart the others of a storm are revived. `check`: what must be so
