@@ -100,14 +100,15 @@ class Policy(Frozen):
 
     `name`: what it is called on record. `match`: which findings it is for. `action`: what is done: `revive` a job that
     was given up, `restart` the agent, `preserve` a row from the sweep; `run_due`, `enable` and `unstick` by the
-    scheduler's own command; `pause` until a person says so; `resume` what was paused; a `command` of your own; `none`. `via`: the ways to revive,
-    in order; left out, those that work unattended. `after`: how long this watchdog, awake, must have seen the cause.
-    `canary`: of several jobs that failed alike only one is revived first, and the others follow, `spacing` apart, when
-    its run has used real tokens. `spacing`: how far apart the others of a storm are revived. `check`: what must be so
-    before anything is tried. `attempts`: how often it may be tried. `run`: the command that restarts the agent, an
-    argument list without a shell; with the action `command` the one that is run, with the job's id in place of
-    `{job_id}` where that is safe, and in its environment. `call`: an HTTP call that restarts the agent, instead of
-    `run`. `deadline`: how long the command or call may take. `postpone`: whether `preserve` also moves the sweep off.
+    scheduler's own command; `pause` until a person says so; `resume` what was paused; a `command` of your own; `none`.
+    `via`: the ways to revive, in order; left out, those that work unattended. `after`: how long this watchdog, awake,
+    must have seen the cause. `canary`: of several jobs that failed alike only one is revived first, and the others
+    follow, `spacing` apart, when its run has used real tokens. `spacing`: how far apart the others of a storm are
+    revived. `check`: what must be so before anything is tried. `attempts`: how often it may be tried. `run`: the
+    command that restarts the agent, an argument list without a shell; with the action `command` the one that is run,
+    with the job's id in place of `{job_id}` where that is safe, and in its environment. `call`: an HTTP call that
+    restarts the agent, instead of `run`. `deadline`: how long the command or call may take. `postpone`: whether
+    `preserve` also moves the sweep off.
     """
 
     name: str | None = None
