@@ -1,6 +1,5 @@
 """Schedules and distances in time as a person would say them."""
 
-import warnings
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -39,11 +38,7 @@ def plainly(schedule: Schedule) -> str:
         return words(schedule)
     from cron_descriptor import FormatError, Options, get_description
 
-    # it warns, with a line of its source, where the locale that the environment names is not installed; ours is said
-    warnings.filterwarnings("ignore", category=UserWarning, module="cron_descriptor")
-    options = Options()
-    options.use_24hour_time_format = True
-    options.locale_code = "en_US"
+    options = Options(use_24hour_time_format=True, locale_code="en_US")
     try:
         return f"{get_description(schedule.expr, options)} ({schedule.zone})"
     except (FormatError, ValueError, IndexError, KeyError):
