@@ -15,7 +15,7 @@ PORTABLE = tests/test_portable.py tests/service/test_service.py tests/service/te
 	tests/notify/test_sending_crashes.py tests/recovery/test_recovery.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-portable check format bench faults clean
+.PHONY: help demo test test-slow test-portable check format reference bench faults clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ check: $(READY) ## formatting, lint, layers, types and what is imported
 format: $(READY) ## put the formatting right
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+reference: $(READY) ## write docs/configuration.md and the JSON schema from the types
+	@$(BIN)/python -m watchdog.cli.described .
 
 bench: $(READY) ## measure the budgets, and write docs/benchmark.md
 	@$(BIN)/python -m bench

@@ -147,8 +147,8 @@ def test_the_example_configuration_is_good() -> None:
 def test_fires_shows_what_the_scheduler_would_do() -> None:
     done = command("fires", "30 2 * * *", "--timezone", "America/New_York", "--from", "2026-03-07T12:00:00Z", "-n", "2")
     assert [line.split("  ")[0] for line in done.stdout.splitlines()] == [
-        "2026-03-08 07:30 UTC",
-        "2026-03-09 06:30 UTC",
+        "2026-03-08 03:30 EDT",
+        "2026-03-09 02:30 EDT",
     ]
     assert command("fires", "0 0 30 2 *").stdout == "never\n"
     document = json.loads(

@@ -86,7 +86,7 @@ def test_every_command_in_a_message_is_complete_and_stands() -> None:
             verb = cli.commands[words[0]]
             options = verb.make_parser(click.Context(verb)).parse_args(list(words[1:]))[0]
             assert str(options["config"]) == "/etc/the watchdog.yaml", line
-            given = [options[name] for name in ("job", "jobs", "number") if options.get(name)]
+            given = [options[name] for name in ("job", "jobs", "number", "numbers") if options.get(name)]
             assert given, line
             checked.add(words[0])
     assert {"ack", "revive"} <= checked

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 
 from watchdog.systems import system
 
-_NEEDS_MORE: Mapping[str, Mapping[str, object]] = {"sql": {"jobs": "SELECT 1 AS id"}}
+_NEEDS_MORE: Mapping[str, Mapping[str, object]] = {
+    "sql": {"jobs": "SELECT 1 AS id"},
+    "json": {"jobs": {"id": "id"}},
+}
 """What else a section cannot do without, beside the key of its store."""
 
 

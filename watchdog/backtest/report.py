@@ -8,6 +8,7 @@ from datetime import datetime
 from watchdog.backtest.verdict import NOBODY, Condition, Message, Verdict
 from watchdog.core.durations import say_duration
 from watchdog.core.kinds import Severity
+from watchdog.notify.plan import Event
 from watchdog.systems.shared.past import SourcePast
 
 
@@ -54,7 +55,7 @@ def _source(past: SourcePast) -> Iterator[Line]:
 def _told(title: str, messages: Sequence[Message]) -> Iterator[Line]:
     yield Line("")
     yield Line(f"{title}: {_count(len(messages), 'message')}", "bold")
-    for message in messages:
+    for message, others in _with_reminders(messages):
         about = message.about
         more = f" and {len(message.jobs) - 1} more" if len(message.jobs) > 1 else ""
         what = f"{about.kind.value} {about.job or about.source}{more}"
@@ -62,8 +63,30 @@ def _told(title: str, messages: Sequence[Message]) -> Iterator[Line]:
         yield Line(
             f"{_at(message.at)}  {message.target}  {message.event}  {what}",
             style,
-            f"since {_at(about.since or message.at)}, {about.summary}",
+            f"since {_at(about.since or message.at)}, {about.summary}{_again(others)}",
         )
+
+
+def _with_reminders(messages: Sequence[Message]) -> Iterator[tuple[Message, Sequence[Message]]]:
+    """Each message; but reminders of one incident to one target as the first of them, with the others."""
+    reminders: dict[tuple[str, int, str], list[Message]] = {}
+    for message in messages:
+        if message.event == Event.REMINDER:
+            reminders.setdefault(_reminded_of(message), []).append(message)
+    for message in messages:
+        mine = reminders.get(_reminded_of(message), []) if message.event == Event.REMINDER else [message]
+        if message is mine[0]:
+            yield message, mine[1:]
+
+
+def _reminded_of(message: Message) -> tuple[str, int, str]:
+    return message.target, message.incident, message.about.kind.value
+
+
+def _again(others: Sequence[Message]) -> str:
+    if not others:
+        return ""
+    return f"; and {_count(len(others), 'time')} more, the last at {_at(others[-1].at)}"
 
 
 def _conditions(conditions: Sequence[Condition]) -> Iterator[Line]:

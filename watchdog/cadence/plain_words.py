@@ -38,9 +38,7 @@ def plainly(schedule: Schedule) -> str:
         return words(schedule)
     from cron_descriptor import FormatError, Options, get_description
 
-    options = Options()
-    options.use_24hour_time_format = True
-    options.locale_code = "en_US"
+    options = Options(use_24hour_time_format=True, locale_code="en_US")
     try:
         return f"{get_description(schedule.expr, options)} ({schedule.zone})"
     except (FormatError, ValueError, IndexError, KeyError):

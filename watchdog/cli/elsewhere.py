@@ -92,10 +92,17 @@ def _whole(remote: Remote, number: int, form: str) -> int:
     return 0
 
 
-def acknowledge(remotes: Sequence[Remote], number: int) -> int:
-    """Take an incident on."""
-    found = _done(lambda: _only(remotes).post(f"/incidents/{number}/acknowledge", {"by": _me()}))
-    click.echo(f"incident {number} is yours: {found['summary']}")
+def acknowledge(remotes: Sequence[Remote], numbers: tuple[int, ...]) -> int:
+    """Take incidents on."""
+    remote, wrong = _only(remotes), []
+    for number in numbers:
+        try:
+            found = _done(functools.partial(remote.post, f"/incidents/{number}/acknowledge", {"by": _me()}))
+            click.echo(f"incident {number} is yours: {found['summary']}")
+        except CannotGoOn as error:
+            wrong.append(error.format_message())
+    if wrong:
+        raise CannotGoOn("\n".join(wrong))
     return 0
 
 

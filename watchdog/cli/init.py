@@ -144,7 +144,7 @@ def _checked(draft: Path, output: Path) -> Config:
     except ConfigError as error:
         raise CannotInitError("\n".join(each.replace(str(draft), str(output)) for each in error.problems)) from error
     if wrong := list(trial.bad_addresses(config)):
-        raise CannotInitError("\n".join(f"--notify: {problem.partition(': ')[2]}" for problem in wrong))
+        raise CannotInitError("\n".join(f"--notify: {what}" for _, what in wrong))
     return config
 
 

@@ -1,8 +1,9 @@
 """What people see in a terminal: the tables of `check`, `jobs` and `fires`. Names from a database are never markup."""
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -11,13 +12,17 @@ from rich.text import Text
 
 from watchdog.cadence.plain_words import ago, plainly, rough
 from watchdog.core.action import Action
+from watchdog.core.command_line import as_asked
 from watchdog.core.incident import Incident
 from watchdog.core.instants import say
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding, Job
 from watchdog.core.silences import Silence
 from watchdog.detectors.published import Published, SourceState
-from watchdog.incidents.report import first_line, ordered, verdict
+from watchdog.incidents.report import first_line, gathered, to_do, verdict
+
+STEPS = 5
+"""How many next steps are shown."""
 
 COLOURS = {"OK": "bold green", "WARNING": "bold yellow", "CRITICAL": "bold red"}
 _SEVERITIES = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow"}
@@ -34,18 +39,29 @@ def findings_view(published: Published, now: datetime) -> RenderableType:
     for column in ("What", "Since"):
         table.add_column(column, no_wrap=True)
     table.add_column("Why", overflow="fold", ratio=1)
-    for finding, is_symptom in ordered(published.findings):
+    steps: dict[str, None] = {}
+    for alike in gathered(published.findings):
+        finding, is_symptom = alike.first, alike.is_symptom
         style = "dim" if is_symptom else _SEVERITIES[finding.severity]
         table.add_row(
             Text(f"{'└ ' if is_symptom else ''}{finding.kind.value}", style=style),
             Text(ago(finding.since, now, "")),
-            Text(finding.summary, style="dim" if is_symptom else ""),
+            Text(alike.words, style="dim" if is_symptom else ""),
         )
-    return Group(head, Text(""), table)
+        if step := to_do(alike, published):
+            steps[step] = None
+    said = [as_asked(step, sys.argv) for step in steps]
+    shown = [Text(f"To do: {step}", no_wrap=True, overflow="ignore") for step in said[:STEPS]]
+    more = [Text(f"and {len(said) - STEPS} more; each job's page has its own", style="dim")] if said[STEPS:] else []
+    return Group(head, Text(""), table, Text(""), *shown, *more)
 
 
-def jobs_view(published: Published, now: datetime) -> RenderableType:
-    """Every job of every source."""
+WIDE, NARROW, NARROWEST = 90, 72, 56
+"""Columns of a terminal: below them the tokens are left out, then the schedule, then the next run; never the state."""
+
+
+def jobs_view(published: Published, now: datetime, width: int) -> RenderableType:
+    """Every job of every source, in a table for a terminal of this width."""
     views: list[RenderableType] = []
     for state in published.sources:
         if len(published.sources) > 1 or state.snapshot.problem:
@@ -53,27 +69,30 @@ def jobs_view(published: Published, now: datetime) -> RenderableType:
         if state.snapshot.problem:
             views.append(Text(f"cannot be read: {state.snapshot.problem}", style="bold red"))
         else:
-            views.append(_jobs_table(state, now) if state.snapshot.jobs else Text("There are no jobs."))
+            views.append(_jobs_table(state, now, width) if state.snapshot.jobs else Text("There are no jobs."))
     return Group(*views)
 
 
-def _jobs_table(state: SourceState, now: datetime) -> Table:
+def _jobs_table(state: SourceState, now: datetime, width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    table.add_column("Job", overflow="fold", min_width=14)
-    table.add_column("Schedule", overflow="fold", ratio=1, min_width=18)
-    for column in ("Last run", "Next run"):
-        table.add_column(column)
-    table.add_column("State")
-    table.add_column("Tokens", justify="right")
+    table.add_column("Job", overflow="fold", min_width=14 if width >= NARROWEST else 8)
+    if width >= NARROW:
+        table.add_column("Schedule", overflow="fold", ratio=1, min_width=18)
+    table.add_column("Last run")
+    if width >= NARROWEST:
+        table.add_column("Next run")
+    table.add_column("State", min_width=9)
+    if width >= WIDE:
+        table.add_column("Tokens", justify="right")
     for job in state.snapshot.jobs:
         found = [finding for finding in state.diagnosis.findings if finding.job_id == job.id]
         table.add_row(
             Text(job.name, style="bold" if found else ""),
-            Text(plainly(job.schedule)),
+            *([Text(plainly(job.schedule))] if width >= NARROW else []),
             _last_run(job, now),
-            Text(_next_run(job, now)),
+            *([Text(_next_run(job, now))] if width >= NARROWEST else []),
             _state(job, found, now),
-            Text(_tokens(job)),
+            *([Text(_tokens(job))] if width >= WIDE else []),
         )
     return table
 
@@ -193,11 +212,11 @@ def recoveries_view(actions: Sequence[Action], now: datetime) -> RenderableType:
     return table
 
 
-def fires_view(fires: list[datetime], now: datetime) -> RenderableType:
-    """When a schedule fires next."""
+def fires_view(fires: list[datetime], now: datetime, zone: tzinfo) -> RenderableType:
+    """When a schedule fires next, in its own zone."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for fire in fires:
-        table.add_row(say(fire), Text(ago(fire, now), style="dim"))
+        table.add_row(say(fire, zone), Text(ago(fire, now), style="dim"))
     return table
 
 
@@ -211,4 +230,4 @@ def screen() -> Console:
 
 def show(view: RenderableType) -> None:
     """Print to standard output."""
-    screen().print(view)
+    screen().print(view, crop=False)  # a command that is longer than a line can be pasted all the same

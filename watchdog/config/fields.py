@@ -73,7 +73,10 @@ WebAddress = Annotated[str, AfterValidator(web_address)]
 
 
 class Api(Frozen):
-    """The scheduler's own web API, where it has one that may be used."""
+    """The scheduler's own web API, where it has one that may be used.
+
+    `url`: its address. `token_file`: a file with the token that it asks for, if it does.
+    """
 
     url: WebAddress
     token_file: SecretFile | None = None

@@ -80,9 +80,11 @@ SHORTEST_TOKEN = 16
 class Http(Frozen):
     """The service's own address, and who may change things through it.
 
-    `public_url`: where people reach the page, for the links in messages.
-    `hosts`: names by which it is reached, beside addresses and names without a dot; `*` stands for any part. Requests
-    for others are refused: a page elsewhere could otherwise read here by a name of its own.
+    `listen`: address and port of the page, the metrics and the API; `:9846` is all addresses, with port 0 a free one is
+    taken. `token_file`: a file with the token, 16 characters or more, that whoever acknowledges, silences or revives
+    from elsewhere has to show; without it that is not possible there. `public_url`: where people reach the page, for
+    the links in messages. `hosts`: names by which it is reached, beside addresses and names without a dot; `*` stands
+    for any part. Requests for others are refused: a page elsewhere could otherwise read here by a name of its own.
     """
 
     listen: str = DEFAULT_LISTEN
@@ -113,7 +115,11 @@ class Http(Frozen):
 
 
 class Channel(Frozen):
-    """One way to reach people: an apprise address, the file that it stands in, or an Alertmanager."""
+    """One way to reach people; just one of the three keys. A text alone is the `url`.
+
+    `url`: an address that apprise knows, such as `ntfys://topic`; it is a secret. `url_file`: a file in whose first
+    line the address stands. `alertmanager`: the address of an Alertmanager, which is told of all that is wrong.
+    """
 
     url: SecretStr | None = None
     url_file: SecretFile | None = None
@@ -131,7 +137,12 @@ def _channel(value: object) -> object:
 
 
 class OwnerMatch(Frozen):
-    """Which findings an owner gets: patterns like `heartbeat*`. Nothing said matches everything."""
+    """Which findings an owner gets: patterns like `heartbeat*`. Nothing said matches everything.
+
+    `job`: the job's name. `created_by`: who made the job, where its scheduler notes it. `delivery_target`: where the
+    job's results go. `source`: the name of the source. `labels`: labels of the source, each with a pattern for its
+    value.
+    """
 
     job: str | None = None
     created_by: str | None = None
@@ -152,7 +163,11 @@ ClockTime = Annotated[str, AfterValidator(_clock_time)]
 
 
 class QuietHours(Frozen):
-    """When messages wait; `except` says which severity does not. `timezone`: else that of `notify`."""
+    """When messages wait.
+
+    `from`: when they begin, a time of day in quotes. `to`: when they end; earlier than `from` is the next morning.
+    `timezone`: in which zone that is; else that of `notify`. `except`: which severity does not wait.
+    """
 
     from_: ClockTime = Field(alias="from")
     to: ClockTime
@@ -178,14 +193,24 @@ Addresses = Annotated[tuple[str, ...], Field(min_length=1, repr=False), AfterVal
 
 
 class Escalation(Frozen):
-    """Who is told besides, if nobody has acknowledged."""
+    """Who is told besides, if nobody has acknowledged.
+
+    `after`: how long after the first message. `notify`: whom: channels, or addresses with placeholders as an owner's.
+    """
 
     after: Duration
     notify: Addresses
 
 
 class Owner(Frozen):
-    """Who is told, and how; what is not said here is as in `notify`."""
+    """Who is told, and how; what is not said here is as in `notify`.
+
+    `name`: what the owner is called in metrics and policies; else as the channels are. `match`: which findings are the
+    owner's; of several owners the first that fits is told. `notify`: names of channels, or addresses in which
+    `{delivery_target}`, `{created_by}`, `{job}`, `{job_id}` and `{source}` are filled in. `remind_every`: how often it
+    is said again while nobody has acknowledged. `quiet_hours`: when messages wait. `escalate`: who is told besides, if
+    nobody acknowledges.
+    """
 
     name: Name | None = None
     match: OwnerMatch = OwnerMatch()
@@ -198,8 +223,11 @@ class Owner(Frozen):
 class Notify(Frozen):
     """When people are told, and how often.
 
-    `group_wait`: how long the first message waits for what belongs to it. `hold`: how long a condition must stay
-    clear before it is over. `gather`: how close together jobs must begin to fail alike to be told as one storm.
+    `remind_every`: how often it is said again what still is so and nobody has acknowledged. `resolved`: whether it is
+    told when it is over. `quiet_hours`: when messages wait, for all owners that have none of their own. `group_wait`:
+    how long the first message waits for what belongs to it. `hold`: how long a condition must stay clear before it is
+    over. `gather`: how close together jobs must begin to fail alike to be told as one storm. `deadline`: how long
+    sending one message may take. `give_up_after`: for how long a message that cannot be sent is tried again.
     `timezone`: in which messages give times. `command_prefix`: what has to stand before `scheduler-watchdog` for a
     command to run where messages are read, such as `docker exec watchdog` or `sudo -u watchdog`.
     """
@@ -225,7 +253,13 @@ def _sane_poll(poll: timedelta) -> timedelta:
 class Config(Frozen):
     """All that an operator can say.
 
-    `instance`: what this watchdog is called among several; else its machine's name.
+    `sources`: the schedulers to watch, at least one; `kind` says which further keys an entry has. `instance`: what this
+    watchdog is called among several; else its machine's name. `state`: the watchdog's own file: incidents, messages,
+    history. `http`: where it answers, and who may change things. `heartbeat`: an address that is called while all
+    turns, so that somebody outside hears of a silence. `poll`: how often each source is looked at, from 50ms to 1h.
+    `detect`: the thresholds of the conditions. `channels`: the ways to reach people, by name. `owners`: who is told of
+    what; where none is named, every channel is told of everything. `notify`: when people are told, and how often.
+    `recovery`: what may be done about it.
     """
 
     sources: tuple[AnySource, ...]
@@ -235,7 +269,7 @@ class Config(Frozen):
     heartbeat: Heartbeat | None = None
     poll: Annotated[Duration, AfterValidator(_sane_poll)] = timedelta(seconds=2)
     detect: Detect = Detect()
-    channels: Mapping[Name, Annotated[Channel, BeforeValidator(_channel)]] = {}
+    channels: Mapping[Name, Annotated[Channel, BeforeValidator(_channel, json_schema_input_type=str | Channel)]] = {}
     owners: tuple[Owner, ...] = ()
     notify: Notify = Notify()
     recovery: Recovery = Recovery()
@@ -350,6 +384,22 @@ def _of_the_rest(error: ValidationError, data: Mapping[str, object]) -> list[yam
     except ValidationError as further:
         return [(place, what) for place, what in problems(further, Config, rest) if place == WHOLE]
     return []
+
+
+def addresses(found: yaml_file.Document) -> Config | None:
+    """The channels and owners of a file that is wrong elsewhere, as far as they are right: they can be tried."""
+    given: dict[str, object] = {key: found.mapping[key] for key in ("channels", "owners") if key in found.mapping}
+    nothing: dict[str, object] = {"sources": [{"kind": kinds.usual(), "name": "none", "database": "/"}]}
+    for _ in range(2):  # without what is wrong by itself, then without owners whose channel is not there
+        try:
+            return Config.model_validate({**nothing, **given})
+        except ValidationError as error:
+            rest = without({**nothing, **given}, error)
+            given = {key: rest[key] for key in given if key in rest}
+    try:
+        return Config.model_validate({**nothing, "channels": given.get("channels", {})})
+    except ValidationError:
+        return None
 
 
 def checked(found: yaml_file.Document, where: str) -> Config:

@@ -15,9 +15,10 @@ def _web_secret(url: SecretStr) -> SecretStr:
 
 
 class Heartbeat(Frozen):
-    """Where to call, or the file in which that stands, and how often.
+    """Where to call, and how often; one of `url` and `url_file`.
 
-    The address is a secret: whoever has it can say that this watchdog is well.
+    `url`: the address. It is a secret: whoever has it can say that this watchdog is well. `url_file`: a file in whose
+    first line the address stands; it is read anew for each call. `every`: how often it is called, from 1s to 1d.
     """
 
     url: Annotated[SecretStr, AfterValidator(_web_secret)] | None = None

@@ -37,7 +37,12 @@ def is_like(value: str | None, pattern: str) -> bool:
 
 
 class PolicyMatch(Frozen):
-    """Which findings a policy is for. `scope`: `scheduler` for a slot that is held or a stall, `job` for one job."""
+    """Which findings a policy is for; nothing said fits everything.
+
+    `kind`: the condition. `job`: a pattern for the job's name. `source`: a pattern for the source's name. `owner`: a
+    pattern for the owner's name. `error_class`: whether what the error says passes by itself (`transient`) or stays
+    until somebody mends it (`permanent`). `scope`: `scheduler` for a slot that is held or a stall, `job` for one job.
+    """
 
     kind: Kind | None = None
     job: str | None = None
@@ -48,9 +53,11 @@ class PolicyMatch(Frozen):
 
 
 class Attempts(Frozen):
-    """`max` attempts within `per`; the pause between them grows by `factor` after each that did not help.
+    """How often it may be tried.
 
-    `per_day` is a limit for restarts that nothing lifts.
+    `max`: how many attempts within `per`. `per`: the time within which they are counted. `pause`: how long to wait
+    after the first attempt. `factor`: by how much the pause grows with each attempt that did not help. `per_day`: how
+    many restarts there may be within a day, whatever asks for them; nothing lifts it.
     """
 
     max: Count = 3
@@ -61,7 +68,11 @@ class Attempts(Frozen):
 
 
 class Probe(Frozen):
-    """What must be so before anything is tried: an address answers with 2xx; another job has succeeded since."""
+    """What must be so before anything is tried.
+
+    `http`: an address that has to answer with 2xx, such as the provider's status. `other_succeeded`: another job has to
+    have succeeded since.
+    """
 
     http: str | None = None
     other_succeeded: bool = False
@@ -75,7 +86,10 @@ class Probe(Frozen):
 
 
 class Call(Frozen):
-    """An HTTP call that restarts the agent."""
+    """An HTTP call that restarts the agent.
+
+    `url`: the address to call. `method`: with which method.
+    """
 
     url: Annotated[str, Field(pattern=r"^https?://")]
     method: Literal["POST", "PUT", "GET"] = "POST"
@@ -84,11 +98,17 @@ class Call(Frozen):
 class Policy(Frozen):
     """One rule. The first whose `match` fits a finding decides.
 
+    `name`: what it is called on record. `match`: which findings it is for. `action`: what is done: `revive` a job that
+    was given up, `restart` the agent, `preserve` a row from the sweep; `run_due`, `enable` and `unstick` by the
+    scheduler's own command; `pause` until a person says so; `resume` what was paused; a `command` of your own; `none`.
     `via`: the ways to revive, in order; left out, those that work unattended. `after`: how long this watchdog, awake,
-    must have seen the cause. `canary`: of several jobs that failed alike only one is revived
-    first, and the others follow, `spacing` apart, when its run has used real tokens. `run` and `call` restart the
-    agent: an argument list without a shell, or an HTTP call; the action `command` runs `run` with the job's id in place
-    of `{job_id}` where that is safe (`placeholders`), and in its environment. `postpone` moves the sweep off.
+    must have seen the cause. `canary`: of several jobs that failed alike only one is revived first, and the others
+    follow, `spacing` apart, when its run has used real tokens. `spacing`: how far apart the others of a storm are
+    revived. `check`: what must be so before anything is tried. `attempts`: how often it may be tried. `run`: the
+    command that restarts the agent, an argument list without a shell; with the action `command` the one that is run,
+    with the job's id in place of `{job_id}` where that is safe, and in its environment. `call`: an HTTP call that
+    restarts the agent, instead of `run`. `deadline`: how long the command or call may take. `postpone`: whether
+    `preserve` also moves the sweep off.
     """
 
     name: str | None = None
@@ -132,7 +152,11 @@ class Policy(Frozen):
 
 
 class Recovery(Frozen):
-    """What may be done about findings: in mode `observe` nothing, only said; `propose` waits for a person."""
+    """What may be done about findings.
+
+    `mode`: in `observe` nothing is done, only said; `propose` waits for a person (`scheduler-watchdog
+    approve`); `act` does it. `policies`: the rules, of which the first that fits a finding decides.
+    """
 
     mode: Literal["observe", "propose", "act"] = "observe"
     policies: tuple[Policy, ...] = ()

@@ -1,11 +1,11 @@
 """The section `detect:`: the thresholds of the conditions, one for each row of the table of kinds."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, create_model
 
 from watchdog.detectors import RULES
-from watchdog.detectors.rules import RulesForAll, RulesForSome
+from watchdog.detectors.rules import Rule, RulesForAll, RulesForSome
 
 
 def _switch(value: object) -> object:
@@ -17,9 +17,12 @@ def _switch(value: object) -> object:
     return value
 
 
+def _switch_or(rule: type[Rule]) -> BeforeValidator:
+    return BeforeValidator(_switch, json_schema_input_type=rule | Literal["off", "on"] | bool)
+
+
 def _sections() -> dict[str, Any]:
-    switch = BeforeValidator(_switch)
-    return {kind.value: (Annotated[rule, switch], rule()) for kind, rule in RULES.items()}
+    return {kind.value: (Annotated[rule, _switch_or(rule)], rule()) for kind, rule in RULES.items()}
 
 
 if TYPE_CHECKING:

@@ -20,10 +20,14 @@ LOOK_LIMIT = timedelta(seconds=5)
 class Section(Frozen):
     """One watched scheduler, as the operator describes it; each system adds keys of its own.
 
-    `actions`: what recovery can do to a job there, beside what can be done anywhere. `health`: an address of the
-    scheduler's that is asked while something is late; `health_says`: what stands in its answer, whoever answers else.
-    `names_jobs`: the keys that say which jobs are meant; where one of them changes, other jobs are looked at. `expect`:
-    names, or patterns like `morning-*`, of jobs that must be there and enabled.
+    `actions`: what recovery can do to a job there, beside what can be done anywhere. `health_says`: what stands in the
+    answer of its health address, whoever answers else. `names_jobs`: the keys that say which jobs are meant; where one
+    of them changes, other jobs are looked at.
+
+    `kind`: which kind of scheduler it is. `name`: what it is called in messages and metrics; names must differ.
+    `labels`: words of your own, by which owners are chosen and which metrics carry. `health`: an address of the
+    scheduler's that is asked while something is late. `expect`: names, or patterns like `morning-*`, of jobs that must
+    be there and enabled.
     """
 
     actions: ClassVar[tuple[str, ...]] = ()

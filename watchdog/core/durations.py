@@ -17,6 +17,9 @@ _UNITS = {
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
 
+PATTERN = r"^\s*([0-9]+(\.[0-9]+)?(ms|[smhdw]))+\s*$"
+"""The same as a JSON schema may say it."""
+
 
 def parse_duration(text: object) -> timedelta:
     """The duration that `text` says, such as `10m` or `2h30m`; raises ValueError with an example otherwise."""
@@ -44,3 +47,12 @@ def say_duration(length: timedelta) -> str:
         if count or parts:
             parts.append((count, word))
     return " ".join(f"{count} {word}" for count, word in parts[:2] if count) or "0 s"
+
+
+def write_duration(length: timedelta) -> str:
+    """The duration as `parse_duration` reads it, in as few units as it takes: `90s`, `2h30m`, `0s`."""
+    rest, text = length, ""
+    for unit in ("d", "h", "m", "s", "ms"):
+        count, rest = divmod(rest, _UNITS[unit])
+        text += f"{count}{unit}" if count else ""
+    return text or "0s"

@@ -5,9 +5,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from watchdog.core.durations import parse_duration, say_duration
+from watchdog.core.durations import PATTERN, parse_duration, say_duration
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(say_duration)]
+_Written = Annotated[str, Field(pattern=PATTERN)]
+
+Duration = Annotated[
+    timedelta, BeforeValidator(parse_duration, json_schema_input_type=_Written), PlainSerializer(say_duration)
+]
 """A length of time that is written with its unit."""
 
 Count = Annotated[int, Field(ge=1, strict=True)]

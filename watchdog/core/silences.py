@@ -4,12 +4,16 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
+from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import Cause, Finding
 
 _FIELDS = ("job", "kind", "source", "severity", "job_id", "incident")
+_WORDS = {"kind": (*(kind.value for kind in Kind), "in_flight"), "severity": tuple(one.value for one in Severity)}
+"""What can be said of these; of the others anything."""
 _NEXT_CONDITION = re.compile(rf",(?=\s*(?:{'|'.join(_FIELDS)})\s*=)")
 """A comma anywhere else belongs to a name."""
 
@@ -104,7 +108,18 @@ def _condition(part: str) -> tuple[str, str]:
     name, pattern = found.groups()
     if name not in _FIELDS:
         raise ValueError(f"{name!r} cannot be matched; {', '.join(_FIELDS)} can. If it is a job's name: job={part}")
+    known = _WORDS.get(name, ())
+    if known and not any(_is_like(word, pattern) for word in known):
+        near = get_close_matches(pattern.casefold(), known, 1)
+        hint = f"; is {near[0]!r} meant?" if near else f"; known: {', '.join(known)}"
+        raise ValueError(f"{pattern!r} is no {name}{hint}")
     return name, pattern
+
+
+def means_job(match: str, source: str, job: str, job_id: str) -> bool:
+    """Whether a match says this job, whatever is wrong with it."""
+    facts = {"source": source, "job": job, "job_id": job_id}
+    return all(_is_like(facts[name], pattern) for name, pattern in read_match(match) if name in facts)
 
 
 def is_silenced(finding: Finding, silences: Iterable[Silence], at: datetime, incident: int | None = None) -> bool:

@@ -258,7 +258,7 @@ def _conclude(console: Console, path: Path, now: datetime) -> None:
     config = Config(sources=(Phantom(name="demo", database=path),))
     published = Engine(config).tick(now).published
     console.print()
-    console.print(tables.jobs_view(published, now))
+    console.print(tables.jobs_view(published, now, console.width))
     console.print(
         "\nNow your own:  scheduler-watchdog check --database PATH   (OpenClaw, Hermes, SQL: -c FILE, see config/)"
     )

@@ -13,7 +13,10 @@ from watchdog.detectors.rules import Rule, RulesForAll
 
 
 class Expiring(Rule):
-    """How long before the sweep it is told, and from when on it is critical."""
+    """A failed row that the sweep will take.
+
+    `within`: how long before the sweep it is told. `critical_within`: how long before it is critical.
+    """
 
     kind = Kind.EXPIRING
 

@@ -16,7 +16,11 @@ from watchdog.detectors.rules import Rule, RulesForAll
 
 
 class Failing(Rule):
-    """So many errors in a row (one-shots have fewer tries); or nothing but errors for so many cadences and so long."""
+    """So many errors in a row (one-shots have fewer tries); or nothing but errors for so many cadences and so long.
+
+    `errors`: how many errors in a row. `errors_at`: how many for a job that runs once. `cadences`: over how many of a
+    seldom job's fires nothing but errors is enough. `lasting`: and for how long.
+    """
 
     kind = Kind.FAILING
 

@@ -27,7 +27,10 @@ AFTER_AN_EDIT = timedelta(minutes=5)
 
 
 class Overdue(Rule):
-    """`cadences` fires after the one that was due; `at_grace` for one-shots."""
+    """A job that did not run when it was due.
+
+    `cadences`: how many fires after the one that was due it is late. `at_grace`: how late a job may be that runs once.
+    """
 
     kind = Kind.OVERDUE
 

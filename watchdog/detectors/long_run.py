@@ -17,7 +17,10 @@ from watchdog.detectors.rules import Rule, RulesForAll
 
 
 class LongRun(Rule):
-    """Longer than `floor` and than `factor` times the last recorded run."""
+    """A run that takes far longer than the last one.
+
+    `floor`: shorter runs are never long. `factor`: how many times the last recorded run it must take.
+    """
 
     kind = Kind.LONG_RUN
 

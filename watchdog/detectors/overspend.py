@@ -20,8 +20,10 @@ Usd = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 
 
 class Overspend(Rule):
-    """US dollars within any 24 hours: of a job, and of all jobs of a source together. Without a budget nothing is too
-    much."""
+    """US dollars within any 24 hours. Without a budget nothing is too much.
+
+    `job`: the budget of each job. `source`: the budget of all jobs of a source together.
+    """
 
     kind = Kind.OVERSPEND
 

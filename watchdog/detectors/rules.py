@@ -13,7 +13,10 @@ from watchdog.core.model import Job
 
 
 class Rule(Frozen):
-    """What every condition has: it can be switched off. One with thresholds has a rule of its own, and says whose."""
+    """What every condition has: it can be switched off. One with thresholds has a rule of its own, and says whose.
+
+    `on`: whether it is looked for.
+    """
 
     kind: ClassVar[Kind]
 
@@ -43,7 +46,10 @@ class Rules(Frozen):
 
 
 class RulesForSome(Rules):
-    """What differs for the jobs whose name matches a pattern like `quiet-*` (upper and lower case are the same)."""
+    """What differs for the jobs whose name matches (upper and lower case are the same).
+
+    `match`: a pattern for the job's name, like `quiet-*`.
+    """
 
     match: str
 
@@ -62,7 +68,10 @@ class RulesForSome(Rules):
 
 
 class RulesForAll(Rules):
-    """The thresholds for all jobs, and what differs for some; of several that match, the later one wins."""
+    """The thresholds for all jobs, and what differs for some.
+
+    `jobs`: what differs for some jobs; of several that match, the later one wins.
+    """
 
     jobs: tuple[RulesForSome, ...] = ()
 

@@ -16,7 +16,10 @@ HOUR = timedelta(hours=1)
 
 
 class Runaway(Rule):
-    """At least `runs` within an hour, and over `times` as many as were due; those that somebody asked for aside."""
+    """More runs than were due; those that somebody asked for aside.
+
+    `runs`: how many there must be at least within an hour. `times`: how many times as many as were due.
+    """
 
     kind = Kind.RUNAWAY
 

@@ -12,7 +12,10 @@ from watchdog.detectors.rules import Rule, RulesForAll
 
 
 class Skipping(Rule):
-    """`streak` skipped runs in a row; a job that runs once, and was set aside, needs one only."""
+    """Runs that are skipped; a job that runs once, and was set aside, needs one only.
+
+    `streak`: how many in a row.
+    """
 
     kind = Kind.SKIPPING
 

@@ -13,7 +13,10 @@ from watchdog.detectors.rules import Rule, RulesForAll
 
 
 class Unrecorded(Rule):
-    """The run's end is newer than the row by over `lag`, and older than `after`."""
+    """The run's end is newer than the row by over `lag`, and older than `after`.
+
+    `lag`: how much later than the row it must be. `after`: how long ago it must have ended.
+    """
 
     kind = Kind.UNRECORDED
 

@@ -15,7 +15,11 @@ from watchdog.detectors.rules import Rule, Rules, RulesForAll
 
 
 class Wedged(Rule):
-    """`run_limit`: the agent's own 240 minutes and a margin. `started_after`: see `stalled`."""
+    """A run that cannot end any more.
+
+    `run_limit`: how long a run may hold the slot: the agent's own 240 minutes and a margin. `started_after`: another
+    job's start this long after the due time proves that the scheduler turns.
+    """
 
     kind = Kind.WEDGED
 

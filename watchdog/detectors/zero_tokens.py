@@ -12,7 +12,10 @@ from watchdog.detectors.rules import Rule, RulesForAll
 
 
 class ZeroTokens(Rule):
-    """`streak` run ends in a row without a token."""
+    """Runs that end well and have asked no model.
+
+    `streak`: how many in a row, without a token.
+    """
 
     kind = Kind.ZERO_TOKENS
 

@@ -2,12 +2,22 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from watchdog.cadence.plain_words import since
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
+from watchdog.systems.remedy import remedy_of
+
+MANY = 5
+"""From so many alike on they are told as one."""
+
+NAMED = 3
+"""How many of them are named."""
+
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 EXIT_CODES = {"OK": 0, "WARNING": 1, "CRITICAL": 2, "UNKNOWN": 3}
 
@@ -56,7 +66,61 @@ def line(finding: Finding, now: datetime, *, is_symptom: bool = False) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Findings that are told in one line: one, or all of a storm. `is_symptom`: they are filed under another."""
+
+    findings: tuple[Finding, ...]
+    is_symptom: bool
+
+    @property
+    def first(self) -> Finding:
+        """The one that has lasted longest."""
+        return min(self.findings, key=lambda one: (one.since is None, one.since or NEVER))
+
+    @property
+    def words(self) -> str:
+        """What is so: of one its sentence; of many how many, a few names, and the sentence of one."""
+        if len(self.findings) == 1:
+            return self.first.summary
+        named = [one.job for one in self.findings if one.job][:NAMED]
+        more = len(self.findings) - len(named)
+        names = f": {', '.join(named)}{f' and {more:,} more' if more else ''}" if named else ""
+        subject = "jobs" if self.first.job_id is not None else "findings"
+        return f"{len(self.findings):,} {subject} {self.first.kind.row.many}{names}. One of them: {self.first.summary}"
+
+
+def gathered(findings: Sequence[Finding]) -> list[Alike]:
+    """The findings in their order, those that are alike as one where they are many."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for finding, is_symptom in ordered(findings):
+        cause = finding.caused_by.kind if finding.caused_by else None
+        groups.setdefault((finding.source, finding.kind, finding.severity, is_symptom, cause), []).append(finding)
+    return [
+        Alike(tuple(part), key[3] is True)
+        for key, group in groups.items()
+        for part in ([group] if len(group) >= MANY else [[one] for one in group])
+    ]
+
+
+def to_do(alike: Alike, published: Published) -> str:
+    """The next step; empty for symptoms, which end with their cause."""
+    if alike.is_symptom:
+        return ""
+    kinds = {state.snapshot.source: state.snapshot.kind for state in published.sources}
+    remedy = remedy_of(alike.first, kinds.get(alike.first.source, ""))
+    one_first = "; one first, then the others" if len(alike.findings) > 1 and remedy.command else ""
+    return f"{remedy.short}{one_first}"
+
+
+def _line(alike: Alike, published: Published, now: datetime) -> str:
+    if len(alike.findings) == 1:
+        return line(alike.first, now, is_symptom=alike.is_symptom)
+    next_step = to_do(alike, published)
+    told = line(replace(alike.first, summary=alike.words), now, is_symptom=alike.is_symptom)
+    return f"{told}; to do: {next_step}" if next_step else told
+
+
 def lines(published: Published, now: datetime) -> list[str]:
-    """All of it: the first line, then one for each finding."""
-    found = [line(finding, now, is_symptom=is_symptom) for finding, is_symptom in ordered(published.findings)]
-    return [first_line(published), *found]
+    """All of it: the first line, then one for each finding, or for all that are alike where they are many."""
+    return [first_line(published), *(_line(alike, published, now) for alike in gathered(published.findings))]

@@ -14,7 +14,11 @@ from watchdog.state.store import Store
 
 def open_state(path: Path) -> Store:
     """The state file beside a running service. Raises StoreError if there is none."""
-    if not path.exists():
+    try:
+        is_there = path.exists()
+    except OSError as error:
+        raise StoreError(f"the state file {path} cannot be used: {error.strerror}") from None
+    if not is_there:
         raise StoreError(f"{path} is not there: no watchdog has run with it (say which with -c, --database or --state)")
     return Store(path, exclusive=False)
 

@@ -9,6 +9,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -76,8 +77,18 @@ def check(order: Mapping[str, Any]) -> dict[str, Any]:
     server = apprise.Apprise.instantiate(order["address"], suppress_exceptions=True)
     return {
         "ok": server is not None,
-        "error": "" if server else _reason(reasons, order["address"]) or _UNKNOWN,
+        "error": "" if server else _unknown_scheme(order["address"]) or _reason(reasons, order["address"]) or _UNKNOWN,
     }
+
+
+def _unknown_scheme(address: str) -> str:
+    """What the beginning of an address was probably meant to be; empty where it is known, or like nothing."""
+    import apprise
+
+    scheme = address.partition("://")[0].lower()
+    known = [str(one) for one in apprise.plugins.N_MGR.schemas()]  # type: ignore[no-untyped-call]
+    near = [] if scheme in known else get_close_matches(scheme, known, 1)
+    return f"no service is called {scheme}://; is {near[0]}:// meant?" if near else ""
 
 
 def post(order: Mapping[str, Any]) -> dict[str, Any]:

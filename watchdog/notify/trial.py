@@ -50,7 +50,7 @@ def _alert(now: datetime) -> dict[str, object]:
     }
 
 
-def bad_addresses(config: Config) -> Iterator[str]:
+def bad_addresses(config: Config) -> Iterator[tuple[str, str]]:
     """The channels and owners whose addresses apprise does not know: it would drop them without an error."""
     for name, channel in config.channels.items():
         if channel.alertmanager is None:
@@ -66,11 +66,11 @@ def _sample(address: str) -> Target:
     return Target(template_name(address), tuple((name, "U0SAMPLE") for name in FILLED_IN))
 
 
-def _bad(place: str, target: Target, config: Config) -> Iterator[str]:
+def _bad(place: str, target: Target, config: Config) -> Iterator[tuple[str, str]]:
     try:
         address = address_of(target, config.channels, open_book(config).templates)
         outcome = finish(Child(SENDER, {"do": "check", "address": address}, config.notify.deadline))
     except NoAddressError as error:
         outcome = Result(False, str(error))
     if not outcome.ok:
-        yield f"{place}: {outcome.error}"
+        yield place, outcome.error

@@ -1,5 +1,6 @@
 """The web server, in a thread of its own beside the loop."""
 
+import errno
 import logging
 import socket
 import threading
@@ -53,8 +54,23 @@ def bind(address: Address) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise CannotListenError(f"cannot listen on {address}: {error.strerror or error}") from None
+        raise CannotListenError(f"cannot listen on {address}: {_why(error, address)}") from None
     return listener
+
+
+def _why(error: OSError, address: Address) -> str:
+    """What hinders it, and what would help."""
+    said = error.strerror or str(error)
+    if isinstance(error, socket.gaierror):
+        return f"there is no address of the name {address.host!r} ({said})"
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"{said}; is another one running?"
+        case errno.EACCES | errno.EPERM:
+            return f"{said}; ports below 1024 are for root alone, take another"
+        case errno.EADDRNOTAVAIL:
+            return f"{said}; {address.host} is no address of this machine"
+    return said
 
 
 class Server:

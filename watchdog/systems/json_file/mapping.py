@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from watchdog.core.fields import Frozen
 from watchdog.core.instants import sane
@@ -85,14 +85,18 @@ def holds(condition: Condition, document: object) -> bool:
 
 
 class Part(Frozen):
-    """One way to a value. `join`: the values of several paths, with spaces between; `split`: of text only the part of
-    that number between such signs; `words`: what its words mean here; `when`: only where that holds."""
+    """One way to a value: one of `path` and `join`.
+
+    `path`: where it stands. `join`: the values of several paths, with spaces between. `split`: of text only the part of
+    that number between such signs. `unit`: of a number that is an instant or a duration; else it is guessed from its
+    size, and seconds for a duration. `words`: what its words mean here. `when`: only where that holds.
+    """
 
     path: Path | None = None
     join: tuple[Path, ...] = ()
     split: tuple[str, int] | None = None
     unit: Unit | None = None
-    words: Mapping[str, str] = {}
+    words: Mapping[str, Annotated[str, WithJsonSchema({"type": ["string", "boolean", "number"]})]] = {}
     when: Mapping[Path, Wanted | tuple[Wanted, ...]] = {}
 
     @model_validator(mode="before")
@@ -132,7 +136,11 @@ def _parts(value: object) -> object:
     return [{"path": each} if isinstance(each, str) else each for each in value] if isinstance(value, list) else value
 
 
-Ways = Annotated[tuple[Part, ...], BeforeValidator(_parts), Field(min_length=1)]
+Ways = Annotated[
+    tuple[Part, ...],
+    BeforeValidator(_parts, json_schema_input_type=str | Part | tuple[str | Part, ...]),
+    Field(min_length=1),
+]
 """A path, a part, or several of them: the first that leads to a value is taken."""
 
 

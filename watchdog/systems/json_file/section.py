@@ -56,8 +56,11 @@ Least = timedelta(0)
 
 
 class Runs(Frozen):
-    """Where runs are on record. One of: `inside` a job, a list at that path; `folder`, a file of JSON for each;
-    `log`, a file that only grows, an object a line; `database`, an SQLite file, with the `query` that lists the newest.
+    """Where runs are on record: one of `inside`, `folder`, `log` and `database`.
+
+    `inside`: the path, in a job, to a list of its runs. `folder`: a folder with a file of JSON for each run. `log`: a
+    file that only grows, an object a line. `database`: an SQLite file. `query`: what lists its newest runs. `columns`:
+    which field is what.
 
     What several records say of a run of one id is put together, the first that says something going before.
     """
@@ -95,14 +98,18 @@ def _several(value: object) -> object:
     return (value,) if isinstance(value, str | os.PathLike) else value
 
 
+_ONE_OR_SEVERAL = BeforeValidator(_several, json_schema_input_type=str | tuple[str, ...])
+
+
 class ModelCalls(Frozen):
     """Where each call of a model is on record, without the run that it was for: it is the one in which it lies in time,
-    so runs must not overlap. The `query` returns `at`, `tokens` and `error`, the newest first.
+    so runs must not overlap.
 
-    `needed`: of which jobs a run without any such call has done no work.
+    `database`: the SQLite file, or several of which the first that is there is read. `query`: returns `at`, `tokens`
+    and `error`, the newest first. `needed`: of which jobs a run without any such call has done no work.
     """
 
-    database: Annotated[tuple[FilePath, ...], BeforeValidator(_several), Field(min_length=1)]
+    database: Annotated[tuple[FilePath, ...], _ONE_OR_SEVERAL, Field(min_length=1)]
     query: str
     needed: Condition | None = None
 
@@ -110,15 +117,19 @@ class ModelCalls(Frozen):
 class JsonFile(Section):
     """A scheduler that keeps its jobs in a JSON file: which field of it is what (docs/json.md), or a `preset`.
 
-    `file`: where the jobs are, from `folder` on; `list`: the path to their list in it; `skip`: what is no job.
+    `preset`: the agent whose facts are used; what else is said goes before. `folder`: where its files lie. `file`:
+    where the jobs are, from `folder` on. `list`: the path to their list in it. `jobs`: which field of a job is what.
+    `skip`: what is no job. `runs`: where runs are on record. `model_calls`: where calls of a model are on record.
     `disabled_by_scheduler`: what a job looks like that its scheduler gave up. `advances_before_run`: a next run is
     written before the run that was due, so only work tells. `one_at_a_time`: a run keeps all others waiting.
     `recomputed_at_start`: each start of the scheduler plans all jobs anew. `null_is_running`: a job without a next run
     is in flight. `unmarked`: of which jobs nothing shows that they are in flight. `backs_off`: after an error a job may
     be planned for later than its schedule says. `held_open`: SQLite files that its process keeps open. `saved_every`:
-    how old what stands in the file may be by the scheduler's own habit; `gone_after`: from which age on it is not
-    running; `grace`: how late a run may show besides. `cron_sunday`: which number Sunday has; `bad_cron`: what the
-    scheduler does with an expression that it cannot read.
+    how old what stands in the file may be by the scheduler's own habit. `gone_after`: from which age on it is not
+    running. `grace`: how late a run may show besides. `max_run`: how long a run may take before it is stuck, for jobs
+    that do not say it themselves. `cron`: by whose rules cron expressions are read. `cron_sunday`: which number Sunday
+    has. `bad_cron`: what the scheduler does with an expression that it cannot read, in words. `timezone`: the zone of
+    schedules that name none.
     """
 
     names_jobs: ClassVar = ("folder", "file")
@@ -133,7 +144,7 @@ class JsonFile(Section):
     skip: Condition | None = None
     runs: tuple[Runs, ...] = ()
     model_calls: ModelCalls | None = None
-    held_open: Annotated[tuple[FilePath, ...], BeforeValidator(_several)] = ()
+    held_open: Annotated[tuple[FilePath, ...], _ONE_OR_SEVERAL] = ()
     disabled_by_scheduler: tuple[Condition, ...] = ()
     advances_before_run: bool = False
     one_at_a_time: bool = False

@@ -14,9 +14,11 @@ from watchdog.core.fields import Duration
 class OpenClaw(Section):
     """An OpenClaw gateway's state folder, or the one file in it that holds the jobs (docs/openclaw.md).
 
-    `lock`: the gateway's lock file, or the folder that it lies in: it tells restarts. `grace`: how long after its due
-    time a job may start; the gateway never sleeps longer than a minute. `cli`: how its own command is called where
-    recovery may use it, for example `[docker, exec, gateway, openclaw]`.
+    `state_dir`: the folder, often `~/.openclaw`. `store`: instead, the jobs.json or the database in it. `lock`: the
+    gateway's lock file, or the folder that it lies in: it tells restarts. `timezone`: the zone in which the gateway
+    runs, for schedules that name none. `grace`: how long after its due time a job may start; the gateway never sleeps
+    longer than a minute. `cli`: how its own command is called where recovery may use it, for example `[docker, exec,
+    gateway, openclaw]`.
     """
 
     actions: ClassVar = ("run_due", "enable", "unstick", "pause")

@@ -10,7 +10,12 @@ from watchdog.core.fields import Duration
 
 
 class Phantom(Section):
-    """A Phantom agent's database file. `look_back` does nothing any more: each job's newest runs are found."""
+    """A Phantom agent's database file.
+
+    `database`: the SQLite file. `timezone`: the zone in which its process runs, for schedules that name none.
+    `look_back`: does nothing any more, for each job's newest runs are found. `api`: the agent's web API, by which a
+    revival is heard at once.
+    """
 
     actions: ClassVar = ("revive", "preserve", "pause")
     health_says: ClassVar = ("status", "uptime")

@@ -40,11 +40,15 @@ SqlCronRules = Literal["classic", "croner", "croniter"]
 class Sql(Section):
     """Any scheduler with its jobs in SQLite or PostgreSQL, read by two queries of the operator's own (docs/sql.md).
 
-    `every`: how often a PostgreSQL server is asked. `deadline`: when a read is cut off, whatever it hangs in.
-    `look_back`: how many of the newest runs the first look reads. `one_at_a_time`: a run keeps all others waiting.
-    `runs_overlap`: a job may have several runs in flight, and each row says truly whether its run still is.
-    `moves_on_at_once`: `next_run_at` moves on before a run begins: one that has passed proves that nobody looked.
-    `row_security`: whether PostgreSQL's row security is an error, or is known to let the role see all that it needs.
+    `database`: an SQLite file. `dsn`: how to reach PostgreSQL; it is a secret. `dsn_file`: a file in whose first line
+    that stands. `jobs`: the query that lists the jobs. `runs`: the query that lists runs, after an id or of one job.
+    `cron`: by whose rules cron expressions are read. `timezone`: the zone of schedules that name none. `every`: how
+    often a PostgreSQL server is asked. `deadline`: when a read is cut off, whatever it hangs in. `max_run`: how long a
+    run may take before it is stuck, for jobs that do not say it themselves. `look_back`: how many of the newest runs
+    the first look reads. `one_at_a_time`: a run keeps all others waiting. `runs_overlap`: a job may have several runs
+    in flight, and each row says truly whether its run still is. `moves_on_at_once`: `next_run_at` moves on before a run
+    begins: one that has passed proves that nobody looked. `row_security`: whether PostgreSQL's row security is an
+    error, or is known to let the role see all that it needs.
     """
 
     names_jobs: ClassVar = ("database", "dsn", "dsn_file", "jobs")

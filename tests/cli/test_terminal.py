@@ -1,0 +1,221 @@
+"""The installed command in narrow terminals, with few characters, after slips of the pen, and in a storm."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import COMMAND, ROOT, Running, command, free_port, until
+from watchdog.demo.outcome import Outcome
+from watchdog.demo.simulator import Simulator
+
+BEGIN = datetime(2026, 7, 1, 9, 30, tzinfo=UTC)
+NOW = "2026-07-01T18:31:00Z"
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight jobs of which six have failed, one called with letters outside Latin-1."""
+    path = tmp_path_factory.mktemp("agent") / "phantom.db"
+    with Simulator(path, BEGIN) as simulator:
+        for number in range(6):
+            simulator.add(f"report-{number}", {"kind": "every", "intervalMs": 1_800_000})
+        simulator.add("日報 heartbeat", {"kind": "cron", "expr": "0 * * * *", "tz": "Europe/Berlin"})
+        simulator.add("price-watch", {"kind": "every", "intervalMs": 900_000})
+        simulator.behaviour = lambda name, now: Outcome.failing() if name.startswith("report") else Outcome()
+        simulator.run_until(BEGIN + timedelta(hours=9))
+    return path
+
+
+def test_a_storm_is_a_line_with_the_next_step_and_stays_whole_for_programs(database: Path) -> None:
+    done = command("check", "--database", database, "--now", NOW)
+    first, *rest = done.stdout.splitlines()
+    assert first == "CRITICAL: 6 failed | jobs=8 critical=6 warning=0"
+    (line,) = rest
+    assert line.startswith("CRITICAL failed: 6 jobs were given up: ")
+    assert "and 3 more" in line
+    assert f"to do: scheduler-watchdog revive --database {database} " in line
+    document = json.loads(command("check", "--database", database, "--now", NOW, "--format", "json").stdout)
+    assert len(document["findings"]) == 6
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 160])
+def test_jobs_shows_the_state_at_any_width(database: Path, width: int) -> None:
+    text = command("jobs", "--database", database, "--now", NOW, COLUMNS=str(width)).stdout
+    assert "State" in text.splitlines()[0]
+    assert text.count("failed") == 6
+    assert text.count("active") == 2
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    assert ("Tokens" in text) == (width == 160)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["--state", "wrong"], [f"report-{number}" for number in range(6)]),
+        (["--state", "FAILED", "--match", "report-[01]"], ["report-0", "report-1"]),
+        (["--state", "well"], ["日報 heartbeat", "price-watch"]),
+        (["--match", "*-5"], ["report-5"]),
+        (["--match", "nothing"], []),
+        (["--sort", "name", "--match", "*p*"], ["price-watch", *[f"report-{n}" for n in range(6)]]),
+        (["--sort", "state", "--match", "*[0w]*"], ["report-0", "price-watch"]),
+    ],
+)
+def test_jobs_are_chosen_and_sorted(database: Path, arguments: list[str], names: list[str]) -> None:
+    done = command("jobs", "--database", database, "--now", NOW, "--format", "json", *arguments)
+    found = [job["job"] for job in json.loads(done.stdout)["jobs"]]
+    assert [name for name in found if "heartbeat" not in name or "日報 heartbeat" in names] == names
+
+
+def test_a_state_that_no_job_has_is_an_error_with_the_nearest(database: Path) -> None:
+    done = command("jobs", "--database", database, "--state", "faild")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "scheduler-watchdog: no job is ever 'faild'; is 'failed' meant?\n"
+
+
+@pytest.mark.parametrize(
+    "locale",
+    [
+        {"LC_ALL": "C"},
+        {"LC_ALL": "POSIX"},
+        {"LC_ALL": "xx_XX.UTF-8"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "latin-1"},
+        {"PYTHONIOENCODING": "ascii:strict"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("verb", ["check", "jobs"])
+def test_a_character_set_that_lacks_letters_ends_nothing(database: Path, verb: str, locale: dict[str, str]) -> None:
+    done = subprocess.run(
+        [str(COMMAND), verb, "--database", str(database), "--now", NOW],
+        capture_output=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "HOME": str(database.parent), **locale},
+    )
+    assert done.returncode == (2 if verb == "check" else 0)
+    assert b"failed" in done.stdout
+    assert done.stderr == b""
+
+
+def test_fires_are_shown_in_the_zone_that_is_asked_for() -> None:
+    done = command("fires", "30 9 * * *", "--timezone", "Europe/Berlin", "--from", "2026-07-01T00:00:00Z", "-n", "1")
+    assert done.stdout.startswith("2026-07-01 09:30 CEST")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["check", "-c", "a", "--database", "b"], "not both"),
+        (["incidents", "-c", "a", "--database", "b"], "only one of them"),
+        (["backtest", "-c", "a", "--database", "b"], "not both"),
+        (["-v"], "--version"),
+        (["run", "--database", "x", "--listen", "nowhere"], "is not an address with a port"),
+        (["notify-test"], "--config"),
+    ],
+)
+def test_a_slip_is_answered_with_what_would_be_right(arguments: list[str], words: str) -> None:
+    done = command(*arguments)
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 1
+    assert words in done.stderr
+
+
+def test_help_is_a_verb_as_well() -> None:
+    assert command("help").stdout == command("--help").stdout
+    assert command("help", "jobs").stdout == command("jobs", "-h").stdout
+
+
+@pytest.mark.parametrize(
+    ("listen", "words"),
+    [
+        ("no-such-host.invalid:9846", "there is no address of the name 'no-such-host.invalid'"),
+        ("192.0.2.77:9846", "is no address of this machine"),
+        ("127.0.0.1:{taken}", "is another one running?"),
+    ],
+)
+def test_why_an_address_cannot_be_had_is_said(database: Path, tmp_path: Path, listen: str, words: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        where = listen.format(taken=holder.getsockname()[1])
+        done = command("run", "--database", database, "--listen", where, STATE_DIRECTORY=str(tmp_path))
+    assert done.returncode == 3
+    assert words in done.stderr.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def watched(database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A configuration whose service has run, by an address of the command line, and found what is wrong."""
+    folder = tmp_path_factory.mktemp("service")
+    config = folder / "watchdog.yaml"
+    config.write_text(
+        f"sources: [{{database: {database}}}]\nstate: {folder}/state.db\nhttp: {{listen: '127.0.0.1:1'}}\n"
+    )
+    port = free_port()
+    arguments = [str(COMMAND), "run", "-c", str(config), "--listen", f"127.0.0.1:{port}"]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(arguments, stderr=log, text=True)
+    service = Running(process, f"http://127.0.0.1:{port}", folder / "log")
+    try:
+        until(service.findings, "it has looked")
+        until(lambda: "failed" in command("incidents", "-c", config).stdout, "an incident is open")
+        yield config
+    finally:
+        service.stop()
+
+
+def test_a_silence_says_what_it_fits_now_and_what_was_probably_meant(watched: Path) -> None:
+    environment = {"WATCHDOG_CONFIG": str(watched)}
+    fits = command("silence", "report-*", "--for", "1h", **environment).stdout.splitlines()
+    assert re.fullmatch(r"it fits 6 jobs, and \d+ of what is wrong now", fits[1])
+    slip = command("silence", "report-77", "--for", "1h", **environment).stdout.splitlines()
+    assert slip[1].startswith("it fits no job now, and nothing that is wrong now; is 'report-")
+    for match, words in (("kind=faild", "is 'failed' meant?"), ("severity=crit", "is no severity")):
+        refused = command("silence", match, "--for", "1h", **environment)
+        assert refused.returncode == 3
+        assert words in refused.stderr
+
+
+def test_several_incidents_are_taken_on_and_an_unknown_one_is_told(watched: Path) -> None:
+    done = command("ack", "-c", watched, "1", "99")
+    assert done.returncode == 3
+    assert "incident 1 is yours" in done.stdout
+    assert "there is no incident 99" in done.stderr
+
+
+def test_a_state_that_may_not_be_read_is_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    state = folder / ("x" * 300)
+    done = command("incidents", "--state", state)
+    assert done.returncode == 3
+    assert "cannot be used" in done.stderr
+    assert "fault of ours" not in done.stderr
+
+
+def test_validate_tries_addresses_in_the_same_go(tmp_path: Path, database: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(f"sources: [{{database: {database}}}]\npoll: 2\nchannels:\n  ops: slak://a/b/c\n")
+    lines = command("validate", "-c", bad).stderr.splitlines()
+    assert len(lines) == 2
+    assert "line 2: poll: not a duration" in lines[0]
+    assert "line 4: channels.ops: no service is called slak://; is slack:// meant?" in lines[1]
+
+
+def test_what_stands_in_the_image_and_the_unit_names_the_configuration() -> None:
+    for path in ("Dockerfile", "config/systemd/scheduler-watchdog.service"):
+        assert "WATCHDOG_CONFIG=/etc/" in (ROOT / path).read_text()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_is_given_its_completion_as_the_page_says(shell: str) -> None:
+    assert f"_SCHEDULER_WATCHDOG_COMPLETE={shell}_source" in (ROOT / "docs/terminal.md").read_text()
+    if shell != "bash":  # for bash click asks for its version, and that has to be installed
+        given = command(_SCHEDULER_WATCHDOG_COMPLETE=f"{shell}_source")
+        assert "_SCHEDULER_WATCHDOG_COMPLETE" in given.stdout
+        assert given.returncode == 0

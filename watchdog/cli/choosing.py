@@ -1,0 +1,80 @@
+"""Which jobs are meant: by state, by name, in which order; and what was probably meant by a word that is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from watchdog.cli.endings import CannotGoOn
+from watchdog.core.instants import EPOCH
+
+if TYPE_CHECKING:
+    from watchdog.core.model import Job
+    from watchdog.detectors.published import Published, SourceState
+
+WRONG, WELL, RUNNING = "wrong", "well", "running"
+
+Order = Callable[["Job", Collection[str]], Any]
+
+ORDERS: dict[str, Order] = {
+    "name": lambda job, found: job.name.casefold(),
+    "state": lambda job, found: (not found, job.state == "active", job.state, job.name.casefold()),
+    "last": lambda job, found: -(job.last_started_at or EPOCH).timestamp(),
+    "next": lambda job, found: (job.next_run_at is None, job.next_run_at or EPOCH),
+    "tokens": lambda job, found: -((job.totals.input_tokens or 0) + (job.totals.output_tokens or 0)),
+}
+"""What jobs can be sorted by: what is wrong, what ran last, what is next and what used most come first."""
+
+
+def known_states(states: Iterable[str]) -> frozenset[str]:
+    """The words, if all of them are known. Raises CannotGoOn."""
+    from watchdog.core.kinds import Kind
+    from watchdog.core.model import STATES
+
+    known = [*STATES, RUNNING, WRONG, WELL, *(kind.value for kind in Kind)]
+    wanted = {state.casefold() for state in states}
+    for state in sorted(wanted - set(known)):
+        hint = meant(state, known) or f"; known: {', '.join(known)}"
+        raise CannotGoOn(f"no job is ever {state!r}{hint}")
+    return frozenset(wanted)
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """What was probably meant, as the end of a sentence; empty where nothing is near."""
+    by_case = {one.casefold(): one for one in known}
+    near = get_close_matches(word.casefold(), by_case, 1)
+    return f"; is {by_case[near[0]]!r} meant?" if near else ""
+
+
+def chosen(published: Published, states: Collection[str], match: str | None, sort: str | None) -> Published:
+    """The same with the jobs that are wanted, in the order that is wanted."""
+    return replace(published, sources=tuple(_of(source, states, match, sort) for source in published.sources))
+
+
+def _of(source: SourceState, states: Collection[str], match: str | None, sort: str | None) -> SourceState:
+    found: dict[str, set[str]] = {}
+    for finding in source.diagnosis.findings:
+        if finding.job_id is not None:
+            found.setdefault(finding.job_id, set()).add(finding.kind.value)
+    jobs = [
+        job
+        for job in source.snapshot.jobs
+        if (not states or _words(job, found.get(job.id, ())) & set(states)) and _is_called(job, match)
+    ]
+    if sort is not None:
+        jobs.sort(key=lambda job: ORDERS[sort](job, found.get(job.id, ())))
+    return replace(source, snapshot=replace(source.snapshot, jobs=tuple(jobs)))
+
+
+def _words(job: Job, found: Collection[str]) -> set[str]:
+    return {job.state, *found, WRONG if found else WELL, *([RUNNING] if job.in_flight_since else [])}
+
+
+def _is_called(job: Job, pattern: str | None) -> bool:
+    if pattern is None:
+        return True
+    wanted, name = pattern.casefold(), job.name.casefold()
+    return wanted in (name, job.id.casefold()) or fnmatchcase(name, wanted)

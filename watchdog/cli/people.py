@@ -1,0 +1,202 @@
+"""What people say of incidents: `incidents`, `ack`, `silence` and their like."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from watchdog.cli import elsewhere
+from watchdog.cli.asked import (
+    as_format,
+    state_of,
+    whose_state,
+)
+from watchdog.cli.choosing import meant
+from watchdog.cli.elsewhere import or_elsewhere
+from watchdog.cli.endings import CannotGoOn
+from watchdog.cli.watching import look_once
+
+if TYPE_CHECKING:
+    from watchdog.core.model import Finding
+    from watchdog.core.silences import Silence
+    from watchdog.state.store import Store
+
+
+@click.command()
+@or_elsewhere(elsewhere.incidents)
+@whose_state
+@click.argument("number", type=click.IntRange(1, 10**15), metavar="[ID]", required=False)
+@click.option("--all", "with_resolved", is_flag=True, help="Also those that are over.")
+@as_format
+def incidents(
+    config: Path | None, database: Path | None, state: Path | None, number: int | None, with_resolved: bool, form: str
+) -> None:
+    """List what is wrong since when, and who is on it; or show one whole, with who was told and what was done."""
+    from watchdog.cli import tables
+    from watchdog.incidents import verbs as incident_verbs
+
+    now = datetime.now(UTC)
+    with state_of(config, database, state) as store:
+        if number is not None:
+            _show_whole(store, number, now, form)
+            return
+        found = incident_verbs.listed(store, with_resolved=with_resolved)
+        if form == "json":
+            click.echo(json.dumps(incident_verbs.document(store, found, now), indent=2))
+        else:
+            tables.show(tables.incidents_view(found, store.acknowledgements(), store.silences(now), now))
+
+
+def _show_whole(store: Store, number: int, now: datetime, form: str) -> None:
+    from watchdog.cli import fleet_tables, tables
+    from watchdog.web import whole
+
+    try:
+        found = whole.stored(store, number, now)
+    except ValueError as error:
+        raise CannotGoOn(str(error)) from error
+    if form == "json":
+        click.echo(json.dumps(found, indent=2))
+    else:
+        tables.show(fleet_tables.whole_view(found))
+
+
+@click.command()
+@or_elsewhere(elsewhere.acknowledge)
+@whose_state
+@click.argument("numbers", type=click.IntRange(1, 10**15), metavar="ID...", nargs=-1, required=True)
+def ack(config: Path | None, database: Path | None, state: Path | None, numbers: tuple[int, ...]) -> None:
+    """Take incidents on: no more reminders of them, and nobody else is called."""
+    from watchdog.incidents import verbs as incident_verbs
+
+    with state_of(config, database, state) as store:
+        wrong = []
+        for number in numbers:
+            try:
+                incident = incident_verbs.acknowledge(store, number, datetime.now(UTC))
+            except ValueError as error:
+                wrong.append(str(error))
+            else:
+                click.echo(f"incident {number} is yours: {incident.headline.summary}")
+    if wrong:
+        raise CannotGoOn("\n".join(wrong))
+
+
+@click.command()
+@or_elsewhere(elsewhere.unacknowledge)
+@whose_state
+@click.argument("number", type=click.IntRange(1, 10**15), metavar="ID")
+def unack(config: Path | None, database: Path | None, state: Path | None, number: int) -> None:
+    """Give an incident back that was taken on: people are reminded of it, and called, again."""
+    from watchdog.incidents import verbs as incident_verbs
+
+    with state_of(config, database, state) as store:
+        try:
+            incident = incident_verbs.unacknowledge(store, number, datetime.now(UTC))
+        except ValueError as error:
+            raise CannotGoOn(str(error)) from error
+    click.echo(f"incident {number} is nobody's: {incident.headline.summary}")
+
+
+@click.command()
+@or_elsewhere(elsewhere.silences)
+@whose_state
+@as_format
+def silences(config: Path | None, database: Path | None, state: Path | None, form: str) -> None:
+    """List the silences that have not ended."""
+    from watchdog.core.instants import say
+    from watchdog.incidents import verbs as incident_verbs
+
+    now = datetime.now(UTC)
+    with state_of(config, database, state) as store:
+        found = store.silences(now)
+    if form == "json":
+        click.echo(json.dumps(incident_verbs.silences_document(found, now), indent=2))
+        return
+    for one in found:
+        click.echo(f"silence {one.id}: {one.match}, until {say(one.ends_at)}{f', by {one.by}' if one.by else ''}")
+    if not found:
+        click.echo("nothing is silenced")
+
+
+@click.command()
+@or_elsewhere(elsewhere.unsilence)
+@whose_state
+@click.argument("number", type=click.IntRange(1, 10**15), metavar="ID")
+def unsilence(config: Path | None, database: Path | None, state: Path | None, number: int) -> None:
+    """End a silence now: what is still so is told."""
+    with state_of(config, database, state) as store:
+        if not store.end_silence(number, datetime.now(UTC)):
+            raise CannotGoOn(
+                f"there is no silence {number} that has not ended; `scheduler-watchdog silences` lists them"
+            )
+    click.echo(f"silence {number} has ended")
+
+
+@click.command()
+@or_elsewhere(elsewhere.silence)
+@whose_state
+@click.argument("match")
+@click.option("--for", "length", metavar="DURATION", help="How long, like 2h.")
+@click.option("--end", is_flag=True, help="End the silence whose number MATCH is.")
+def silence(
+    config: Path | None, database: Path | None, state: Path | None, match: str, length: str | None, end: bool
+) -> None:
+    """Tell nobody of what MATCHes: a job's name or pattern, or like kind=overdue,job=heartbeat*."""
+    from watchdog.core.durations import parse_duration
+    from watchdog.core.instants import say
+    from watchdog.incidents import verbs as incident_verbs
+
+    now = datetime.now(UTC)
+    with state_of(config, database, state) as store:
+        try:
+            if end:
+                if not match.isdecimal() or len(match) > 15:
+                    raise CannotGoOn(
+                        f"{match!r} is not the number of a silence; `scheduler-watchdog silences` lists them"
+                    )
+                if not store.end_silence(int(match), now):
+                    raise CannotGoOn(f"there is no silence {match} that has not ended")
+                click.echo(f"silence {match} has ended")
+                return
+            if length is None:
+                raise CannotGoOn("say for how long: --for 2h")
+            made = incident_verbs.silence(store, match, parse_duration(length), now)
+        except ValueError as error:
+            raise CannotGoOn(str(error)) from error
+        wrong = [member.finding for one in store.ledger().open for member in one.members.values() if member.active]
+    click.echo(f"silence {made.id}: nobody is told of {match} until {say(made.ends_at)}")
+    click.echo(_what_fits(made, wrong, _jobs_now(config, database, state, now)))
+
+
+def _jobs_now(
+    config: Path | None, database: Path | None, state: Path | None, now: datetime
+) -> list[tuple[str, str, str]] | None:
+    """Source, name and id of each job there is; None where not all can be seen, as where only a state file is named."""
+    if state is not None:
+        return None
+    sources = look_once(config, database, now).sources
+    if any(source.snapshot.problem for source in sources):
+        return None
+    return [(one.snapshot.source, job.name, job.id) for one in sources for job in one.snapshot.jobs]
+
+
+def _what_fits(made: Silence, wrong: Sequence[Finding], jobs: Sequence[tuple[str, str, str]] | None) -> str:
+    """How much a silence is about now, so that a slip of the pen is seen."""
+    from watchdog.core.silences import means_job, read_match
+
+    found = sum(made.fits(finding) for finding in wrong)
+    told = f"{found} of what is wrong now" if found else "nothing that is wrong now"
+    if jobs is None or any(name == "incident" for name, _ in read_match(made.match)):
+        return f"it fits {told}"
+    fitting = sum(means_job(made.match, *job) for job in jobs)
+    if fitting:
+        return f"it fits {fitting} {'job' if fitting == 1 else 'jobs'}, and {told}"
+    pattern = next((text for name, text in read_match(made.match) if name == "job"), made.match)
+    hint = meant(pattern, [name for _, name, _ in jobs])
+    return f"it fits no job now, and {told}{hint}"

@@ -1,0 +1,188 @@
+"""What is so now: `run`, `check`, `jobs` and `fires`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import click
+
+from watchdog.cli import choosing
+from watchdog.cli.asked import (
+    as_format,
+    at_now,
+    configured,
+    instant_of,
+    usual,
+    what_to_watch,
+)
+from watchdog.cli.endings import CannotGoOn
+from watchdog.core.command_line import as_asked
+
+if TYPE_CHECKING:
+    from watchdog.config.file import Config
+    from watchdog.detectors.published import Published
+
+LOOK_FOR = 1.0
+"""Seconds that a single look goes on for, where not all that is kept of the past can be read at once."""
+
+
+@click.command()
+@what_to_watch
+@click.option("--listen", metavar="HOST:PORT", help="Where to answer, whatever the file says; port 0 takes a free one.")
+@click.option("--debug-log", is_flag=True, help="Log more.")
+def run(config: Path | None, database: Path | None, listen: str | None, debug_log: bool) -> None:
+    """Watch, and serve metrics, health and the API, until it is told to stop.
+
+    SIGHUP reads the configuration file again. Without a file it serves on http://127.0.0.1:9846.
+    """
+    from watchdog.config import file as configuration
+    from watchdog.core import logs
+    from watchdog.incidents import report
+    from watchdog.service import memory
+    from watchdog.service.last_resort import end_in_any_case
+    from watchdog.service.loop import Service, Wake, signals
+    from watchdog.state.opening import StoreError
+    from watchdog.web.guard import raise_descriptors
+    from watchdog.web.server import CannotListenError
+
+    file = usual(config, database)
+    settings = _listening(configured(config, database), listen)
+    logs.set_up(debug=debug_log)
+    memory.settle_allocator()
+    raise_descriptors()
+    wake = Wake()
+    try:
+        service = Service(
+            settings,
+            reread=lambda: _listening(configuration.load(file), listen) if file else settings,
+            words=lambda posting: "\n".join(report.lines(posting.published, posting.at)),
+            wake=wake,
+        )
+        with signals(wake), end_in_any_case():
+            service.run()
+    except CannotListenError as error:
+        raise CannotGoOn(f"{error} (--listen, or http.listen in the configuration)") from error
+    except StoreError as error:
+        raise CannotGoOn(str(error)) from error
+    finally:
+        wake.close()
+
+
+def _listening(settings: Config, listen: str | None) -> Config:
+    """The same, with the address of the command line if there is one."""
+    from watchdog.config.file import parse_address
+
+    if listen is None:
+        return settings
+    try:
+        parse_address(listen)
+    except ValueError as error:
+        raise CannotGoOn(str(error)) from error
+    return settings.model_copy(update={"http": settings.http.model_copy(update={"listen": listen})})
+
+
+@click.command()
+@what_to_watch
+@at_now
+@as_format
+def check(config: Path | None, database: Path | None, now: str | None, form: str) -> int:
+    """Look once and say what is wrong. Changes nothing.
+
+    Exits as monitoring plugins do: 0 ok, 1 warning, 2 critical, 3 unknown.
+    """
+    from watchdog.incidents import report, wire
+
+    instant = instant_of(now)
+    published = look_once(config, database, instant)
+    if form == "json":
+        click.echo(json.dumps(wire.findings_document(published, instant), indent=2))
+    elif sys.stdout.isatty():
+        from watchdog.cli import tables
+
+        tables.show(tables.findings_view(published, instant))
+    else:
+        click.echo("\n".join(as_asked(line, sys.argv) for line in report.lines(published, instant)))
+    return report.EXIT_CODES[report.verdict(published.findings)]
+
+
+@click.command()
+@what_to_watch
+@at_now
+@click.option("--state", "states", multiple=True, metavar="WORD", help="Only such as failed or wrong; repeatable.")
+@click.option("--match", metavar="PATTERN", help="Only jobs of such a name, like 'report-*'.")
+@click.option("--sort", type=click.Choice(sorted(choosing.ORDERS)), help="By what; else as their scheduler has them.")
+@as_format
+def jobs(
+    config: Path | None,
+    database: Path | None,
+    now: str | None,
+    states: tuple[str, ...],
+    match: str | None,
+    sort: str | None,
+    form: str,
+) -> None:
+    """List every job: its schedule in words, last and next run, state, tokens."""
+    from watchdog.cli import tables
+    from watchdog.incidents import wire
+
+    instant = instant_of(now)
+    wanted = choosing.known_states(states)
+    published = choosing.chosen(look_once(config, database, instant), wanted, match, sort)
+    if form == "json":
+        click.echo(json.dumps(wire.jobs_document(published, instant), indent=2))
+    else:
+        tables.show(tables.jobs_view(published, instant, tables.screen().width))
+
+
+@click.command()
+@click.argument("expression")
+@click.option("--timezone", "zone", default="UTC", show_default=True, help="An IANA name such as Europe/Berlin.")
+@click.option("--from", "start", metavar="ISO", help="Fires after this instant instead of the present one.")
+@click.option("-n", "count", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many.")
+@as_format
+def fires(expression: str, zone: str, start: str | None, count: int, form: str) -> None:
+    """Show when the watched scheduler would fire a cron EXPRESSION.
+
+    With - it reads JSON lines {"expr", "tz", "after_ms", "n"} and answers each with {"fires_ms": [...]} or {"error"}.
+    """
+    from watchdog.cadence import fires as answers
+
+    if expression == "-":
+        for line in sys.stdin:
+            if line.strip():
+                click.echo(answers.answer(line))
+        return
+    instant = instant_of(start)
+    try:
+        found = answers.next_fires(expression, zone, instant, count)
+    except ValueError as error:
+        raise CannotGoOn(str(error)) from error
+    if form == "json":
+        click.echo(json.dumps(answers.document(expression, zone, found)))
+    elif not found:
+        click.echo("never")
+    else:
+        from watchdog.cli import tables
+
+        tables.show(tables.fires_view(found, instant, ZoneInfo(zone)))
+
+
+def look_once(config: Path | None, database: Path | None, now: datetime) -> Published:
+    from watchdog.engine import Engine, open_sources
+    from watchdog.systems.shared.host import Host
+    from watchdog.systems.shared.looking import waited_for
+    from watchdog.systems.shared.writer import LiveWriters
+
+    settings = configured(config, database)
+    engine = Engine(settings, open_sources(settings, lambda name: Host(LiveWriters())), waited_for)
+    patience = time.monotonic() + LOOK_FOR
+    published = engine.tick(now).published
+    while any(state.snapshot.reads_on for state in published.sources) and time.monotonic() < patience:
+        published = engine.tick(now).published
+    return engine.conclude(now)
