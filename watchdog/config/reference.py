@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -106,8 +106,11 @@ def example(model: type[Frozen], key: str, field: FieldInfo) -> str:
     shows_nothing = (
         field.is_required() or field.default in (None, (), "") or isinstance(field.default, BaseModel | dict)
     )
+    if key == "kind" and issubclass(model, Section):
+        return f"{key}: {(*get_args(field.annotation), kinds.usual())[0]}"
+    own = model.examples if issubclass(model, Section) else {}
     for base in model.__mro__ if shows_nothing else [model]:
-        if (found := EXAMPLES.get(f"{base.__name__}.{key}")) is not None:
+        if (found := own.get(key) or EXAMPLES.get(f"{base.__name__}.{key}")) is not None:
             return f"{key}: {found}"
     return f"{key}: {_yaml(field.default)}"
 

@@ -33,6 +33,7 @@ class Section(Frozen):
     actions: ClassVar[tuple[str, ...]] = ()
     health_says: ClassVar[tuple[str, ...]] = ("status",)
     names_jobs: ClassVar[tuple[str, ...]] = ("database",)
+    examples: ClassVar[Mapping[str, str]] = {}
 
     kind: str
     name: Name

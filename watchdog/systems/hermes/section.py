@@ -1,5 +1,6 @@
 """What stands in the configuration of a Hermes agent."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -17,6 +18,7 @@ class Hermes(Section):
     `[docker, exec, hermes, hermes]`.
     """
 
+    examples: ClassVar[Mapping[str, str]] = {"home": "~/.hermes", "timezone": "Europe/Berlin"}
     actions: ClassVar = ("run_due", "pause", "resume")
     names_jobs: ClassVar = ("home",)
 

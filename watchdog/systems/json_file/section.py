@@ -132,6 +132,23 @@ class JsonFile(Section):
     schedules that name none.
     """
 
+    examples: ClassVar[Mapping[str, str]] = {
+        "preset": "agent-zero",
+        "folder": "~/.agent",
+        "file": "cron/jobs.json",
+        "list": "jobs",
+        "jobs": "{id: id, next_run_at: state.nextRunAtMs}",
+        "skip": "{kind: internal}",
+        "runs": "[{log: runs.jsonl, columns: {job_id: job, started_at: at}}]",
+        "model_calls": '{database: usage.db, query: "SELECT at, tokens, error FROM calls ORDER BY at DESC"}',
+        "held_open": "[state.db]",
+        "disabled_by_scheduler": '[{enabled: false, errors: ">= 5"}]',
+        "gone_after": "5m",
+        "unmarked": "{kind: system}",
+        "max_run": "2h",
+        "bad_cron": "it runs every hour instead",
+    }
+
     names_jobs: ClassVar = ("folder", "file")
 
     kind: Literal["json"]

@@ -21,6 +21,11 @@ class OpenClaw(Section):
     gateway, openclaw]`.
     """
 
+    examples: ClassVar[Mapping[str, str]] = {
+        "state_dir": "~/.openclaw",
+        "store": "/data/cron/jobs.json",
+        "lock": "/run/openclaw/gateway.lock",
+    }
     actions: ClassVar = ("run_due", "enable", "unstick", "pause")
     names_jobs: ClassVar = ("state_dir", "store")
 

@@ -17,6 +17,10 @@ class Phantom(Section):
     revival is heard at once.
     """
 
+    examples: ClassVar[Mapping[str, str]] = {
+        "database": "/data/phantom.db",
+        "api": '{url: "http://127.0.0.1:3100"}',
+    }
     actions: ClassVar = ("revive", "preserve", "pause")
     health_says: ClassVar = ("status", "uptime")
 
