@@ -55,8 +55,8 @@ _WATCHDOG = (
 class Size:
     """How much of it there is."""
 
-    hosts: int = 20
-    sources_each: int = 5
+    hosts: int = 10
+    sources_each: int = 10
     jobs_each: int = 10
     lost: int = 3
 
@@ -180,19 +180,22 @@ def _until(is_so: Callable[[], Any], what: str) -> None:
 
 
 def _refused(connection: sqlite3.Connection, now: int) -> None:
-    """Each job's newest run has just failed, as the ones before it."""
+    """Each job's newest run has just failed, as the ones before it; it is billed, whatever came of it."""
+    bill = """INSERT INTO cost_events (session_key, cost_usd, input_tokens, output_tokens, model, created_at)
+        SELECT 'scheduler:sched:' || id, 0.001, 90, 0, 'model', ? FROM scheduled_jobs"""
     row = """UPDATE scheduled_jobs SET last_run_at = ?, last_run_status = 'error', last_run_error = ?, updated_at = ?,
-        consecutive_errors = 5, run_count = run_count + 1,
+        consecutive_errors = max(5, consecutive_errors + 1), run_count = run_count + 1,
         next_run_at = strftime('%Y-%m-%dT%H:%M:%fZ', ? / 1000.0
             + json_extract(schedule_value, '$.intervalMs') / 1000, 'unixepoch')"""
-    connection.execute(row, (js_iso(now - 2000), "Error: 529 overloaded_error", sql_stamp(now), now))
+    connection.execute(bill, (sql_stamp(now),))
     connection.execute("UPDATE sessions SET last_active_at = ?", (sql_stamp(now),))
+    connection.execute(row, (js_iso(now - 2000), "Error: 529 overloaded_error", sql_stamp(now), now))
 
 
 def _undelivered(connection: sqlite3.Connection, now: int) -> None:
-    """No job's result reaches anybody."""
-    row = "UPDATE scheduled_jobs SET last_delivery_status = 'error: channel_not_found', updated_at = ?"
-    connection.execute(row, (sql_stamp(now),))
+    """One more run of each, whose result reaches nobody."""
+    _refused(connection, now)
+    connection.execute("UPDATE scheduled_jobs SET last_delivery_status = 'error: channel_not_found'")
 
 
 # the servers

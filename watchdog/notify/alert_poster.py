@@ -93,9 +93,8 @@ class AlertPoster:
         """Say of those that failed what it means, once it is known of the others."""
         for member in self._members:
             others = [other for other in self._members if other is not member]
-            is_decided = any(other.is_well for other in others) or not any(other.is_busy for other in others)
-            if member.failure is not None and is_decided:
-                is_partial = any(other.is_well for other in others)
+            is_partial = any(other.is_well and not other.is_busy for other in others)
+            if member.failure is not None and (is_partial or not any(other.is_busy for other in others)):
                 self._count(self.channel, "member_failed" if is_partial else "failed")
                 member.complain(is_partial=is_partial)
 
