@@ -35,14 +35,17 @@ ALERTS = Path(__file__).resolve().parent.parent / "alerts"
 OWNERS = ("reports", "inbox")
 FAILING, UNDELIVERED = "WatchdogFailing", "WatchdogUndelivered"
 SCRAPE_SECONDS = 15
-GROUP_WAIT, GROUP_INTERVAL = 30, 20
+GROUP_WAIT, GROUP_INTERVAL = 60, 20
+"""Seconds. The wait is longer than the watchdog's own with a look and a post: what began longer ago than that,
+Alertmanager tells at once, and what other hosts post later would be a second message."""
+
 LASTS, ABSENT_AFTER = 120, 15
 """Seconds in place of the minutes that an alert lasts and that a host has to be gone: no rule is any other."""
 
-QUIET_SECONDS = 20
+QUIET_SECONDS = 16
 _LIVED = timedelta(days=7, minutes=10)
 _LIMIT = 240.0
-_SEVERAL_FLUSHES = 2 * GROUP_INTERVAL + 5
+_ANOTHER_FLUSH = GROUP_INTERVAL + 10
 
 _WATCHDOG = (
     "import sys; from datetime import timedelta; from watchdog.notify import alertmanager; "
@@ -55,8 +58,8 @@ _WATCHDOG = (
 class Size:
     """How much of it there is."""
 
-    hosts: int = 10
-    sources_each: int = 10
+    hosts: int = 5
+    sources_each: int = 20
     jobs_each: int = 10
     lost: int = 3
 
@@ -146,11 +149,11 @@ def _vanish(lab: "Lab", fleet: Fleet, say: Callable[[str], None]) -> None:
         say(f"{dog.name} vanishes")
         dog.kill()
         time.sleep(5)
-    _until(lambda: all(lab.hooks.lost_at(name) for name in gone), "the lost hosts are told")
-    fleet.lost_told = [lab.hooks.lost_at(name) - at for name, at in gone.items()]
+    _until(lambda: all(lab.hooks.lost_at(name, at) for name, at in gone.items()), "the lost hosts are told")
+    fleet.lost_told = [lab.hooks.lost_at(name, at) - at for name, at in gone.items()]
     say(f"told after {', '.join(f'{seconds:.0f}' for seconds in fleet.lost_told)} s; what they had posted ends")
-    time.sleep(max(0.0, max(gone.values()) + LASTS + _SEVERAL_FLUSHES - time.time()))
-    fleet.lost_resolved = lab.hooks.resolved(set(gone))
+    time.sleep(max(0.0, max(gone.values()) + LASTS + _ANOTHER_FLUSH - time.time()))
+    fleet.lost_resolved = lab.hooks.resolved(gone)
     fleet.team_after_kill = lab.told("team", "WatchdogFailing")
 
 
@@ -162,7 +165,7 @@ def _second_outage(lab: "Lab", fleet: Fleet, say: Callable[[str], None]) -> None
     _until(lambda: lab.managers[0].knows(UNDELIVERED), "it is posted")
     lab.managers[1].kill()
     _until(lambda: all(lab.told(who, UNDELIVERED) for who in ("team", *OWNERS)), "it is told")
-    time.sleep(_SEVERAL_FLUSHES)
+    time.sleep(_ANOTHER_FLUSH)
     fleet.team_killed_before = lab.told("team", UNDELIVERED)
     fleet.owners_killed_before = {who: lab.told(who, UNDELIVERED) for who in OWNERS}
     fleet.team_after_kill = lab.told("team", "WatchdogFailing")
@@ -239,17 +242,18 @@ class Hooks:
         """When it was told first."""
         return min(self.of(receiver, alert))
 
-    def lost_at(self, host: str) -> float:
+    def lost_at(self, host: str, since: float) -> float:
         """When somebody was told that the host is gone; 0 as long as nobody was."""
-        return next(
-            (at for at, to, body in list(self.posts) if to == "hosts" and host == body["groupLabels"].get("instance")),
-            0.0,
-        )
+        told = [(at, body) for at, to, body in list(self.posts) if to == "hosts" and at >= since]
+        return next((at for at, body in told if body["groupLabels"].get("instance") == host), 0.0)
 
-    def resolved(self, hosts: set[str]) -> int:
-        """How many alerts of these hosts somebody was told to be over."""
-        alerts = [alert for _, _, body in list(self.posts) for alert in body["alerts"]]
-        return sum(alert["status"] == "resolved" and alert["labels"].get("instance") in hosts for alert in alerts)
+    def resolved(self, gone: Mapping[str, float]) -> int:
+        """How many alerts of hosts that are gone somebody was told to be over, since each went."""
+        alerts = [(at, alert) for at, _, body in list(self.posts) for alert in body["alerts"]]
+        return sum(
+            alert["status"] == "resolved" and at >= gone.get(alert["labels"].get("instance", ""), float("inf"))
+            for at, alert in alerts
+        )
 
 
 class Server:
@@ -331,12 +335,14 @@ def _lab(folder: Path, size: Size) -> Iterator[Lab]:
         databases = _databases(folder, size)
         dogs = [_dog(folder, host, databases, size, managers) for host in range(size.hosts)]
         prometheus = _prometheus(folder, dogs, managers)
-        for server in (*managers, prometheus, *dogs):
+        lab = Lab(databases, dogs, managers, prometheus, hooks)
+        for server in (*managers, *dogs):
             server.start()
             ends.callback(server.kill)
-        lab = Lab(databases, dogs, managers, prometheus, hooks)
         _until(lambda: _seen(dogs) == size.jobs, "all jobs are seen")
         _until(lab.have_met, "the Alertmanagers have met")
+        prometheus.start()
+        ends.callback(prometheus.kill)
         _until(lambda: _scraped(prometheus) == size.hosts, "Prometheus scrapes all")
         yield lab
 
