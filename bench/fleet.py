@@ -28,12 +28,13 @@ import yaml
 from bench.database import WORK
 from bench.proc import cpu_seconds, memory
 from bench.program import POLL_SECONDS, free_port
+from watchdog.core.kinds import Kind
 from watchdog.demo.simulator import Simulator
 from watchdog.demo.stamps import js_iso, sql_stamp
 
 ALERTS = Path(__file__).resolve().parent.parent / "alerts"
 OWNERS = ("reports", "inbox")
-FAILING, UNDELIVERED = "WatchdogFailing", "WatchdogUndelivered"
+FAILING, UNDELIVERED = Kind.FAILING.alert, Kind.UNDELIVERED.alert
 SCRAPE_SECONDS = 15
 GROUP_WAIT, GROUP_INTERVAL = 60, 20
 """Seconds. The wait is longer than the watchdog's own with a look and a post: what began longer ago than that,

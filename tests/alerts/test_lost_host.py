@@ -32,7 +32,7 @@ def test_what_a_lost_host_had_posted_ends_without_a_word_that_it_is_over(tmp_pat
     (tmp_path / "alertmanager.yml").write_text(routes_for_a_test(hooks.port))
     manager.start()
     try:
-        failed = {"alertname": "WatchdogFailed", "source": "agent", "job": "briefing"}
+        failed = {"alertname": "SchedulerJobFailed", "kind": "failed", "source": "agent", "job": "briefing"}
         told = [{"labels": {**failed, "instance": name}} for name in ("lost", "there")]
         _post(manager, told)
         until(lambda: len(hooks.posts) >= len(told), "both are told")
