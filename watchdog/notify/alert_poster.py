@@ -65,7 +65,7 @@ class AlertPoster:
         alerts = alertmanager.posting(self._store.alerts(self.channel), firing, now, ended)
         done = self._done(alerts, now)
         with self._store.transaction():
-            self._store.save_alerts(self.channel, {**alerts, **dict.fromkeys(done)})
+            self._store.save_alerts(self.channel, {**alerts, **alertmanager.kept(done)})
         faults.point("alerts-written")
         return {print_: alert for print_, alert in alerts.items() if print_ not in done}
 
@@ -75,16 +75,16 @@ class AlertPoster:
         known = self._store.alerts(self.channel)
         member.took(known)
         with self._store.transaction():
-            self._store.save_alerts(self.channel, dict.fromkeys(self._done(known, now)))
+            self._store.save_alerts(self.channel, alertmanager.kept(self._done(known, now)))
         faults.point("alerts-settled")
         self._count(self.channel, "sent")
 
-    def _done(self, alerts: Mapping[str, Alert], now: datetime) -> set[str]:
+    def _done(self, alerts: Mapping[str, Alert], now: datetime) -> dict[str, Alert]:
         """Those of which nobody has to be told the end any more."""
         over = {print_: alert for print_, alert in alerts.items() if "over" in alert}
         takers = {print_: sum(print_ in member.ended for member in self._members) for print_ in over}
         return {
-            print_
+            print_: alert
             for print_, alert in over.items()
             if takers[print_] == len(self._members) or (takers[print_] and alertmanager.has_ended_by_itself(alert, now))
         }

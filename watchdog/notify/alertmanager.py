@@ -129,6 +129,11 @@ def bodies(alerts: Mapping[str, Alert]) -> list[Sequence[Alert]]:
     return [plain[start : start + BATCH] for start in range(0, len(plain), BATCH)]
 
 
+def kept(alerts: Mapping[str, Alert]) -> dict[str, Alert | None]:
+    """What is remembered once everybody has taken it: what fires; what is over is forgotten."""
+    return {fingerprint: None if "over" in alert else alert for fingerprint, alert in alerts.items()}
+
+
 def has_ended_by_itself(alert: Alert, now: datetime) -> bool:
     """Whether what is over has ended by now also where its end was not told: it was posted before that for so long."""
     return now >= parse_instant(alert["endsAt"]) + LASTS
