@@ -186,10 +186,10 @@ def test_the_same_source_and_job_on_two_hosts_are_two_alerts_and_one_host_ends_o
             watchdog(agents[0].path, server.url, instance="garden") as garden,
             watchdog(agents[1].path, server.url, instance="office") as office,
         ):
-            garden.turn(now)
-            office.turn(now)
+            garden.turn(now - MINUTE)
+            office.turn(now - MINUTE)
             agents[0].mend(0)
-            garden.turn(now + SECOND)
+            garden.turn(now)
             assert [alert["labels"]["instance"] for alert in server.alerts("agent").values()] == ["office"]
 
 
