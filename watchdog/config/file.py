@@ -139,7 +139,10 @@ class Channel(Frozen):
     url: SecretStr | None = None
     url_file: SecretFile | None = None
     alertmanager: Annotated[
-        tuple[WebAddress, ...], BeforeValidator(_members), AfterValidator(_distinct_members), Field(repr=False)
+        tuple[WebAddress, ...],
+        BeforeValidator(_members, json_schema_input_type=str | list[str]),
+        AfterValidator(_distinct_members),
+        Field(repr=False),
     ] = ()
 
     @model_validator(mode="after")
