@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table as RichTable
 
-from bench import hermes, openclaw, query_exporter, report, soak, sources, state_file
+from bench import fleet, hermes, openclaw, query_exporter, report, soak, sources, state_file
 from bench.database import WORK, Database, fresh, remove
 from bench.observe import Lengths, Seen, Turns, observe
 from bench.program import Subject, exporter, watchdog
@@ -22,6 +22,7 @@ from bench.ticks import Figures
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "benchmark.md"
+FLEETS = ROOT / "docs" / "fleets.md"
 SMALL, LARGE = 1_000_000, 10_000_000
 
 console = Console()
@@ -90,10 +91,10 @@ def show(table: Table) -> None:
     console.print(rich)
 
 
-def measure_part(table: Table) -> int:
+def measure_part(table: Table, document: Path = DOCUMENT) -> int:
     """One part alone; only its section of the document changes."""
-    DOCUMENT.write_text(report.with_section(DOCUMENT.read_text(), table))
-    say(f"written: {DOCUMENT.relative_to(ROOT)}")
+    document.write_text(report.with_section(document.read_text(), table))
+    say(f"written: {document.relative_to(ROOT)}")
     show(table)
     return 0
 
@@ -117,7 +118,7 @@ def main() -> int:
     parser.add_argument(
         "part",
         nargs="?",
-        choices=["all", "sources", "openclaw", "hermes", "state", "soak"],
+        choices=["all", "sources", "openclaw", "hermes", "state", "soak", "fleet"],
         default="all",
         help="what to measure",
     )
@@ -126,6 +127,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.part == "sources":
         return measure_part(report.crowd_table(sources.measure(say)))
+    if options.part == "fleet":
+        return measure_part(report.fleet_table(fleet.measure(say)), FLEETS)
     if options.part == "hermes":
         return measure_part(report.hermes_table(hermes.measure(say)))
     if options.part == "openclaw":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from bench import hermes, query_exporter, state_file
+from bench import fleet, hermes, query_exporter, state_file
 from bench.history import JOBS
 from bench.observe import Seen
 from bench.openclaw import CHANGES, Layout
@@ -96,6 +96,32 @@ def hermes_table(figures: hermes.Figures) -> Table:
         _row("first read (CPU)", figures.first, 1000, "ms"),
     ]
     return Table(HERMES_TITLE, ("what", "measured", "aim: under", "kept"), rows, _HERMES_METHOD)
+
+
+def fleet_table(figures: fleet.Fleet) -> Table:
+    """Many hosts, and what fell in the middle of it."""
+    size = figures.size
+    owners = ", ".join(f"{count} to {owner}" for owner, count in figures.owners.items())
+    again = ", ".join(f"{count} to {owner}" for owner, count in figures.owners_killed_before.items())
+    told = ", ".join(f"{seconds:.0f}" for seconds in figures.lost_told)
+    rows: list[Row] = [
+        ("hosts (a watchdog each)", f"{size.hosts}"),
+        ("sources", f"{size.sources:,}"),
+        ("jobs", f"{size.jobs:,}"),
+        ("the text of one scrape of all", f"{number(figures.scrape_mb)} MB"),
+        ("Prometheus: CPU at rest", f"{number(figures.prometheus_cpu)} % of a core"),
+        ("Prometheus: resident memory", f"{number(figures.prometheus_mb)} MB"),
+        ("all watchdogs: CPU at rest, scrapes included", f"{number(figures.own_cpu)} % of a core"),
+        ("all watchdogs: resident memory", f"{number(figures.own_mb)} MB ({figures.own_mb / size.hosts:.0f} each)"),
+        ("outage → first notification", f"{figures.first:.0f} s"),
+        ("notifications of it", f"{figures.team} to the team, {owners}"),
+        ("the same after one Alertmanager was killed, and when it was back", f"{figures.team_after_kill} to the team"),
+        ("of an outage in which one is killed before it told", f"{figures.team_killed_before} to the team, {again}"),
+        ("hosts lost → told", f"{told} s"),
+        ("their alerts told as resolved", f"{figures.lost_resolved}"),
+    ]
+    method = _FLEET_METHOD.format(load=figures.load)
+    return Table(FLEET_TITLE, ("what", "measured"), rows, method)
 
 
 def state_table(figures: state_file.Figures) -> Table:
@@ -241,6 +267,16 @@ _HERMES_METHOD = f"""How: a home as release 0.19 writes it, with {hermes.JOBS:,}
 is played. *After a run*: {hermes.CHANGES} times a job's next run, its row and its session, then `Engine.tick`, by the
 process's CPU clock; *nothing changed*: the mean of {hermes.QUIET_TICKS} ticks. `python -m bench hermes` measures this
 part alone, perhaps on another day than the rest."""
+
+FLEET_TITLE = "The fleet lab"
+
+_FLEET_METHOD = f"""Made by `python -m bench fleet`, load average {{load:.1f}} at the start: other work on the machine
+shows in the seconds and in CPU. Real servers on one machine: a Prometheus that scrapes every {fleet.SCRAPE_SECONDS} s,
+two Alertmanagers as a cluster, a watchdog for each host with all its agents' databases, looking every
+{POLL_SECONDS} s and posting to both. Outage: all jobs of all agents fail at once; the waits are the
+watchdog's 20 s and Alertmanager's {fleet.GROUP_WAIT} s (`group_wait`). Lost: the watchdog is killed; so that
+the lab ends, `WatchdogAbsent` waits {fleet.ABSENT_AFTER} s in it and not five minutes, and what was posted
+lasts {fleet.LASTS} s and not eight minutes."""
 
 _YEAR = state_file.Year()
 

@@ -54,6 +54,8 @@ def test_a_thousand_jobs_show_in_batches_each_with_its_labels_and_its_own_start(
     assert starts(shown["job-999"]) == datetime(2026, 6, 12, 10, 30, tzinfo=UTC)
     assert shown["job-7"]["labels"] == {
         "alertname": "SchedulerJobFailed",
+        "instance": "here",
+        "owner": "alerts",
         "source": "thousand",
         "kind": "failed",
         "severity": "critical",

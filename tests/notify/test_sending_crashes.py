@@ -22,8 +22,9 @@ from watchdog.config.file import Channel
 from watchdog.core.instants import iso
 from watchdog.core.message import Entry, State
 from watchdog.notify import dispatch
+from watchdog.notify.alert_poster import AlertPoster
 from watchdog.notify.alertmanager import LASTS
-from watchdog.notify.dispatch import AlertPoster, Book, Sender, SenderThread
+from watchdog.notify.dispatch import Book, Sender, SenderThread
 from watchdog.notify.outbox import Retry
 from watchdog.state.store import Store
 
@@ -77,7 +78,7 @@ def test_before_the_first_look_nothing_is_known_and_no_alert_is_ended(tmp_path: 
     with closing(Store(tmp_path / "state.db")) as store:
         store.save_alerts("alerts", {"print": alert})
         url = f"http://127.0.0.1:{post.port}"
-        poster = AlertPoster("alerts", url, store, timedelta(seconds=10), lambda channel, outcome: None)
+        poster = AlertPoster("alerts", [url], store, timedelta(seconds=10), lambda channel, outcome: None)
         sender = Sender(store, Book({}, {}, Retry()))
 
         def clock() -> datetime:

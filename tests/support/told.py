@@ -50,6 +50,7 @@ class Inbox:
 
     def __init__(self, port: int = 0) -> None:
         self.posts: list[tuple[str, Any]] = []
+        self.authorizations: list[str | None] = []
         self.answer = threading.Event()
         self.answer.set()
         self.status = 200
@@ -59,6 +60,7 @@ class Inbox:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                inbox.authorizations.append(self.headers["Authorization"])
                 inbox.posts.append((self.path, body))
                 inbox.answer.wait(PATIENCE)
                 time.sleep(inbox.delay)

@@ -114,20 +114,40 @@ class Http(Frozen):
         return parse_address(self.listen)
 
 
+def _members(value: object) -> object:
+    if value == []:
+        raise ValueError("name at least one address, like http://127.0.0.1:9093")
+    return [value] if isinstance(value, str) else value or ()
+
+
+def _distinct_members(urls: tuple[str, ...]) -> tuple[str, ...]:
+    bare = [url.rstrip("/") for url in urls]
+    twice = next((place for place, url in enumerate(bare) if url in bare[:place]), None)
+    if twice is not None:
+        raise ValueError(f"the address at [{twice}] is there already; name each member of the cluster once")
+    return urls
+
+
 class Channel(Frozen):
     """One way to reach people; just one of the three keys. A text alone is the `url`.
 
     `url`: an address that apprise knows, such as `ntfys://topic`; it is a secret. `url_file`: a file in whose first
-    line the address stands. `alertmanager`: the address of an Alertmanager, which is told of all that is wrong.
+    line the address stands. `alertmanager`: the address of an Alertmanager, which is told of all that is wrong; of a
+    cluster a list of all members.
     """
 
     url: SecretStr | None = None
     url_file: SecretFile | None = None
-    alertmanager: WebAddress | None = None
+    alertmanager: Annotated[
+        tuple[WebAddress, ...],
+        BeforeValidator(_members, json_schema_input_type=str | list[str]),
+        AfterValidator(_distinct_members),
+        Field(repr=False),
+    ] = ()
 
     @model_validator(mode="after")
     def _one_address(self) -> Self:
-        if sum(way is not None for way in (self.url, self.url_file, self.alertmanager)) != 1:
+        if sum(bool(way) for way in (self.url is not None, self.url_file is not None, self.alertmanager)) != 1:
             raise ValueError("give one of url, url_file and alertmanager")
         return self
 

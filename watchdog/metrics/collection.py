@@ -139,7 +139,8 @@ class Metrics:
         self._incidents_by_severity = [(severity, incidents.labels(severity.value)) for severity in Severity]
         self._notifications = Counter(
             "watchdog_notifications",
-            "Attempts to tell somebody: sent, failed (tried again) or given_up.",
+            "Attempts to tell somebody: sent, failed (tried again), given_up or member_failed (another of its cluster "
+            "took it).",
             ["channel", "outcome"],
             registry=self.registry,
         )

@@ -3,25 +3,27 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from watchdog.config.owners import owner_name
 from watchdog.core.incident import Incident, Member
 from watchdog.core.instants import iso, parse_instant
 from watchdog.core.notice import VERIFIED, Notice
 from watchdog.core.redaction import one_line
 from watchdog.core.silences import is_silenced
 from watchdog.notify import notices
-from watchdog.notify.plan import People, audiences
+from watchdog.notify.plan import People, audiences, owner_of
 from watchdog.notify.targets import Target
 from watchdog.notify.voice import Voice
 
 EVERY = timedelta(seconds=60)
 """How often firing alerts are posted again."""
 
-LASTS = 5 * EVERY
-"""How long an alert fires without being posted again: if the watchdog is gone, its alerts end."""
+LASTS = 8 * EVERY
+"""How long an alert fires without being posted again: if the watchdog is gone, its alerts end. By then it is known that
+it is gone (`WatchdogAbsent`, after five minutes and a scrape), and their ends are held back under that."""
 
 BATCH = 500
 PATH = "/api/v2/alerts"
@@ -59,6 +61,8 @@ def _alert(incident: Incident, member: Member, people: People, now: datetime) ->
         "job_id": finding.job_id or "",
         "job": finding.job or "",
         "caused_by": finding.caused_by.kind if finding.caused_by else "",
+        "instance": people.instance,
+        "owner": owner_name(owner_of(finding, people)[0]),
         **own,
     }
     return {
@@ -68,13 +72,13 @@ def _alert(incident: Incident, member: Member, people: People, now: datetime) ->
     }
 
 
-def of_recovery(told: Iterable[Notice], voice: Voice) -> dict[str, Alert]:
+def of_recovery(told: Iterable[Notice], people: People, voice: Voice) -> dict[str, Alert]:
     """What recovery has to tell: as grave as what it is about, unless that is mended."""
-    alerts = [_of_notice(notice, voice) for notice in told]
+    alerts = [_of_notice(notice, people, voice) for notice in told]
     return {_fingerprint(alert): alert for alert in alerts}
 
 
-def _of_notice(notice: Notice, voice: Voice) -> dict[str, Any]:
+def _of_notice(notice: Notice, people: People, voice: Voice) -> dict[str, Any]:
     finding = notice.finding
     labels = {
         "alertname": "WatchdogRecovery",
@@ -85,6 +89,8 @@ def _of_notice(notice: Notice, voice: Voice) -> dict[str, Any]:
         "job": finding.job or "",
         "matter": notice.matter.lower().replace(" ", "_"),
         "action": notice.kind,
+        "instance": people.instance,
+        "owner": owner_name(owner_of(finding, people)[0]),
     }
     said = notices.message(notices.Batch(Target(""), (notice,)))
     to_do = [text for label, text in voice.completed(said).facts if label.startswith("To ")]
@@ -99,11 +105,16 @@ def _fingerprint(alert: Alert) -> str:
     return hashlib.sha256(json.dumps(alert["labels"], sort_keys=True).encode()).hexdigest()[:32]
 
 
-def posting(before: Mapping[str, Alert], firing: Mapping[str, Alert], now: datetime) -> Mapping[str, Alert]:
-    """What is to be posted: all that fires, with its first start; and all that fired, with its end."""
+def posting(
+    before: Mapping[str, Alert], firing: Mapping[str, Alert], now: datetime, ended: Container[str] = ()
+) -> Mapping[str, Alert]:
+    """What is to be posted: all that fires, with its first start; and all that fired, with its end.
+
+    `ended`: those of which somebody was told the end. If one fires again it has begun anew.
+    """
     alerts = {}
     for fingerprint, alert in firing.items():
-        starts = before.get(fingerprint, alert)["startsAt"]
+        starts = (alert if fingerprint in ended else before.get(fingerprint, alert))["startsAt"]
         alerts[fingerprint] = {**alert, "startsAt": starts, "endsAt": iso(now + LASTS)}
     for fingerprint, alert in before.items():
         if fingerprint not in firing:
@@ -119,5 +130,10 @@ def bodies(alerts: Mapping[str, Alert]) -> list[Sequence[Alert]]:
 
 
 def kept(alerts: Mapping[str, Alert]) -> dict[str, Alert | None]:
-    """What is remembered once it was posted: what fires; what is over is forgotten."""
+    """What is remembered once everybody has taken it: what fires; what is over is forgotten."""
     return {fingerprint: None if "over" in alert else alert for fingerprint, alert in alerts.items()}
+
+
+def has_ended_by_itself(alert: Alert, now: datetime) -> bool:
+    """Whether what is over has ended by now also where its end was not told: it was posted before that for so long."""
+    return now >= parse_instant(alert["endsAt"]) + LASTS

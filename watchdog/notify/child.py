@@ -92,16 +92,27 @@ def _unknown_scheme(address: str) -> str:
 
 
 def post(order: Mapping[str, Any]) -> dict[str, Any]:
-    """Post JSON; anything but a 2xx answer is an error, a redirect too."""
+    """Post JSON; anything but a 2xx answer is an error, a redirect too. What is said of one names host and port alone:
+    who may post may stand in the rest of the address."""
     import urllib3
 
+    address = urllib3.util.parse_url(order["url"])
+    place = f"{address.host}:{address.port}" if address.port else address.host
+    headers = {"Content-Type": "application/json"}
+    if address.auth:
+        headers |= urllib3.util.make_headers(basic_auth=unquote(address.auth))
     pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(10))
     body = json.dumps(order["body"]).encode()
-    answer = pool.request("POST", order["url"], body=body, headers={"Content-Type": "application/json"}, redirect=False)
+    url = address._replace(auth=None).url
+    try:
+        answer = pool.request("POST", url, body=body, headers=headers, redirect=False)
+    except urllib3.exceptions.HTTPError as error:
+        why = getattr(error.__cause__, "strerror", None) or type(error).__name__
+        return {"ok": False, "error": f"{place} cannot be reached: {why}"}
     if 200 <= answer.status < 300:
         return {"ok": True, "error": "", "status": answer.status}
-    error = f"{urlsplit(order['url']).netloc} answered {answer.status}: {text_of(answer.data)}"
-    return {"ok": False, "error": error, "status": answer.status}
+    said = _without(order["url"], text_of(answer.data))
+    return {"ok": False, "error": f"{place} answered {answer.status}: {said}", "status": answer.status}
 
 
 _ORDERS = {"send": send, "check": check, "post": post}

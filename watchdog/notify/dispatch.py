@@ -7,7 +7,7 @@ turn, so none delays another.
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +20,7 @@ from watchdog.core.children import Child, Result, StillSendingError, recorded
 from watchdog.core.logs import log
 from watchdog.core.message import Entry, State
 from watchdog.notify import alertmanager, outbox
+from watchdog.notify.alert_poster import AlertPoster, Count
 from watchdog.notify.child import MODULE as SENDER
 from watchdog.notify.outbox import Retry
 from watchdog.notify.targets import NoAddressError, address_of, is_address, parse_key, template_name
@@ -55,10 +56,6 @@ def open_book(config: Config) -> Book:
 
 def _addresses(owner: Owner) -> list[str]:
     return [*owner.notify, *(owner.escalate.notify if owner.escalate else ())]
-
-
-Count = Callable[[str, str], None]
-"""Told of each attempt's channel and outcome."""
 
 
 class Delivery(Protocol):
@@ -219,96 +216,6 @@ def _settled(entry: Entry, outcome: Result, now: datetime, retry: Retry) -> Entr
     if outcome.never:
         return outbox.unsendable(entry, now, outcome.error)
     return outbox.failed(entry, now, outcome.error, retry, outbox.some_jitter())
-
-
-class AlertPoster:
-    """Keeps one Alertmanager up to date. It hands over the whole picture each time, so nothing is queued."""
-
-    def __init__(self, channel: str, url: str, store: Store, deadline: timedelta, count: Count) -> None:
-        self.channel = channel
-        self._url = url.rstrip("/") + alertmanager.PATH
-        self._store = store
-        self._deadline = deadline
-        self._count = count
-        self._child: Child | None = None
-        self._bodies: list[Sequence[alertmanager.Alert]] = []
-        self._body: Sequence[alertmanager.Alert] = ()
-        self._alerts: Mapping[str, alertmanager.Alert] = {}
-        self._next: datetime | None = None
-        self._last: frozenset[str] = frozenset()
-
-    def is_like(self, other: "AlertPoster") -> bool:
-        """Whether it does what the other would."""
-        return (self._url, self._deadline) == (other._url, other._deadline)
-
-    def turn(self, firing: Mapping[str, alertmanager.Alert], now: datetime) -> bool:
-        """Post if it is time, or if something has begun or ended; whether a post is under way."""
-        if self._child is not None:
-            self._step(now)
-        elif self._is_time(firing, now):
-            self._alerts = alertmanager.posting(self._store.alerts(self.channel), firing, now)
-            with self._store.transaction():  # written down before, so that an end is told even after a crash
-                self._store.save_alerts(self.channel, self._alerts)
-            faults.point("alerts-written")
-            self._last = frozenset(firing)
-            self._bodies = list(alertmanager.bodies(self._alerts))
-            self._next = now + alertmanager.EVERY
-            self._step(now)
-        return self._child is not None
-
-    def _is_time(self, firing: Mapping[str, alertmanager.Alert], now: datetime) -> bool:
-        if self._next is None:
-            return bool(firing) or bool(self._store.alerts(self.channel))
-        is_put_back = self._next - now > alertmanager.EVERY
-        return now >= self._next or is_put_back or frozenset(firing) != self._last
-
-    def _step(self, now: datetime) -> None:
-        """Go on with the batches: the next one when the one before was taken."""
-        if self._child is not None:
-            outcome = self._child.outcome()
-            if outcome is None:
-                return
-            self._child = None
-            if not outcome.ok and not self._is_split(outcome):
-                self._fail(outcome, now)
-                return
-        if self._bodies:
-            self._body = self._bodies.pop(0)
-            order = {"do": "post", "url": self._url, "body": self._body}
-            self._child = Child(SENDER, order, self._deadline)
-            faults.point("alerts-handed-over")
-        elif self._alerts:
-            faults.point("alerts-before-settle")
-            with self._store.transaction():
-                self._store.save_alerts(self.channel, alertmanager.kept(self._alerts))
-            faults.point("alerts-settled")
-            self._count(self.channel, "sent")
-            self._alerts = {}
-
-    def _is_split(self, outcome: Result) -> bool:
-        """Whether the batch was refused for what stands in it. Then its halves are tried, so that one bad alert keeps
-        back itself alone."""
-        if not 400 <= int(outcome.said.get("status") or 0) < 500:
-            return False
-        half = len(self._body) // 2
-        if half:
-            self._bodies[:0] = [self._body[:half], self._body[half:]]
-        else:
-            facts = {"action": "notify_refused", "channel": self.channel}
-            log.error(f"an alert was refused: {outcome.error}", extra=facts)
-        return True
-
-    def _fail(self, outcome: Result, now: datetime) -> None:
-        self._next = now + timedelta(seconds=15)
-        self._bodies = []
-        self._alerts = {}
-        self._count(self.channel, "failed")
-        log.warning(f"alerts not taken: {outcome.error}", extra={"action": "notify_failed", "channel": self.channel})
-
-    def close(self) -> None:
-        """End what is under way."""
-        if self._child is not None:
-            self._child.kill()
 
 
 class SenderThread(threading.Thread):

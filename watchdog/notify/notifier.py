@@ -127,6 +127,7 @@ class Notifier:
             acknowledged={number: at for number, (at, _) in self._store.acknowledgements().items()},
             systems={source.name: source.kind for source in self._config.sources},
             blind=frozenset(state.snapshot.source for state in published.sources if state.snapshot.problem),
+            instance=self._config.called,
         )
 
     def _write(self, ledger: Ledger, made: Plan, now: datetime) -> bool:
@@ -233,7 +234,9 @@ class Notifier:
         incidents = self._ledger.open
         return {
             name: alertmanager.wanted(incidents, name, people, now)
-            | alertmanager.of_recovery((notice for to, notice in self._firing_notices if to == name), self._voice)
+            | alertmanager.of_recovery(
+                (notice for to, notice in self._firing_notices if to == name), people, self._voice
+            )
             for name in self._alert_channels
         }
 

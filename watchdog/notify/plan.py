@@ -99,7 +99,10 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """What people have said, and who they are. `systems`: the kind of each source; `blind`: those not readable now."""
+    """What people have said, and who they are.
+
+    `systems`: the kind of each source; `blind`: those not readable now; `instance`: what this watchdog is called.
+    """
 
     owners: Sequence[Owner]
     rules: Notify
@@ -109,6 +112,7 @@ class People:
     acknowledged: Mapping[int, datetime] = field(default_factory=dict)
     systems: Mapping[str, str] = field(default_factory=dict)
     blind: frozenset[str] = frozenset()
+    instance: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from watchdog.core.incident import Incident
 from watchdog.core.logs import log
 from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
-from watchdog.notify.dispatch import AlertPoster, Sender, SenderThread, open_book
+from watchdog.notify.alert_poster import AlertPoster
+from watchdog.notify.dispatch import Sender, SenderThread, open_book
 from watchdog.notify.notifier import Notifier
 from watchdog.state.opening import StoreError
 from watchdog.state.store import Store

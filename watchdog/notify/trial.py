@@ -25,15 +25,21 @@ def try_channels(config: Config, now: datetime) -> Iterator[tuple[str, Result]]:
         foot="scheduler-watchdog notify-test",
     )
     message = rendered(tested, "info")
-    for name in config.channels:
-        yield name, _try(config, name, message, now)
+    for name, channel in config.channels.items():
+        for place, url in enumerate(channel.alertmanager):
+            shown = name if len(channel.alertmanager) == 1 else f"{name}[{place}]"
+            yield shown, _post(config, url, now)
+        if not channel.alertmanager:
+            yield name, _try(config, name, message)
 
 
-def _try(config: Config, name: str, message: dict[str, str], now: datetime) -> Result:
-    url = config.channels[name].alertmanager
-    if url is not None:
-        order: dict[str, object] = {"do": "post", "url": url.rstrip("/") + alertmanager.PATH, "body": [_alert(now)]}
-        return finish(Child(SENDER, order, config.notify.deadline))
+def _post(config: Config, url: str, now: datetime) -> Result:
+    """Each member of a cluster is tried: that one takes it says nothing of the others."""
+    order = {"do": "post", "url": url.rstrip("/") + alertmanager.PATH, "body": [_alert(now)]}
+    return finish(Child(SENDER, order, config.notify.deadline))
+
+
+def _try(config: Config, name: str, message: dict[str, str]) -> Result:
     try:
         address = address_of(Target(name), config.channels, {})
     except NoAddressError as error:
@@ -53,7 +59,7 @@ def _alert(now: datetime) -> dict[str, object]:
 def bad_addresses(config: Config) -> Iterator[tuple[str, str]]:
     """The channels and owners whose addresses apprise does not know: it would drop them without an error."""
     for name, channel in config.channels.items():
-        if channel.alertmanager is None:
+        if not channel.alertmanager:
             yield from _bad(f"channels.{name}", Target(name), config)
     for index, owner in enumerate(config.owners):
         for address in [*owner.notify, *(owner.escalate.notify if owner.escalate else ())]:
