@@ -11,16 +11,19 @@ from watchdog.backtest.job_then import OF_ALL_TIMES, JobThen
 from watchdog.config.file import Config
 from watchdog.core.model import (
     Every,
+    Hold,
     Interruption,
     Job,
     Pace,
     RecordedRun,
     RepeatedRun,
     RunEnd,
+    Skips,
     Spent,
     Start,
     Terms,
     Totals,
+    Twin,
     ZeroStreak,
 )
 from watchdog.systems.shared.past import JobPast, PastRun
@@ -53,6 +56,10 @@ OF_TODAY = {
     "interrupted",
     "passed_over_by",
     "may_go_at",
+    "goes_by",
+    "waits_for",
+    "skips",
+    "twin",
 }
 """What is known of the present only."""
 
@@ -80,6 +87,10 @@ JOB = Job(
     interrupted=Interruption(NOW - HOUR),
     passed_over_by=Start("id-b", "b", NOW - HOUR, NOW - HOUR),
     may_go_at=NOW - HOUR,
+    goes_by=NOW + HOUR,
+    waits_for=Hold("id-b", "b", NOW - HOUR),
+    skips=Skips(3, NOW - HOUR, "no model answers"),
+    twin=Twin("id-b"),
     pace=Pace(60, NOW - 2 * HOUR, END.at, 1),
     spent=(Spent(NOW - 2 * HOUR, 9.0),),
     last_paid_at=NOW - HOUR,

@@ -210,7 +210,7 @@ class Interruption:
 
     `restarted_at`: when its scheduler started again, where that is known. `record`: what names the run. `outlook`: what
     its scheduler will do about it, where that is known; it follows `so`. `times`: so many runs in a row went so, as far
-    as was seen; `first_started_at` is the first one's start.
+    as was seen; `first_started_at` is the first one's start. `gives_way`: once its next fire is late, that says it all.
     """
 
     started_at: datetime
@@ -219,6 +219,7 @@ class Interruption:
     outlook: str = ""
     times: int = 1
     first_started_at: datetime | None = None
+    gives_way: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
         broken = job.interrupted
         if broken is None or not job.is_planned or _is_past(job, broken, snapshot, now):
             continue
-        if broken.outlook and late_since(job, now, settings.of(job)):
+        if broken.gives_way and late_since(job, now, settings.of(job)):
             continue  # by now its next fire is the one that is owed
         again = job.in_flight_since
         yield about(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import NOW, build, cost_row, healthy, job_row, session_row
 from tests.support.harness import DAY, HOUR, MINUTE, SECOND, START, Agent, scheduler
-from watchdog.cli import main
+from watchdog.cli import main, watching
 from watchdog.config.file import for_database
 from watchdog.core.instants import iso
 from watchdog.core.kinds import Kind
@@ -101,7 +101,7 @@ def test_a_long_table_is_walked_back_some_way_at_each_look_though_nothing_change
 def test_one_look_that_did_not_get_to_the_last_runs_says_that_it_is_blind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(main, "LOOK_FOR", 0.0)
+    monkeypatch.setattr(watching, "LOOK_FOR", 0.0)
     asked = ["check", "--database", str(months(tmp_path)), "--now", iso(NOW), "--format", "json"]
     answer = CliRunner().invoke(main.cli, asked, standalone_mode=False)
     (found,) = [each for each in json.loads(answer.output)["findings"] if each["kind"] == "blind"]

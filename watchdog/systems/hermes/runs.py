@@ -208,4 +208,10 @@ def _twice(told: Sequence[Run]) -> RepeatedRun | None:
 def interruption_of(run: Run, outlook: str) -> Interruption:
     """Of a run that began, and ended with its gateway. The start of the next one marks its row."""
     is_found = run.row is not None and run.row.status == "unknown"
-    return Interruption(run.started_at or run.claimed_at, run.ended_at if is_found else None, run.record, outlook)
+    return Interruption(
+        run.started_at or run.claimed_at,
+        run.ended_at if is_found else None,
+        run.record,
+        outlook,
+        gives_way=bool(outlook),
+    )

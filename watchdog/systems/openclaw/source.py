@@ -471,7 +471,7 @@ def _recorded_interruption(seen: _Seen) -> Interruption | None:
         outlook = f"it is tried again at {say(next_run)}"
     else:
         outlook = f"its work was not done, and the gateway does not make up for it: it runs next at {say(next_run)}"
-    return Interruption(run.started_at, ended, None, outlook)
+    return Interruption(run.started_at, ended, None, outlook, gives_way=True)
 
 
 def _twins(rows: Iterable[_Seen]) -> Mapping[str, Twin]:
