@@ -188,14 +188,9 @@ def test_a_leaked_busy_flag_is_wedged_while_other_jobs_run(begin: Begin) -> None
     restarted = stage.sim.now
     stage.sim.restart()
     stage.watch.run_for(3 * HOUR)
-    owed_until, again = (touch_of(stage.agent.first_after(job, restarted)) for job in ("digest", "mail"))
-    stage.watch.told(
-        [
-            Claim("wedged", "digest", due + HOUR, restarted),
-            Claim("overdue", "digest", restarted, owed_until, says=due + HOUR),
-            Claim("interrupted", "mail", restarted, again),
-        ]
-    )
+    again = touch_of(stage.agent.first_after("mail", restarted))
+    # what was passed over has the time to start that a scheduler takes that has just begun
+    stage.watch.told([Claim("wedged", "digest", due + HOUR, restarted), Claim("interrupted", "mail", restarted, again)])
     assert stage.watch.spells()[0].first.evidence["how"] == "leaked_flag"
     assert len(stage.agent.of("triage")) > 80
 
