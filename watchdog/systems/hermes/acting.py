@@ -20,6 +20,7 @@ from watchdog.systems.shared.acting import (
     RefusedError,
     Restarts,
     Target,
+    meant,
     unfit_for_a_pause,
 )
 from watchdog.systems.shared.fingerprint import Facts
@@ -50,9 +51,7 @@ class HermesActing:
         snapshot = HermesSource(section, Host(LiveWriters())).look(now).snapshot
         if snapshot.problem is not None:
             raise UnreadableError(snapshot.problem)
-        named = [job for job in snapshot.jobs if job.name.casefold() == wanted.casefold()]
-        meant = [job for job in snapshot.jobs if job.id == wanted] or named
-        return [partial(_target, section, snapshot, job, now, detect) for job in meant]
+        return [partial(_target, section, snapshot, job, now, detect) for job in meant(snapshot.jobs, wanted)]
 
     def seen(self, section: Hermes, job: Job | None, job_id: str) -> Facts | None:
         """What the snapshot says of it."""

@@ -20,6 +20,7 @@ from watchdog.systems.shared.acting import (
     RefusedError,
     Restarts,
     Target,
+    meant,
     unfit_for_a_pause,
     unfit_for_revival,
 )
@@ -44,10 +45,7 @@ class OpenClawActing:
     def find(self, section: OpenClaw, wanted: str, now: datetime, detect: Detect) -> Sequence[Callable[[], Target]]:
         """The jobs of this name or id; each raises RefusedError if nothing helps it, or nothing may be done."""
         snapshot = snapshot_of(section, now)
-        named = [job for job in snapshot.jobs if job.name.casefold() == wanted.casefold()]
-        # whoever gives an id means that job, whatever the others are called
-        meant = [job for job in snapshot.jobs if job.id == wanted] or named
-        return [partial(_target, section, snapshot, job, now, detect) for job in meant]
+        return [partial(_target, section, snapshot, job, now, detect) for job in meant(snapshot.jobs, wanted)]
 
     def seen(self, section: OpenClaw, job: Job | None, job_id: str) -> Facts | None:
         """What the snapshot says of it."""

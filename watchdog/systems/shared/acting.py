@@ -67,6 +67,12 @@ class ActionKind:
         return self.frees and action.state is State.INTENDED and action.ways == self.steps[-1:]
 
 
+def meant(jobs: Sequence[Job], wanted: str) -> Sequence[Job]:
+    """The jobs of this id or name. Whoever gives an id means that job, whatever the others are called."""
+    named = [job for job in jobs if job.name.casefold() == wanted.casefold()]
+    return [job for job in jobs if job.id == wanted] or named
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """The job that a person wants brought back.
