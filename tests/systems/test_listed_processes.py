@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.support.command import until
@@ -32,6 +33,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def make() -> "subprocess.Popen[bytes]":
         environment = {"HOME": "/nowhere", "PATH": os.environ["PATH"], "SECRET": "s3cret"}
         started.append(subprocess.Popen(["sleep", "600"], cwd=tmp_path, env=environment))
+        pid = started[-1].pid
+        # a process has no words yet in the instant in which it becomes another program
+        until(lambda: psutil.Process(pid).cmdline() == ["sleep", "600"], "it is what it is to be")
         return started[-1]
 
     yield make
@@ -48,7 +52,6 @@ def processes() -> ListedProcesses:
 def test_a_process_is_told_as_proc_tells_it(start: Start, processes: ListedProcesses) -> None:
     before = datetime.now(UTC)
     pid = start().pid
-    until(lambda: (found := processes.get(pid)) is not None and found.command == "sleep", "it is what it is to be")
     found = processes.get(pid)
     assert found is not None
     assert (found.stopped, found.line, found.user) == (False, "sleep 600", os.geteuid())
@@ -87,7 +90,7 @@ def test_of_its_environment_only_what_is_wanted_is_kept(
     start: Start, processes: ListedProcesses, tmp_path: Path
 ) -> None:
     pid = start().pid
-    until(lambda: processes.variables(pid, {"HOME", "ABSENT"}) == {"HOME": "/nowhere"}, "it has begun")
+    assert processes.variables(pid, {"HOME", "ABSENT"}) == {"HOME": "/nowhere"}
     assert processes.folder(pid) == tmp_path
     assert pid in processes.pids()
     assert processes.sees_as_here(pid)
