@@ -146,6 +146,22 @@ def test_what_ran_each_minute_before_it_was_made_a_daily_job_is_none(begin: Begi
     assert "runaway" not in {finding.kind for finding in findings_of(watch.path, sim.now)}
 
 
+@pytest.mark.parametrize("value", [*BROKEN, "[]", "each minute"])
+def test_what_ran_each_minute_before_its_row_was_broken_is_none_at_a_first_look(begin: Begin, value: str) -> None:
+    agent, sim, watch = begin()
+    for name in ("loop", "other"):
+        sim.add(name, ("every", MINUTE))
+        agent.usual[name] = Outcome(duration=2 * SECOND)
+    watch.run_for(30 * MINUTE)
+    breaks(watch, "loop", value)
+    watch.run_for(20 * SECOND)
+    assert ("runaway", "loop") not in watch.now_found()
+    assert "runaway" not in {finding.kind for finding in findings_of(watch.path, sim.now)}
+    watch.run_for(10 * MINUTE)
+    found = {(finding.kind.value, finding.job) for finding in findings_of(watch.path, sim.now)}
+    assert (("runaway", "loop") in found) == (value in BROKEN)
+
+
 def test_a_paused_job_is_none_and_a_resumed_one_begins_anew(begin: Begin) -> None:
     agent, sim, watch = begin()
     job_id = sim.add("loop", ("every", 10 * MINUTE))

@@ -14,6 +14,9 @@ from watchdog.detectors.about import about
 from watchdog.detectors.lateness import AFTER_A_RUN
 from watchdog.detectors.rules import Rule, RulesForAll
 
+STEP = timedelta(minutes=5)
+"""How far the forecast for a job that waits is moved at a time: it would be another at each look else."""
+
 
 class Failing(Rule):
     """So many errors in a row (one-shots have fewer tries); or nothing but errors for so many cadences and so long.
@@ -86,13 +89,14 @@ def _since(job: Job, back: int) -> datetime | None:
 
 
 def _trip(job: Job, now: Moment) -> datetime | None:
-    """When the breaker trips. A job that has been waiting for the slot for a while can start now at the earliest."""
+    """When the breaker trips. A job that waits for the slot is forecast from a start that still lies ahead."""
     due = job.due
-    is_waiting = due is not None and job.in_flight_since is None and now.reached(due + AFTER_A_RUN)
-    trip = trips_at(job, now.at if is_waiting else due) if due else None
-    if trip is not None and is_waiting:
-        now.reached(trip)  # a forecast must not lie behind
-    return trip
+    if due is None or job.in_flight_since is not None or not now.reached(due + AFTER_A_RUN):
+        return trips_at(job, due) if due else None
+    start = due + AFTER_A_RUN
+    start += STEP * ((now.at - start) // STEP + 1)
+    now.reached(start)
+    return trips_at(job, start)
 
 
 def _left(breaker: Breaker, errors: int) -> int:

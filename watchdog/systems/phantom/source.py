@@ -403,7 +403,8 @@ class PhantomSource:
     ) -> RunEnd | None:
         """The newest run end, if no recorded run is its own, and the job has not started again since.
 
-        The last recorded run is its own if it began after the run end before, whatever else changed the row since.
+        The last recorded run is its own if it began after the run end before, whatever else changed the row since; not
+        if that end before is the recorded run's.
         """
         ends = self._ledger.recent(id_)[-2:]
         if not ends or (session and session.touched_at and session.touched_at > ends[-1].at):
@@ -412,7 +413,8 @@ class PhantomSource:
         if run and run.ended_at and run.ended_at + ROW_LAG >= end.at:
             return None
         if run and len(ends) > 1:
-            return None if run.started_at + ROW_LAG >= ends[0].at else end
+            is_of_the_one_before = bool(run.ended_at and abs(run.ended_at - ends[0].at) <= ROW_LAG)
+            return end if is_of_the_one_before or run.started_at + ROW_LAG < ends[0].at else None
         return end if updated and end.at - updated > ROW_LAG else None
 
     def _remember_error(self, id_: str, run: RecordedRun | None) -> None:

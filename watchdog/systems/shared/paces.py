@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from watchdog.cadence.schedule import fires_between
-from watchdog.core.model import Every, Job, Pace, Schedule
+from watchdog.core.model import Every, Job, Pace, Schedule, Unreadable
 from watchdog.systems.shared.run_ends import HOUR, MOST_IN_AN_HOUR
 
 DENSE = 10
@@ -13,6 +13,10 @@ DENSE = 10
 
 WRITTEN_WITHIN = timedelta(minutes=2)
 """How much later than its run's end a row is written at the most, as a rule: the result is delivered in between."""
+
+
+AT_ONCE = timedelta(seconds=10)
+"""A run that is planned for at once is due within this of the end of the one before."""
 
 
 class Paces:
@@ -29,7 +33,7 @@ class Paces:
         newest = known[-1] if known else None
         schedule, is_planned, since = self._known.get(job.id, (None, None, None))
         if schedule is None:
-            since = newest if _is_written_since(job, newest) else None
+            since = newest if _is_written_since(job, newest) else _planned_otherwise_until(job, known)
         elif (schedule, is_planned) != (job.schedule, job.is_planned):
             since = newest
         self._known[job.id] = (job.schedule, job.is_planned, since)
@@ -44,6 +48,19 @@ class Paces:
 def _is_written_since(job: Job, newest: datetime | None) -> bool:
     """Whether the row was written later than its newest run's own outcome would have been: somebody has changed it."""
     return newest is not None and job.updated_at is not None and job.updated_at - newest > WRITTEN_WITHIN
+
+
+def _planned_otherwise_until(job: Job, ends: Sequence[datetime]) -> datetime | None:
+    """The last run before a plan that lies ahead of it though the schedule cannot be read: one that could be made it.
+
+    What runs over and over with such a schedule is planned for at once, or for a time long past.
+    """
+    if not ends or not isinstance(job.schedule, Unreadable):
+        return None
+    if job.next_run_at is None:
+        return ends[-1]
+    before = [at for at in ends if at <= job.next_run_at]
+    return before[-1] if before and job.next_run_at - before[-1] > AT_ONCE else None
 
 
 def pace_of(
