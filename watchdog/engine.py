@@ -10,8 +10,8 @@ from watchdog.config.owners import owner_name, owners_of, subject_of
 from watchdog.config.sources import LOOK_LIMIT
 from watchdog.core.model import Finding, Snapshot
 from watchdog.core.moment import Gap
+from watchdog.detectors.calm import Calm
 from watchdog.detectors.diagnosis import Diagnosis, diagnose
-from watchdog.detectors.lateness import deadline_of
 from watchdog.detectors.missed import MissedFires
 from watchdog.detectors.published import Published, SourceState
 from watchdog.systems.base import Source
@@ -69,6 +69,7 @@ class Engine:
         self._is_behind = [False] * len(self._lookers)
         self._published = Published(())
         self._gaps: tuple[Gap, ...] = ()
+        self._calm = {looker.source.name: Calm(config.detect) for looker in self._lookers}
         self._missed = MissedFires()
 
     @property
@@ -170,15 +171,15 @@ class Engine:
         if before is not None and not is_new and not _is_outdated(before, now):
             return before if before.read_at == read_at else replace(before, read_at=read_at)
         settings, ahead = self._config.detect, snapshot.clock_ahead
-        limits = {job.id: limit for job in snapshot.jobs if (limit := deadline_of(job, settings.of(job)))}
+        sifted = self._calm[snapshot.source].sift(snapshot.jobs, now - ahead)
         # where rows are dated as before the clock was put back, that is made up for already
         meant = (gap for gap in self._gaps if not (ahead < timedelta() and gap.is_repeated))
         gaps = [replace(gap, began=gap.began - ahead, ended=gap.ended - ahead) for gap in meant]
-        diagnosis = diagnose(snapshot, now - ahead, settings, gaps)
+        diagnosis = diagnose(snapshot, now - ahead, settings, gaps, sifted)
         missed, more_at = self._missed.count(snapshot.source, snapshot.jobs, now - ahead)
         again = min((at for at in (diagnosis.look_again_at, more_at) if at), default=None)
         diagnosis = replace(diagnosis, look_again_at=plus(again, ahead) if again else None)
-        return SourceState(snapshot, diagnosis, now, read_at, limits, self._owners(snapshot), missed)
+        return SourceState(snapshot, diagnosis, now, read_at, sifted.deadlines, self._owners(snapshot), missed)
 
     def _owners(self, snapshot: Snapshot) -> Mapping[str, str]:
         owners = self._config.people

@@ -97,10 +97,11 @@ def deadline(
         limit = next_fire(schedule, limit) if limit else None
     if limit is None:
         return plus(due, max(at_grace, grace))
-    return plus(_clear_of_clock_changes(schedule, limit), grace)
+    return plus(clear_of_clock_changes(schedule, limit), grace)
 
 
-def _clear_of_clock_changes(schedule: Schedule, limit: datetime) -> datetime:
+def clear_of_clock_changes(schedule: Schedule, limit: datetime) -> datetime:
+    """The instant; near a change of the clocks in the schedule's zone, when the grace after that is over."""
     if not isinstance(schedule, CronSchedule):
         return limit
     around = to_ms(CLOCK_CHANGE_GRACE + _EPOCH)
@@ -113,7 +114,7 @@ def near_clock_change(schedule: Schedule, at: datetime) -> bool:
     """Whether the schedule's zone changes its clocks within the grace of `at`."""
     if not isinstance(schedule, CronSchedule):
         return False
-    return _clear_of_clock_changes(schedule, at) != at
+    return clear_of_clock_changes(schedule, at) != at
 
 
 def fire_at_or_before(schedule: CronSchedule, at: datetime) -> datetime | None:

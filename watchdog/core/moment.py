@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from watchdog.core.model import Job
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
@@ -25,17 +27,28 @@ class Moment:
     Rules ask `reached(instant)` instead of comparing. Every instant that was asked for and still lies ahead is one
     at which an answer changes, so the earliest of them is when the loop must look again even if nothing is written
     meanwhile. No rule has to say its deadline twice. `put_back`: by how much the clock was, so that plans made before
-    lie that much too far ahead.
+    lie that much too far ahead. `doubtful`: the jobs of which something may be found, where that is known already.
     """
 
-    __slots__ = ("_gaps", "_turn", "at", "next_change", "put_back")
+    __slots__ = ("_doubtful", "_gaps", "_turn", "at", "next_change", "put_back")
 
-    def __init__(self, at: datetime, gaps: Sequence[Gap] = (), turn: timedelta = timedelta()) -> None:
+    def __init__(
+        self,
+        at: datetime,
+        gaps: Sequence[Gap] = (),
+        turn: timedelta = timedelta(),
+        doubtful: Sequence[Job] | None = None,
+    ) -> None:
         self.at = at
+        self._doubtful = doubtful
         self.put_back = sum((gap.ended - gap.began for gap in gaps if gap.is_repeated), timedelta())
         self._gaps = [gap for gap in gaps if not gap.is_repeated]
         self._turn = turn
         self.next_change: datetime | None = None
+
+    def doubtful(self, jobs: Sequence[Job]) -> Sequence[Job]:
+        """Those of a look's jobs that are to be judged; of the others nothing can be found now."""
+        return jobs if self._doubtful is None else self._doubtful
 
     def lived_through(self, start: datetime, length: timedelta) -> datetime:
         """When so much time has been lived through since `start`: a run on a machine that sleeps does not get on."""

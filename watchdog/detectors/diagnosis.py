@@ -8,6 +8,7 @@ from watchdog.core.kinds import Family, Kind, Severity, of_family
 from watchdog.core.model import Cause, Finding, Snapshot
 from watchdog.core.moment import Gap, Moment
 from watchdog.detectors import DETECTORS
+from watchdog.detectors.calm import Sifted
 from watchdog.detectors.rules import Rules, RulesForAll
 
 TIMELINESS = of_family(Family.LATE)
@@ -22,9 +23,22 @@ class Diagnosis:
     look_again_at: datetime | None
 
 
-def diagnose(snapshot: Snapshot, at: datetime, settings: RulesForAll, gaps: Sequence[Gap] = ()) -> Diagnosis:
-    """All findings about one source, the gravest first. `gaps`: time that the watchdog did not live through."""
-    now = Moment(at, gaps, _turn(snapshot, at, gaps) if gaps else timedelta())
+def diagnose(
+    snapshot: Snapshot,
+    at: datetime,
+    settings: RulesForAll,
+    gaps: Sequence[Gap] = (),
+    sifted: Sifted | None = None,
+) -> Diagnosis:
+    """All findings about one source, the gravest first. `gaps`: time that the watchdog did not live through.
+
+    `sifted`: which of its jobs have to be judged, where that is known. A clock that was put back has all judged.
+    """
+    turn = _turn(snapshot, at, gaps) if gaps else timedelta()
+    now = Moment(at, gaps, turn)
+    if sifted is not None and not now.put_back:
+        now = Moment(at, gaps, turn, sifted.doubtful)
+        now.next_change = sifted.until
     found = [finding for detect in DETECTORS for finding in detect(snapshot, now, settings)]
     wanted = _switched_on(found, snapshot, settings)
     findings = _under_their_cause(_most_specific(wanted))
@@ -54,7 +68,7 @@ def _timer_left(snapshot: Snapshot, gaps: Sequence[Gap]) -> timedelta:
 
 def _switched_on(found: list[Finding], snapshot: Snapshot, settings: RulesForAll) -> list[Finding]:
     rules: dict[str | None, Rules] = {}
-    if settings.jobs:
+    if settings.jobs and found:
         rules = {job.id: settings.of(job) for job in snapshot.jobs}
         rules |= {gone.job_id: settings.named(gone.name) for gone in snapshot.gone}
     return [finding for finding in found if rules.get(finding.job_id, settings).is_on(finding.kind)]

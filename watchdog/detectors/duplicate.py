@@ -12,7 +12,7 @@ from watchdog.detectors.rules import RulesForAll
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each job whose last recorded run repeated one that had been done, or that repeats another."""
-    for job in snapshot.jobs:
+    for job in now.doubtful(snapshot.jobs):
         if job.twin is not None and job.is_planned:
             yield from _doubled(snapshot, job, job.twin)
             continue

@@ -26,7 +26,7 @@ class Expiring(Rule):
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each failed row whose sweep date is near; critical in the last day, and when it is due."""
-    for job in snapshot.jobs:
+    for job in now.doubtful(snapshot.jobs):
         rule = settings.of(job)[Expiring]
         if job.status != "failed" or job.sweep_at is None or not now.reached(job.sweep_at - rule.within):
             continue

@@ -12,7 +12,7 @@ from watchdog.detectors.rules import RulesForAll
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each job whose status is `failed`."""
-    for job in snapshot.jobs:
+    for job in now.doubtful(snapshot.jobs):
         if job.status == "failed":
             run = job.last_run
             yield about(

@@ -35,7 +35,7 @@ class Failing(Rule):
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each job at the threshold; says how many errors are left and when the breaker trips."""
-    for job in snapshot.jobs:
+    for job in now.doubtful(snapshot.jobs):
         rule = settings.of(job)[Failing]
         wanted = _threshold(job, rule)
         errors = job.consecutive_errors or 0

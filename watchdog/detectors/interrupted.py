@@ -15,7 +15,7 @@ from watchdog.detectors.rules import RulesForAll
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each planned job whose newest run was broken off without an outcome."""
-    for job in snapshot.jobs:
+    for job in now.doubtful(snapshot.jobs):
         broken = job.interrupted
         if broken is None or not job.is_planned or _is_past(job, broken, snapshot, now):
             continue

@@ -12,7 +12,7 @@ from watchdog.detectors.rules import RulesForAll
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each job that may have to run and whose schedule, next run or switch cannot be read."""
-    for job in snapshot.jobs:
+    for job in now.doubtful(snapshot.jobs):
         problems = job.problems or _of_the_schedule(job)
         if problems and job.state in ("active", "unknown"):
             then = job.schedule.then if isinstance(job.schedule, Unreadable) else ""

@@ -30,7 +30,7 @@ class LongRun(Rule):
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each run in flight that is longer than the floor and than so many times the last one."""
-    for job in snapshot.jobs:
+    for job in now.doubtful(snapshot.jobs):
         if job.in_flight_since is None:
             continue
         limit = _limit(job, settings.of(job)[LongRun])

@@ -17,7 +17,7 @@ from watchdog.detectors.stranded import is_too_far_ahead
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each late job. While a run holds the slot it is filed under that run."""
-    for job in snapshot.jobs:
+    for job in now.doubtful(snapshot.jobs):
         deadline = late_since(job, now, settings.of(job))
         if deadline is not None:
             holder = waits_for(job, snapshot, now)

@@ -38,7 +38,7 @@ class Overspend(Rule):
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each planned job over its budget, and one for the source; critical at twice the budget."""
-    for job in snapshot.jobs:
+    for job in now.doubtful(snapshot.jobs):
         budget = settings.of(job)[Overspend].job
         bill = _bill(job.spent, budget, now) if budget and job.is_planned else None
         if budget and bill:

@@ -29,7 +29,7 @@ class Runaway(Rule):
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each job that ran so within the hour before its newest run; over an hour after that."""
-    for job in snapshot.jobs:
+    for job in now.doubtful(snapshot.jobs):
         pace = job.pace
         if pace is None or not job.is_planned or not _is_too_often(pace, settings.of(job)[Runaway]):
             continue

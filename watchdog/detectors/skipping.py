@@ -24,7 +24,7 @@ class Skipping(Rule):
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each such job. Which skips are wanted its source knows, and counts them not."""
-    for job in snapshot.jobs:
+    for job in now.doubtful(snapshot.jobs):
         skips = job.skips
         if skips is None or not (skips.is_parked or job.is_planned):
             continue

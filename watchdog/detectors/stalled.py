@@ -22,7 +22,8 @@ class Stalled(Rule):
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """At most one finding, about the scheduler; `evidence["late_jobs"]` lists the ids of the jobs that show it."""
-    late = [(since, job) for job in snapshot.jobs if (since := _unserved_since(job, snapshot, now, settings))]
+    jobs = now.doubtful(snapshot.jobs)
+    late = [(since, job) for job in jobs if (since := _unserved_since(job, snapshot, now, settings))]
     if not late or not _is_proof(late, snapshot, now):
         return
     since = min(since for since, _ in late)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from watchdog.cadence.schedule import CLOCK_CHANGE_GRACE, near_clock_change, next_fire, plus, words
+from watchdog.cadence.schedule import CLOCK_CHANGE_GRACE, clear_of_clock_changes, next_fire, plus, words
 from watchdog.core.instants import say
 from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import At, CronSchedule, Every, Finding, Job, NoCadence, Snapshot, Unreadable
@@ -23,7 +23,7 @@ ANY_ZONE = timedelta(hours=26)
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each job that is active and enabled and has no next run, or one too far ahead."""
-    for job in snapshot.jobs:
+    for job in now.doubtful(snapshot.jobs):
         is_known = job.terms.shows_next_run and not isinstance(job.schedule, NoCadence | Unreadable)
         if not job.is_planned or job.problems or not is_known:
             continue
@@ -57,7 +57,7 @@ def _ahead_of(job: Job, next_run: datetime, now: Moment) -> datetime | None:
     zone, any zone's clock.
     """
     at = now.at + now.put_back
-    if next_run <= at or near_clock_change(job.schedule, now.at):
+    if next_run <= at or not now.reached(clear_of_clock_changes(job.schedule, now.at)):
         return None
     if job.terms.may_wait_until is not None and next_run <= job.terms.may_wait_until:
         return None

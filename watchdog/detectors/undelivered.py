@@ -13,7 +13,7 @@ _LOST = ("dropped:", "error:")
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each planned job whose last delivery was dropped or ended in an error."""
-    for job in snapshot.jobs:
+    for job in now.doubtful(snapshot.jobs):
         if job.is_planned and job.delivery_status and job.delivery_status.startswith(_LOST):
             how, _, why = job.delivery_status.partition(":")
             yield about(

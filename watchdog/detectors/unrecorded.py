@@ -26,7 +26,7 @@ class Unrecorded(Rule):
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each planned job whose newest run end is newer than its row, and not brand new."""
-    for job in snapshot.jobs:
+    for job in now.doubtful(snapshot.jobs):
         rule = settings.of(job)[Unrecorded]
         end = job.unrecorded_end
         if end is None or not job.is_planned or job.updated_at is None or end.at - job.updated_at <= rule.lag:

@@ -29,7 +29,7 @@ class Wedged(Rule):
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each wedged job; a run of a deleted job that holds the slot is one about its id."""
-    for job in snapshot.jobs:
+    for job in now.doubtful(snapshot.jobs):
         rules = settings.of(job)
         if job.in_flight_since is not None:
             yield from _held_slot(snapshot, job, now, settings)

@@ -24,7 +24,7 @@ class ZeroTokens(Rule):
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
     """One finding for each job whose streak has reached the threshold; true since the run that completed it."""
-    for job in snapshot.jobs:
+    for job in now.doubtful(snapshot.jobs):
         streak = job.zero_streak
         wanted = settings.of(job)[ZeroTokens].streak
         if not job.is_planned or streak is None or streak.count < wanted:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from watchdog.cadence.schedule import near_clock_change, next_fire
+from watchdog.cadence.schedule import LATEST, near_clock_change, next_fire
 from watchdog.core.model import Job, Process, RepeatedRun, Restarts, RunEnd, Schedule, Start, Terms
 from watchdog.systems.phantom.unfinished import followed
 from watchdog.systems.shared.host import Memory
@@ -52,11 +52,25 @@ class Sighting:
         return bool(self.owed_at or self.passed_over_by or self.unrecorded or self.repeated) or has_started_anew
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the next look at the job, if it has not changed and is not due by then, would come to the same."""
+        return not (self.is_remarkable or self.was_put_off or self.restarts)
+
+    @property
     def appeared_late(self) -> bool:
         """Whether its plan was long past due when it appeared, and nobody who wrote it says that he has."""
         if self.next_run is None or self.stood_since - self.next_run <= RE_DATED_WITHIN:
             return False
         return self.updated_at is None or self.stood_since > self.updated_at
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A job of which only the fire that is due next can tell more, unless it changes. `shown`: with what was known."""
+
+    job: Job
+    due: datetime
+    shown: Job
 
 
 class Motion:
@@ -65,6 +79,7 @@ class Motion:
     def __init__(self, memory: Memory) -> None:
         self._notes = Notebook(memory, "motion", Sighting)
         self._known = dict(self._notes.notes)
+        self._plain: dict[str, Plain] = {}
         self._looked_at: datetime | None = None
 
     def see(
@@ -74,20 +89,48 @@ class Motion:
 
         `asked_for`: when a run of a job was last asked for, by its id.
         """
-        restarted = _re_dated_at(jobs, self._known, now)
-        born = restarted or process.started_at
-        known = {job.id: self._sighting(job, now, born, asked_for.get(job.id)) for job in jobs}
-        starts = [start for job in jobs if (start := _new_start(job, self._known.get(job.id)))]
-        starts += _second_starts(job for job in jobs if job.id not in self._known)
+        plain = self._plain_still(jobs, now)
+        moving = [job for job in jobs if job.id not in plain]
+        restarted = _re_dated_at(moving, self._known, now)
         if restarted:
-            known = {id_: _served_anew(each, self._known.get(id_)) for id_, each in known.items()}
+            plain, moving = {}, list(jobs)
+        born = restarted or process.started_at
+        seen = {job.id: self._sighting(job, now, born, asked_for.get(job.id)) for job in moving}
+        starts = [start for job in moving if (start := _new_start(job, self._known.get(job.id)))]
+        starts += _second_starts(job for job in moving if job.id not in self._known)
+        if restarted:
+            seen = {id_: _served_anew(each, self._known.get(id_)) for id_, each in seen.items()}
         if starts or restarted:
-            known = {id_: _passed_over(id_, each, starts, has_restarted=bool(restarted)) for id_, each in known.items()}
-        self._known = known
+            # what is due later than all that has started was passed over by none
+            newest = max((start.due for start in starts), default=now)
+            seen |= {id_: self._known[id_] for id_, each in plain.items() if each.due < newest}
+            seen = {id_: _passed_over(id_, each, starts, has_restarted=bool(restarted)) for id_, each in seen.items()}
+        return self._shown(jobs, plain, seen, now), restarted
+
+    def _plain_still(self, jobs: Iterable[Job], now: datetime) -> dict[str, Plain]:
+        """Those that are as they were, and were not due yet."""
+        until, known = max(now, self._looked_at or now), self._plain
+        there = ((job, known.get(job.id)) for job in jobs)
+        return {job.id: plain for job, plain in there if plain and plain.job is job and plain.due > until}
+
+    def _shown(
+        self, jobs: Iterable[Job], plain: Mapping[str, Plain], seen: Mapping[str, Sighting], now: datetime
+    ) -> tuple[Job, ...]:
+        """The jobs with what is known of them, which is kept. `seen`: of those that are not `plain` any more."""
+        before, self._known, self._plain, shown = self._known, {}, {}, []
+        for job in jobs:
+            one, each = plain.get(job.id), seen.get(job.id)
+            if one is None or each is not None:
+                each = each or before[job.id]
+                one = Plain(job, _planned(each), _moved(job, each))
+            self._known[job.id] = each or before[job.id]
+            if each is None or each.is_plain:
+                self._plain[job.id] = one
+            shown.append(one.shown)
         # what a first look could not tell: what is owed, passed over, unrecorded or was done twice
-        self._notes.write({id_: seen for id_, seen in known.items() if seen.is_remarkable})
+        self._notes.write({id_: each for id_, each in seen.items() if each.is_remarkable})
         self.nothing_new(now)
-        return tuple(_moved(job, known[job.id]) for job in jobs), restarted
+        return tuple(shown)
 
     def nothing_new(self, now: datetime) -> None:
         """A look found all as it was: what has become due by now is seen to be owed."""
@@ -118,6 +161,10 @@ class Motion:
             bool(owed and before and before.owed_at and (before.was_put_off or owed != before.owed_at)),
             followed(job, before.restarts if before and is_same and not is_changed else None, born, now),
         )
+
+
+def _planned(seen: Sighting) -> datetime:
+    return seen.next_run if seen.next_run and seen.is_planned else LATEST
 
 
 def _stands_since(job: Job, now: datetime, *, is_new: bool) -> datetime:

@@ -2,10 +2,9 @@
 
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 from watchdog.cadence.schedule import LATEST, fire_at_or_before, near_clock_change
@@ -34,7 +33,7 @@ from watchdog.systems.phantom.cost_ledger import KEY_PREFIX, CostLedger, has_end
 from watchdog.systems.phantom.missing import what_is_missing
 from watchdog.systems.phantom.motion import CATCH_UP, Motion
 from watchdog.systems.phantom.rows import BREAKER, BREAKER_AT, COLUMNS, REQUIRED, RowReader
-from watchdog.systems.shared.bounded import left_out, rows_of
+from watchdog.systems.shared.bounded import Record, Rows, left_out, rows_of
 from watchdog.systems.shared.clocks import Clocks
 from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.liveness import Liveness
@@ -91,9 +90,13 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What one transaction read. None stands for a table that is not there. `missing`: see `what_is_missing`."""
+    """What one transaction read. None stands for a table that is not there. `missing`: see `what_is_missing`.
 
-    rows: list[dict[str, object]]
+    `columns` are those of the rows; the id is the first.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Record]
     sessions: dict[str, Session] | None
     has_costs: bool
     audit: Audit | None
@@ -169,19 +172,21 @@ class PhantomSource:
         return self._assemble(tables, seen, wall - self._clocks.ahead)
 
     def _query(self, connection: sqlite3.Connection, wall: datetime) -> Tables:
-        rows, missing, left_out = _jobs(connection, self._path)
-        ids = [str(row["id"]) for row in rows]
+        columns, found = _jobs(connection, self._path)
+        rows, missing = found.rows, tuple(column for column in COLUMNS if column not in columns)
+        ids = [str(row[0]) for row in rows]
         dated = self._sessions_of(connection)
         self._clocks.see(_touches(dated or {}), wall)
         now = wall - self._clocks.ahead
         self._latest = now + AHEAD
-        sessions = None if dated is None else {id_: self._credible(session) for id_, session in dated.items()}
+        sessions = None if dated is None else self._credible(dated)
         has_costs = has_run_ends(connection)
         if has_costs:
             self._ledger.read(connection, now - LOOK_BACK, self._latest)
-            have_run = [str(row["id"]) for row in rows if _may_have_run(row, sessions)]
-            paid = {id_ for id_, session in (sessions or {}).items() if session.cost_usd}
-            self._ledger.walk_back(connection, have_run, self._latest, paid)
+            if self._ledger.reads_on:
+                have_run = _may_have_run(ids, rows, columns, sessions)
+                paid = {id_ for id_, session in (sessions or {}).items() if session.cost_usd}
+                self._ledger.walk_back(connection, have_run, self._latest, paid)
             self._ledger.keep(ids, now)
         is_over = bool(sessions and has_costs) and self._is_newest_touch_over(connection, sessions or {})
         asked = _asked_lately(connection, now - timedelta(hours=2))
@@ -189,20 +194,26 @@ class PhantomSource:
         there = {"cost_events": has_costs, "cost_events.cost_usd": has_prices(connection)}
         there |= {"sessions": sessions is not None, "scheduler_audit_log": audit is not None}
         missing += tuple(name for name, is_there in there.items() if not is_there)
-        return Tables(rows, sessions, has_costs, audit, is_over, missing, asked, left_out)
+        return Tables(columns, rows, sessions, has_costs, audit, is_over, missing, asked, left_out(found))
 
     def _sessions_of(self, connection: sqlite3.Connection) -> dict[str, Session] | None:
         """The sessions; those whose row is as it was at the last look are the same objects."""
         rows = _sessions(connection)
         if rows is None:
             return None
-        self._sessions.forget({row[0] for row in rows})
-        sessions = ((row[0], self._sessions.get(row[0], row, partial(_session, *row[1:]))) for row in rows)
-        return {key[len(KEY_PREFIX) :]: session for key, session in sessions}
+        self._sessions.forget({str(row[0]) for row in rows})
+        return {str(row[0])[len(KEY_PREFIX) :]: self._session_of(row) for row in rows}
 
-    def _credible(self, session: Session) -> Session:
-        is_ahead = session.touched_at is not None and session.touched_at > self._latest
-        return replace(session, touched_at=None) if is_ahead else session
+    def _session_of(self, row: Record) -> Session:
+        return self._sessions.get(str(row[0]), row, lambda: _session(row))
+
+    def _credible(self, sessions: dict[str, Session]) -> dict[str, Session]:
+        """Those that are dated ahead say nothing of when they were touched."""
+        latest = self._latest
+        if all(session.touched_at is None or session.touched_at <= latest for session in sessions.values()):
+            return sessions
+        ahead = {id_ for id_, session in sessions.items() if session.touched_at and session.touched_at > latest}
+        return {id_: replace(each, touched_at=None) if id_ in ahead else each for id_, each in sessions.items()}
 
     def _is_newest_touch_over(self, connection: sqlite3.Connection, sessions: Mapping[str, Session]) -> bool:
         """Whether the run behind the newest touch ended before the remembered cost events begin.
@@ -218,7 +229,8 @@ class PhantomSource:
 
     def _assemble(self, tables: Tables, seen: Signature, now: datetime) -> Snapshot:
         sessions = tables.sessions or {}
-        bases = [self._job(row, tables) for row in _with_unique_ids(tables.rows)]
+        ids = _unique_ids(row[0] for row in tables.rows)
+        bases = [self._job(id_, row, tables) for id_, row in zip(ids, tables.rows, strict=True)]
         there = {job.id for job in bases}
         self._jobs.forget(there)
         self._forget_errors(there)
@@ -328,20 +340,17 @@ class PhantomSource:
     def _is_remembered(self, at: datetime) -> bool:
         return self._ledger.begins_at is None or at >= self._ledger.begins_at
 
-    def _job(self, row: Mapping[str, object], tables: Tables) -> Job:
+    def _job(self, id_: str, row: Record, tables: Tables) -> Job:
         """The job of one row; the one of the last look if nothing about it has changed."""
-        id_ = str(row["id"])
         session = (tables.sessions or {}).get(id_)
         manual = None if tables.audit is None else tables.audit.runs.get(id_)
         asked = tables.asked_lately.get(id_, ())
-        ledger = (self._ledger.version(id_), self._ledger.begins_at)
-        facts = (tuple(row.values()), session, ledger, manual, asked)
-        return self._jobs.get(id_, facts, lambda: self._new_job(row, session, manual, tables))
+        facts = (row, session, self._ledger.version(id_), self._ledger.begins_at, manual, asked)
+        return self._jobs.get(id_, facts, lambda: self._new_job(id_, row, session, manual, tables))
 
-    def _new_job(
-        self, row: Mapping[str, object], session: Session | None, manual: datetime | None, tables: Tables
-    ) -> Job:
-        job = self._built(str(row["id"]), row, session, has_costs=tables.has_costs)
+    def _new_job(self, id_: str, row: Record, session: Session | None, manual: datetime | None, tables: Tables) -> Job:
+        named = dict(zip(tables.columns, row, strict=True))
+        job = self._built(id_, named, session, has_costs=tables.has_costs)
         return replace(
             job,
             repeated=self._repeated(job, session, manual, knows_manual=tables.audit is not None),
@@ -456,9 +465,16 @@ class PhantomSource:
         return any(RETRY_SLACK[0] <= gap - pause <= RETRY_SLACK[1] for pause in pauses)
 
 
-def _may_have_run(row: Mapping[str, object], sessions: Mapping[str, Session] | None) -> bool:
-    """Whether the job can have a run end at all: a run's start touches the job's session, and so makes it."""
-    return sessions is None or str(row["id"]) in sessions or row.get("last_run_at") is not None
+def _may_have_run(
+    ids: Sequence[str], rows: Sequence[Record], columns: Sequence[str], sessions: Mapping[str, Session] | None
+) -> list[str]:
+    """The jobs that can have a run end at all: a run's start touches the job's session, and so makes it."""
+    place = columns.index("last_run_at") if "last_run_at" in columns else None
+    return [
+        id_
+        for id_, row in zip(ids, rows, strict=True)
+        if sessions is None or id_ in sessions or (place is not None and row[place] is not None)
+    ]
 
 
 def _broken_off_before(job: Job) -> Interruption | None:
@@ -488,10 +504,8 @@ def _totals(reader: RowReader, session: Session | None) -> Totals:
     return Totals(runs, session.input_tokens, session.output_tokens, session.cost_usd)
 
 
-def _jobs(
-    connection: sqlite3.Connection, path: Path
-) -> tuple[list[dict[str, object]], tuple[str, ...], tuple[Unseen, ...]]:
-    """The rows, the columns that are not there, and what was left out of the rows."""
+def _jobs(connection: sqlite3.Connection, path: Path) -> tuple[Sequence[str], Rows]:
+    """The columns that are there, and the rows."""
     there = columns_of(connection, "scheduled_jobs")
     if not there:
         raise UnreadableError(f"{path} has no table scheduled_jobs: is it the scheduler's database?")
@@ -499,9 +513,7 @@ def _jobs(
     if missing:
         raise UnreadableError(f"{path}: the table scheduled_jobs has no column {', '.join(missing)}")
     columns = [column for column in COLUMNS if column in there]
-    found = rows_of(connection, "scheduled_jobs", columns)
-    absent = tuple(column for column in COLUMNS if column not in there)
-    return [dict(zip(columns, row, strict=True)) for row in found.rows], absent, left_out(found)
+    return columns, rows_of(connection, "scheduled_jobs", columns)
 
 
 MOST_SESSIONS = 50_000
@@ -510,18 +522,18 @@ MOST_SESSIONS = 50_000
 _SESSION_COLUMNS = ("last_active_at", "turn_count", "input_tokens", "output_tokens", "total_cost_usd")
 
 
-def _sessions(connection: sqlite3.Connection) -> list[tuple[str, object, object, object, object, object]] | None:
+def _sessions(connection: sqlite3.Connection) -> Sequence[Record] | None:
     there = columns_of(connection, "sessions")
     if "session_key" not in there or "last_active_at" not in there:
         return None
     columns = [column if column in there else "NULL" for column in _SESSION_COLUMNS]
     of_jobs = "session_key >= ? AND session_key < ?"
     keys = (KEY_PREFIX, KEY_PREFIX[:-1] + ";")
-    found = rows_of(connection, "sessions", ("session_key", *columns), of_jobs, keys, most=MOST_SESSIONS)
-    return [(str(row[0]), *row[1:6]) for row in found.rows]
+    return rows_of(connection, "sessions", ("session_key", *columns), of_jobs, keys, most=MOST_SESSIONS).rows
 
 
-def _session(touched: object, turns: object, input_tokens: object, output_tokens: object, cost: object) -> Session:
+def _session(row: Record) -> Session:
+    _, touched, turns, input_tokens, output_tokens, cost = row
     return Session(
         readable_instant(touched),
         _whole(turns),
@@ -571,14 +583,13 @@ def _asked_lately(connection: sqlite3.Connection, since: datetime) -> dict[str, 
     return found
 
 
-def _with_unique_ids(rows: Iterable[dict[str, object]]) -> list[dict[str, object]]:
-    """The rows with ids that are short text and differ: an id becomes a label, and a key may be NULL in SQLite."""
-    taken: set[str] = set()
-    for row in rows:
-        id_ = base = one_line(str(row["id"] if row["id"] is not None else ""), 128) or "(no id)"
+def _unique_ids(raw: Iterable[object]) -> list[str]:
+    """The ids as short text, each another: an id becomes a label, and a key may be NULL in SQLite."""
+    taken: dict[str, None] = {}
+    for each in raw:
+        id_ = base = one_line(str(each if each is not None else ""), 128) or "(no id)"
         number = 2
         while id_ in taken:
             id_, number = f"{base} #{number}", number + 1
-        taken.add(id_)
-        row["id"] = id_
-    return list(rows)
+        taken[id_] = None
+    return list(taken)

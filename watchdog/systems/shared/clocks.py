@@ -99,7 +99,7 @@ class Clocks:
         self._newest = newest
         width = now - self._looked_at if self._looked_at else None
         self._looked_at = now
-        new = [at for name, at in newest.items() if before and at > before.get(name, at - CUT)]
+        new = [at for name, at in newest.items() if before and _is_later(at, before.get(name))]
         if new and width is not None and timedelta() <= width <= WIDEST:
             self._bound(now - max(new) - width - CUT, now - max(new), now)
 
@@ -122,6 +122,10 @@ class Clocks:
             f"{words}: it is judged by its own" if seconds else f"this machine's clock is that of {self._source} again",
             extra={"action": "clocks", "source": self._source},
         )
+
+
+def _is_later(at: datetime, known: datetime | None) -> bool:
+    return at is not known and (known is None or at > known)
 
 
 def _nearest(least: timedelta, most: timedelta) -> timedelta:

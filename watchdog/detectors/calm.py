@@ -1,0 +1,79 @@
+"""Which jobs need not be judged: each that was found in order, is as it was then, and of which nothing can be due yet.
+
+What is found of a job depends on the others only once it is late, or has a run that is in flight or was broken off.
+Until then judging it alone comes to the same as judging it among all, and the answer holds until it has changed or the
+earliest instant that a rule asked for has come.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from watchdog.cadence.schedule import LATEST
+from watchdog.core.model import Job, Snapshot
+from watchdog.core.moment import Moment
+from watchdog.detectors import DETECTORS
+from watchdog.detectors.lateness import deadline_of
+from watchdog.detectors.rules import RulesForAll
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A job as it was judged alone. `until`: when something may first be found of it; None if it is not in order."""
+
+    job: Job
+    since: datetime
+    until: datetime | None
+    deadline: datetime | None
+
+    def holds(self, job: Job, at: datetime) -> bool:
+        """Whether it would come to the same now."""
+        return self.job is job and (self.until is None or self.since <= at < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """`doubtful`: the jobs to be judged. `until`: when one of the others is to be. `deadlines`: of all, by id."""
+
+    doubtful: tuple[Job, ...]
+    until: datetime | None
+    deadlines: dict[str, datetime]
+
+
+class Calm:
+    """Carried from judgement to judgement, for one source and one set of thresholds."""
+
+    def __init__(self, settings: RulesForAll) -> None:
+        self._settings = settings
+        self._judged: dict[str, _Judged] = {}
+
+    def sift(self, jobs: Iterable[Job], at: datetime) -> Sifted:
+        """Those that have changed since they were last judged, or may be judged otherwise by now, are judged alone."""
+        before, judged, doubtful, until, deadlines = self._judged, {}, [], LATEST, {}
+        for job in jobs:
+            known = before.get(job.id)
+            if known is None or not known.holds(job, at):
+                known = self._alone(job, at)
+            judged[job.id] = known
+            if known.deadline is not None:
+                deadlines[job.id] = known.deadline
+            if known.until is None:
+                doubtful.append(job)
+            elif known.until < until:
+                until = known.until
+        self._judged = judged
+        return Sifted(tuple(doubtful), None if until == LATEST else until, deadlines)
+
+    def _alone(self, job: Job, at: datetime) -> _Judged:
+        deadline = deadline_of(job, self._settings.of(job))
+        if _looks_at_others(job):
+            return _Judged(job, at, None, deadline)
+        alone, now = Snapshot("", "", (job,)), Moment(at)
+        if any(True for detect in DETECTORS for _ in detect(alone, now, self._settings)):
+            return _Judged(job, at, None, deadline)
+        return _Judged(job, at, now.next_change or LATEST, deadline)
+
+
+def _looks_at_others(job: Job) -> bool:
+    """Whether what is found of it depends on other jobs, or on the scheduler, though it is in time."""
+    return bool(job.in_flight_since or job.interrupted or job.terms.restarts)
