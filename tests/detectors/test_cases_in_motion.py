@@ -527,3 +527,50 @@ def test_a_watchdog_that_slept_through_a_fault_that_healed_tells_nothing_grave(w
     world.run(HOUR)
     assert world.grave() == []
     assert world.now_found <= {("interrupted", "b"), ("interrupted", "a")}
+
+
+# what a life of thousands has shown
+
+
+def test_a_machine_that_sleeps_while_a_result_is_delivered_leaves_nothing_unrecorded(world: World, anew: bool) -> None:
+    world.cron("report", "0 * * * *", 2 * MINUTE)
+    world.agent.usual["report"] = Outcome(duration=2 * MINUTE, delivery_duration=45 * SECOND)
+    world.run(HOUR + 2 * MINUTE + 20 * SECOND)
+    world.turns.idle()
+    world.sim.freeze()
+    world.sim.run_until(world.clock.at + 95 * MINUTE)
+    world.clock.at += 95 * MINUTE
+    world.sim.thaw()
+    world.look()
+    world.run(3 * HOUR)
+    assert world.stood("unrecorded", "report") == []
+
+
+@SEEN
+@pytest.mark.parametrize("seconds", [0, 5, 40])
+def test_a_schedule_that_is_changed_around_its_run_has_an_old_plan_and_is_not_stranded(
+    world: World, anew: bool, seconds: int
+) -> None:
+    job = world.cron("digest", "0 9 * * *", 20 * SECOND)
+    world.run(9 * HOUR + seconds * SECOND)
+    statement = "UPDATE scheduled_jobs SET schedule_kind = 'every', schedule_value = ?, updated_at = ? WHERE id = ?"
+    change(world.path, statement, '{"intervalMs": 1800000}', f"{world.clock.at:%Y-%m-%d %H:%M:%S}", job)
+    world.look()
+    world.run(2 * MINUTE)
+    _maybe(world, anew)
+    world.run(23 * HOUR)
+    assert world.stood("stranded", "digest") == []
+
+
+@SEEN
+def test_the_run_of_a_job_that_was_deleted_afterwards_is_known_to_have_ended(world: World, anew: bool) -> None:
+    world.cron("daily", "0 9 * * *")
+    gone = world.every("gone", 3 * HOUR, 9 * MINUTE)
+    world.run(13 * HOUR)
+    world.until(lambda: not world.sim.slot_held)
+    world.sim.delete(gone)
+    world.run(DAY - 6 * HOUR)
+    for _ in range(2):
+        _maybe(world, anew)
+        world.run(HOUR)
+    assert world.stood("wedged", None) == []

@@ -1,4 +1,4 @@
-"""Only what has changed, or may be judged otherwise by now, is judged again; it comes to the same as judging all anew."""
+"""Only what has changed, or may be judged otherwise by now, is judged again: it comes to the same as judging all."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -142,6 +142,7 @@ class Disturbed(Beside):
         self.jobs = [self._add() for _ in range(self.dice.randint(1, 7))]
         self.disturbances = [f"sight {self.seen.sight}"]
         self.watch()
+        self.look()
 
     def _behaves(self, name: str, now: datetime) -> Outcome:
         if name in self.hangs:

@@ -271,7 +271,8 @@ class Terms:
     its next run can be known; without that nothing follows from there being none. `shows_all_runs`: a run of it that is
     not known was none; without that it may have been deleted, or is written down nowhere.
     `served_by`: which of the scheduler's processes runs it, where it has several (see `Snapshot.stands_from`).
-    `restarts`: how often its scheduler has started in vain, where that is seen.
+    `restarts`: how often its scheduler has started in vain, where that is seen. `has_old_plan`: its next run was worked
+    out from the schedule that it had before somebody changed it.
     """
 
     owed_at: datetime | None = None
@@ -285,6 +286,7 @@ class Terms:
     shows_all_runs: bool = True
     served_by: str = ""
     restarts: Restarts | None = None
+    has_old_plan: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def _ahead_of(job: Job, next_run: datetime, now: Moment) -> datetime | None:
         return None
     if job.terms.may_wait_until is not None and next_run <= job.terms.may_wait_until:
         return None
-    slack = CLOCK_CHANGE_GRACE + _pause(job) + (OLD_PLAN if _was_written_since_its_run(job) else timedelta())
+    slack = CLOCK_CHANGE_GRACE + _pause(job) + (OLD_PLAN if _has_old_plan(job) else timedelta())
     latest, changes_at = _latest_fire(job, at)
     if latest is None or next_run <= plus(latest, slack):
         return None
@@ -93,8 +93,10 @@ def _latest_fire(job: Job, now: datetime) -> tuple[datetime | None, datetime | N
     return None, None
 
 
-def _was_written_since_its_run(job: Job) -> bool:
-    """Whether somebody has changed the row since: a plan made for its earlier schedule may stand still."""
+def _has_old_plan(job: Job) -> bool:
+    """Whether somebody has changed the row since its run: a plan made for its earlier schedule may stand still."""
+    if job.terms.has_old_plan:
+        return True
     if job.last_run is None or job.updated_at is None:
         return job.updated_at is not None
     return job.updated_at > (job.last_run.ended_at or job.last_run.started_at) + timedelta(minutes=1)

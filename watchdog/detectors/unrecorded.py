@@ -31,13 +31,15 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
         end = job.unrecorded_end
         if end is None or not job.is_planned or job.updated_at is None or end.at - job.updated_at <= rule.lag:
             continue
-        if now.reached(end.at + rule.after):
+        # a machine that sleeps delivers no result meanwhile
+        since = now.lived_through(end.at, rule.after)
+        if now.reached(since):
             yield about(
                 snapshot,
                 job,
                 Kind.UNRECORDED,
                 Severity.CRITICAL,
-                end.at + rule.after,
+                since,
                 f"{job.name} finished a run at {say(end.at)} whose outcome was never written down: "
                 "it still holds the slot, and a restart runs it again",
                 ended_at=end.at,

@@ -38,6 +38,9 @@ _MOST_NAMED = 10_000
 KEPT_ENDS = 4
 """Newest run ends of each job that are kept over a restart one by one."""
 
+KEPT_GONE = timedelta(days=30)
+"""For how long the newest run end of a job whose row is gone is kept: without it its last run seems in flight still."""
+
 _ENDS, _READ, _NOW = "run_ends", "run_ends_read", "now"
 
 Row = tuple[int, str, object, object, object, object]
@@ -229,7 +232,10 @@ class CostLedger:
         id_, key, created_at = anchor
         if not isinstance(key, str) or not isinstance(created_at, str):
             return
-        kept = {job_id: KeptEnds.of(account) for job_id, account in self._accounts.items() if job_id in there}
+        worth = (
+            id_ for id_, account in self._accounts.items() if id_ in there or _ended_since(account, now - KEPT_GONE)
+        )
+        kept = {job_id: KeptEnds.of(self._accounts[job_id]) for job_id in worth}
         gone = {job_id: None for job_id in self._kept_ends if job_id not in kept}
         self._kept_ends, self._kept_until = kept, KeptUntil(id_, key, created_at, self.begins_at)
         self._memory.keep(_ENDS, {**kept, **gone})
@@ -269,6 +275,10 @@ class CostLedger:
     def spent(self) -> tuple[Spent, ...]:
         """What all jobs together have cost in the day before the newest bill."""
         return tuple(self._spending.sums)
+
+
+def _ended_since(account: Account, instant: datetime) -> bool:
+    return bool(account.recent) and account.recent[-1].at >= instant
 
 
 def job_events(connection: sqlite3.Connection, since: datetime) -> Iterator[tuple[str, RunEnd]]:

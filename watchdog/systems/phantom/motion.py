@@ -18,8 +18,24 @@ from watchdog.systems.shared.turns import WHOLE_SECOND, passed_over_by, turn_of
 RE_DATED_WITHIN = timedelta(minutes=2)
 """A start dates past-due rows to now and some seconds on; what lies further off was not dated by one."""
 
+NOTHING_SAID = Terms()
+
 CATCH_UP = timedelta(minutes=5)
 """How long a start takes, at the most, to come to the first job that it has re-dated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A schedule that somebody has changed, until when it was seen to hold, and the next run that was planned then."""
+
+    schedule: Schedule
+    until: datetime
+    planned: datetime | None
+
+    def explains(self, next_run: datetime, now: datetime) -> bool:
+        """Whether the plan stood already, or a run that had begun by then may have made it."""
+        fire = next_fire(self.schedule, now)
+        return next_run == self.planned or (fire is not None and next_run <= fire)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +43,8 @@ class Sighting:
     """A job as it stood at the last look.
 
     `stood_since`: from when on its present plan is known to have stood. `slot`: the fire that the unrecorded run was
-    for. `was_put_off`: a start has dated what is owed anew.
+    for. `was_put_off`: a start has dated what is owed anew. `earlier`: the schedule before this one,
+    while a plan may have been made by it.
     """
 
     schedule: Schedule
@@ -44,12 +61,14 @@ class Sighting:
     repeated: RepeatedRun | None = None
     was_put_off: bool = False
     restarts: Restarts | None = None
+    earlier: Earlier | None = None
 
     @property
     def is_remarkable(self) -> bool:
         """Whether it says what another first look at the job could not tell."""
         has_started_anew = self.restarts is not None and self.restarts.starts > 0
-        return bool(self.owed_at or self.passed_over_by or self.unrecorded or self.repeated) or has_started_anew
+        known = (self.owed_at, self.passed_over_by, self.unrecorded, self.repeated, self.earlier)
+        return any(known) or has_started_anew
 
     @property
     def is_plain(self) -> bool:
@@ -122,7 +141,7 @@ class Motion:
             one, each = plain.get(job.id), seen.get(job.id)
             if one is None or each is not None:
                 each = each or before[job.id]
-                one = Plain(job, _planned(each), _moved(job, each))
+                one = Plain(job, _planned(each), _moved(job, each, now))
             self._known[job.id] = each or before[job.id]
             if each is None or each.is_plain:
                 self._plain[job.id] = one
@@ -160,11 +179,20 @@ class Motion:
             _repeated(job, before, born, asked_for) if before else _credible(job.repeated, born),
             bool(owed and before and before.owed_at and (before.was_put_off or owed != before.owed_at)),
             followed(job, before.restarts if before and is_same and not is_changed else None, born, now),
+            _earlier(job, before, now) if before else None,
         )
 
 
 def _planned(seen: Sighting) -> datetime:
     return seen.next_run if seen.next_run and seen.is_planned else LATEST
+
+
+def _earlier(job: Job, before: Sighting, now: datetime) -> Earlier | None:
+    """The schedule that it had before, until a run has begun under the new one."""
+    earlier = before.earlier if before.schedule == job.schedule else Earlier(before.schedule, now, before.next_run)
+    if earlier is None or (job.last_started_at is not None and job.last_started_at > earlier.until):
+        return None
+    return earlier
 
 
 def _stands_since(job: Job, now: datetime, *, is_new: bool) -> datetime:
@@ -304,11 +332,12 @@ def _span(late: Collection[object]) -> timedelta:
     return RE_DATED_WITHIN + 5 * WHOLE_SECOND * len(late)
 
 
-def _moved(job: Job, seen: Sighting) -> Job:
+def _moved(job: Job, seen: Sighting, now: datetime) -> Job:
     owed = seen.owed_at if seen.owed_at != job.next_run_at else None
     since = seen.stood_since if seen.appeared_late else None
     restarts = seen.restarts if seen.restarts and seen.restarts.starts else None
-    if (owed, since, seen.passed_over_by, seen.repeated, restarts) == (None, None, None, job.repeated, None):
+    is_old = bool(seen.earlier and job.next_run_at and seen.earlier.explains(job.next_run_at, now))
+    terms = Terms(owed_at=owed, stands_since=since, restarts=restarts, has_old_plan=is_old)
+    if terms == NOTHING_SAID and seen.passed_over_by is None and seen.repeated == job.repeated:
         return job
-    terms = Terms(owed_at=owed, stands_since=since, restarts=restarts)
     return replace(job, terms=terms, passed_over_by=seen.passed_over_by, repeated=seen.repeated)
