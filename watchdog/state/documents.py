@@ -42,6 +42,11 @@ def written(kind: type[T], things: Sequence[T]) -> list[Document]:
     return plain
 
 
+def text_of(thing: object) -> str:
+    """One noun, or plain value, as the text of its document."""
+    return _adapter(type(thing)).dump_json((thing,))[1:-1].decode()
+
+
 def readable(kind: type[T], document: object) -> T | None:
     """The noun of plain values; None if this version cannot make one of it."""
     try:

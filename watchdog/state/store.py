@@ -29,6 +29,7 @@ from watchdog.state.documents import (
     parsed,
     read_incident,
     readable,
+    text_of,
     write_incidents,
     written,
 )
@@ -642,11 +643,7 @@ class Store:
         self._db.executemany("DELETE FROM memory WHERE source = ? AND name = ? AND key = ?", gone)
         self._db.executemany(
             "INSERT OR REPLACE INTO memory (source, name, key, document, updated_at) VALUES (?, ?, ?, ?, ?)",
-            [
-                (source, name, key, json.dumps(written(type(thing), [thing])[0]), iso(at))
-                for key, thing in things.items()
-                if thing is not None
-            ],
+            [(source, name, key, text_of(thing), iso(at)) for key, thing in things.items() if thing is not None],
         )
 
     # what was changed over HTTP

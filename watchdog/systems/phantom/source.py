@@ -29,6 +29,7 @@ from watchdog.core.model import (
 )
 from watchdog.core.redaction import one_line
 from watchdog.systems.base import Look
+from watchdog.systems.phantom.audit_log import Audit, AuditLog
 from watchdog.systems.phantom.cost_ledger import KEY_PREFIX, CostLedger, has_end_between, has_prices, has_run_ends
 from watchdog.systems.phantom.missing import what_is_missing
 from watchdog.systems.phantom.motion import CATCH_UP, Motion
@@ -65,6 +66,9 @@ LONGEST_TIMER = timedelta(hours=1)
 BROKEN_OFF_AGAIN = 3
 """So many runs of one job that were broken off in a row are more than a redeploy or two."""
 
+ASKED_LATELY = timedelta(hours=2)
+"""How far back it matters that somebody has asked for runs."""
+
 RETRY_SLACK = (timedelta(seconds=-2), timedelta(seconds=5))
 """How far a retry's start may lie from the end of the failed run plus its pause."""
 
@@ -78,14 +82,6 @@ class Session:
     input_tokens: int | None
     output_tokens: int | None
     cost_usd: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """What was asked for over the API, by job: when a run of it was last asked for, and when it was deleted."""
-
-    runs: dict[str, datetime]
-    deletes: dict[str, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +129,7 @@ class PhantomSource:
         self._motion = Motion(host.memory)
         self._process = Process()
         self._sessions: Unchanged[Session] = Unchanged()
+        self._audit = AuditLog()
         self._clocks = Clocks(host.memory, name, host.stepped)
 
     def warnings(self) -> list[str]:
@@ -189,8 +186,8 @@ class PhantomSource:
                 self._ledger.walk_back(connection, have_run, self._latest, paid)
             self._ledger.keep(ids, now)
         is_over = bool(sessions and has_costs) and self._is_newest_touch_over(connection, sessions or {})
-        asked = _asked_lately(connection, now - timedelta(hours=2))
-        audit = _audit(connection)
+        audit = self._audit.read(connection, now - ASKED_LATELY)
+        asked = audit.asked_since(now - ASKED_LATELY) if audit else {}
         there = {"cost_events": has_costs, "cost_events.cost_usd": has_prices(connection)}
         there |= {"sessions": sessions is not None, "scheduler_audit_log": audit is not None}
         missing += tuple(name for name, is_there in there.items() if not is_there)
@@ -351,11 +348,9 @@ class PhantomSource:
     def _new_job(self, id_: str, row: Record, session: Session | None, manual: datetime | None, tables: Tables) -> Job:
         named = dict(zip(tables.columns, row, strict=True))
         job = self._built(id_, named, session, has_costs=tables.has_costs)
-        return replace(
-            job,
-            repeated=self._repeated(job, session, manual, knows_manual=tables.audit is not None),
-            pace=self._pace(job, tables.asked_lately.get(job.id, ())),
-        )
+        repeated = self._repeated(job, session, manual, knows_manual=tables.audit is not None)
+        pace = self._pace(job, tables.asked_lately.get(job.id, ()))
+        return replace(job, repeated=repeated, pace=pace) if repeated or pace else job
 
     def _pace(self, job: Job, asked: tuple[datetime, ...]) -> Pace | None:
         """How often it ran lately. Errors make its scheduler try again before its time."""
@@ -545,42 +540,6 @@ def _session(row: Record) -> Session:
 
 def _whole(value: object) -> int | None:
     return value if isinstance(value, int) and value >= 0 else None
-
-
-NEWEST_AUDITED = 20_000
-"""Rows of the audit log that are looked at, from its end: nothing prunes it, and older ones concern no slot of now."""
-
-_AUDITED = (
-    "SELECT action, job_id, max(created_at) FROM scheduler_audit_log WHERE action IN ('run', 'delete') "
-    "AND rowid > (SELECT max(rowid) FROM scheduler_audit_log) - ? GROUP BY action, job_id"
-)
-
-
-def _audit(connection: sqlite3.Connection) -> Audit | None:
-    """What its log says of runs and deletes; None if there is none to tell."""
-    if not {"job_id", "action", "created_at"} <= set(columns_of(connection, "scheduler_audit_log")):
-        return None
-    rows = connection.execute(_AUDITED, (NEWEST_AUDITED,)).fetchall()
-    stamps = [(action, str(job_id), readable_instant(text)) for action, job_id, text in rows]
-    runs = {job_id: at for action, job_id, at in stamps if at and action == "run"}
-    return Audit(runs, {job_id: at for action, job_id, at in stamps if at and action == "delete"})
-
-
-def _asked_lately(connection: sqlite3.Connection, since: datetime) -> dict[str, tuple[datetime, ...]]:
-    """When runs of each job were asked for since an instant, as far as the audit log tells."""
-    if not {"job_id", "action", "created_at"} <= set(columns_of(connection, "scheduler_audit_log")):
-        return {}
-    rows = connection.execute(
-        "SELECT job_id, created_at FROM scheduler_audit_log WHERE action = 'run' AND created_at >= ? "
-        "ORDER BY created_at LIMIT ?",
-        (since.strftime("%Y-%m-%d %H:%M:%S"), NEWEST_AUDITED),
-    ).fetchall()
-    found: dict[str, tuple[datetime, ...]] = {}
-    for job_id, text in rows:
-        at = readable_instant(text)
-        if at is not None:
-            found[str(job_id)] = (*found.get(str(job_id), ()), at)
-    return found
 
 
 def _unique_ids(raw: Iterable[object]) -> list[str]:

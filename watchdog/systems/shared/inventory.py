@@ -48,6 +48,7 @@ class _Known:
 
     place: str
     memory: Memory
+    section: Section | None = None
     entries: dict[str, Entry] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     unmatched: dict[str, datetime | None] | None = None
@@ -77,10 +78,13 @@ class Inventory:
         return replace(snapshot, gone=gone, expected=expected) if gone or expected else snapshot
 
     def _known(self, section: Section) -> _Known:
-        place = section.identity
         known = self._of.get(section.name)
+        if known is not None and known.section is section:
+            return known
+        place = section.identity
         if known is None or known.place != place:
             known = self._of[section.name] = _recalled(self._memory_of(section.name), place)
+        known.section = section
         return known
 
 
@@ -89,7 +93,7 @@ def _recalled(memory: Memory, place: str) -> _Known:
     entries = memory.recall(_NAME, Entry)
     before = memory.recall(_PLACE, str).get("")
     if before == place:
-        return _Known(place, memory, entries)
+        return _Known(place, memory, entries=entries)
     memory.keep(_NAME, dict.fromkeys(entries))
     memory.keep(_PLACE, {"": place})
     return _Known(place, memory)
