@@ -11,12 +11,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+
+from tests.support.loaded import Loaded
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = Path(sys.executable).parent / "scheduler-watchdog"
@@ -26,17 +29,21 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sche
 """What is fetched once for all checkouts, and may be deleted at any time."""
 
 
-def command(*arguments: str | Path, stdin: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+def command(*arguments: str | Path, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """Run it to its end."""
-    return subprocess.run(
-        [str(COMMAND), *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        env=os.environ | environment,
-        check=False,
-    )
+    return command_in(Path.cwd(), os.environ | environment, *arguments, stdin=stdin)
+
+
+def command_in(
+    folder: Path, environment: Mapping[str, str], *arguments: str | Path, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run it to its end, in this folder and with this environment and nothing else of it."""
+    return _loaded().run([str(COMMAND), *map(str, arguments)], stdin, environment, folder, PATIENCE)
+
+
+@cache
+def _loaded() -> Loaded:
+    return Loaded()
 
 
 def missing(what: str) -> NoReturn:

@@ -1,0 +1,130 @@
+"""The installed command out of a process that has loaded it already: most of what a call costs is loading.
+
+Each call is a fork of that process, with arguments, environment, working directory and streams of its own; it runs to
+its end as any process does. What the interpreter itself takes from its environment it took when the first one began.
+"""
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import watchdog
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Loaded:
+    """The side of the tests. The process lasts for as long as they do."""
+
+    def __init__(self) -> None:
+        self._channel, other = socket.socketpair()
+        self._lock = threading.Lock()
+        with other:
+            program = [sys.executable, "-m", "tests.support.loaded", str(other.fileno())]
+            self._process = subprocess.Popen(program, cwd=ROOT, pass_fds=[other.fileno()])
+        atexit.register(self._close)
+
+    def run(
+        self, arguments: Sequence[str], stdin: str, environment: Mapping[str, str], cwd: Path, patience: float
+    ) -> subprocess.CompletedProcess[str]:
+        """A command from its start to its end; one that takes longer than `patience` seconds is killed: an error."""
+        order = {"arguments": arguments, "environment": dict(environment), "cwd": str(cwd)}
+        with TemporaryFile("w+") as given, TemporaryFile("w+") as said, TemporaryFile("w+") as complained:
+            given.write(stdin)
+            given.seek(0)
+            with self._begun(order, [stream.fileno() for stream in (given, said, complained)]) as news:
+                code = _ended(news, arguments, patience)
+            for stream in (said, complained):
+                stream.seek(0)
+            return subprocess.CompletedProcess(arguments, code, said.read(), complained.read())
+
+    def _begun(self, order: Mapping[str, object], streams: Sequence[int]) -> socket.socket:
+        news, other = socket.socketpair()
+        with self._lock, other:
+            socket.send_fds(self._channel, [json.dumps(order).encode() + b"\n"], [*streams, other.fileno()])
+            news.recv(1)
+        return news
+
+    def _close(self) -> None:
+        self._channel.close()
+        self._process.wait()
+
+
+def _ended(news: socket.socket, arguments: Sequence[str], patience: float) -> int:
+    """Its exit code."""
+    news.settimeout(patience)
+    with news.makefile() as lines:
+        pid = int(lines.readline())
+        try:
+            return int(lines.readline())
+        except TimeoutError:
+            os.kill(pid, signal.SIGKILL)
+            raise subprocess.TimeoutExpired(arguments, patience) from None
+
+
+def _load() -> None:
+    """All modules, that none has to be read by a fork; what is there now is no work for its collector of garbage."""
+    for module in pkgutil.walk_packages(watchdog.__path__, "watchdog."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    gc.freeze()
+
+
+def _next_command(channel: socket.socket) -> None:
+    """Returns in the fork that is to become a command, once for each; the process itself ends when nobody asks more."""
+    while True:
+        text, descriptors, *_ = socket.recv_fds(channel, 1 << 16, 4)
+        while text and not text.endswith(b"\n"):
+            text += channel.recv(1 << 16)
+        if not text:
+            os._exit(0)
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            channel.close()
+            _become(json.loads(text), descriptors)
+            return
+        for each in descriptors:
+            os.close(each)
+
+
+def _become(order: Mapping[str, Any], descriptors: Sequence[int]) -> None:
+    """The parent, for which nobody waits, tells how its child ends; the child takes what was ordered, and returns."""
+    *streams, news = descriptors
+    os.write(news, b" ")
+    pid = os.fork()
+    if pid:
+        os.write(news, f"{pid}\n".encode())
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os.write(news, f"{code}\n".encode())
+        os._exit(0)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+    for each in descriptors:
+        os.close(each)
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    time.tzset()
+    os.chdir(order["cwd"])
+    sys.argv = list(order["arguments"])
+
+
+if __name__ == "__main__":
+    from watchdog.cli.main import main
+
+    _load()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    _next_command(socket.socket(fileno=int(sys.argv[1])))
+    main()
