@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import pkgutil
+import select
 import signal
 import socket
 import subprocess
@@ -26,6 +27,46 @@ import watchdog
 ROOT = Path(__file__).resolve().parents[2]
 
 
+class Forked:
+    """A command that runs, to be asked and ended as a `subprocess.Popen` is. `news` tells its id, and then its end."""
+
+    def __init__(self, arguments: Sequence[str], news: socket.socket) -> None:
+        self._arguments = arguments
+        self._news = news
+        self._lines = news.makefile()
+        self.pid = int(self._lines.readline())
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Its exit code, once it has one; that of a signal is negative."""
+        if self.returncode is None and select.select([self._news], [], [], 0)[0]:
+            self.wait()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code. Raises TimeoutExpired after so many seconds."""
+        if self.returncode is None:
+            if timeout is not None and not select.select([self._news], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self._arguments, timeout)
+            self.returncode = int(self._lines.readline())
+            self._lines.close()
+            self._news.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Nothing, if it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it."""
+        self.send_signal(signal.SIGKILL)
+
+
 class Loaded:
     """The side of the tests. The process lasts for as long as they do."""
 
@@ -37,42 +78,37 @@ class Loaded:
             self._process = subprocess.Popen(program, cwd=ROOT, pass_fds=[other.fileno()])
         atexit.register(self._close)
 
-    def run(
-        self, arguments: Sequence[str], stdin: str, environment: Mapping[str, str], cwd: Path, patience: float
-    ) -> subprocess.CompletedProcess[str]:
-        """A command from its start to its end; one that takes longer than `patience` seconds is killed: an error."""
+    def start(
+        self, arguments: Sequence[str], environment: Mapping[str, str], cwd: Path, streams: Sequence[int]
+    ) -> Forked:
+        """A command with these descriptors as its input, output and errors."""
         order = {"arguments": arguments, "environment": dict(environment), "cwd": str(cwd)}
-        with TemporaryFile("w+") as given, TemporaryFile("w+") as said, TemporaryFile("w+") as complained:
-            given.write(stdin)
-            given.seek(0)
-            with self._begun(order, [stream.fileno() for stream in (given, said, complained)]) as news:
-                code = _ended(news, arguments, patience)
-            for stream in (said, complained):
-                stream.seek(0)
-            return subprocess.CompletedProcess(arguments, code, said.read(), complained.read())
-
-    def _begun(self, order: Mapping[str, object], streams: Sequence[int]) -> socket.socket:
         news, other = socket.socketpair()
         with self._lock, other:
             socket.send_fds(self._channel, [json.dumps(order).encode() + b"\n"], [*streams, other.fileno()])
             news.recv(1)
-        return news
+        return Forked(arguments, news)
+
+    def run(
+        self, arguments: Sequence[str], environment: Mapping[str, str], cwd: Path, stdin: str, patience: float
+    ) -> subprocess.CompletedProcess[str]:
+        """A command from its start to its end; one that takes longer than `patience` seconds is killed: an error."""
+        with TemporaryFile("w+") as given, TemporaryFile("w+") as said, TemporaryFile("w+") as complained:
+            given.write(stdin)
+            given.seek(0)
+            process = self.start(arguments, environment, cwd, [each.fileno() for each in (given, said, complained)])
+            try:
+                code = process.wait(patience)
+            finally:
+                process.kill()
+                process.wait()
+            for stream in (said, complained):
+                stream.seek(0)
+            return subprocess.CompletedProcess(arguments, code, said.read(), complained.read())
 
     def _close(self) -> None:
         self._channel.close()
         self._process.wait()
-
-
-def _ended(news: socket.socket, arguments: Sequence[str], patience: float) -> int:
-    """Its exit code."""
-    news.settimeout(patience)
-    with news.makefile() as lines:
-        pid = int(lines.readline())
-        try:
-            return int(lines.readline())
-        except TimeoutError:
-            os.kill(pid, signal.SIGKILL)
-            raise subprocess.TimeoutExpired(arguments, patience) from None
 
 
 def _load() -> None:
@@ -93,6 +129,7 @@ def _next_command(channel: socket.socket) -> None:
             os._exit(0)
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             channel.close()
             _become(json.loads(text), descriptors)
             return
@@ -126,5 +163,6 @@ if __name__ == "__main__":
 
     _load()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _next_command(socket.socket(fileno=int(sys.argv[1])))
     main()
