@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.amounts import MANY
+from tests.support.command import loaded
 
 for profile in ("few", MANY):
     settings.register_profile(profile, deadline=None, derandomize="WATCHDOG_EXAMPLES" not in os.environ)
@@ -59,6 +60,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     places = {here / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(LONGEST)))
+
+
+def pytest_sessionfinish() -> None:
+    """The process out of which the commands came is ended, if any was tried."""
+    if loaded.cache_info().currsize:
+        loaded().close()
 
 
 NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)

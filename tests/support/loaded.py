@@ -4,7 +4,6 @@ Each call is a fork of that process, with arguments, environment, working direct
 its end as any process does. What the interpreter itself takes from its environment it took when the first one began.
 """
 
-import atexit
 import gc
 import importlib
 import json
@@ -68,7 +67,7 @@ class Forked:
 
 
 class Loaded:
-    """The side of the tests. The process lasts for as long as they do."""
+    """The side of the tests. The process lasts until it is closed."""
 
     def __init__(self) -> None:
         self._channel, other = socket.socketpair()
@@ -76,7 +75,6 @@ class Loaded:
         with other:
             program = [sys.executable, "-m", "tests.support.loaded", str(other.fileno())]
             self._process = subprocess.Popen(program, cwd=ROOT, pass_fds=[other.fileno()])
-        atexit.register(self._close)
 
     def start(
         self, arguments: Sequence[str], environment: Mapping[str, str], cwd: Path, streams: Sequence[int]
@@ -106,7 +104,8 @@ class Loaded:
                 stream.seek(0)
             return subprocess.CompletedProcess(arguments, code, said.read(), complained.read())
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """No more commands."""
         self._channel.close()
         self._process.wait()
 
