@@ -6,6 +6,8 @@ READY := $(VENV)/.ready
 # two for each core, since much of what is tested waits; a file's tests stay together, as they may share a server;
 # the files in their order, for by number of tests the longest properties would come last
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(16, 2 * os.cpu_count()))')
+# what one of them, or of the commands that are tried, has compiled, the others need not compile again
+export PYTHONDONTWRITEBYTECODE :=
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # the service, its sources, its sending, recovery

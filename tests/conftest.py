@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.amounts import MANY
+from tests.support.command import loaded
 
 for profile in ("few", MANY):
     settings.register_profile(profile, deadline=None, derandomize="WATCHDOG_EXAMPLES" not in os.environ)
@@ -23,6 +24,49 @@ settings.load_profile("few")
 
 os.environ.pop("COLUMNS", None)
 """How wide the terminal of whoever runs the tests is, which xdist tells its workers, is nothing to the program."""
+
+LONGEST = (
+    # by the minute: gateways that live in real time
+    "systems/hermes/test_hermes_gateway.py",
+    "systems/openclaw/test_openclaw_gateway.py",
+    "test_fleet_lab.py",
+    # by the half minute, and most of it waits for servers
+    "notify/test_alertmanager_cluster.py",
+    "web/test_browser.py",
+    "alerts/test_stack.py",
+    "replay/test_timelines.py",
+    "alerts/test_fleet.py",
+    "service/test_heartbeat.py",
+    "notify/test_sending.py",
+    "recovery/test_recovery.py",
+    "systems/sql/test_sql_source.py",
+    "systems/sql/test_pg_cron_hidden.py",
+    "notify/test_kills.py",
+    "recovery/test_recovery_kills.py",
+    "recovery/test_recovery_races.py",
+    "web/test_openapi.py",
+    "web/test_guard.py",
+    "service/test_service.py",
+    "replay/test_record.py",
+    "notify/test_alertmanager.py",
+    "notify/test_sending_crashes.py",
+    "incidents/test_incident_verbs.py",
+)
+"""The files that take longest, the longest first, so that none begins when all others are over."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers, a file goes to the first that is free, in the order of the files."""
+    here = Path(__file__).parent
+    places = {here / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(LONGEST)))
+
+
+def pytest_sessionfinish() -> None:
+    """The process out of which the commands came is ended, if any was tried."""
+    if loaded.cache_info().currsize:
+        loaded().close()
+
 
 NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
 

@@ -176,7 +176,13 @@ def test_it_stops_with_a_clear_word_where_its_namesake_is_installed(tmp_path: Pa
     metadata = tmp_path / "watchdog-6.0.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: watchdog\nVersion: 6.0.0\n")
-    done = command("check", "--database", "x", PYTHONPATH=str(tmp_path))
+    done = subprocess.run(
+        [COMMAND, "check", "--database", "x"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )
     assert done.returncode == 3
     assert len(done.stderr.splitlines()) == 1
     assert "watchdog 6.0.0" in done.stderr

@@ -18,7 +18,7 @@ import yaml
 from pytest_httpserver import HTTPServer
 
 from tests.conftest import SCHEMA
-from tests.support.command import COMMAND, command, free_port, running, until
+from tests.support.command import COMMAND, command, command_in, free_port, running, until
 from tests.support.hermes_home import START, cron, every
 from tests.support.hermes_home import Home as Hermes
 from tests.support.linux import needs_proc
@@ -61,16 +61,7 @@ def make_openclaw(folder: Path) -> Path:
 def init(home: Path, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run it in a home, without a terminal."""
     usual = {name: value for name, value in os.environ.items() if not name.startswith(("OPENCLAW", "HERMES", "XDG"))}
-    return subprocess.run(
-        [str(COMMAND), "init", *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        cwd=home,
-        env=usual | {"HOME": str(home)} | environment,
-        check=False,
-    )
+    return command_in(home, usual | {"HOME": str(home)} | environment, "init", *arguments)
 
 
 def written(home: Path) -> list[Mapping[str, Any]]:

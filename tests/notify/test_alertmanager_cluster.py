@@ -53,7 +53,7 @@ def test_all_members_are_posted_everything_and_people_are_told_once(tmp_path: Pa
         assert dog.counts == {"sent": 4}
 
 
-@pytest.mark.parametrize("killed", [0, 1])
+@pytest.mark.parametrize("killed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_one_is_killed_before_anything_is_told_and_people_are_told_once(
     tmp_path: Path, now: datetime, killed: int
 ) -> None:
@@ -67,6 +67,7 @@ def test_one_is_killed_before_anything_is_told_and_people_are_told_once(
         assert run.told() == [("firing", BOTH)]
 
 
+@pytest.mark.slow
 def test_the_one_that_has_told_is_killed_and_nobody_is_told_again_nor_when_it_is_back(
     tmp_path: Path, now: datetime
 ) -> None:

@@ -25,6 +25,7 @@ from unittest.mock import patch
 
 import pytest
 
+from tests.support.amounts import amount
 from tests.support.command import ROOT, free_port
 from tests.support.harness import change, row_of
 from watchdog.config.file import Config
@@ -46,8 +47,8 @@ NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)
 TURN = timedelta(seconds=15)
 TOKEN = "sesame-sesame"
 
-KILLS = int(os.environ.get("WATCHDOG_RECOVERY_KILLS", "52"))
-RANDOM_KILLS = int(os.environ.get("WATCHDOG_RECOVERY_RANDOM_KILLS", "24"))
+KILLS = int(os.environ.get("WATCHDOG_RECOVERY_KILLS", amount(few=26, many=104)))
+RANDOM_KILLS = int(os.environ.get("WATCHDOG_RECOVERY_RANDOM_KILLS", amount(few=6, many=48)))
 
 VIA: Mapping[str, tuple[str, ...]] = {
     "sql-1": ("sql",),
@@ -389,6 +390,7 @@ def test_it_does_everything_once_while_nobody_dies(tmp_path: Path, nursery: Nurs
             assert here.history("chain")[0] == ("failed", "active" if api == "able" else "paused")
 
 
+@pytest.mark.deep
 def test_nothing_is_done_twice_and_nothing_is_forgotten_wherever_it_is_killed(tmp_path: Path, nursery: Nursery) -> None:
     chance = random.Random(11)
     deaths: Counter[str] = Counter()
@@ -410,6 +412,7 @@ def test_nothing_is_done_twice_and_nothing_is_forgotten_wherever_it_is_killed(tm
     print(f"{deaths.total()} kills: {dict(deaths)}")
 
 
+@pytest.mark.deep
 def test_nothing_is_done_twice_and_nothing_is_forgotten_whenever_it_is_killed(tmp_path: Path, nursery: Nursery) -> None:
     chance = random.Random(12)
     kills = 0

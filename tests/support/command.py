@@ -11,12 +11,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import pytest
+
+from tests.support.loaded import Forked, Loaded
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = Path(sys.executable).parent / "scheduler-watchdog"
@@ -26,17 +29,30 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sche
 """What is fetched once for all checkouts, and may be deleted at any time."""
 
 
-def command(*arguments: str | Path, stdin: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+def command(*arguments: str | Path, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """Run it to its end."""
-    return subprocess.run(
-        [str(COMMAND), *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        env=os.environ | environment,
-        check=False,
-    )
+    return command_in(Path.cwd(), os.environ | environment, *arguments, stdin=stdin)
+
+
+def command_in(
+    folder: Path, environment: Mapping[str, str], *arguments: str | Path, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run it to its end, in this folder and with this environment and nothing else of it."""
+    return loaded().run([str(COMMAND), *map(str, arguments)], environment, folder, stdin, PATIENCE)
+
+
+@cache
+def loaded() -> Loaded:
+    """Where commands come from; made by the first who asks."""
+    return Loaded()
+
+
+def started(folder: Path, errors: IO[Any], *arguments: str | Path, **environment: str) -> Forked:
+    """It runs in this folder, and what it complains of goes there."""
+    words = [str(COMMAND), *map(str, arguments)]
+    with Path(os.devnull).open("r+") as nothing:
+        streams = [nothing.fileno(), nothing.fileno(), errors.fileno()]
+        return loaded().start(words, os.environ | environment, folder, streams)
 
 
 def missing(what: str) -> NoReturn:
@@ -110,7 +126,7 @@ def until(is_so: Callable[[], Any], what: str, patience: float = PATIENCE) -> An
 class Running:
     """A service that runs."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str, log: Path) -> None:
+    def __init__(self, process: Forked | subprocess.Popen[str], url: str, log: Path) -> None:
         self.process = process
         self.url = url
         self._log = log
@@ -157,10 +173,11 @@ BLIND_TO_PROCESSES = (
 
 
 @contextmanager
-def running(
-    folder: Path, *arguments: str | Path, command: Sequence[str] = (str(COMMAND),), **environment: str
-) -> Iterator[Running]:
-    """The service with a configuration of its own in `folder`, at the port it names or any; or with other arguments."""
+def running(folder: Path, *arguments: str | Path, command: Sequence[str] = (), **environment: str) -> Iterator[Running]:
+    """The service with a configuration of its own in `folder`, at the port it names or any; or with other arguments.
+
+    With `command` that is started in place of the installed one, in a process of its own.
+    """
     log = folder / "log.jsonl"
     port = free_port()
     if not arguments:
@@ -170,8 +187,10 @@ def running(
         config.write_text(config.read_text().replace("PORT", str(port)))
         arguments = ("-c", config)
     with log.open("w") as stream:
-        process = subprocess.Popen(
-            [*command, "run", *map(str, arguments)], stderr=stream, text=True, env=os.environ | environment
+        process = (
+            subprocess.Popen([*command, "run", *arguments], stderr=stream, text=True, env=os.environ | environment)
+            if command
+            else started(Path.cwd(), stream, "run", *arguments, **environment)
         )
         service = Running(process, f"http://127.0.0.1:{port}", log)
         try:

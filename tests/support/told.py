@@ -2,10 +2,8 @@
 and the service as a process that may be killed."""
 
 import json
-import os
 import re
 import sqlite3
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -20,8 +18,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import build, job_row
-from tests.support.command import COMMAND, PATIENCE
+from tests.support.command import PATIENCE, started
 from tests.support.linux import SHOWS_PROCESSES
+from tests.support.loaded import Forked
 
 
 @dataclass(frozen=True)
@@ -167,15 +166,10 @@ def configure(folder: Path, channels: Mapping[str, str], deadline: str = "20s") 
 
 
 @contextmanager
-def service(folder: Path, fault: str = "") -> Iterator[subprocess.Popen[bytes]]:
+def service(folder: Path, fault: str = "") -> Iterator[Forked]:
     """The installed service, ended without mercy at the end. `fault`: where it kills itself."""
     with (folder / "service.log").open("ab") as log:
-        process = subprocess.Popen(
-            [str(COMMAND), "run", "-c", str(folder / "watchdog.yaml")],
-            stderr=log,
-            cwd=folder,
-            env=os.environ | {"WATCHDOG_FAULT": fault},
-        )
+        process = started(folder, log, "run", "-c", folder / "watchdog.yaml", WATCHDOG_FAULT=fault)
     try:
         yield process
     finally:

@@ -167,6 +167,15 @@ def test_a_silence_is_ended(site: Site) -> None:
     assert site.client.post("/api/v1/silences/1/end", json={}, headers=BEARER).status_code == 404
 
 
+def test_a_silence_that_was_ended_is_over_though_the_scheduler_has_not_been_looked_at_since(site: Site) -> None:
+    site.client.post("/api/v1/silences", json={"match": "heart*", "length": "2h"}, headers=BEARER)
+    assert "heart*" in site.client.get("/", headers=PAGE).text
+    site.now = NOW + timedelta(seconds=20)
+    assert site.client.post("/api/v1/silences/1/end", json={}, headers=BEARER).status_code == 200
+    assert site.client.get("/api/v1/incidents").json()["silences"] == []
+    assert "heart*" not in site.client.get("/", headers=PAGE).text
+
+
 def test_an_incident_is_told_whole(site: Site) -> None:
     whole = site.client.get("/api/v1/incidents/1").json()
     assert (whole["incident"]["kind"], whole["recoveries"]) == ("failed", [])

@@ -13,12 +13,12 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
+from tests.support.amounts import amount
 from tests.support.site import ACTS, TOKEN, Site, serving
 from watchdog.web.published_state import PublishedState
 
-EXAMPLES = 20
 QUICK = settings(
-    max_examples=EXAMPLES,
+    max_examples=amount(few=8, many=60),
     deadline=None,
     derandomize=True,
     database=None,
@@ -52,6 +52,7 @@ def _asker(seen: set[int], headers: dict[str, str]) -> Callable[[schemathesis.Ca
     return ask
 
 
+@pytest.mark.deep
 @pytest.mark.filterwarnings("ignore")  # of schemathesis' own
 def test_no_answer_is_a_server_error_or_undocumented(tmp_path: Path) -> None:
     with serving(tmp_path, recovery=ACTS) as site:
@@ -61,6 +62,7 @@ def test_no_answer_is_a_server_error_or_undocumented(tmp_path: Path) -> None:
     assert {422, 415} & statuses["/api/v1/silences"]
 
 
+@pytest.mark.deep
 @pytest.mark.filterwarnings("ignore")
 def test_without_the_token_every_change_that_is_described_is_refused(tmp_path: Path) -> None:
     with serving(tmp_path, recovery=ACTS) as site:

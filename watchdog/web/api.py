@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -44,6 +45,7 @@ class Api:
     changes: Changes | None = None
     auth: Auth | None = None
     instance: Callable[[], str] = socket.gethostname
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def routes(self) -> list[BaseRoute]:
         """All addresses."""
@@ -259,14 +261,14 @@ class Api:
         return self._answer(wire.findings_document(posting.published, posting.at, wanted))
 
     def _incidents(self, asked: Asked) -> Mapping[str, Any]:
-        posting, notes = self._posting(), self.archive.notes()
+        posting, notes, now = self._posting(), self.archive.notes(), self.now()
         shown = {incident.id: incident for incident in (notes.incidents if asked.query.all else ())}
         shown |= {incident.id: incident for incident in posting.incidents}
         return self._answer(
             {
                 "now": iso(posting.at),
                 "incidents": [_incident(shown[number], notes) for number in sorted(shown, reverse=True)],
-                "silences": [_silence(one) for one in notes.silences if one.ends_at > posting.at],
+                "silences": [_silence(one) for one in notes.silences if one.ends_at > now],
             }
         )
 

@@ -34,13 +34,14 @@ def build(
 ) -> Starlette:
     """The application. `metrics` gives the exposition, `words` the state as text for people.
 
-    `archive` is the state file, `config` what holds at present; a token in it makes changes possible.
+    `archive` is the state file, `config` what holds at present; a token in it makes changes possible. `now` gives the
+    service's own instant.
     """
     archive = archive or Archive(None)
     token_file = config().http.token_file if config else None
     auth = Auth(token_file) if token_file else None
     changes = Changes(archive, config, now) if config and auth else None
-    pages = Pages(published_state, archive, config, changes, auth)
+    pages = Pages(published_state, archive, config, changes, auth, now)
 
     def called() -> str:
         return config().called if config else socket.gethostname()
@@ -65,7 +66,7 @@ def build(
         Route("/metrics", exposition),
         Route("/healthz", health),
         Route("/readyz", ready),
-        *Api(published_state, archive, changes, auth, called).routes(),
+        *Api(published_state, archive, changes, auth, called, now).routes(),
         *pages.routes(),
     ]
 

@@ -8,7 +8,8 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,7 @@ class Pages:
     config: Callable[[], Config] | None = None
     changes: Changes | None = None
     auth: Auth | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _made: dict[tuple[object, ...], tuple[float, object, Rendered]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -168,7 +170,10 @@ class Pages:
 
     def _known(self, runs: Any, states: Any) -> Known:
         config = self.config() if self.config else None
-        return Known(self.archive.notes(), runs, states, config, bool(self.changes and self.changes.can_revive))
+        notes, now = self.archive.notes(), self.now()
+        # one that was ended by hand is over at once, and not only when the scheduler is looked at again
+        notes = replace(notes, silences=tuple(silence for silence in notes.silences if silence.ends_at > now))
+        return Known(notes, runs, states, config, bool(self.changes and self.changes.can_revive))
 
     def session(self, request: Request) -> Session | None:
         """The session of the request, where there can be any."""
