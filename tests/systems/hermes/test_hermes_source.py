@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.hermes_home import EXECUTIONS, PID, SESSIONS, START, TICKS, Home, Seen, cron, every
+from tests.support.sqlite_writers import without_row_numbers
 from watchdog.config.file import load
 from watchdog.config.settings import Detect
 from watchdog.config.sources import Section
@@ -842,6 +843,16 @@ def test_without_a_ledger_an_open_session_is_a_run_in_flight(tmp_path: Path, lay
     assert watch.found(TICK + 8 * MINUTE) == {("blind", None)}
     home.beat(TICK + 7 * HOUR)
     assert ("overdue", "long") in watch.found(TICK + 7 * HOUR)
+
+
+def test_rows_without_numbers_are_not_read_and_that_is_told(home: Home, watch: Watch) -> None:
+    minutely(home, TICK)
+    without_row_numbers(home.path / "cron/executions.db", "executions")
+    assert watch.see(TICK).problem is None
+    watch = Watch(home.path)
+    home.beat(TICK + 2 * SECOND)
+    watch.found(TICK + 2 * SECOND)
+    assert watch.found(TICK + 14 * SECOND) == {("blind", None)}
 
 
 def test_a_database_that_its_writer_holds_for_a_moment_is_no_finding(home: Home, watch: Watch) -> None:

@@ -43,6 +43,7 @@ from watchdog.systems.shared.sqlite_file import (
     Signature,
     columns_of,
     harm,
+    has_row_numbers,
     is_settled,
     read,
     signature,
@@ -546,6 +547,8 @@ def _audit(connection: sqlite3.Connection) -> Audit | None:
     """What its log says of runs and deletes; None if there is none to tell."""
     if not {"job_id", "action", "created_at"} <= set(columns_of(connection, "scheduler_audit_log")):
         return None
+    if not has_row_numbers(connection, "scheduler_audit_log"):
+        return None  # its newest rows cannot be told from the rest
     rows = connection.execute(_AUDITED, (NEWEST_AUDITED,)).fetchall()
     stamps = [(action, str(job_id), readable_instant(text)) for action, job_id, text in rows]
     runs = {job_id: at for action, job_id, at in stamps if at and action == "run"}

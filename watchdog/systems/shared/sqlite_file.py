@@ -301,6 +301,15 @@ def _asked_for(connection: sqlite3.Connection, table: str) -> list[str]:
     return names
 
 
+def has_row_numbers(connection: sqlite3.Connection, table: str) -> bool:
+    """Whether the rows of a table, which is there, are numbered as they are made, by SQLite and nobody else."""
+    try:
+        connection.execute(f"SELECT rowid FROM {table} LIMIT 0")  # noqa: S608
+    except sqlite3.OperationalError:  # WITHOUT ROWID
+        return False
+    return not any(column.lower() == "rowid" for column in columns_of(connection, table))
+
+
 def is_another_thing(connection: sqlite3.Connection, table: str) -> bool:
     """Whether what has a table's name is none, such as a view: that is not read, for it may be without end."""
     found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ? COLLATE NOCASE LIMIT 1", (table,))
