@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from watchdog.core.regular_file import what_it_is
 from watchdog.systems.shared.unreadable import UnreadableError
 
 T = TypeVar("T")
@@ -90,12 +91,6 @@ def _beside(path: str) -> tuple[int, int, int] | None:
     if not stat.S_ISREG(found.st_mode):
         raise UnreadableError(f"{path} is {what_it_is(found)}, where SQLite keeps a file of its own")
     return _marks(found)
-
-
-def what_it_is(found: os.stat_result) -> str:
-    """What stands in the place of a file."""
-    names = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
-    return next((name for is_so, name in names if is_so(found.st_mode)), "a device")
 
 
 def is_settled(seen: Signature) -> bool:
