@@ -249,13 +249,13 @@ class Rig:
         self.notes.append(f"found after {time.monotonic() - began:.1f} s")
         until(lambda: self.target.about(name), f"the target has heard of {name}", told_within)
 
-    def must_be_well(self) -> None:
+    def must_be_well(self, most_mb: float = MOST_MB) -> None:
         """What holds in every attack."""
         must(self.process is not None and self.process.poll() is None, f"it has ended: {''.join(self.log[-3:])[:300]}")
         must(self.get("/healthz")[0] == 200, f"/healthz says {self.get('/healthz')}")
         must(not [line for line in self.log if '"trace"' in line or "Traceback" in line], "there is a traceback")
         peak = self.peak_mb()
-        must(peak < MOST_MB, f"it has used {peak:.0f} MB")
+        must(peak < most_mb, f"it has used {peak:.0f} MB")
         must(len(self.log) < 2000, f"{len(self.log)} lines of log")
 
     def must_have_told_once(self, *names: str) -> None:
@@ -288,6 +288,13 @@ class Rig:
             "attempts": {"max": 1, "per": "24h"},
         }
         return {"recovery": {"mode": "act", "policies": [policy]}}
+
+    def is_over(self, name: str) -> bool:
+        """Whether what was to be done about a job is done, or is on record as not done."""
+        status, text = self.get("/api/v1/recoveries")
+        recoveries = json.loads(text)["recoveries"] if status == 200 else []
+        states = {one["state"] for one in recoveries if one["job"] == name}
+        return bool(states) and not states & {"intended", "begun"}
 
     def runs_of(self, name: str) -> int:
         """How often something was done about a job."""
