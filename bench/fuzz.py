@@ -1,8 +1,8 @@
 """`python -m bench.fuzz --mutants 20000`: stores of every system with something changed in them, read again and again.
 
 Bytes are flipped, cut out, doubled and cut off; values become odd ones; tables and columns go or change; files become
-something else. Each mutant is looked at and judged twice as the service does it, in a process of its own with a few
-thousand others. What raises, takes longer than a second of the process's own time, or makes it larger than 150 MB ends
+something else. Each mutant is looked at, judged and shown twice as the service does it, in one process with a thousand
+others. What raises, takes longer than a second of the process's own time, or makes it larger than 150 MB ends
 the run with the seed that makes it again.
 """
 
@@ -27,11 +27,14 @@ from typing import Any
 
 from tests.conftest import build as build_phantom
 from tests.conftest import cost_row, healthy, job_row, session_row
+from tests.support.hermes_home import Home, cron
 from tests.support.hostile import JOB
 from watchdog.config.file import Config
 from watchdog.core import logs
 from watchdog.detectors.published import Published
 from watchdog.engine import Engine
+from watchdog.incidents.wire import findings_document, jobs_document
+from watchdog.metrics.collection import StateText
 from watchdog.systems.json_file import source as json_source
 from watchdog.systems.openclaw import source as openclaw_source
 
@@ -135,12 +138,25 @@ def json_file(folder: Path) -> Section:
     return {"kind": "json", "preset": "nanobot", "folder": str(folder)}
 
 
+def hermes(folder: Path) -> Section:
+    """A Hermes home with attempts, sessions, a heartbeat and settings."""
+    home = Home(folder, layout="H3")
+    for number in range(3):
+        id_ = home.add(f"job{number}", cron("*/10 * * * *"), next_run_at=home.iso(NOW + timedelta(minutes=10)))
+        home.ran(id_, NOW - timedelta(minutes=10))
+        home.row(id_, NOW - timedelta(minutes=1), "running" if number else "failed", error="no such model")
+    home.beat(NOW, began=NOW - timedelta(days=1))
+    (folder / "config.yaml").write_text("timezone: Europe/Berlin\ncron: {script_timeout_seconds: 60}\n")
+    return {"kind": "hermes", "home": str(folder)}
+
+
 STORES: Mapping[str, Callable[[Path], Section]] = {
     "phantom": phantom,
     "openclaw, files": openclaw_file,
     "openclaw, database": openclaw_database,
     "sql": sql,
     "json, a file": json_file,
+    "hermes": hermes,
 }
 
 
@@ -208,6 +224,8 @@ ODD: tuple[object, ...] = (
         "error",
         "scheduler:sched:",
         "<script>",
+        "\ud800",
+        '"\\ud800"',
         "🎉",
     ),
 )
@@ -257,7 +275,7 @@ def _rows_changed(path: Path, rng: Random) -> None:
         table = rng.choice(_tables(db))
         columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
         for _ in range(rng.randrange(1, 6)):
-            with suppress(sqlite3.Error, OverflowError):
+            with suppress(sqlite3.Error, OverflowError, UnicodeError):
                 one = (
                     "" if rng.random() < 0.5 else f"WHERE rowid = (SELECT rowid FROM {table} ORDER BY random() LIMIT 1)"
                 )
@@ -287,7 +305,8 @@ def structure_changed(folder: Path, rng: Random) -> None:
         return values_changed(folder, rng)
     with closing(sqlite3.connect(rng.choice(databases), isolation_level=None)) as db, suppress(sqlite3.Error):
         table = rng.choice(_tables(db))
-        column = rng.choice([row[1] for row in db.execute(f"PRAGMA table_info({table})")])
+        columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+        column = rng.choice(columns)
         endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
         statements = (
             [f"DROP TABLE {table}"],
@@ -297,6 +316,13 @@ def structure_changed(folder: Path, rng: Random) -> None:
             [f"ALTER TABLE {table} RENAME TO was", f"CREATE VIEW {table} AS {endless} SELECT was.* FROM n, was"],
             [f"ALTER TABLE {table} RENAME TO was", f"CREATE TABLE {table} AS SELECT * FROM was"],
             [f"INSERT INTO {table} SELECT * FROM {table}"] * 4,
+            [
+                f"ALTER TABLE {table} RENAME TO was",
+                f"CREATE TABLE {table} ({', '.join([f'{columns[0]} PRIMARY KEY', *columns[1:]])}) WITHOUT ROWID",
+                f"INSERT INTO {table} SELECT * FROM was",
+            ],
+            [f"ALTER TABLE {table} ADD COLUMN odd GENERATED ALWAYS AS (hex(zeroblob(1000000))) VIRTUAL"],
+            [f"ALTER TABLE {table} RENAME COLUMN {columns[0]} TO rowid"],
             [f"DELETE FROM {table}"],
             [f"CREATE TRIGGER odd AFTER UPDATE ON {table} BEGIN SELECT raise(ABORT, 'no'); END"],
             ["PRAGMA journal_mode = WAL", f"UPDATE {table} SET {column} = {column}"],
@@ -367,12 +393,20 @@ def judged(section: Section, rng: Random, mutate: Callable[[], None]) -> float:
     for step in range(2):
         began = time.process_time()
         published: Published = engine.tick(NOW + timedelta(minutes=step)).published
+        shown(published, NOW)
         worst = max(worst, time.process_time() - began)
         must_be_clean(published)
         if step == 0 and rng.random() < 0.5:
             mutate()
     engine.end()
     return worst
+
+
+def shown(published: Published, now: datetime) -> None:
+    """What the API and the metrics make of it, which others must be able to read."""
+    for document in (jobs_document(published, now), findings_document(published, now)):
+        json.dumps(document, allow_nan=False, ensure_ascii=False).encode()
+    StateText().render(published)
 
 
 def must_be_clean(published: Published) -> None:
@@ -411,7 +445,7 @@ def one(seed: int, stock: Stock) -> float:
     section, folder = stock.fresh(rng.choice(list(STORES)))
 
     def mutate() -> None:
-        with suppress(OSError, IndexError):
+        with suppress(OSError, IndexError, UnicodeError):  # what was changed before may not be read by this one
             rng.choice(CHANGES)(folder, rng)
 
     for _ in range(rng.choice((1, 1, 1, 2, 4))):

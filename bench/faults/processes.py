@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench.faults.rig import COMMAND, POLL, TOLD_WITHIN, Promise, Rig, limit, must, slowness, until
+from bench.faults.rig import COMMAND, POLL, TOLD_WITHIN, Promise, Rig, limit, must, until
 from tests.support.hostile import HOSTILE
 
 STEPS = (
@@ -53,10 +53,11 @@ def killed_at_random(rig: Rig) -> None:
         rig.kill()
     rig.start()
     until(lambda: rig.target.about("meanwhile"), "the target has heard of it", TOLD_WITHIN + POLL)
-    until(lambda: rig.runs_of("meanwhile"), "its action is done", 15)
+    # one that was intended before a kill is refused by a service that has not seen its cause for long, and tried later
+    until(lambda: rig.is_over("meanwhile"), "its action is done, or it is on record why not", 15)
     time.sleep(POLL)
     must(len(rig.target.about("meanwhile")) <= 4, "told once more than there were kills")
-    must(rig.runs_of("meanwhile") == 1, f"done {rig.runs_of('meanwhile')} times")
+    must(rig.runs_of("meanwhile") <= 1, f"done {rig.runs_of('meanwhile')} times")
     rig.must_be_well()
     rig.must_end()
 
@@ -200,7 +201,7 @@ def same_state(rig: Rig) -> None:
         [str(COMMAND), "run", "-c", str(rig.folder / "watchdog.yaml")],
         capture_output=True,
         text=True,
-        timeout=30 * slowness(),
+        timeout=60,
         check=False,
     )
     must(second.returncode == 3, f"the second one ended with {second.returncode}")

@@ -16,12 +16,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bench.faults.pace import PACE
 from tests.conftest import build, job_row
 
 POLL = 2.0
@@ -49,20 +51,34 @@ def must(is_so: object, otherwise: str) -> None:
         raise BrokenPromiseError(otherwise)
 
 
-def slowness() -> float:
-    """How much longer all takes than on a machine with nothing else to do."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
 def until(is_so: Callable[[], Any], what: str, within: float) -> Any:
     """Wait until it is so; what it gave. Raises BrokenPromiseError after so many seconds, more on a busy machine."""
-    began, within = time.monotonic(), within * slowness()
+    began = time.monotonic()
     while True:
         answer = is_so()
         if answer:
             return answer
-        must(time.monotonic() - began < within, f"not within {within:g} s: {what}")
+        limit = within * PACE.since(began)
+        must(time.monotonic() - began < limit, f"not within {limit:.1f} s: {what}")
         time.sleep(0.1)
+
+
+@contextmanager
+def going_on(do: Callable[[], None], every: float) -> Iterator[None]:
+    """Something that is done beside it, with so many seconds in between. Raises what that raised."""
+    ending = threading.Event()
+
+    def work() -> None:
+        while not ending.wait(every):
+            do()
+
+    with ThreadPoolExecutor(1) as thread:
+        work_done = thread.submit(work)
+        try:
+            yield
+        finally:
+            ending.set()
+        work_done.result()
 
 
 class Target:
@@ -177,7 +193,7 @@ class Rig:
         except subprocess.TimeoutExpired:
             raise BrokenPromiseError(f"SIGTERM was not obeyed within {within + 8:g} s") from None
         took = time.monotonic() - began
-        must(took <= within * slowness() + 0.5, f"SIGTERM took {took:.1f} s")
+        must(took <= within * PACE.since(began) + 0.5, f"SIGTERM took {took:.1f} s")
         must(code == 0, f"it ended with {code}")
 
     def close(self) -> None:
@@ -225,21 +241,21 @@ class Rig:
                 (name,),
             )
 
-    def must_tell(self, name: str, within: float = FOUND_WITHIN) -> None:
+    def must_tell(self, name: str, within: float = FOUND_WITHIN, told_within: float = TOLD_WITHIN) -> None:
         """A job fails now: it is found in time, and the target has it."""
         self.fail(name)
         began = time.monotonic()
         until(lambda: self.found("failed", name), f"the failure of {name} is found", within + 0.5)
         self.notes.append(f"found after {time.monotonic() - began:.1f} s")
-        until(lambda: self.target.about(name), f"the target has heard of {name}", TOLD_WITHIN)
+        until(lambda: self.target.about(name), f"the target has heard of {name}", told_within)
 
-    def must_be_well(self) -> None:
+    def must_be_well(self, most_mb: float = MOST_MB) -> None:
         """What holds in every attack."""
         must(self.process is not None and self.process.poll() is None, f"it has ended: {''.join(self.log[-3:])[:300]}")
         must(self.get("/healthz")[0] == 200, f"/healthz says {self.get('/healthz')}")
         must(not [line for line in self.log if '"trace"' in line or "Traceback" in line], "there is a traceback")
         peak = self.peak_mb()
-        must(peak < MOST_MB, f"it has used {peak:.0f} MB")
+        must(peak < most_mb, f"it has used {peak:.0f} MB")
         must(len(self.log) < 2000, f"{len(self.log)} lines of log")
 
     def must_have_told_once(self, *names: str) -> None:
@@ -272,6 +288,13 @@ class Rig:
             "attempts": {"max": 1, "per": "24h"},
         }
         return {"recovery": {"mode": "act", "policies": [policy]}}
+
+    def is_over(self, name: str) -> bool:
+        """Whether what was to be done about a job is done, or is on record as not done."""
+        status, text = self.get("/api/v1/recoveries")
+        recoveries = json.loads(text)["recoveries"] if status == 200 else []
+        states = {one["state"] for one in recoveries if one["job"] == name}
+        return bool(states) and not states & {"intended", "begun"}
 
     def runs_of(self, name: str) -> int:
         """How often something was done about a job."""
@@ -313,4 +336,3 @@ def is_root() -> bool:
 
 
 Promise = Callable[[Rig], None]
-Sections = Sequence[Mapping[str, Any]]

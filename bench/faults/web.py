@@ -5,11 +5,10 @@ import http.client
 import resource
 import secrets
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from bench.faults.rig import POLL, Promise, Rig, must, until
+from bench.faults.rig import POLL, Promise, Rig, going_on, must, until
 
 UNDISTURBED = "scrape, tick, detection and sending as without them"
 
@@ -61,38 +60,40 @@ def _many(count: int) -> Promise:
 _HALF_A_BODY = b"POST /api/v1/silences HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
 
 
-@contextlib.contextmanager
-def _dripping(rig: Rig, count: int) -> Iterator[None]:
-    """Connections that send a byte of a header each half second."""
-    ending = threading.Event()
-
-    def drip() -> None:
-        held = _held(rig, count, lambda _: b"GET / HTTP/1.1\r\nHost: localhost\r\n")
-        while not ending.wait(0.5):
-            for end in held:
-                with contextlib.suppress(OSError):
-                    end.sendall(b"X")
-        for end in held:
-            end.close()
-
-    thread = threading.Thread(target=drip)
-    thread.start()
-    try:
-        yield
-    finally:
-        ending.set()
-        thread.join()
-
-
 def slow_loris(rig: Rig) -> None:
-    """Three hundred headers that never end."""
+    """Three hundred headers that never end: a byte more each half second, until they are cut off."""
     rig.configure()
     rig.start()
-    with _dripping(rig, 300):
-        time.sleep(1)
+    held = _held(rig, 300, lambda _: b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+
+    def drip() -> None:
+        for end in held:
+            with contextlib.suppress(OSError):
+                end.sendall(b"X")
+
+    with going_on(drip, every=0.5):
         rig.must_tell("meanwhile")
+        until(lambda: all(map(_is_cut_off, held)), "each is cut off", REQUEST_WITHIN + POLL)
         rig.must_be_well()
+    for end in held:
+        end.close()
     rig.must_end()
+
+
+REQUEST_WITHIN = 10.0
+"""Seconds in which a request must be whole."""
+
+
+def _is_cut_off(end: socket.socket) -> bool:
+    end.setblocking(False)
+    try:
+        while answer := end.recv(4096):
+            del answer
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def endless_body(rig: Rig) -> None:

@@ -1,6 +1,7 @@
 """The configuration: what is wrong is told all at once, by file and path, in words that help, and without secrets."""
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -183,6 +184,10 @@ def test_a_key_that_stands_twice_does_not_silently_win(text: str, told: str, fil
     assert problems(file, text) == [told]
 
 
+REPEATED = "a0: &a0 [1]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 20))
+"""Ten times as much from line to line."""
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -200,6 +205,11 @@ def test_a_key_that_stands_twice_does_not_silently_win(text: str, told: str, fil
         ("[" * 5000, "not YAML: "),
         ("a: " + "{a: " * 60 + "1" + "}" * 60, "nested too deeply"),
         ("a: &a [*a]\n", "line 1: not YAML"),
+        ('a: !!bool ""\n', "not YAML"),
+        ('a: !!int ""\n', "not YAML"),
+        ("a: !!timestamp x\n", "not YAML"),
+        ("a: 2026-13-45\n", "not YAML"),
+        (REPEATED, "more than 200,000 values; does an alias repeat them?"),
     ],
 )
 def test_what_is_no_such_file_is_told_by_its_line(text: str, told: str, file: Path) -> None:
@@ -208,7 +218,7 @@ def test_what_is_no_such_file_is_told_by_its_line(text: str, told: str, file: Pa
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    for path, why in ((tmp_path / "nothing.yaml", "No such file"), (tmp_path, "Is a directory")):
+    for path, why in ((tmp_path / "nothing.yaml", "No such file"), (tmp_path, "it is a folder, not a file")):
         with pytest.raises(ConfigError, match=f"{path}: cannot be read: {why}"):
             load(path, {})
     (tmp_path / "latin.yaml").write_bytes(b"poll: \xff")
@@ -386,11 +396,13 @@ class TestSecrets:
     ) -> None:
         (tmp_path / "empty").write_text(" \n\n")
         (tmp_path / "binary").write_bytes(b"\xff\xfe\x00hunter2")
+        os.mkfifo(tmp_path / "pipe")
         for name, why in (
             ("nothing", "cannot be read: No such file or directory"),
             ("empty", "is empty"),
             ("binary", "cannot be read: not text"),
-            ("", "cannot be read: Is a directory"),
+            ("", "cannot be read: it is a folder, not a file"),
+            ("pipe", "cannot be read: it is a pipe, not a file"),
         ):
             path = tmp_path / name
             (found,) = problems(file, SOURCES + text.replace("PATH", f'"{path}"'))

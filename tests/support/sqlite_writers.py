@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +113,13 @@ def leave_hot_journal(writer: Writer) -> None:
     writer.run("UPDATE scheduled_jobs SET name = 'half written'")
     writer.run("UPDATE big SET x = hex(randomblob(100))")
     writer.kill()
+
+
+def without_row_numbers(path: Path, table: str) -> None:
+    """Keeps the rows of a table in one that SQLite does not number; their first column is its key."""
+    with closing(sqlite3.connect(path)) as db, db:
+        key, *others = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+        db.execute(f"ALTER TABLE {table} RENAME TO numbered")
+        db.execute(f"CREATE TABLE {table} ({', '.join([f'{key} PRIMARY KEY', *others])}) WITHOUT ROWID")
+        db.execute(f"INSERT INTO {table} SELECT * FROM numbered")
+        db.execute("DROP TABLE numbered")

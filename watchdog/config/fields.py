@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 
 from watchdog.core.durations import say_duration
 from watchdog.core.fields import Frozen
+from watchdog.core.regular_file import read_text
 
 
 def _zone(name: str) -> str:
@@ -25,10 +26,14 @@ Zone = Annotated[str, AfterValidator(_zone)]
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
 
 
+LARGEST_SECRET = 64 * 1024
+"""Bytes."""
+
+
 def read_secret(path: Path) -> str:
     """The first line of a secret's file; raises ValueError with the path, never with what stands in it."""
     try:
-        lines = path.read_text(encoding="utf-8").strip().splitlines()
+        lines = read_text(path, LARGEST_SECRET).strip().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         raise ValueError(f"the file {path} cannot be read: {reason}") from None

@@ -8,10 +8,18 @@ from pathlib import Path
 
 import yaml
 
+from watchdog.core.regular_file import read_text
+
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 DEEPEST = 40
+
+LARGEST = 1024 * 1024
+"""Bytes; two thousand sources are not as much."""
+
+MOST_VALUES = 200_000
+"""Of all that is in it, what an alias repeats counted each time."""
 
 
 class YamlError(Exception):
@@ -72,7 +80,7 @@ class Document:
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Document:
     """What stands in the file. Raises YamlError. No message ever shows a variable's value."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, LARGEST)
     except UnicodeDecodeError:
         raise YamlError("not UTF-8 text") from None
     except OSError as error:
@@ -87,19 +95,41 @@ def parsed(text: str) -> object:
     loader = None
     try:
         loader = _Loader(text)
-        data: object = loader.get_single_data()
+        root = loader.get_single_node()
+        _must_be_within_bounds(root)
+        data: object = loader.construct_document(root) if root else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}: " if mark else ""
         raise YamlError(f"{where}not YAML: {error.problem or error.context}{_hint(text, mark)}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise YamlError(f"not YAML: {str(error).splitlines()[0] if str(error) else 'nested too deeply'}") from None
+    except (yaml.YAMLError, ValueError, RecursionError, *_UNFIT) as error:
+        what = "nested too deeply" if isinstance(error, RecursionError) else str(error) or "a value that is none"
+        raise YamlError(f"not YAML: {what.splitlines()[0]}") from None
     finally:
         if loader is not None:
             loader.dispose()
     if loader.problems:
         raise YamlError(*loader.problems)
     return data
+
+
+_UNFIT = (LookupError, AttributeError, TypeError)
+"""What PyYAML raises for a value that is not of the type that is written before it, such as `!!bool ""`."""
+
+
+def _must_be_within_bounds(root: yaml.Node | None) -> None:
+    """Before anything is made of it: aliases of aliases would become more than there is memory, or never end."""
+    waiting, seen = [root] if root else [], 0
+    while waiting:
+        node = waiting.pop()
+        seen += 1
+        if seen > MOST_VALUES:
+            where = f"line {node.start_mark.line + 1}"
+            raise YamlError(f"{where}: not YAML: more than {MOST_VALUES:,} values; does an alias repeat them?")
+        if isinstance(node, yaml.MappingNode):
+            waiting += [each for pair in node.value for each in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
 
 
 def _hint(text: str, mark: yaml.Mark | None) -> str:

@@ -13,6 +13,7 @@ from watchdog.systems.shared.recordable import MOST_ROWS, Recordable, RecordedTa
 from watchdog.systems.shared.sqlite_file import (
     Signature,
     columns_of,
+    has_row_numbers,
     is_settled,
     read,
     signature,
@@ -176,7 +177,8 @@ def _found(connection: sqlite3.Connection, name: str, table: RecordedTable) -> F
         return None
     types = dict(connection.execute("SELECT name, type FROM pragma_table_info(?)", (name,)).fetchall())
     columns = {column: _type(types[column]) for column in table.columns if column in there}
-    query = f"SELECT {', '.join(columns)} FROM {name} ORDER BY rowid DESC LIMIT ?"  # noqa: S608
+    order = "ORDER BY rowid DESC " if has_row_numbers(connection, name) else ""
+    query = f"SELECT {', '.join(columns)} FROM {name} {order}LIMIT ?"  # noqa: S608
     rows = connection.execute(query, (MOST_ROWS,)).fetchall()
     place = list(columns).index(table.key)
     return Found(columns, {row[place]: row for row in reversed(rows)})

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.hermes_home import EXECUTIONS, PID, SESSIONS, START, TICKS, Home, Seen, cron, every
+from tests.support.sqlite_writers import without_row_numbers
 from watchdog.config.file import load
 from watchdog.config.settings import Detect
 from watchdog.config.sources import Section
@@ -842,6 +843,32 @@ def test_without_a_ledger_an_open_session_is_a_run_in_flight(tmp_path: Path, lay
     assert watch.found(TICK + 8 * MINUTE) == {("blind", None)}
     home.beat(TICK + 7 * HOUR)
     assert ("overdue", "long") in watch.found(TICK + 7 * HOUR)
+
+
+def test_a_file_of_far_more_values_than_jobs_have_is_not_read(home: Home, watch: Watch) -> None:
+    minutely(home, TICK)
+    (home.path / "cron/jobs.json").write_bytes(b'{"jobs": [' + b"{}," * 2_000_000 + b"{}]}")
+    watch.see(TICK)
+    assert "far more values than a store does" in str(watch.see(TICK + 14 * SECOND).problem)
+
+
+@pytest.mark.parametrize(
+    "text", ['timezone: !!bool ""', "timezone: 2026-13-45", "a: 1\n" * 50_000, "[" * 100_000, "\0"]
+)
+def test_settings_that_cannot_be_read_are_as_none(text: str, home: Home, watch: Watch) -> None:
+    minutely(home, TICK)
+    (home.path / "config.yaml").write_text(text)
+    assert watch.see(TICK).problem is None
+
+
+def test_rows_without_numbers_are_not_read_and_that_is_told(home: Home, watch: Watch) -> None:
+    minutely(home, TICK)
+    without_row_numbers(home.path / "cron/executions.db", "executions")
+    assert watch.see(TICK).problem is None
+    watch = Watch(home.path)
+    home.beat(TICK + 2 * SECOND)
+    watch.found(TICK + 2 * SECOND)
+    assert watch.found(TICK + 14 * SECOND) == {("blind", None)}
 
 
 def test_a_database_that_its_writer_holds_for_a_moment_is_no_finding(home: Home, watch: Watch) -> None:

@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import NOW, SCHEMA, Writer, as_nobody, build, cost_row, healthy, job_row, session_row
 from tests.support.amounts import made_up
-from tests.support.sqlite_writers import leave_hot_journal
+from tests.support.sqlite_writers import leave_hot_journal, without_row_numbers
 from watchdog.config.file import for_database
 from watchdog.config.settings import Detect
 from watchdog.core.model import Finding, Job, Snapshot, ZeroStreak
@@ -544,6 +544,22 @@ class TestOlderSchema:
         rows["cost_events"] = [cost_row("id-heartbeat", "2026-06-10 07:01:00")]
         assert "stalled" in Watched(build(database.with_name("whole.db"), rows)).kinds()
         assert Watched(build(database, rows, without=[missing])).kinds() == ["blind", "overdue"]
+
+    @pytest.mark.parametrize("table", ["scheduled_jobs", "sessions", "scheduler_audit_log"])
+    def test_a_table_without_row_numbers_is_read_as_far_as_that_goes(self, table: str, database: Path) -> None:
+        rows = healthy()
+        rows["scheduled_jobs"].append(job_row("broken", schedule_kind="lunar"))
+        without_row_numbers(build(database, rows), table)
+        watched = Watched(database)
+        assert set(watched.kinds()) - {"blind"} == {"invalid"}
+        assert set(watched.jobs()) == {"heartbeat", "broken"}
+
+    def test_in_such_a_table_a_value_beyond_all_bounds_is_the_reason_why_it_cannot_be_read(
+        self, database: Path
+    ) -> None:
+        without_row_numbers(build(database, healthy()), "scheduled_jobs")
+        change(database, f"UPDATE scheduled_jobs SET last_run_error = zeroblob({sqlite_file.LONGEST_VALUE + 1})")
+        assert "a value in it is larger than 16 MiB" in Watched(database).reason()
 
     def test_all_that_is_optional_may_be_missing_together(self, database: Path) -> None:
         tables = ["sessions", "cost_events", "scheduler_audit_log"]

@@ -13,7 +13,9 @@ from zoneinfo import ZoneInfo, available_timezones
 import yaml
 
 from watchdog.core.instants import sane
+from watchdog.core.regular_file import read_text
 from watchdog.systems.hermes.records import Clock
+from watchdog.systems.shared.json_document import read_bounded
 from watchdog.systems.shared.plain_file import read_bytes
 from watchdog.systems.shared.unreadable import UnreadableError
 
@@ -82,11 +84,15 @@ def beats_of(home: Path) -> Beats:
     )
 
 
+LARGEST_SETTINGS = 128 * 1024
+"""Bytes of its config.yaml: to read as much of YAML takes about a second."""
+
+
 def settings_of(home: Path) -> Settings:
     """From its config.yaml."""
     try:
-        found = yaml.safe_load(read_bytes(home / "config.yaml"))
-    except (UnreadableError, yaml.YAMLError, RecursionError, ValueError):
+        found = yaml.safe_load(read_text(home / "config.yaml", LARGEST_SETTINGS))
+    except (OSError, yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError):
         return Settings()
     if not isinstance(found, dict):
         return Settings()
@@ -164,7 +170,7 @@ def _text(path: Path) -> str:
 
 def _object(path: Path) -> Mapping[str, Any]:
     try:
-        found = json.loads(read_bytes(path))
+        found = json.loads(read_bounded(path))
     except (UnreadableError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from watchdog.core.instants import sane
-from watchdog.systems.shared.sqlite_file import Signature, columns_of, read, signature
+from watchdog.systems.shared.sqlite_file import Signature, columns_of, has_row_numbers, read, signature
 from watchdog.systems.shared.unreadable import UnreadableError
 
 MOST_ROWS = 5_000
@@ -158,6 +158,8 @@ class Ledger:
         names = columns_of(connection, "executions")
         if not set(_ROW) <= set(names):
             return [], names
+        if not has_row_numbers(connection, "executions"):
+            raise UnreadableError(f"{self._executions}: the rows of executions have no numbers, which tell what is new")
         newest = connection.execute("SELECT max(rowid) FROM executions").fetchone()[0] or 0
         if newest < self._mark:
             self._begin_anew()

@@ -11,7 +11,7 @@ from watchdog.cadence import classic_cron
 from watchdog.core.instants import sane
 from watchdog.core.model import At, CronSchedule, Every, Schedule, Unreadable
 from watchdog.core.redaction import fit_to_leave, one_line
-from watchdog.systems.shared.plain_file import read_bytes
+from watchdog.systems.shared.json_document import read_bounded
 from watchdog.systems.shared.unreadable import UnreadableError
 from watchdog.systems.shared.values import ERROR_LENGTH, NAME_LENGTH, quoted, text
 
@@ -82,7 +82,7 @@ class JobsFile:
 
     def read(self) -> list[Mapping[str, Any]]:
         """The jobs as they stand there. Raises UnreadableError."""
-        raw = read_bytes(self.path).removeprefix(b"\xef\xbb\xbf")
+        raw = read_bounded(self.path).removeprefix(b"\xef\xbb\xbf")
         return self._by_parts(raw) or self._as_a_whole(raw)
 
     def _by_parts(self, raw: bytes) -> list[Mapping[str, Any]] | None:

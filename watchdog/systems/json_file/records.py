@@ -11,12 +11,13 @@ from itertools import islice
 from pathlib import Path
 
 from watchdog.core.redaction import fit_to_leave
+from watchdog.core.regular_file import open_file
 from watchdog.systems.json_file.mapping import in_unit
 from watchdog.systems.json_file.runs import Call, Row, columns_of
 from watchdog.systems.json_file.section import ModelCalls, Runs
 from watchdog.systems.shared.bounded import as_many_as_fit
 from watchdog.systems.shared.json_lines import LogTail
-from watchdog.systems.shared.plain_file import Marks, marks, open_file
+from watchdog.systems.shared.plain_file import Marks, marks
 from watchdog.systems.shared.sqlite_file import STEPS, read, signature
 from watchdog.systems.shared.unreadable import UnreadableError
 from watchdog.systems.shared.values import ERROR_LENGTH, Values

@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 from watchdog.core.instants import parse_instant
+from watchdog.core.regular_file import open_file
 from watchdog.systems.shared.json_document import read_document
-from watchdog.systems.shared.plain_file import open_file
 from watchdog.systems.shared.unreadable import UnreadableError
 
 
@@ -28,15 +28,15 @@ def read_json(path: Path) -> object:
     return read_document(path, _may_not, _parsed)
 
 
-def _parsed(raw: bytes) -> object:
+def _parsed(text: str) -> object:
     """Also what was edited by hand, as OpenClaw takes it: with comments, trailing commas, keys without quotes."""
     try:
-        return json.loads(raw)
+        return json.loads(text)
     except (ValueError, RecursionError):
         from pyjson5 import Json5Exception, loads
 
         try:
-            return loads(raw.decode())
+            return loads(text)
         except Json5Exception as error:
             raise ValueError("neither JSON nor JSON5") from error
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from watchdog.core.instants import readable_instant
-from watchdog.systems.shared.sqlite_file import columns_of
+from watchdog.systems.shared.sqlite_file import columns_of, has_row_numbers
 
 NEWEST_AUDITED = 20_000
 """Rows of the audit log that are looked at, from its end: nothing prunes it, and older ones concern no slot of now."""
@@ -51,6 +51,8 @@ class AuditLog:
         """What it tells, of the runs that were asked for since an instant all; None if there is none to tell."""
         if not {"job_id", "action", "created_at"} <= set(columns_of(connection, "scheduler_audit_log")):
             return None
+        if not has_row_numbers(connection, "scheduler_audit_log"):
+            return None  # its newest rows cannot be told from the rest
         newest = connection.execute(_NEWEST).fetchall()
         row = newest[0] if newest else None
         if self._audit is None or row != self._newest or since < self._audit.begins:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from watchdog.cadence.schedule import LATEST, near_clock_change, next_fire
+from watchdog.cadence.schedule import LATEST, near_clock_change, next_fire, plus
 from watchdog.core.model import Job, Process, RepeatedRun, Restarts, RunEnd, Schedule, Start, Terms
 from watchdog.systems.phantom.unfinished import followed
 from watchdog.systems.shared.host import Memory
@@ -19,6 +19,9 @@ RE_DATED_WITHIN = timedelta(minutes=2)
 """A start dates past-due rows to now and some seconds on; what lies further off was not dated by one."""
 
 NOTHING_SAID = Terms()
+
+A_PASS = timedelta(hours=1)
+"""A pass reads all rows that are due and then runs them one after another: for so long, as a rule, at the most."""
 
 CATCH_UP = timedelta(minutes=5)
 """How long a start takes, at the most, to come to the first job that it has re-dated."""
@@ -188,9 +191,9 @@ def _planned(seen: Sighting) -> datetime:
 
 
 def _earlier(job: Job, before: Sighting, now: datetime) -> Earlier | None:
-    """The schedule that it had before, until a run has begun under the new one."""
+    """The schedule that it had before, until a run has begun that was surely not read before the change."""
     earlier = before.earlier if before.schedule == job.schedule else Earlier(before.schedule, now, before.next_run)
-    if earlier is None or (job.last_started_at is not None and job.last_started_at > earlier.until):
+    if earlier is None or (job.last_started_at is not None and job.last_started_at > plus(earlier.until, A_PASS)):
         return None
     return earlier
 

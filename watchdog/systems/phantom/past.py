@@ -31,7 +31,7 @@ from watchdog.systems.shared.past import (
     gone_owner,
     instant_of,
 )
-from watchdog.systems.shared.sqlite_file import columns_of, read
+from watchdog.systems.shared.sqlite_file import columns_of, has_row_numbers, read
 from watchdog.systems.shared.unreadable import UnreadableError
 
 SHOWS_AFTER = timedelta(seconds=3)
@@ -120,7 +120,7 @@ def _read(db: sqlite3.Connection, since: datetime, job_ids: list[str]) -> _File:
 def _audit(db: sqlite3.Connection) -> dict[str, list[_Audited]]:
     audit: dict[str, list[_Audited]] = defaultdict(list)
     there = set(columns_of(db, "scheduler_audit_log"))
-    if there >= {"job_id", "action", "created_at"}:
+    if there >= {"job_id", "action", "created_at"} and has_row_numbers(db, "scheduler_audit_log"):
         states = ", ".join(name if name in there else "NULL" for name in ("previous_status", "new_status"))
         query = f"SELECT job_id, action, created_at, {states} FROM scheduler_audit_log ORDER BY rowid"  # noqa: S608
         for job_id, action, text, previous, new in db.execute(query):

@@ -8,7 +8,7 @@ from typing import Any
 
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Unseen
-from watchdog.systems.shared.sqlite_file import LONGEST_VALUE, Connection
+from watchdog.systems.shared.sqlite_file import LONGEST_VALUE, Connection, has_row_numbers
 
 MOST_ROWS = 2_000
 """Rows of one table that are judged; one with more jobs takes more than a second."""
@@ -54,8 +54,10 @@ def rows_of(
     """The first rows of a table in the order in which they were made. `columns` and `where` are the caller's own words.
 
     `most`: rows; `longest`: bytes of a value that is still read whole. Long ones are cut, which costs a second reading.
+    Where rows have no numbers they come as the table keeps them, and one that cannot be read at all fails the table.
     """
-    tail = f"FROM {table} WHERE {where} ORDER BY rowid LIMIT {most + 1}"
+    order = "ORDER BY rowid " if has_row_numbers(connection, table) else ""
+    tail = f"FROM {table} WHERE {where} {order}LIMIT {most + 1}"
     try:
         found = _whole(connection, f"SELECT {', '.join(columns)} {tail}", values, longest)
     except sqlite3.DataError as error:
@@ -118,7 +120,7 @@ def _cut(
     try:
         return as_many_as_fit(connection.execute(f"SELECT {', '.join(short)} {tail}", values))
     except sqlite3.DataError as error:
-        if not _is_too_big(error):
+        if not _is_too_big(error) or not has_row_numbers(connection, table):
             raise
     ids = connection.execute(f"SELECT rowid {tail}", values).fetchall()
     return Rows([_row(connection, table, short, id_) for (id_,) in ids])

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from watchdog.systems.shared.plain_file import LARGEST, Marks, marks, open_file
+from watchdog.core.regular_file import open_file
+from watchdog.systems.shared.plain_file import LARGEST, Marks, marks
+
+MOST_LINES = 20_000
+"""Of what is new in a log, the newest lines that are read: a line may be as short as `{}`."""
+
+LONGEST_LINE = 256 * 1024
+"""Bytes of a line that is read: `[[],[],…` takes twenty times its own length."""
 
 FIRST_TAIL = 128 * 1024
 """Bytes of a log that the first look reads, from its end: some two hundred runs."""
@@ -48,11 +55,13 @@ class LogTail:
         self._positions[path] = _Position((found.st_ino, found.st_size, found.st_mtime_ns), start + len(whole))
         if is_anew and start:
             whole = whole.partition(b"\n")[2]
-        return list(_objects(whole.splitlines())), is_anew
+        return list(_objects(whole.rstrip(b"\n").rsplit(b"\n", MOST_LINES)[-MOST_LINES:])), is_anew
 
 
 def _objects(lines: Iterable[bytes]) -> Iterable[Mapping[str, object]]:
     for line in lines:
+        if len(line) > LONGEST_LINE:
+            continue
         try:
             value = json.loads(line)
         except (ValueError, RecursionError):

@@ -1,14 +1,11 @@
 """Reading a plain file that another program writes: nothing but a regular file, within a bound, closed every time."""
 
-import errno
 import os
-import stat
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO
 
-from watchdog.systems.shared.sqlite_file import what_it_is
+from watchdog.core.regular_file import open_file
 from watchdog.systems.shared.unreadable import UnreadableError
 
 Marks = tuple[int, int, int]
@@ -56,13 +53,3 @@ def read_bytes(path: Path, refused: Callable[[Path], str] = may_not) -> bytes:
     if len(raw) > LARGEST:
         raise UnreadableError(f"{path} is larger than {LARGEST >> 20} MiB: is it the store?")
     return raw
-
-
-def open_file(path: Path) -> IO[bytes]:
-    """A regular file, opened to read. Anything else is not opened: a pipe would be waited for. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, f"it is {what_it_is(found)}, not a file")
-    return os.fdopen(descriptor, "rb")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from watchdog.core.regular_file import what_it_is
 from watchdog.systems.shared.unreadable import UnreadableError
 
 T = TypeVar("T")
@@ -90,12 +91,6 @@ def _beside(path: str) -> tuple[int, int, int] | None:
     if not stat.S_ISREG(found.st_mode):
         raise UnreadableError(f"{path} is {what_it_is(found)}, where SQLite keeps a file of its own")
     return _marks(found)
-
-
-def what_it_is(found: os.stat_result) -> str:
-    """What stands in the place of a file."""
-    names = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
-    return next((name for is_so, name in names if is_so(found.st_mode)), "a device")
 
 
 def is_settled(seen: Signature) -> bool:
@@ -299,6 +294,15 @@ def _asked_for(connection: sqlite3.Connection, table: str) -> list[str]:
         if len(_COLUMNS) < _MOST_KNOWN and len(made_by) <= _LONGEST_KNOWN:
             _COLUMNS[made_by] = names
     return names
+
+
+def has_row_numbers(connection: sqlite3.Connection, table: str) -> bool:
+    """Whether the rows of a table, which is there, are numbered as they are made, by SQLite and nobody else."""
+    try:
+        connection.execute(f"SELECT rowid FROM {table} LIMIT 0")  # noqa: S608
+    except sqlite3.OperationalError:  # WITHOUT ROWID
+        return False
+    return not any(column.lower() == "rowid" for column in columns_of(connection, table))
 
 
 def is_another_thing(connection: sqlite3.Connection, table: str) -> bool:
