@@ -272,7 +272,8 @@ class Terms:
     not known was none; without that it may have been deleted, or is written down nowhere.
     `served_by`: which of the scheduler's processes runs it, where it has several (see `Snapshot.stands_from`).
     `restarts`: how often its scheduler has started in vain, where that is seen. `has_old_plan`: its next run was worked
-    out from the schedule that it had before somebody changed it.
+    out from the schedule that it had before somebody changed it. `unrecorded_for`: its next run as it stood when its
+    unrecorded run ended; a start of the scheduler may have put it off since.
     """
 
     owed_at: datetime | None = None
@@ -287,6 +288,7 @@ class Terms:
     served_by: str = ""
     restarts: Restarts | None = None
     has_old_plan: bool = False
+    unrecorded_for: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

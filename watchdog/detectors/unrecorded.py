@@ -6,7 +6,7 @@ from datetime import timedelta
 from watchdog.core.fields import Duration
 from watchdog.core.instants import say
 from watchdog.core.kinds import Kind, Severity
-from watchdog.core.model import Finding, Snapshot
+from watchdog.core.model import Finding, Process, RunEnd, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
 from watchdog.detectors.rules import Rule, RulesForAll
@@ -31,6 +31,10 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
         end = job.unrecorded_end
         if end is None or not job.is_planned or job.updated_at is None or end.at - job.updated_at <= rule.lag:
             continue
+        fire = job.terms.unrecorded_for or job.next_run_at
+        is_owed = fire is not None and fire <= end.at
+        if not is_owed and not _has_lived_since(snapshot.process, end):
+            continue  # it was asked for by hand, and a restart that nobody saw has ended it
         # a machine that sleeps delivers no result meanwhile
         since = now.lived_through(end.at, rule.after)
         if now.reached(since):
@@ -41,10 +45,15 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
                 Severity.CRITICAL,
                 since,
                 f"{job.name} finished a run at {say(end.at)} whose outcome was never written down: "
-                "it still holds the slot, and a restart runs it again",
+                f"it still holds the slot{', and a restart runs it again' if is_owed else ''}",
                 ended_at=end.at,
                 event_id=end.id,
                 updated_at=job.updated_at,
                 next_run_at=job.next_run_at,
                 last_recorded_run_at=job.last_run.started_at if job.last_run else None,
             )
+
+
+def _has_lived_since(process: Process, end: RunEnd) -> bool:
+    """Whether the scheduler's process is known to be the one that made the run."""
+    return process.is_alive is True and process.started_at is not None and process.started_at <= end.at

@@ -340,7 +340,8 @@ def _moved(job: Job, seen: Sighting, now: datetime) -> Job:
     since = seen.stood_since if seen.appeared_late else None
     restarts = seen.restarts if seen.restarts and seen.restarts.starts else None
     is_old = bool(seen.earlier and job.next_run_at and seen.earlier.explains(job.next_run_at, now))
-    terms = Terms(owed_at=owed, stands_since=since, restarts=restarts, has_old_plan=is_old)
+    slot = seen.slot if seen.unrecorded and seen.slot != job.next_run_at else None
+    terms = Terms(owed_at=owed, stands_since=since, restarts=restarts, has_old_plan=is_old, unrecorded_for=slot)
     if terms == NOTHING_SAID and seen.passed_over_by is None and seen.repeated == job.repeated:
         return job
     return replace(job, terms=terms, passed_over_by=seen.passed_over_by, repeated=seen.repeated)
