@@ -28,7 +28,8 @@ class _Judged:
 
     def holds(self, job: Job, at: datetime) -> bool:
         """Whether it would come to the same now."""
-        return self.job is job and (self.until is None or self.since <= at < self.until)
+        is_same = self.job is job or self.job == job
+        return is_same and (self.until is None or self.since <= at < self.until)
 
 
 @dataclass(frozen=True, slots=True)

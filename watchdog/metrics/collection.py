@@ -6,6 +6,7 @@ jobs takes longer than the whole tick may.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from prometheus_client import (
@@ -21,7 +22,7 @@ from prometheus_client.registry import Collector
 
 from watchdog.core.incident import Incident
 from watchdog.core.kinds import Severity
-from watchdog.core.model import Finding
+from watchdog.core.model import Finding, Job
 from watchdog.core.release import version
 from watchdog.detectors.published import Published, SourceState
 from watchdog.engine import Tick
@@ -31,20 +32,30 @@ from watchdog.metrics.jobs import JobCollector, JobFacts
 from watchdog.metrics.sources import SourceReadText, SourceStateText
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """One job's samples by family, and what they were made from. `fires`: see `SourceState.missed`."""
+
+    facts: JobFacts
+    fires: int
+    lines: tuple[bytes, ...]
+
+
 class StateText:
     """Renders the published state, and keeps what has not changed."""
 
     def __init__(self) -> None:
         self._heads = heads(JobCollector())
         self._sources = SourceStateText()
-        self._jobs: dict[tuple[str, str], tuple[JobFacts, tuple[bytes, ...]]] = {}
+        self._jobs: dict[tuple[str, str], _Kept] = {}
         self._counts = Counts()
 
     def render(self, published: Published) -> bytes:
         """The text of all families that change only with the state."""
-        facts = [each for state in published.sources for each in _facts(state, self._counts)]
-        self._format([each for each in facts if self._is_new(each)])
-        lines = [self._jobs[(each.source, each.job.id)][1] for each in facts]
+        for state in published.sources:
+            self._take(state)
+        kept = self._jobs
+        lines = [kept[(s.snapshot.source, job.id)].lines for s in published.sources for job in s.snapshot.jobs]
         self._forget_the_gone(published)
         text = [self._sources.render(published)]
         for place, head in enumerate(self._heads):
@@ -52,16 +63,27 @@ class StateText:
             text.extend([job[place] for job in lines])
         return b"".join(text)
 
-    def _is_new(self, facts: JobFacts) -> bool:
-        before = self._jobs.get((facts.source, facts.job.id))
-        return before is None or before[0] != facts
-
-    def _format(self, jobs: Sequence[JobFacts]) -> None:
-        """All that are new together: most of what one costs is what surrounds its samples."""
-        if jobs:
-            collector = JobCollector(jobs)
+    def _take(self, state: SourceState) -> None:
+        """Format all that are new together: most of what one costs is what surrounds its samples."""
+        found: dict[str | None, tuple[Finding, ...]] = {}
+        for finding in state.diagnosis.findings:
+            found[finding.job_id] = (*found.get(finding.job_id, ()), finding)
+        new: list[tuple[JobFacts, int]] = []
+        for job in state.snapshot.jobs:
+            kept = self._jobs.get((state.snapshot.source, job.id))
+            if kept is None or not _is_as_kept(kept, job, state, found.get(job.id, ())):
+                new.append((self._facts(state, job, found.get(job.id, ())), state.missed.get(job.id, 0)))
+        if new:
+            collector = JobCollector([facts for facts, _ in new])
             made = shared_out(collector, collector.counts)
-            self._jobs |= {(each.source, each.job.id): (each, lines) for each, lines in zip(jobs, made, strict=True)}
+            for (facts, fires), lines in zip(new, made, strict=True):
+                self._jobs[(facts.source, facts.job.id)] = _Kept(facts, fires, lines)
+
+    def _facts(self, state: SourceState, job: Job, findings: tuple[Finding, ...]) -> JobFacts:
+        key, owner = (state.snapshot.source, job.id), state.owners.get(job.id, "")
+        totals = self._counts.totals(key, job.totals)
+        missed = self._counts.missed(key, job.due, state.missed.get(job.id, 0))
+        return JobFacts(state.snapshot.source, job, state.deadlines.get(job.id), owner, findings, totals, missed)
 
     def _forget_the_gone(self, published: Published) -> None:
         there = sum(len(state.snapshot.jobs) for state in published.sources)
@@ -71,16 +93,16 @@ class StateText:
             self._counts.forget(keep)
 
 
-def _facts(state: SourceState, counts: Counts) -> Iterator[JobFacts]:
-    found: dict[str | None, list[Finding]] = {}
-    for finding in state.diagnosis.findings:
-        found.setdefault(finding.job_id, []).append(finding)
-    for job in state.snapshot.jobs:
-        findings = tuple(found.get(job.id, ()))
-        owner = state.owners.get(job.id, "")
-        key = (state.snapshot.source, job.id)
-        totals, missed = counts.totals(key, job.totals), counts.missed(key, job.due, state.missed.get(job.id, 0))
-        yield JobFacts(state.snapshot.source, job, state.deadlines.get(job.id), owner, findings, totals, missed)
+def _is_as_kept(kept: _Kept, job: Job, state: SourceState, findings: tuple[Finding, ...]) -> bool:
+    """Whether all that its samples are made from is as it was."""
+    facts = kept.facts
+    return (
+        (facts.job is job or facts.job == job)
+        and facts.deadline == state.deadlines.get(job.id)
+        and kept.fires == state.missed.get(job.id, 0)
+        and facts.findings == findings
+        and facts.owner == state.owners.get(job.id, "")
+    )
 
 
 class _Instants(Collector):

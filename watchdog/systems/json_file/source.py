@@ -105,7 +105,7 @@ class _Row:
     document: Object
     columns: Object
     history: History
-    is_twice: bool
+    is_twice: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +150,7 @@ class JsonSource:
         self._plans: Unchanged[datetime | None] = Unchanged()
         self._runs: Unchanged[tuple[Run, ...]] = Unchanged()
         self._jobs: Unchanged[Job] = Unchanged()
+        self._facts_of: dict[str, _Facts] = {}
         self._paces = Paces()
         self._process = SeenProcess([settings.beside(path) for path in settings.held_open], host)
         self._process_seen = Process()
@@ -222,6 +223,7 @@ class JsonSource:
         calls, unheard = self._called()
         self._again_at = None
         facts = [self._facts(row, now) for row in self._rows(jobs, records, calls, now)]
+        self._facts_of = {each.row.id: each for each in facts}
         restarted = _newest(self._restart([each.sight for each in facts]), self._process_seen.started_at)
         process = self._process_at(restarted, now, [each.row.history for each in facts])
         self._notes.write(self._known)
@@ -312,11 +314,17 @@ class JsonSource:
             columns, inside = self._read.get(id_, job, partial(self._columns, job))
             known = [*inside, *records.get(id_, [])]
             runs = self._runs.get(id_, known, partial(together, id_, known))
-            history = History(self._with_calls(job, runs, calls, now))
-            rows[id_] = _Row(id_, job, columns, history, is_twice=False)
+            rows[id_] = self._row(_Row(id_, job, columns, History(self._with_calls(job, runs, calls, now))))
         self._read.forget(rows)
         self._runs.forget(rows)
         return list(rows.values())
+
+    def _row(self, row: _Row) -> _Row:
+        """The one of the last look, if it is like it."""
+        facts = self._facts_of.get(row.id)
+        if facts is None or facts.row.columns is not row.columns or facts.row.is_twice:
+            return row
+        return facts.row if facts.row.history == row.history else row
 
     def _columns(self, job: Object) -> tuple[Object, list[Object]]:
         return columns_of(self._settings.jobs, job), self._inside(job)
@@ -337,6 +345,14 @@ class JsonSource:
         self._again_at = min(self._again_at or at, at)
 
     def _facts(self, row: _Row, now: datetime) -> _Facts:
+        """What the row says, which is read out of it once; and from when on it counts."""
+        known = self._facts_of.get(row.id)
+        facts = known if known is not None and known.row is row else self._read_out(row, now)
+        sight = facts.sight
+        anchor = self._anchor(row.id, (sight.schedule, sight.is_planned), sight.anchor, sight.next_run_at, now)
+        return facts if facts.anchor == anchor else replace(facts, anchor=anchor)
+
+    def _read_out(self, row: _Row, anchor: datetime) -> _Facts:
         values = Values(row.columns, ["its id is there more than once"] if row.is_twice else [])
         aside = Values(row.columns)  # what is odd in these columns only narrows what can be told
         schedule = schedule_of(values, self._settings)
@@ -350,14 +366,13 @@ class JsonSource:
         updated = aside.instant("updated_at")
         open_run = row.history.open_run
         stored = _newest(last_start, _ended(row.history), aside.instant("planned_since"), updated)
-        plan = (schedule, is_enabled and status == "active")
-        anchor = self._anchor(row.id, plan, stored, next_run, now)
         claimed = aside.instant("running_since") or (open_run.started_at if open_run else None)
         run_start = _newest(
             *(run.started_at for run in row.history.runs if not run.is_open), _closed_start(aside, claimed)
         )
+        is_planned = is_enabled and status == "active"
         sight = Sight(
-            row.id, schedule, plan[1], stored, next_run, run_start, claimed, open_run.id if open_run else None
+            row.id, schedule, is_planned, stored, next_run, run_start, claimed, open_run.id if open_run else None
         )
         return _Facts(row, values, schedule, status, is_enabled, next_run, last_start, updated, anchor, sight)
 

@@ -60,22 +60,21 @@ class KeptEnds:
     @classmethod
     def of(cls, account: Account) -> "KeptEnds":
         """What is to be kept of it."""
-        recent = tuple(account.recent)[-KEPT_ENDS:]
+        recent = account.recent[-KEPT_ENDS:]
         zeros = tuple(account.first_zeros)
         return cls(recent, account.zeros, zeros, account.count, account.has_used, account.last_paid_at)
 
     @property
     def account(self) -> Account:
         """What was known of the job."""
-        account = Account(
+        return Account(
+            self.recent,
             zeros=self.zeros,
             first_zeros=list(self.first_zeros),
             count=self.count,
             has_used=self.has_used,
             last_paid_at=self.last_paid_at,
         )
-        account.recent.extend(self.recent)
-        return account
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +258,7 @@ class CostLedger:
     def recent(self, job_id: str) -> tuple[RunEnd, ...]:
         """The newest run ends of the job, newest last."""
         account = self._accounts.get(job_id)
-        return tuple(account.recent) if account else ()
+        return account.recent if account else ()
 
     def streak(self, job_id: str) -> ZeroStreak:
         """The job's newest run ends that had no tokens."""

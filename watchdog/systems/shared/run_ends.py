@@ -1,6 +1,5 @@
 """What is remembered of one job's run ends."""
 
-from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -45,14 +44,14 @@ class Account:
     `last_paid_at`: when the newest that cost something was. `lately`: when those of the hour before the newest were.
     """
 
-    recent: deque[RunEnd] = field(default_factory=lambda: deque(maxlen=REMEMBERED_ENDS))
+    recent: tuple[RunEnd, ...] = ()
     zeros: int = 0
     first_zeros: list[datetime] = field(default_factory=list)
     version: int = 0
     count: int = 0
     has_used: bool = False
     last_paid_at: datetime | None = None
-    lately: deque[datetime] = field(default_factory=lambda: deque(maxlen=MOST_IN_AN_HOUR))
+    lately: list[datetime] = field(default_factory=list)
     spending: Spending = field(default_factory=Spending)
 
     def add(self, end: RunEnd) -> None:
@@ -62,7 +61,7 @@ class Account:
 
     def append(self, end: RunEnd) -> None:
         """One more, of which it is known that later ones will follow, a day later or more."""
-        self.recent.append(end)
+        self.recent = (*self.recent, end)[-REMEMBERED_ENDS:]
         self.version += 1
         self.count += 1
         if end.cost_usd:
@@ -80,8 +79,8 @@ class Account:
     def note(self, end: RunEnd) -> None:
         """Take what it tells of the last hour and the last day only: the rest of it is known already."""
         self.lately.append(end.at)
-        while end.at - self.lately[0] >= HOUR:
-            self.lately.popleft()
+        old = next(place for place, at in enumerate(self.lately) if end.at - at < HOUR)
+        del self.lately[: max(old, len(self.lately) - MOST_IN_AN_HOUR)]
         if end.cost_usd:
             self.spending.add(end.at, end.cost_usd)
 
@@ -94,7 +93,7 @@ class Account:
         self.count += older.count
         self.has_used = self.has_used or older.has_used
         self.last_paid_at = self.last_paid_at or older.last_paid_at
-        self.recent = deque([*older.recent, *self.recent], maxlen=REMEMBERED_ENDS)
+        self.recent = (*older.recent, *self.recent)[-REMEMBERED_ENDS:]
 
     @property
     def has_enough(self) -> bool:
