@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -10,6 +9,7 @@ from hypothesis import given
 from tests.support.amounts import made_up
 from tests.support.harness import HOUR, MINUTE, SECOND, Agent
 from tests.support.lives import BRISK, HASTY, SLOW, Life, lives
+from tests.support.memory_folder import memory_folder
 from tests.support.replaying import (
     DEEDS,
     FAULTS,
@@ -197,7 +197,7 @@ def test_one_wedged_job_among_many_is_found_as_soon_as_in_life(tmp_path: Path) -
 @AMOUNT
 @given(LIVES)
 def test_it_agrees_with_what_was_found_and_told_in_any_life(life: Life) -> None:
-    with TemporaryDirectory() as folder:
+    with memory_folder() as folder:
         led = lived(life, Path(folder))
         verdict = replayed(led.config, led.since, led.until)
     again = found_again(verdict)
@@ -211,7 +211,7 @@ def test_it_agrees_with_what_was_found_and_told_in_any_life(life: Life) -> None:
 @given(LIVES)
 def test_without_a_state_file_it_agrees_on_what_the_newest_runs_tell(life: Life) -> None:
     """Of a streak that lasts to the end the row and the bills tell all."""
-    with TemporaryDirectory() as folder:
+    with memory_folder() as folder:
         led = lived(life, Path(folder))
         verdict = replayed(led.config, led.since, led.until, with_record=False)
     wanted = ("zero_tokens", "failing", "failed", "expiring")
@@ -224,7 +224,7 @@ def test_without_a_state_file_it_agrees_on_what_the_newest_runs_tell(life: Life)
 @AMOUNT
 @given(LIVES)
 def test_judging_only_what_has_changed_comes_to_the_same_as_judging_all(life: Life) -> None:
-    with TemporaryDirectory() as folder:
+    with memory_folder() as folder:
         led = lived(life, Path(folder))
         scene = Scene(past_of(led.config, led.since, led.until))
     judge = Judge(scene.past.now, Detect())

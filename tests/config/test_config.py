@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
@@ -14,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import as_nobody
+from tests.support.memory_folder import memory_folder
 from tests.support.sections import smallest
 from watchdog.config.fields import read_secret
 from watchdog.config.file import Config, ConfigError, for_database, load, parse_address
@@ -529,7 +529,7 @@ TREES = st.recursive(
 
 @given(TREES)
 def test_no_file_brings_it_down(tree: object) -> None:
-    with TemporaryDirectory() as folder:
+    with memory_folder() as folder:
         path = Path(folder) / "watchdog.yaml"
         path.write_text(yaml.safe_dump(tree, allow_unicode=True), encoding="utf-8")
         told = []

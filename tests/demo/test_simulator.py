@@ -7,13 +7,13 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.memory_folder import memory_folder
 from watchdog.demo.outcome import Outcome
 from watchdog.demo.schedules import ScheduleError
 from watchdog.demo.simulator import Simulator
@@ -1119,7 +1119,7 @@ def play(
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(story=STORIES, cuts=st.lists(st.integers(0, LENGTH // MINUTE), max_size=8))
 def test_the_file_does_not_depend_on_where_time_stops_on_its_way(story: Story, cuts: list[int]) -> None:
-    with TemporaryDirectory() as folder:
+    with memory_folder() as folder:
         assert play(Path(folder, "a.db"), story, []) == play(Path(folder, "b.db"), story, cuts)
 
 
@@ -1127,7 +1127,7 @@ def test_the_file_does_not_depend_on_where_time_stops_on_its_way(story: Story, c
 @given(story=STORIES)
 def test_rows_always_agree_with_each_other(story: Story) -> None:
     log: list[tuple[str, datetime]] = []
-    with TemporaryDirectory() as folder:
+    with memory_folder() as folder:
         tables = play(Path(folder, "a.db"), story, [], log)
     billed = [row["session_key"] for row in tables["cost_events"]]
     for row in tables["scheduled_jobs"]:

@@ -3,13 +3,13 @@
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from hypothesis import given
 
 from tests.support.amounts import made_up
 from tests.support.harness import MS, SECOND, Watch, findings_of, row_of
 from tests.support.lives import BRISK, DEEDS, FAULTS, HASTY, Keeper, Life, judged_between, led, lives
+from tests.support.memory_folder import memory_folder
 from watchdog.config.settings import Detect
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Job
@@ -22,7 +22,7 @@ AMOUNT = made_up(few=40, many=120)
 @AMOUNT
 @given(lives())
 def test_it_finds_nothing_in_a_scheduler_that_is_well(life: Life) -> None:
-    with TemporaryDirectory() as folder:
+    with memory_folder() as folder:
         for _, watch, wake in led(life, Path(folder)):
             assert watch.findings == ()
             snapshot = watch.snapshot
@@ -35,7 +35,7 @@ def test_it_finds_nothing_in_a_scheduler_that_is_well(life: Life) -> None:
 @AMOUNT
 @given(lives(paces=(BRISK, HASTY), deeds_of=(*DEEDS, *FAULTS, *FAULTS)))
 def test_what_is_published_holds_until_it_looks_again_and_a_single_look_agrees(life: Life) -> None:
-    with TemporaryDirectory() as folder:
+    with memory_folder() as folder:
         for keeper, watch, wake in led(life, Path(folder)):
             for instant in judged_between(watch, wake):
                 if watch.look_again_at is None or instant < watch.look_again_at:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import unquote
@@ -27,6 +26,7 @@ from hypothesis import strategies as st
 from tests.support.amounts import amount
 from tests.support.command import PATIENCE, until
 from tests.support.harness import change, row_of
+from tests.support.memory_folder import memory_folder
 from watchdog.config.file import Config
 from watchdog.core.action import Action, State
 from watchdog.core.clock import Stamp
@@ -127,7 +127,7 @@ class Scheduler:
 @contextmanager
 def scheduler(*, stock: bool = True, api: str = "up") -> Iterator[Scheduler]:
     """On a file of its own, gone at the end."""
-    with TemporaryDirectory() as folder:
+    with memory_folder() as folder:
         agent = Scheduler(Path(folder), stock=stock, api=api)
         with agent.sim:
             yield agent

@@ -3,7 +3,6 @@
 import contextlib
 import gzip
 import json
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.cases import at, changed, header, row, spelt, whole, written
 from tests.support.command import command
+from tests.support.memory_folder import memory_folder
 from watchdog.replay.case import CaseError, opened
 from watchdog.replay.command import replay
 
@@ -113,7 +113,7 @@ def test_whatever_stands_in_a_line_nothing_but_a_case_error_comes_out(data: st.D
     value = st.recursive(leaf, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner))
     keys = ("tables", "set", "delete", "files", "append", "remove", "processes", "clock", "asleep", "note")
     odd = data.draw(st.dictionaries(st.sampled_from(keys), value))
-    with tempfile.TemporaryDirectory() as folder:
+    with memory_folder() as folder:
         path = written(Path(folder) / "a", [header(hours=0.1), whole(row()), {"at": at(1), **odd}])
         with contextlib.suppress(CaseError):
             list(replay(path, None, None))

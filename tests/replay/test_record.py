@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.support.cases import COSTS, JOBS, row
 from tests.support.command import command
+from tests.support.memory_folder import memory_folder
 from watchdog.config.file import Config
 from watchdog.core.error_class import classify
 from watchdog.core.kinds import Severity
@@ -179,7 +179,7 @@ def _filled(path: Path, values: Iterable[str]) -> None:
 @given(st.lists(hostile, min_size=60, max_size=60))
 def test_whatever_stands_in_a_store_its_recording_does_not_hold_it(texts: list[tuple[str, str]]) -> None:
     """In any column, known or not, also one that is deleted later; and the case can be played."""
-    with TemporaryDirectory() as folder:
+    with memory_folder() as folder:
         store, case = Path(folder) / "phantom.db", Path(folder) / "case"
         _filled(store, (text for text, _ in texts))
         before = iter([_emptied, _nothing, _nothing])

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
@@ -19,6 +18,7 @@ from tests.support.amounts import made_up
 from tests.support.command import until
 from tests.support.disturbed import BEGINS, Beside, Disturbed
 from tests.support.harness import DAY, HOUR, MINUTE, SECOND, Agent
+from tests.support.memory_folder import memory_folder
 from watchdog.config.file import Config
 from watchdog.core.children import Result
 from watchdog.core.clock import Stamp
@@ -177,7 +177,7 @@ class Answered(Disturbed):
 @made_up(few=10, many=300)
 @given(st.integers(0, 2**32))
 def test_no_critical_finding_on_a_healthy_scheduler_whose_address_tells_the_truth(seed: int) -> None:
-    with TemporaryDirectory() as folder:
+    with memory_folder() as folder:
         life = Answered(seed, Path(folder))
         try:
             for _ in range(life.dice.randint(1, 6)):

@@ -12,7 +12,6 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import NOW, SCHEMA, Writer, as_nobody, build, cost_row, healthy, job_row, session_row
 from tests.support.amounts import made_up
+from tests.support.memory_folder import memory_folder
 from tests.support.sqlite_writers import leave_hot_journal, without_row_numbers
 from watchdog.config.file import for_database
 from watchdog.config.settings import Detect
@@ -1012,7 +1012,7 @@ def assert_metrics_parse(published: Published) -> None:
 @made_up(few=100, many=250)
 @given(first=MUTATIONS, second=MUTATIONS)
 def test_no_value_in_any_column_brings_it_down(first: list[Any], second: list[Any]) -> None:
-    with TemporaryDirectory() as folder:
+    with memory_folder() as folder:
         path = Path(folder) / "agent.db"
         rows = fuzz_rows()
         engine = Engine(for_database(path))
@@ -1034,7 +1034,7 @@ PAGE = 4096
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(damage=st.lists(st.tuples(st.integers(0, 40_000), st.binary(min_size=1, max_size=40)), max_size=6))
 def test_no_damage_to_the_rows_brings_it_down(damage: list[tuple[int, bytes]]) -> None:
-    with TemporaryDirectory() as folder:
+    with memory_folder() as folder:
         path = build(Path(folder) / "agent.db", fuzz_rows())
         content = bytearray(path.read_bytes())
         for place, junk in damage:

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.command import ROOT, command
+from tests.support.memory_folder import memory_folder
 from watchdog.cadence import classic_cron
 from watchdog.config.file import Config, ConfigError, load
 from watchdog.config.settings import Detect
@@ -645,9 +646,8 @@ class TemporaryFolder:
     """A folder for one example of a property test."""
 
     def __enter__(self) -> Path:
-        from tempfile import TemporaryDirectory
 
-        self._folder = TemporaryDirectory()
+        self._folder = memory_folder()
         return Path(self._folder.name)
 
     def __exit__(self, *_: object) -> None:

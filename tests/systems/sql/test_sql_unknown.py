@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.command import command
+from tests.support.memory_folder import memory_folder
 from watchdog.cadence import classic_cron
 from watchdog.cadence.schedule import fires_within, next_fire
 from watchdog.cadence.zones import zone_info
@@ -289,9 +290,8 @@ class TestRunsThatWait:
     @settings(max_examples=25, deadline=None)
     @given(st.lists(st.sampled_from(["wait", "start", "end", "fail", "look"]), max_size=40))
     def test_what_is_remembered_is_what_a_first_look_would_read(self, deeds: list[str]) -> None:
-        from tempfile import TemporaryDirectory
 
-        with TemporaryDirectory() as folder:
+        with memory_folder() as folder:
             store = Store(Path(folder) / "x.db", "id, name, every")
             store.job(id=1, name="often", every="10m")
             rows: list[str] = []
