@@ -135,6 +135,8 @@ class Rig:
         self.process: subprocess.Popen[str] | None = None
         self.port = _free_port()
         self.notes: list[str] = []
+        self.is_heard = True
+        """Whether somebody reads its log."""
 
     # the service
 
@@ -158,7 +160,8 @@ class Rig:
         self.process = subprocess.Popen(
             command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=os.environ | environment
         )
-        threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
+        if self.is_heard:
+            threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
         until(lambda: self.get("/healthz")[0] == 200, "it answers after its start", 20)
 
     def start_with_limit(self, what: int, soft: int, hard: int) -> None:
