@@ -244,13 +244,13 @@ class Rig:
                 (name,),
             )
 
-    def must_tell(self, name: str, within: float = FOUND_WITHIN, told_within: float = TOLD_WITHIN) -> None:
+    def must_tell(self, name: str, within: float = FOUND_WITHIN) -> None:
         """A job fails now: it is found in time, and the target has it."""
         self.fail(name)
         began = time.monotonic()
         until(lambda: self.found("failed", name), f"the failure of {name} is found", within + 0.5)
         self.notes.append(f"found after {time.monotonic() - began:.1f} s")
-        until(lambda: self.target.about(name), f"the target has heard of {name}", told_within)
+        until(lambda: self.target.about(name), f"the target has heard of {name}", TOLD_WITHIN)
 
     def must_be_well(self, most_mb: float = MOST_MB) -> None:
         """What holds in every attack."""
