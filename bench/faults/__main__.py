@@ -132,7 +132,7 @@ def table_of(text: str) -> list[tuple[str, str]]:
     """The faults and promises of the document's table."""
     rows = text.partition(BEGIN)[2].partition(END)[0].splitlines()
     cells = [row.split(" | ") for row in rows if row.startswith("| ")]
-    return [(fault.removeprefix("| "), promise) for fault, promise, _ in cells[1:]]
+    return [(fault.removeprefix("| "), promise) for fault, promise, *_ in cells[1:]]
 
 
 def _say(line: str) -> None:

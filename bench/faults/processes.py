@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bench.faults.rig import COMMAND, POLL, TOLD_WITHIN, Promise, Rig, limit, must, until
@@ -159,14 +160,69 @@ def reload_while_told(rig: Rig) -> None:
     rig.must_end()
 
 
-def bad_reload(rig: Rig) -> None:
+def _bad_reload(put: Callable[[Path], object]) -> Promise:
     """A file that cannot be read: the old configuration is kept."""
-    rig.configure()
-    rig.start()
-    (rig.folder / "watchdog.yaml").write_text("sources: [")
-    os.kill(rig.pid, signal.SIGHUP)
-    until(lambda: any("configuration not taken" in line for line in rig.log), "it is said", 10)
+
+    def attack(rig: Rig) -> None:
+        rig.configure()
+        rig.start()
+        file = rig.folder / "watchdog.yaml"
+        file.unlink()
+        put(file)
+        os.kill(rig.pid, signal.SIGHUP)
+        until(lambda: any("configuration not taken" in line for line in rig.log), "it is said", 10)
+        rig.must_tell("meanwhile")
+        rig.must_be_well()
+        rig.must_end()
+
+    return attack
+
+
+def _sparse(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 30)
+
+
+def _repeated(path: Path) -> None:
+    lines = (f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 20))
+    path.write_text("\n".join(["a0: &a0 [1]", *lines]))
+
+
+def without_streams(rig: Rig) -> None:
+    """Whoever starts it has closed standard input, output and error."""
+    rig.configure(**rig.with_a_budget())
+    rig.start("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
     rig.must_tell("meanwhile")
+    until(lambda: rig.runs_of("meanwhile") == 1, "its action is done", 15)
+    open_there = {Path(f"/proc/{rig.pid}/fd/{number}").readlink() for number in range(3)}
+    must(open_there == {Path("/dev/null")}, f"its streams are {open_there}")
+    rig.must_have_told_once("meanwhile")
+    rig.must_be_well()
+    rig.must_end()
+
+
+def unread_log(rig: Rig) -> None:
+    """Nobody reads its log any more, and the pipe is full."""
+    rig.configure()
+    rig.is_heard = False
+    rig.start("sh", "-c", 'head -c 65536 /dev/zero >&2; exec "$@"', "sh")
+    rig.must_tell("meanwhile")
+    for _ in range(50):
+        os.kill(rig.pid, signal.SIGHUP)
+        time.sleep(0.02)
+    rig.must_tell("later")
+    rig.must_have_told_once("meanwhile", "later")
+    rig.must_be_well()
+    rig.must_end()
+
+
+def odd_surroundings(rig: Rig) -> None:
+    """No home, no language, a zone that is none, no folder for temporary files."""
+    rig.configure(**rig.with_a_budget())
+    rig.start("env", "-i", "TZ=/etc/passwd", "LC_ALL=none", "TMPDIR=/nowhere")
+    rig.must_tell("meanwhile")
+    until(lambda: rig.runs_of("meanwhile") == 1, "its action is done", 15)
+    rig.must_have_told_once("meanwhile")
     rig.must_be_well()
     rig.must_end()
 
@@ -234,6 +290,16 @@ def _folder(rig: Rig, name: str) -> Path:
     return folder
 
 
+BAD_FILES: Mapping[str, Callable[[Path], object]] = {
+    "a broken file": lambda path: path.write_text("sources: ["),
+    "a pipe as the file": os.mkfifo,
+    "a folder as the file": Path.mkdir,
+    "a file of 1 GiB": _sparse,
+    "a file of aliases of aliases": _repeated,
+    "a file that is no text": lambda path: path.write_bytes(os.urandom(5000)),
+}
+KEPT_AS_IT_IS = "the old configuration is kept, and it is said"
+
 KILLED = "told, at most once more than there were kills; nothing done twice"
 
 FAULTS: dict[str, tuple[str, Promise]] = {
@@ -246,7 +312,10 @@ FAULTS: dict[str, tuple[str, Promise]] = {
     "target: takes 8 s to answer": ("told once; the loop does not wait", slow_target),
     "reload: 100 SIGHUPs": ("told once", reload_storm),
     "reload: while a target has the message": ("told once", reload_while_told),
-    "reload: a broken file": ("the old configuration is kept, and it is said", bad_reload),
+    **{f"reload: {what}": (KEPT_AS_IT_IS, _bad_reload(put)) for what, put in BAD_FILES.items()},
+    "start: without standard input, output and error": ("told once; no file is taken for them", without_streams),
+    "start: with a log that nobody reads": ("told once; the loop does not wait", unread_log),
+    "start: without a home, a language, a zone": ("told once", odd_surroundings),
     "hang: the loop stands still for ever": ("SIGTERM ends it in 2 s", hanging_loop),
     "two watchdogs: one state file": ("the second one is refused, in a line", same_state),
     "two watchdogs: one database, a state file each": ("said at the start of the second one", same_database),

@@ -135,6 +135,8 @@ class Rig:
         self.process: subprocess.Popen[str] | None = None
         self.port = _free_port()
         self.notes: list[str] = []
+        self.is_heard = True
+        """Whether somebody reads its log."""
 
     # the service
 
@@ -158,7 +160,8 @@ class Rig:
         self.process = subprocess.Popen(
             command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=os.environ | environment
         )
-        threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
+        if self.is_heard:
+            threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
         until(lambda: self.get("/healthz")[0] == 200, "it answers after its start", 20)
 
     def start_with_limit(self, what: int, soft: int, hard: int) -> None:
@@ -241,13 +244,13 @@ class Rig:
                 (name,),
             )
 
-    def must_tell(self, name: str, within: float = FOUND_WITHIN, told_within: float = TOLD_WITHIN) -> None:
+    def must_tell(self, name: str, within: float = FOUND_WITHIN) -> None:
         """A job fails now: it is found in time, and the target has it."""
         self.fail(name)
         began = time.monotonic()
         until(lambda: self.found("failed", name), f"the failure of {name} is found", within + 0.5)
         self.notes.append(f"found after {time.monotonic() - began:.1f} s")
-        until(lambda: self.target.about(name), f"the target has heard of {name}", told_within)
+        until(lambda: self.target.about(name), f"the target has heard of {name}", TOLD_WITHIN)
 
     def must_be_well(self, most_mb: float = MOST_MB) -> None:
         """What holds in every attack."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from bench.faults.rig import POLL, NotHereError, Promise, Rig, is_root, limit, must, run, until
+from bench.faults.rig import COMMAND, POLL, NotHereError, Promise, Rig, is_root, limit, must, run, until
 
 TELLS = "what happens meanwhile is told once; healed, nothing is told twice and no budget is fresh"
 
@@ -203,6 +203,11 @@ def _replace_by_folder(path: Path) -> None:
     path.mkdir()
 
 
+def _replace_by_pipe(path: Path) -> None:
+    _delete_all(path)
+    os.mkfifo(path)
+
+
 def _drop_a_table(path: Path) -> None:
     with closing(sqlite3.connect(path, timeout=5)) as db, db:
         db.execute("DROP TABLE outbox")
@@ -225,6 +230,33 @@ def bad_rows(rig: Rig) -> None:
         return lambda: None
 
     _survived(rig, break_it, is_seen=False)
+
+
+def small_files_at_start(rig: Rig) -> None:
+    """No file may grow, from the start on: none for temporary things either."""
+    rig.configure(**rig.with_a_budget())
+    rig.start_with_limit(resource.RLIMIT_FSIZE, 0, resource.RLIM_INFINITY)
+    rig.must_tell("early")
+    _must_be_seen(rig)
+    limit(rig.pid, resource.RLIMIT_FSIZE, resource.RLIM_INFINITY)
+    until(lambda: rig.get("/readyz")[0] == 200, "it is healed without a restart", 15)
+    rig.must_tell("meanwhile")
+    rig.must_have_told_once("early", "meanwhile")
+    rig.must_be_well()
+    rig.must_end()
+
+
+def pipe_as_lock(rig: Rig) -> None:
+    """It is not waited for: the start is refused, in a line."""
+    rig.configure()
+    rig.state.parent.mkdir()
+    os.mkfifo(f"{rig.state}.lock")
+    began = time.monotonic()
+    command = [str(COMMAND), "run", "-c", str(rig.folder / "watchdog.yaml")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    must(ended.returncode == 3, f"it ended with {ended.returncode}")
+    must("is a pipe, not a file" in ended.stderr and len(ended.stderr.splitlines()) == 1, f"it said {ended.stderr!r}")
+    rig.notes.append(f"refused after {time.monotonic() - began:.1f} s")
 
 
 def _damaged_at_start(damage: Callable[[Path], None]) -> Promise:
@@ -260,11 +292,14 @@ FAULTS: dict[str, tuple[str, Promise]] = {
     "state: replaced by garbage": (TELLS, _once(_replace_by_garbage)),
     "state: replaced by another database": (TELLS, _once(_replace_by_another)),
     "state: replaced by a folder": (TELLS, _once(_replace_by_folder)),
+    "state: replaced by a pipe": (TELLS, _once(_replace_by_pipe)),
     "state: a table dropped": (TELLS, _once(_drop_a_table)),
     "state: rows that cannot be read": ("they are skipped, and hide nothing", bad_rows),
     "state: garbage at the start": ("set aside under a date, told, begun anew", _damaged_at_start(_replace_by_garbage)),
     "state: overwritten at the start": ("the same", _damaged_at_start(_overwrite)),
     "state: cut short at the start": ("the same", _damaged_at_start(_cut)),
+    "state: no file may grow from the start on": ("told from memory, healed without a restart", small_files_at_start),
+    "state: a pipe as its lock at the start": ("refused, in a line", pipe_as_lock),
     "state: a full disk": (TELLS, full_disk),
     "state: a disk that is read-only at the start": (TELLS, read_only_at_start),
 }

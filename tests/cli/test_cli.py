@@ -44,6 +44,12 @@ def test_check_exits_as_monitoring_plugins_do(tmp_path: Path, database: Path) ->
     assert command("check").returncode == 3
 
 
+def test_whichever_streams_are_closed_it_ends_as_ever(database: Path) -> None:
+    check = [str(COMMAND), "check", "--database", str(database), "--now", NOW]
+    for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        assert subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *check], check=False).returncode == 2
+
+
 def test_check_says_the_verdict_first_and_then_a_line_a_finding(database: Path) -> None:
     first, *rest = command("check", "--database", database, "--now", NOW).stdout.splitlines()
     assert first == "CRITICAL: 1 failed | jobs=2 critical=1 warning=0"

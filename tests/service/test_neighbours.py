@@ -1,7 +1,10 @@
 """A second watchdog on the same store is seen, without anything written beside it."""
 
+import tempfile
 from contextlib import closing
 from pathlib import Path
+
+import pytest
 
 from watchdog.config.file import for_database
 from watchdog.config.sources import Section
@@ -26,6 +29,14 @@ def test_a_second_watchdog_on_one_store_is_seen_whatever_the_path(tmp_path: Path
         first.close()
         assert not second.seen(_section(store))
     assert list(store.parent.iterdir()) == [store]
+
+
+def test_a_service_that_may_write_nowhere_sees_no_others_and_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    Neighbours().close()
 
 
 def test_nothing_is_claimed_where_nothing_can_be_known(tmp_path: Path) -> None:

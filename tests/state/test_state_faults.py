@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import build, healthy, job_row
 from tests.support.command import running, until
 from watchdog.core.silences import Silence
+from watchdog.state.opening import StoreError
 from watchdog.state.store import Store
 
 NOW = datetime(2026, 6, 10, 9, tzinfo=UTC)
@@ -55,11 +56,17 @@ def _replace_by_another(path: Path) -> None:
     path.with_name("other.db").replace(path)
 
 
+def _replace_by_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 FAULTS: dict[str, Callable[[Path], None]] = {
     "deleted": _delete,
     "deleted with its log": _delete_all,
     "replaced by garbage": _replace_by_garbage,
     "replaced by another": _replace_by_another,
+    "replaced by a pipe": _replace_by_a_pipe,
 }
 
 
@@ -140,6 +147,13 @@ def test_garbage_at_the_start_is_set_aside_under_a_date_and_the_service_begins(c
         store.acknowledge(1, NOW, "ann")
     (aside,) = path.parent.glob("state.db.set-aside-*Z")
     assert aside.read_bytes() == content
+
+
+@pytest.mark.parametrize("ending", ["", ".lock"])
+def test_a_pipe_in_a_place_of_its_own_is_not_waited_for(ending: str, path: Path) -> None:
+    os.mkfifo(f"{path}{ending}")
+    with pytest.raises(StoreError, match="is a pipe, not a file"):
+        Store(path)
 
 
 def test_the_database_of_another_program_is_not_set_aside(path: Path) -> None:

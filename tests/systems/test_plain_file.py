@@ -4,7 +4,9 @@ import os
 import time
 from pathlib import Path
 
-from watchdog.systems.shared.plain_file import COARSEST, is_settled, marks
+import pytest
+
+from watchdog.systems.shared.plain_file import COARSEST, is_settled, marks, read_bytes
 
 
 def aged(path: Path, seconds: float) -> Path:
@@ -25,3 +27,9 @@ def test_how_long_may_be_said_and_what_is_not_there_rests(tmp_path: Path) -> Non
     assert not is_settled([marks(aged(tmp_path / "old", 60))], after=120)
     assert is_settled([None])
     assert is_settled([])
+
+
+@pytest.mark.skipif(not Path("/proc/kmsg").exists() or os.geteuid() != 0, reason="needs the kernel's own log")
+def test_a_file_of_the_kernels_that_has_nothing_to_read_yet_is_an_empty_one() -> None:
+    read_bytes(Path("/proc/kmsg"))
+    assert read_bytes(Path("/proc/kmsg")) == b""

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 
 import click
 
-from watchdog.cli import past, people, recovering, screen_text, setting_up, watching
+from watchdog.cli import past, people, recovering, screen_text, setting_up, streams, watching
 from watchdog.cli.endings import EXIT_ERROR, CannotGoOn
 from watchdog.core.command_line import as_asked
 
@@ -55,6 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str], *, is_debug: bool) -> int:
+    streams.fill()
     screen_text.degrade()
     problem = _namesake()
     try:

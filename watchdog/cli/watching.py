@@ -53,7 +53,7 @@ def run(config: Path | None, database: Path | None, listen: str | None, debug_lo
 
     file = usual(config, database)
     settings = _listening(configured(config, database), listen)
-    logs.set_up(debug=debug_log)
+    logs.set_up_beside(debug=debug_log)
     memory.settle_allocator()
     raise_descriptors()
     wake = Wake()

@@ -6,7 +6,6 @@ import math
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import IO, Any
 
 from watchdog.core import faults
 from watchdog.core.child import WENT_WELL
+from watchdog.core.scratch import scratch_file
 
 _LOOPBACK = "127.0.0.1,localhost,::1"
 _MOST = 65_536
@@ -128,12 +128,7 @@ def _output(record: Path | None) -> IO[bytes]:
     if record is not None:
         with suppress(OSError):
             return _named(record)
-    try:
-        return tempfile.TemporaryFile()
-    except OSError:
-        if not hasattr(os, "memfd_create"):
-            raise
-        return os.fdopen(os.memfd_create("answer"), "w+b")
+    return scratch_file()
 
 
 def _named(record: Path) -> IO[bytes]:

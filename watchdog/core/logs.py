@@ -1,9 +1,14 @@
 """Logs: lines for people on a terminal, one JSON object a line otherwise. Every event carries an `action`."""
 
+import atexit
 import json
 import logging
 import sys
+import threading
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
+from queue import Full, Queue
 from typing import TextIO
 
 from watchdog.core.instants import iso
@@ -56,8 +61,48 @@ def _plain(fact: object) -> object:
     return fact if fact is None or isinstance(fact, bool | int | float) else _text(fact)
 
 
-def set_up(stream: TextIO = sys.stderr, *, debug: bool = False) -> None:
-    """Log to `stream` in the form that suits it."""
+class Beside(logging.Handler):
+    """Writes in a thread of its own. Whoever reads the stream may stand still, as a container's log driver does when
+    its disk is full; what then waits for it is lost from `most` lines on, and nothing else is held up."""
+
+    def __init__(self, stream: TextIO, most: int = 2_000) -> None:
+        super().__init__()
+        self._stream = stream
+        self._lines: Queue[str] = Queue(most)
+        threading.Thread(target=self._write, name="log", daemon=True).start()
+        atexit.register(self.drain)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand it over."""
+        with suppress(Full):
+            self._lines.put_nowait(self.format(record))
+
+    def _write(self) -> None:
+        while True:
+            line = self._lines.get()
+            with suppress(OSError, ValueError):
+                self._stream.write(f"{line}\n")
+                self._stream.flush()
+            self._lines.task_done()
+
+    def drain(self, within: float = 0.3) -> None:
+        """Wait until all is written, and no longer than so many seconds."""
+        end = time.monotonic() + within
+        while self._lines.unfinished_tasks and time.monotonic() < end:
+            time.sleep(0.005)
+
+
+def set_up_beside(*, debug: bool = False) -> None:
+    """Log to standard error, which may stop taking anything at any time."""
+    set_up(debug=debug)
+    handler = Beside(sys.stderr)
+    handler.setFormatter(log.handlers[0].formatter)
+    log.handlers[:] = [handler]
+
+
+def set_up(stream: TextIO | None = None, *, debug: bool = False) -> None:
+    """Log to `stream`, or standard error, in the form that suits it."""
+    stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Lines() if stream.isatty() else JsonLines())
     log.handlers[:] = [handler]

@@ -14,7 +14,10 @@ def what_it_is(found: os.stat_result) -> str:
 
 
 def open_file(path: Path) -> IO[bytes]:
-    """A regular file, opened to read. Anything else is not opened: a pipe would be waited for. Raises OSError."""
+    """A regular file, opened to read. Anything else is not opened: a pipe would be waited for. Raises OSError.
+
+    A kernel's file that only looks like one may have nothing to read yet: then `read` gives None.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
@@ -26,7 +29,7 @@ def open_file(path: Path) -> IO[bytes]:
 def read_text(path: Path, most: int) -> str:
     """All of a text that an operator wrote. `most`: bytes. Raises OSError, UnicodeDecodeError."""
     with open_file(path) as file:
-        raw = file.read(most + 1)
+        raw = file.read(most + 1) or b""
     if len(raw) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most >> 10} KiB")
     return raw.decode()

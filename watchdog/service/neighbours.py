@@ -62,7 +62,10 @@ class Neighbours:
 
 
 def _usual() -> tuple[Path, ...]:
-    return (Path("/run/lock"), Path(tempfile.gettempdir()))
+    try:
+        return (Path("/run/lock"), Path(tempfile.gettempdir()))
+    except OSError:  # no folder can be written, as in a container without any; so nothing is known of others
+        return (Path("/run/lock"),)
 
 
 def _stores(section: Section) -> Iterator[os.stat_result]:

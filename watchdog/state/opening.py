@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import sqlite3
+import stat
 import time
 from contextlib import suppress
 from datetime import datetime
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+from watchdog.core.regular_file import what_it_is
 from watchdog.state import schema
 
 LOCK_PATIENCE = 1.0
@@ -59,12 +61,21 @@ def locked(path: Path) -> IO[bytes]:
 
 def _lock_file(path: Path) -> IO[bytes]:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _must_be_a_file(lock_of(path))
     try:
         return lock_of(path).open("ab")
     except OSError as error:
         if error.errno not in NOT_NOW or not lock_of(path).exists():
             raise
         return lock_of(path).open("rb")
+
+
+def _must_be_a_file(path: Path) -> None:
+    """Whoever opens a pipe waits for the other end, and for ever. Raises OSError; what is not there may be made."""
+    with suppress(FileNotFoundError):
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, f"{path.name} is {what_it_is(found)}, not a file")
 
 
 def lock_of(path: Path) -> Path:
@@ -88,6 +99,8 @@ def _has(lock: IO[bytes], patience: float) -> bool:
 
 def opened(path: Path | None, patience: float = PATIENCE) -> sqlite3.Connection:
     """The file as it stands; made if it is not there. Raises sqlite3.Error and OSError."""
+    if path is not None:
+        _must_be_a_file(path)
     if path is not None and not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=patience, check_same_thread=False)

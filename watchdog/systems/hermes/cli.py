@@ -7,7 +7,6 @@ end the gateways of other homes on the same host.
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from watchdog.core.redaction import fit_to_leave
+from watchdog.core.scratch import scratch_file
 from watchdog.systems.hermes.section import Hermes
 from watchdog.systems.hermes.source import path_of
 from watchdog.systems.shared.command import Ran, run
@@ -82,7 +82,7 @@ _LEFT_ALONE: list[subprocess.Popen[bytes]] = []
 
 def start(section: Hermes, order: str, profile: str, record_id: str, facts: Mapping[str, str]) -> Started:
     """Begin a command that may take as long as a run does. Raises OSError."""
-    said_to = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as it runs
+    said_to = scratch_file()
     try:
         process = subprocess.Popen(  # noqa: S603 - an argument list; a job's id stands in it as an argument of its own
             arguments_of(section, order, profile, record_id),

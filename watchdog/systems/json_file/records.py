@@ -105,7 +105,7 @@ class FolderRecords:
             return
         try:
             with open_file(self._folder / name) as file:
-                document = json.loads(file.read(LARGEST_RECORD))
+                document = json.loads(file.read(LARGEST_RECORD) or b"")
         except (OSError, ValueError, RecursionError):
             self._names.discard(name)  # half-written: it is tried again
             return

@@ -85,7 +85,7 @@ def lock_files(place: Path | None, state_dir: Path | None) -> list[Path]:
 def _lock(path: Path) -> Lock | None:
     try:
         with open_file(path) as file:
-            value = json.loads(file.read(65536))
+            value = json.loads(file.read(65536) or b"")
         if not isinstance(value, dict) or not isinstance(value.get("createdAt"), str):
             return None
         pid = value.get("pid")

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -12,6 +11,7 @@ from typing import IO
 
 from watchdog.core.action import Action
 from watchdog.core.children import call
+from watchdog.core.scratch import scratch_file
 
 _MOST_SAID = 65_536
 
@@ -57,7 +57,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], deadline: time
     """Run a command to its end. All of its processes end at the deadline."""
     name = Path(arguments[0]).name
     # not pipes: what the command leaves running may hold those open
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with scratch_file() as out, scratch_file() as err:
         try:
             process = subprocess.Popen(  # noqa: S603 - an argument list of the operator's own; a job's facts are data in it
                 arguments,

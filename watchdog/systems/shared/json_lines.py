@@ -48,7 +48,7 @@ class LogTail:
                 is_anew = is_anew or (position is not None and position.seen[0] != found.st_ino)
                 start = max(0, found.st_size - FIRST_TAIL) if position is None or is_anew else position.offset
                 file.seek(start)
-                raw = file.read(FIRST_TAIL if is_anew else LARGEST)
+                raw = file.read(FIRST_TAIL if is_anew else LARGEST) or b""
         except (OSError, ValueError):
             return [], False
         whole = raw[: raw.rfind(b"\n") + 1]

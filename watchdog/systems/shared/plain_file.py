@@ -43,7 +43,7 @@ def read_bytes(path: Path, refused: Callable[[Path], str] = may_not) -> bytes:
     """A whole file. Raises UnreadableError with the reason, in one line; `refused` words the lack of a right."""
     try:
         with open_file(path) as file:
-            raw = file.read(LARGEST + 1)
+            raw = file.read(LARGEST + 1) or b""
     except PermissionError:
         raise UnreadableError(refused(path)) from None
     except FileNotFoundError:
