@@ -31,7 +31,8 @@ class Member:
 
     `under`: filed under its cause, and not told itself; `ended_at`: None while it is true. `began_at`: the beginning of
     its present or last spell; `graver_at`: when it became as grave as it is in it, or another error took the place of
-    the one before. `earlier`: its spells before this one, as far as they say that it comes and goes.
+    the one before. `earlier`: its spells before this one, as far as they say that it comes and goes. `is_unproved`: its
+    job was given up, recovery has revived it, and no run of it has ended well since: it may be given up once more.
     """
 
     finding: Finding
@@ -41,6 +42,7 @@ class Member:
     began_at: datetime | None = None
     graver_at: datetime | None = None
     earlier: tuple[Spell, ...] = ()
+    is_unproved: bool = False
 
     @property
     def began(self) -> datetime:

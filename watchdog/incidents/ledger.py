@@ -3,7 +3,7 @@
 Pure: the state and the findings go in, the new state comes out. Who is told what is decided in `notify.plan`.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -14,6 +14,8 @@ from watchdog.core.moment import Moment
 
 SPELLS = 12
 """How many spells of a finding are remembered: enough to tell that it comes and goes."""
+
+WasTried = Callable[[str, str | None, datetime], bool]
 
 _RANK = {Severity.WARNING: 1, Severity.CRITICAL: 2}
 
@@ -35,8 +37,20 @@ class Timing:
     memory: timedelta = timedelta(hours=24)
 
 
-def update(ledger: Ledger, findings: Iterable[Finding], blind: frozenset[str], now: Moment, timing: Timing) -> Ledger:
-    """The incidents after a look. Sources in `blind` could not be read: what was known of them is left as it was."""
+def update(
+    ledger: Ledger,
+    findings: Iterable[Finding],
+    blind: frozenset[str],
+    now: Moment,
+    timing: Timing,
+    unproved: Collection[tuple[str, str | None]] = (),
+    was_tried: WasTried = lambda source, job_id, since: False,
+) -> Ledger:
+    """The incidents after a look. Sources in `blind` could not be read: what was known of them is left as it was.
+
+    `unproved`: the jobs, with their sources, that are planned and whose newest run was an error. `was_tried`: whether
+    recovery has revived one since an instant, and has not seen it well.
+    """
     found = [finding for finding in findings if finding.source not in blind or finding.kind is Kind.UNREACHABLE]
     book = _Book(ledger, now, timing)
     home = _homes(ledger.incidents, now, timing)
@@ -48,7 +62,8 @@ def update(ledger: Ledger, findings: Iterable[Finding], blind: frozenset[str], n
             number = book.open(finding)
         book.add(number, finding)
         home[finding.key] = present[finding.key] = number
-    settled = {number: _settled(incident, present, blind, now, timing) for number, incident in book.incidents.items()}
+    seen = _Seen(present, blind, unproved, was_tried, now, timing)
+    settled = {number: _settled(incident, seen) for number, incident in book.incidents.items()}
     return Ledger({n: i for n, i in settled.items() if not _is_forgotten(i, now, timing)}, book.next_id)
 
 
@@ -227,7 +242,7 @@ def _member(finding: Finding, before: Member | None, at: datetime, timing: Timin
     """The finding as true now: in the spell that it was in, or in a new one if it had been away for the hold."""
     if before is None:
         return Member(finding, at, is_under, None, at, at)
-    if before.ended_at is None or at - before.ended_at < timing.hold:
+    if before.ended_at is None or before.is_unproved or at - before.ended_at < timing.hold:
         graver_at = at if _is_graver(finding, before.finding) else before.graver_at
         return Member(finding, before.first_seen, is_under, None, before.began_at, graver_at, before.earlier)
     spells = (*before.earlier, Spell(before.began, before.ended_at))
@@ -241,37 +256,70 @@ def _is_graver(now: Finding, before: Finding) -> bool:
     return _RANK[now.severity] > _RANK[before.severity] or classes[0] != classes[1]
 
 
-def _settled(
-    incident: Incident, present: Mapping[Key, int], blind: frozenset[str], now: Moment, timing: Timing
-) -> Incident:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a look has shown, by which incidents end."""
+
+    present: Mapping[Key, int]
+    blind: frozenset[str]
+    unproved: Collection[tuple[str, str | None]]
+    was_tried: WasTried
+    now: Moment
+    timing: Timing
+
+    def is_tried(self, key: Key, since: datetime) -> bool:
+        """Whether it is no longer found only because recovery tries a job that was given up."""
+        source, kind, job_id = key
+        return kind == Kind.FAILED and self.is_unproved(key) and self.was_tried(source, job_id, since)
+
+    def is_unproved(self, key: Key) -> bool:
+        """Whether its job may be given up again at any run: none has ended well."""
+        return (key[0], key[2]) in self.unproved
+
+
+def _settled(incident: Incident, seen: _Seen) -> Incident:
     """The incident with what is no longer true marked so, and resolved if that has lasted."""
-    if not incident.is_open or _is_frozen(incident, blind):
+    now, timing = seen.now, seen.timing
+    if not incident.is_open or _is_frozen(incident, seen.blind):
         return incident
-    incident = _without_the_gone(incident, present, blind, now.at)
+    incident = _without_the_gone(_with_the_proved(incident, seen), seen)
     if any(member.active and not member.under for member in incident.members.values()):
         return incident if incident.clear_since is None else replace(incident, clear_since=None)
     if incident.clear_since is None:
         # only if all of it is found elsewhere: an end that is not told would be missed by the others
-        elsewhere = [present.get(key) for key, member in incident.members.items() if not member.under]
+        elsewhere = [seen.present.get(key) for key, member in incident.members.items() if not member.under]
         merged = elsewhere[0] if all(number not in (None, incident.id) for number in elsewhere) else None
         incident = replace(incident, clear_since=now.at, changed_at=now.at, merged_into=merged)
+    if any(member.is_unproved for member in incident.members.values()):
+        return incident
     hold = timing.calm if incident.is_flapping else timing.hold
     if now.reached((incident.clear_since or now.at) + hold):
         return replace(incident, resolved_at=now.at, changed_at=now.at)
     return incident
 
 
-def _without_the_gone(incident: Incident, present: Mapping[Key, int], blind: frozenset[str], at: datetime) -> Incident:
+def _without_the_gone(incident: Incident, seen: _Seen) -> Incident:
     """The members that are not found here any more are no longer active."""
     gone = {
-        key
+        key: replace(member, ended_at=seen.now.at, is_unproved=seen.is_tried(key, member.began))
         for key, member in incident.members.items()
-        if member.active and present.get(key) != incident.id and not _is_hidden(key, blind)
+        if member.active and seen.present.get(key) != incident.id and not _is_hidden(key, seen.blind)
     }
-    if not gone:
+    return replace(incident, members={**incident.members, **gone}, changed_at=seen.now.at) if gone else incident
+
+
+def _with_the_proved(incident: Incident, seen: _Seen) -> Incident:
+    """What recovery tried is over only from the run on that ended well; or once its job is gone, or switched off."""
+    at = seen.now.at
+    proved = {
+        key: replace(member, ended_at=at, is_unproved=False)
+        for key, member in incident.members.items()
+        if member.is_unproved and not seen.is_unproved(key)
+    }
+    if not proved:
         return incident
-    members = {key: replace(m, ended_at=at) if key in gone else m for key, m in incident.members.items()}
-    return replace(incident, members=members, changed_at=at)
+    clear_since = at if incident.clear_since is not None else None
+    return replace(incident, members={**incident.members, **proved}, clear_since=clear_since, changed_at=at)
 
 
 def _is_frozen(incident: Incident, blind: frozenset[str]) -> bool:

@@ -32,6 +32,7 @@ class Notifier:
 
     def __init__(self, config: Config, store: Store) -> None:
         self._store = store
+        self._records = Records(store)
         self._ledger = store.ledger()
         self._told = {
             key: carrying.carried_over(told, self._ledger.incidents.get(key[0])) for key, told in store.told().items()
@@ -78,7 +79,9 @@ class Notifier:
         moment = Moment(now)
         self._put_right(now)
         people = self._people(published, now)
-        ledger = update(self._ledger, published.findings, people.blind, moment, self._timing)
+        unproved = {key for key, job in people.jobs.items() if _is_unproved(job)}
+        tried = self._records.was_revived
+        ledger = update(self._ledger, published.findings, people.blind, moment, self._timing, unproved, tried)
         made = plan(self._told_of(ledger), self._told, people, moment)
         has_written = self._write(ledger, made, now)
         has_written = self._tell_notices(people, moment) or has_written
@@ -200,7 +203,7 @@ class Notifier:
         if not self._has_notices:
             return False
         pending = self._store.remembered(_NOTICES, _NOTICES, Notice)
-        records = Records(self._store)
+        records = self._records
 
         def is_asked(number: int) -> bool:
             action = records.action(number)
@@ -254,6 +257,10 @@ def _entry(dispatch: Dispatch, now: datetime, voice: Voice) -> Entry:
     )
 
 
+def _is_unproved(job: Job) -> bool:
+    return job.is_planned and job.last_run is not None and job.last_run.status == "error"
+
+
 def _notice_entry(batch: Batch, now: datetime, voice: Voice) -> Entry:
     said = rendered(voice.completed(notices.message(batch)), batch.type)
     return Entry(now, None, "recovery", batch.target.key, said, now)
@@ -266,7 +273,7 @@ def _matters(after: Incident, before: Incident | None) -> bool:
 
 def _essence(incident: Incident) -> object:
     members = {
-        key: (m.first_seen, m.began_at, m.graver_at, m.under, m.ended_at, m.finding.severity)
+        key: (m.first_seen, m.began_at, m.graver_at, m.under, m.ended_at, m.is_unproved, m.finding.severity)
         for key, m in incident.members.items()
     }
     return (

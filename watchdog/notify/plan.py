@@ -283,7 +283,9 @@ def _is_known_as_worse(item: ToldItem, one: Standing, thread: Thread) -> bool:
     graver = thread.incident.members.get(item.key)
     if graver is None or _family(item.key) is not _family(one.key):
         return False
-    return graver.ended_at is None or one.began <= graver.ended_at + thread.people.rules.hold
+    if graver.ended_at is None or graver.is_unproved:
+        return True
+    return one.began <= graver.ended_at + thread.people.rules.hold
 
 
 def _family(key: Key) -> Family:
@@ -424,6 +426,8 @@ def _has_ended(item: ToldItem, thread: Thread) -> bool:
     member = incident.members.get(item.key)
     if member is None:
         return True
+    if member.is_unproved:
+        return False
     # one that has come back since is not over, whether or not that is told
     return member.ended_at is not None and now.reached(
         member.ended_at + spells.to_be_over(member, thread.people.rules.hold)

@@ -31,6 +31,9 @@ REFUSALS = 5
 _UNDER_WAY = ", ".join(f"'{state.value}'" for state in UNDER_WAY)
 _SETTLED = ", ".join(f"'{state.value}'" for state in State if state not in (*UNDER_WAY, State.PROPOSED))
 
+REVIVING = ("revive", "enable")
+"""The actions that bring back a job that was given up."""
+
 Key = tuple[str | None, ...]
 
 Decoded = dict[int, tuple[int, Action | None]]
@@ -143,6 +146,12 @@ class Records:
     def of_job(self, source: str, kind: str, job_id: str | None) -> Sequence[Action]:
         """The newest of this kind for a job."""
         return self._known(("job", source, kind, job_id), "source = ? AND kind = ? AND job_id IS ?")
+
+    def was_revived(self, source: str, job_id: str | None, since: datetime) -> bool:
+        """Whether the newest attempt to revive a job since an instant was made, and has not been seen to help."""
+        made = [action for kind in REVIVING for action in self.of_job(source, kind, job_id)]
+        newest = max(made, key=lambda action: action.created.at, default=None)
+        return newest is not None and newest.created.at >= since and newest.state in (*UNDER_WAY, State.INEFFECTIVE)
 
     def restarts(self, source: str) -> Sequence[Action]:
         """The newest restarts of a scheduler, whatever they were for."""

@@ -1,0 +1,70 @@
+"""What people hear of a storm that recovery heals, or tries to: it began, what was done, it is over."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.support.harness import DAY, HOUR
+from tests.support.recovering import OVERLOADED, REVIVE, Rig, in_this_process, rig
+from watchdog.core.action import State
+from watchdog.core.message import Entry
+from watchdog.demo.outcome import Outcome
+
+OWNERS = [{"match": {"job": "*[02468]"}, "notify": ["ops"]}, {"notify": ["night"]}]
+CHANNELS = {"ops": "json://127.0.0.1:9/ops", "night": "json://127.0.0.1:9/night"}
+POLICY = {**REVIVE, "match": {"kind": "failed", "error_class": "transient"}}
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_this_process(monkeypatch)
+
+
+def told(it: Rig, since: int = 0) -> Counter[tuple[str, str]]:
+    """How many messages of which event each channel was sent, but for the first so many."""
+    entries: list[Entry] = it.store.waiting()[since:]
+    return Counter((entry.target, entry.event) for entry in entries)
+
+
+@pytest.mark.parametrize("count", [12, pytest.param(1000, marks=pytest.mark.slow)])
+def test_each_owner_hears_that_it_began_what_was_done_and_that_it_is_over(tmp_path: Path, count: int) -> None:
+    with rig(tmp_path, POLICY, stock=False) as it:
+        it.configure_more(notify={}, owners=OWNERS, channels=CHANNELS)
+        it.storm(count)
+        it.agent.usual.clear()
+        it.run_until(lambda: Counter(it.states())[State.VERIFIED] == count, within=40 * DAY)
+        it.run(HOUR)
+        assert it.published.findings == ()
+        each = told(it)
+        for channel in {target for target, _ in each}:
+            assert each[channel, "opened"] == 1
+            assert each[channel, "resolved"] == 1
+
+
+def test_an_outage_of_days_costs_one_message_for_each_try(tmp_path: Path) -> None:
+    with rig(tmp_path, POLICY, stock=False) as it:
+        it.configure_more(notify={}, owners=OWNERS, channels=CHANNELS)
+        it.storm(6, OVERLOADED)
+        it.run(HOUR)
+        before = len(it.store.waiting())
+        it.run(3 * DAY)
+        each = told(it, before)
+        tries = Counter(it.states())[State.INEFFECTIVE]
+        assert tries >= 3
+        assert {event for _, event in each} <= {"recovery", "reminder"}
+        assert sum(number for (_, event), number in each.items() if event == "recovery") <= tries + 2
+        assert sum(number for (_, event), number in each.items() if event == "reminder") <= 2 * 3
+
+
+def test_what_was_tried_and_is_well_is_over_only_once_a_run_has_shown_it(tmp_path: Path) -> None:
+    with rig(tmp_path, POLICY, stock=False) as it:
+        it.configure_more(notify={}, detect={"long_run": False})
+        it.storm(1, OVERLOADED)
+        it.let(Outcome(duration=2 * HOUR), "job-00")
+        it.run_until(lambda: State.ACTED in it.states())
+        it.run(HOUR)
+        assert {event for _, event in told(it)} == {"opened"}
+        it.run_until(lambda: it.states() == [State.VERIFIED])
+        it.run(HOUR)
+        assert sum(number for (_, event), number in told(it).items() if event == "resolved") == 1
