@@ -134,10 +134,10 @@ def _first_outage(lab: "Lab", fleet: Fleet, say: Callable[[str], None]) -> None:
     began = time.time()
     say("the model's provider refuses all agents at once")
     lab.each(_refused)
-    _until(lambda: all(lab.told(who, "WatchdogFailing") for who in ("team", *OWNERS)), "the outage is told")
-    fleet.first = lab.hooks.first("team", "WatchdogFailing") - began
-    fleet.team = lab.told("team", "WatchdogFailing")
-    fleet.owners = {who: lab.told(who, "WatchdogFailing") for who in OWNERS}
+    _until(lambda: all(lab.told(who, FAILING) for who in ("team", *OWNERS)), "the outage is told")
+    fleet.first = lab.hooks.first("team", FAILING) - began
+    fleet.team = lab.told("team", FAILING)
+    fleet.owners = {who: lab.told(who, FAILING) for who in OWNERS}
     say(f"told after {fleet.first:.0f} s; one Alertmanager is killed")
     lab.managers[0].kill()
 
@@ -155,7 +155,7 @@ def _vanish(lab: "Lab", fleet: Fleet, say: Callable[[str], None]) -> None:
     say(f"told after {', '.join(f'{seconds:.0f}' for seconds in fleet.lost_told)} s; what they had posted ends")
     time.sleep(max(0.0, max(gone.values()) + LASTS + _ANOTHER_FLUSH - time.time()))
     fleet.lost_resolved = lab.hooks.resolved(gone)
-    fleet.team_after_kill = lab.told("team", "WatchdogFailing")
+    fleet.team_after_kill = lab.told("team", FAILING)
 
 
 def _second_outage(lab: "Lab", fleet: Fleet, say: Callable[[str], None]) -> None:
@@ -169,7 +169,7 @@ def _second_outage(lab: "Lab", fleet: Fleet, say: Callable[[str], None]) -> None
     time.sleep(_ANOTHER_FLUSH)
     fleet.team_killed_before = lab.told("team", UNDELIVERED)
     fleet.owners_killed_before = {who: lab.told(who, UNDELIVERED) for who in OWNERS}
-    fleet.team_after_kill = lab.told("team", "WatchdogFailing")
+    fleet.team_after_kill = lab.told("team", FAILING)
 
 
 def _until(is_so: Callable[[], Any], what: str) -> None:

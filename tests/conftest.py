@@ -28,6 +28,7 @@ os.environ.pop("COLUMNS", None)
 LONGEST = (
     # by the minute: gateways that live in real time
     "systems/hermes/test_hermes_gateway.py",
+    "systems/hermes/test_hermes_gateway_acting.py",
     "systems/openclaw/test_openclaw_gateway.py",
     "test_fleet_lab.py",
     # by the half minute, and most of it waits for servers

@@ -11,7 +11,7 @@ from tests.support.harness import HOUR, MINUTE
 from tests.support.memory_folder import memory_folder
 from watchdog.core.kinds import Severity
 
-FEW, MANY = 10, 300
+FEW, MANY = 10, 150
 AMOUNT = made_up(FEW, MANY)
 
 one_more_life = progress("lives in motion", amount(FEW, MANY))

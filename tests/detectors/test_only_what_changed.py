@@ -22,7 +22,7 @@ from watchdog.detectors.diagnosis import Diagnosis, diagnose
 from watchdog.detectors.lateness import deadline_of
 from watchdog.detectors.rules import RulesForAll
 
-FEW, MANY = 15, 300
+FEW, MANY = 15, 100
 one_more_life = progress("only what changed", amount(FEW, MANY))
 
 

@@ -141,7 +141,7 @@ LENGTHS = st.sampled_from([10 * SECOND, MINUTE, 7 * MINUTE, 31 * MINUTE, 2 * HOU
 MISHAPS = st.lists(st.tuples(st.sampled_from(DISTURBANCES), LENGTHS), max_size=8)
 
 
-FEW, MANY = 6, 200
+FEW, MANY = 6, 100
 one_more_life = progress("healthy lives", amount(FEW, MANY))
 
 

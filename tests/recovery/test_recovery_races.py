@@ -44,7 +44,7 @@ from watchdog.systems.shared.unreadable import UnreadableError
 NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
-INTERLEAVINGS = amount(few=150, many=1_000)
+INTERLEAVINGS = amount(few=150, many=600)
 """How many different ones of each kind there are at least."""
 
 WAYS = [ways for n in (1, 2, 3) for ways in itertools.permutations(("api", "pause_resume", "sql"), n)]

@@ -3,6 +3,7 @@
 Fetched once from PyPI, into an environment of its own.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -13,28 +14,38 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
-from tests.support.command import missing, until
+from tests.support.command import CACHE, missing, until
 
 RELEASE = os.environ.get("WATCHDOG_HERMES", "0.19.0")
 PATIENCE = 120.0
 
+LOCAL = ("--deliver", "local")
+"""What a job is added with whose result goes nowhere."""
+
 
 def installed() -> Path:
     """The folder with its programs; skips with the reason, and fails on CI."""
-    folder = Path.home() / ".cache/scheduler-watchdog-tests" / f"hermes-{RELEASE}"
-    programs = folder / "bin"
-    if not (programs / "hermes").exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        made = _ran([sys.executable, "-m", "venv", str(folder)])
-        made = made or _ran([str(programs / "pip"), "install", "-q", f"hermes-agent=={RELEASE}"])
-        if made:
-            missing(f"hermes-agent {RELEASE} cannot be had: {made}")
+    folder = CACHE / f"hermes-{RELEASE}"
+    programs, stamp = folder / "bin", folder / "fetched"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists():
+            made = _ran([sys.executable, "-m", "venv", "--clear", str(folder)])
+            made = made or _ran([str(programs / "pip"), "install", "-q", f"hermes-agent=={RELEASE}"])
+            if made:
+                missing(f"hermes-agent {RELEASE} cannot be had: {made}")
+            stamp.touch()
     return programs
 
 
 def _ran(arguments: Sequence[str]) -> str:
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=600, check=False)
+    try:
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=600, check=False)
+    except subprocess.TimeoutExpired:
+        return "it takes longer than ten minutes"
     return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["it failed"])[-1]
 
 
@@ -215,3 +226,19 @@ def real_hermes(folder: Path, model: Model) -> Iterator[RealHermes]:
         yield hermes
     finally:
         hermes.kill()
+
+
+def watched(folder: Path, homes: dict[str, RealHermes], **recovery: Any) -> Path:
+    """The configuration of a watchdog of all these homes."""
+    sources = [
+        {"kind": "hermes", "name": name, "home": str(hermes.home), "cli": hermes.cli} for name, hermes in homes.items()
+    ]
+    file = folder / "watchdog.yaml"
+    document: dict[str, Any] = {
+        "sources": sources,
+        "state": str(folder / "state.db"),
+        "http": {"listen": "127.0.0.1:PORT"},
+        "recovery": recovery or {"mode": "observe"},
+    }
+    file.write_text(json.dumps(document))
+    return file
