@@ -216,4 +216,4 @@ class Metrics:
 
     def text(self) -> bytes:
         """The whole exposition."""
-        return self._bytes + self._reads.render() + generate_latest(self.registry)
+        return b"".join((self._bytes, self._reads.render(), generate_latest(self.registry)))

@@ -22,7 +22,7 @@ from watchdog.detectors.published import Published
 from watchdog.metrics.collection import Metrics
 from watchdog.notify.service import open_store
 from watchdog.service.heartbeat import Beats
-from watchdog.service.memory import settle_garbage
+from watchdog.service.memory import Tidying, settle_garbage
 from watchdog.service.neighbours import SEEN_BY_ANOTHER, Neighbours
 from watchdog.service.sd_notify import Systemd
 from watchdog.service.turns import Turns
@@ -213,7 +213,7 @@ class Service:
                 log.warning(warning, extra={"action": "harm", "source": source.name})
 
     def _loop(self, url: str) -> None:
-        is_first = True
+        is_first, tidying = True, Tidying()
         while not self.wake.should_stop:
             if self.wake.should_reload:
                 self._reload()
@@ -224,6 +224,7 @@ class Service:
                 self.on_ready(url)
                 is_first = False
             self._systemd.beat()
+            tidying.turn()
             self.wake.wait(self._pause())
 
     def _turn(self) -> None:

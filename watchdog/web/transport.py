@@ -10,11 +10,13 @@ SMALLEST = 500
 """Bytes; what is smaller travels as it is."""
 
 UNPACKED = ("/metrics",)
-"""A scrape comes from beside us and is counted in milliseconds: packing it would cost more than making it."""
+"""A scrape comes from beside us and is counted in milliseconds: packing it would cost more than making it, and so would
+a tag, which nobody asks for and which would be another one at each."""
 
 
 class Transport:
-    """Gives each whole answer an ETag, unless it has one, answers 304 where it is known, and packs the others."""
+    """Gives each whole answer an ETag, unless it has one, answers 304 where it is known, and packs the others; but of
+    what is `UNPACKED`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -22,8 +24,8 @@ class Transport:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        is_packed = scope["type"] == "http" and scope["path"] not in UNPACKED
-        await (self._packing if is_packed else self._tagged)(scope, receive, send)
+        is_plain = scope["type"] == "http" and scope["path"] in UNPACKED
+        await (self._app if is_plain else self._packing)(scope, receive, send)
 
     async def _tagged(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET":

@@ -47,7 +47,7 @@ from watchdog.systems.shared.sqlite_file import (
     read,
     signature,
 )
-from watchdog.systems.shared.unchanged import Unchanged
+from watchdog.systems.shared.unchanged import Unchanged, shared
 from watchdog.systems.shared.unreadable import UnreadableError
 
 LOOK_BACK = timedelta(days=7)
@@ -122,6 +122,7 @@ class PhantomSource:
         self._seen: Signature | None = None
         self._snapshot: Snapshot | None = None
         self._jobs: Unchanged[Job] = Unchanged()
+        self._rows: dict[str, Record] = {}
         self._errors: dict[str, RecordedRun] = {}
         self._paces = Paces()
         self._latest = LATEST
@@ -230,6 +231,8 @@ class PhantomSource:
         bases = [self._job(id_, row, tables) for id_, row in zip(ids, tables.rows, strict=True)]
         there = {job.id for job in bases}
         self._jobs.forget(there)
+        if len(self._rows) > len(there):
+            self._rows = {id_: row for id_, row in self._rows.items() if id_ in there}
         self._forget_errors(there)
         jobs, restarted = self._motion.see(bases, now, self._process, tables.audit.runs if tables.audit else {})
         if restarted:
@@ -342,6 +345,7 @@ class PhantomSource:
         session = (tables.sessions or {}).get(id_)
         manual = None if tables.audit is None else tables.audit.runs.get(id_)
         asked = tables.asked_lately.get(id_, ())
+        row = self._rows[id_] = shared(row, self._rows.get(id_))
         facts = (row, session, self._ledger.version(id_), self._ledger.begins_at, manual, asked)
         return self._jobs.get(id_, facts, lambda: self._new_job(id_, row, session, manual, tables))
 

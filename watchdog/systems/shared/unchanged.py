@@ -1,9 +1,18 @@
 """What was worked out at an earlier look, for as long as all that it rests on is the same."""
 
 from collections.abc import Callable, Collection
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+
+
+def shared(row: tuple[Any, ...], before: tuple[Any, ...] | None) -> tuple[Any, ...]:
+    """The row made of what the one before was made of, as far as that is the same: what it says is held once."""
+    if before is None or len(row) != len(before):
+        return row
+    if row == before:
+        return before
+    return tuple([old if old == new and type(old) is type(new) else new for old, new in zip(before, row, strict=True)])
 
 
 class Unchanged(Generic[T]):
