@@ -74,9 +74,8 @@ def full_by_limit(rig: Rig) -> None:
 def _small_disk(rig: Rig) -> Iterator[Path]:
     folder = rig.state.parent
     folder.mkdir()
-    if not is_root():
-        raise NotHereError("only root can mount a small disk")
-    must(run("mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)), "no small disk could be mounted")
+    if not is_root() or not run("mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)):
+        raise NotHereError("only root can mount a small disk, and not in every container")
     try:
         yield folder
     finally:

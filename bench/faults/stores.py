@@ -241,7 +241,7 @@ def _endless_attempts(folder: Path) -> Section:
 
 
 def _many_profiles(folder: Path) -> Section:
-    for number in range(5_000):
+    for number in range(2_000):
         (folder / "profiles" / f"p{number}" / "cron").mkdir(parents=True)
     return _hermes(folder)
 
@@ -249,14 +249,14 @@ def _many_profiles(folder: Path) -> Section:
 def _many_run_files(folder: Path) -> Section:
     """As an agent leaves one for each run, for years."""
     section = _run_files(folder)
-    for number in range(50_000):
+    for number in range(20_000):
         (folder / "cron" / "runs" / f"{number}.json").write_bytes(b'{"job_id": "a", "status": "ok"}')
     return section
 
 
 def _large_run_files(folder: Path) -> Section:
     section = _run_files(folder)
-    for number in range(2_000):
+    for number in range(500):
         (folder / "cron" / "runs" / f"{number}.json").write_bytes(b"[" + b"[]," * 80_000 + b"[]]")
     return section
 
@@ -338,9 +338,9 @@ OWN: Mapping[str, Hostile] = {
     ),
     "Hermes settings of 7 MB": Hostile(_large_settings),
     "views without end as Hermes' attempts and sessions": Hostile(_endless_attempts),
-    "5,000 profiles of Hermes": Hostile(_many_profiles),
-    "50,000 files of runs": Hostile(_many_run_files),
-    "2,000 files of runs with empty lists": Hostile(_large_run_files),
+    "2,000 profiles of Hermes": Hostile(_many_profiles),
+    "20,000 files of runs": Hostile(_many_run_files),
+    "500 files of runs with empty lists": Hostile(_large_run_files),
     "a log of 5 GiB without anything in it": Hostile(_sparse("-wal")),
     "a database with 5 GiB of nothing at its end": Hostile(_sparse("")),
     "an order of texts that nobody knows": Hostile(_unknown_collation, "cannot be read"),

@@ -166,6 +166,7 @@ def garbage(rig: Rig) -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", rig.port), timeout=2) as end:
             end.sendall(secrets.token_bytes(2000))
     until(lambda: rig.get("/healthz")[0] == 200, "it answers", 2 * POLL)
+    must(len(rig.log) < 10, f"{len(rig.log)} lines of log")
     rig.must_tell("meanwhile")
     rig.must_be_well()
     rig.must_end()

@@ -6,9 +6,11 @@ standard output. It is a process of its own because a process can be killed when
 
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,14 +28,28 @@ Do = Callable[[Mapping[str, Any]], dict[str, Any]]
 def serve(orders: Mapping[str, Do]) -> int:
     """Do what standard input says. `orders` are those that are known here, by the order's `do`."""
     order = json.load(sys.stdin)
+    _stay_small()
     signal.alarm(int(order.get("limit", 120)))
     try:
         outcome = orders[order["do"]](order)
+    except MemoryError:
+        outcome = {"ok": False, "error": "it took more memory than it may: is the answer without end?"}
     except Exception as error:
         outcome = {"ok": False, "error": fit_to_leave(f"{type(error).__name__}: {error}", REASON_LENGTH)}
     if not _is_written(json.dumps(outcome).encode()):
         os._exit(WENT_WELL if outcome.get("ok") else WENT_WRONG)
     return 0
+
+
+MOST_MEMORY = 256 * 1024 * 1024
+"""Bytes that such a process may take: an answer may be without end, and libraries read all of it. It takes a tenth."""
+
+
+def _stay_small() -> None:
+    with suppress(OSError, ValueError):
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        most = MOST_MEMORY if hard == resource.RLIM_INFINITY else min(MOST_MEMORY, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
 def _is_written(answer: bytes) -> bool:
@@ -59,7 +75,7 @@ def get(order: Mapping[str, Any]) -> dict[str, Any]:
     place = urlsplit(order["url"]).hostname
     pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(order.get("timeout", 10)))
     try:
-        answer = pool.request(order.get("method", "GET"), order["url"], redirect=False)
+        answer = pool.request(order.get("method", "GET"), order["url"], redirect=False, preload_content=False)
     except urllib3.exceptions.HTTPError as error:
         why = getattr(error.__cause__, "strerror", None) or type(error).__name__
         return {"ok": False, "error": f"{place} cannot be reached: {why}"}

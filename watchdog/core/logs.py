@@ -98,6 +98,7 @@ def set_up_beside(*, debug: bool = False) -> None:
     handler = Beside(sys.stderr)
     handler.setFormatter(log.handlers[0].formatter)
     log.handlers[:] = [handler]
+    logging.getLogger().handlers[:] = [handler]  # what libraries have to say must not wait either
 
 
 def set_up(stream: TextIO | None = None, *, debug: bool = False) -> None:

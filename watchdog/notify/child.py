@@ -105,13 +105,13 @@ def post(order: Mapping[str, Any]) -> dict[str, Any]:
     body = json.dumps(order["body"]).encode()
     url = address._replace(auth=None).url
     try:
-        answer = pool.request("POST", url, body=body, headers=headers, redirect=False)
+        answer = pool.request("POST", url, body=body, headers=headers, redirect=False, preload_content=False)
     except urllib3.exceptions.HTTPError as error:
         why = getattr(error.__cause__, "strerror", None) or type(error).__name__
         return {"ok": False, "error": f"{place} cannot be reached: {why}"}
     if 200 <= answer.status < 300:
         return {"ok": True, "error": "", "status": answer.status}
-    said = _without(order["url"], text_of(answer.data))
+    said = _without(order["url"], text_of(answer.read(1000)))
     return {"ok": False, "error": f"{place} answered {answer.status}: {said}", "status": answer.status}
 
 

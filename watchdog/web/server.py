@@ -24,20 +24,30 @@ _SAID_AGAIN_AFTER = 60.0
 
 
 class Seldom(logging.Filter):
-    """What asyncio says, with a traceback, whenever it can take on no connection: one line, a minute apart."""
+    """What a library says each time, and strangers can make it say: one line of ours instead, a minute apart.
 
-    def __init__(self) -> None:
+    `what`: a part of what it says.
+    """
+
+    def __init__(self, what: str, instead: str) -> None:
         super().__init__()
+        self._what, self._instead = what, instead
         self._said_at = float("-inf")
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is about something else."""
-        if "out of system resource" not in record.getMessage():
+        if self._what not in record.getMessage():
             return True
         if time.monotonic() - self._said_at >= _SAID_AGAIN_AFTER:
             self._said_at = time.monotonic()
-            log.warning("no descriptors are left for further connections; they wait", extra={"action": "listen"})
+            log.warning(self._instead, extra={"action": "listen"})
         return False
+
+
+_SAID_OFTEN = (
+    ("asyncio", "out of system resource", "no descriptors are left for further connections; they wait"),
+    ("uvicorn.error", "Invalid HTTP request", "a request that is no HTTP was refused"),
+)
 
 
 class CannotListenError(Exception):
@@ -111,5 +121,6 @@ class Server:
         self._listener.close()
 
     def _serve(self) -> None:
-        logging.getLogger("asyncio").addFilter(Seldom())
+        for name, what, instead in _SAID_OFTEN:
+            logging.getLogger(name).addFilter(Seldom(what, instead))
         self._server.run(sockets=[self._listener])

@@ -4,6 +4,7 @@ Nothing else in this program writes to a watched file.
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,11 +12,14 @@ from pathlib import Path
 
 from watchdog.core import faults
 from watchdog.systems.shared.acting import CannotWriteError, ChangedError
-from watchdog.systems.shared.sqlite_file import UNDISTURBED, columns_of, explain, read, signature
+from watchdog.systems.shared.sqlite_file import STEPS, columns_of, explain, read, signature, undisturbed
 from watchdog.systems.shared.unreadable import UnreadableError
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for the scheduler's own writes."""
+
+LONGEST_WRITE = 2.0
+"""Seconds; a trigger of somebody else's may never end, and meanwhile the scheduler could not write."""
 
 GUARDED = ("status", "updated_at", "consecutive_errors", "next_run_at", "last_run_at", "enabled", "schedule_value")
 """The columns that must still be as they were seen."""
@@ -154,10 +158,10 @@ def _audit(
 def _writing(path: Path) -> Iterator[sqlite3.Connection]:
     """One immediate transaction, all or nothing, on a connection that is closed at once."""
     try:
-        signature(path)
+        inode = signature(path).main[0]
     except UnreadableError as error:
         raise CannotWriteError(str(error)) from None
-    with UNDISTURBED, _in_transaction(path) as connection:
+    with undisturbed(inode), _in_transaction(path) as connection:
         yield connection
 
 
@@ -170,11 +174,16 @@ def _in_transaction(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         faults.point("changing-row")
         connection.execute("BEGIN IMMEDIATE")
+        ends = time.monotonic() + LONGEST_WRITE
+        connection.set_progress_handler(lambda: time.monotonic() > ends, STEPS)
         yield connection
         faults.point("row-changed")
         connection.execute("COMMIT")
         faults.point("row-committed")
     except sqlite3.Error as error:
+        if (getattr(error, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_INTERRUPT:
+            took = f"the change took longer than {LONGEST_WRITE:g} s and was taken back (does a trigger not end?)"
+            raise CannotWriteError(f"{path}: {took}") from None
         raise CannotWriteError(explain(path, error)) from None
     finally:
         connection.close()

@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 from watchdog.core.regular_file import what_it_is
 from watchdog.systems.shared.unreadable import UnreadableError
@@ -175,9 +176,15 @@ def _address(path: Path, seen: Signature) -> tuple[str, bool]:
     return f"file:{quote(os.fsencode(path.absolute()))}?{'immutable=1' if is_immutable else 'mode=ro'}", is_immutable
 
 
-UNDISTURBED = threading.Lock()
-"""Held while a file is written, or opened beside SQLite: closing any descriptor of a file lets go of every lock that
-this process has on it, those of a write too."""
+def undisturbed(inode: int) -> threading.Lock:
+    """Held while a file is written, or opened beside SQLite: closing any descriptor of it lets go of every lock that
+    this process has on it, those of a write too. One for each file, for a write may hang."""
+    with _LOOKING_UP:
+        return _UNDISTURBED.setdefault(inode, threading.Lock())
+
+
+_UNDISTURBED: WeakValueDictionary[int, threading.Lock] = WeakValueDictionary()
+_LOOKING_UP = threading.Lock()
 
 
 @lru_cache(maxsize=2048)
@@ -185,7 +192,7 @@ def _is_wal_file(path: Path, marks: tuple[int, int, int]) -> bool:
     """Whether its header says so, as long as these are its marks: a new database is put into WAL mode after it was
     made, and may be put back."""
     try:
-        with UNDISTURBED:
+        with undisturbed(marks[0]):
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 header = os.pread(descriptor, 1, _WAL_VERSION_BYTE)
