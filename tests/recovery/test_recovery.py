@@ -1172,7 +1172,8 @@ def test_by_hand_errors_are_one_line_with_exit_code_3(tmp_path: Path) -> None:
         it.run(MINUTE)
         config = tmp_path / "watchdog.yaml"
         wrong: list[tuple[str, str, str]] = [
-            ("revive", "nobody", "there is no job 'nobody'"),
+            ("revive", "nobody", "there is no job 'nobody' (name or id); `scheduler-watchdog jobs"),
+            ("revive", "wel", "there is no job 'wel'; is 'well' meant?"),
             ("revive", "well", "well is active; only a failed job can be revived"),
             ("restore", "nobody", "no definition of 'nobody' is kept"),
             ("restore", "one", "is there already"),
@@ -1184,6 +1185,20 @@ def test_by_hand_errors_are_one_line_with_exit_code_3(tmp_path: Path) -> None:
             assert (code, out, len(err)) == (3, "", 1)
             assert words in err[0]
         assert it.row(failed) == before
+
+
+def test_by_hand_a_job_that_only_its_own_scheduler_can_bring_back_is_not_called_unknown(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "jobs.db")) as database, database:
+        database.execute("CREATE TABLE jobs (id, name)")
+        database.execute("INSERT INTO jobs VALUES (1, 'report')")
+    section = {"kind": "sql", "name": "pg", "database": str(tmp_path / "jobs.db"), "jobs": "SELECT id, name FROM jobs"}
+    config = tmp_path / "watchdog.yaml"
+    config.write_text(json.dumps({"sources": [section], "state": str(tmp_path / "state.db")}))
+    code, out, (line,) = _told("revive", "-c", config, "report")
+    assert (code, out) == (3, "")
+    assert line.endswith("nothing can be done about report of pg from here: its scheduler's own tools can")
+    _, _, (line,) = _told("revive", "-c", config, "raport")
+    assert line.endswith("there is no job 'raport'; is 'report' meant?")
 
 
 def test_restoring_with_a_dry_run_says_what_would_come_back(tmp_path: Path) -> None:

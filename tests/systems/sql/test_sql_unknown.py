@@ -495,7 +495,9 @@ class TestCronAndZones:
             ("croniter", "@hourly", ["13:00:00", "14:00:00"]),
         ],
     )
-    def test_six_fields_nicknames_and_years_are_read(self, rules: Any, cron: str, fires: list[str], tmp_path: Path) -> None:
+    def test_six_fields_nicknames_and_years_are_read(
+        self, rules: Any, cron: str, fires: list[str], tmp_path: Path
+    ) -> None:
         store = Store(tmp_path / "x.db", "id, name, cron", cron=rules)
         store.job(id=1, name="job", cron=cron)
         schedule, fire = store.of("job").schedule, NOW
