@@ -231,6 +231,35 @@ def test_a_restart_that_a_long_run_keeps_back_is_told_to_a_person(tmp_path: Path
         assert any("it would end the run of job" in told for told in it.letters("Needs a person: phantom"))
 
 
+HELD_SLOT = {**WEDGED, "match": {"kind": "wedged", "scope": "scheduler"}, "attempts": {"max": 1, "per": "1h"}}
+
+
+@pytest.mark.parametrize("change", ["pause", "disable", "delete"])
+def test_a_run_that_its_owner_ended_by_a_restart_is_no_reason_for_another(change: str, tmp_path: Path) -> None:
+    with rig(tmp_path, HELD_SLOT) as it:
+        runaway = it.sim.add("runaway", ("every", HOUR))
+        it.sim.add("daily", ("every", DAY))
+        it.let(Outcome.hanging(), "runaway")
+        it.run(90 * MINUTE)
+        getattr(it.sim, change)(runaway)
+        it.run(MINUTE)
+        it.sim.restart(10 * SECOND)
+        it.run(20 * HOUR)
+        assert (it.actions, it.letters()) == ([], [])
+
+
+def test_a_run_by_hand_that_a_deploy_killed_is_no_reason_for_a_restart(tmp_path: Path) -> None:
+    with rig(tmp_path, HELD_SLOT) as it:
+        daily = it.sim.add("daily", ("cron", "0 9 * * *"))
+        it.run(4 * HOUR)
+        it.let(Outcome(duration=5 * MINUTE), "daily")
+        it.sim.run_now(daily)
+        it.run(2 * MINUTE)
+        it.sim.restart(10 * SECOND)
+        it.run(15 * HOUR)
+        assert it.actions == []
+
+
 def crash(it: Rig, times: int) -> None:
     """Its process comes to the middle of a run, goes down, and is started again."""
     for _ in range(times):

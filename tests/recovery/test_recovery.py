@@ -147,6 +147,29 @@ def test_a_policy_for_a_class_of_errors_is_for_no_other(
         assert bool(it.actions) is is_tried
 
 
+PASSING = (
+    "Rate limit reached for gpt-4o on tokens per min (TPM): Limit 30000. Please try again in 1.4s. You can increase "
+    "your rate limit by adding a payment method at https://platform.openai.com/account/billing."
+)
+LASTING = (
+    "API key not valid. Please pass a valid API key.",
+    "An API error occurred: invalid_auth",
+    "This organization has been disabled.",
+)
+
+
+@pytest.mark.parametrize(("text", "is_revived"), [(PASSING, True), *((text, False) for text in LASTING)])
+def test_what_an_error_says_decides_and_not_the_advice_that_comes_with_it(
+    text: str, is_revived: bool, tmp_path: Path
+) -> None:
+    with rig(tmp_path, REVIVE, stock=False) as it:
+        it.sim.add("base", ("every", 30 * MINUTE))
+        it.fail("a", outcome=Outcome.failing(text))
+        it.let(Outcome(), "a")
+        it.run(5 * HOUR)
+        assert it.states() == ([State.VERIFIED] if is_revived else [])
+
+
 def test_the_first_policy_that_matches_decides(tmp_path: Path) -> None:
     none = {"match": {"job": "PRIVATE-*"}, "action": "none"}
     with rig(tmp_path, none, {**REVIVE, "canary": False}, stock=False) as it:
