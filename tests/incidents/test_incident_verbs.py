@@ -260,6 +260,7 @@ def test_notify_test_tries_each_channel_and_tells_what_became_of_it(tmp_path: Pa
     assert heard(web)[0] == "Test: the scheduler watchdog can reach you"
     config.write_text(json.dumps({**body, "channels": {"ops": channels["ops"]}}))
     assert command("notify-test", "-c", config).returncode == 0
+    assert command("notify-test", WATCHDOG_CONFIG=str(config)).returncode == 0, "as it is everywhere"
     config.write_text(json.dumps({**body, "channels": {}}))
     assert "there are no channels to try" in error_of("notify-test", "-c", config)
 

@@ -238,14 +238,30 @@ def test_a_symptom_is_not_lost_with_a_cause_that_is_no_longer_found() -> None:
 # severity
 
 
-def test_severity_grows_and_does_not_fall_while_it_is_open() -> None:
+def test_it_is_as_grave_as_what_is_so_now() -> None:
     diary = Diary()
     diary.look(finding("expiring"))
     severities = [diary.only.severity]
     for severity in ("critical", "warning"):
         diary.look(finding("expiring", severity=severity), after=HOUR)
         severities.append(diary.only.severity)
-    assert severities == [Severity.WARNING, Severity.CRITICAL, Severity.CRITICAL]
+    assert severities == [Severity.WARNING, Severity.CRITICAL, Severity.WARNING]
+
+
+def test_what_is_left_when_the_critical_part_is_over_is_no_longer_critical() -> None:
+    """Not before that has stayed away for the hold, and what is clear altogether ends as it was."""
+    diary = Diary()
+    job = finding("failed", "a", error_class="transient")
+    other = finding("failing", "b", error_class="transient")
+    diary.look(job, other)
+    diary.look(other, after=HOUR)
+    assert diary.only.severity is Severity.CRITICAL
+    diary.look(other, after=5 * MINUTE)
+    assert diary.only.severity is Severity.WARNING
+    diary.look(job, other, after=MINUTE)
+    diary.look(after=MINUTE)
+    diary.look(after=5 * MINUTE)
+    assert (diary.only.severity, diary.only.is_open) == (Severity.CRITICAL, False)
 
 
 def test_one_that_comes_back_is_as_grave_as_it_is_then() -> None:
@@ -436,8 +452,10 @@ def _keeps_its_word(before: Ledger, diary: Diary, hold: timedelta) -> None:
         assert read_incident(write_incidents([incident])[0]) == incident
         if was is None:
             assert before.next_id <= number < diary.ledger.next_id
-        elif was.is_open and incident.is_open:
-            assert (was.severity, incident.severity) != (Severity.CRITICAL, Severity.WARNING)
+        elif was.is_open and incident.is_active:
+            there = {m.finding.severity for m in incident.members.values() if m.active and not m.under}
+            recent = {m.finding.severity for m in incident.members.values() if m.ended_at and not m.under}
+            assert incident.severity in there | (recent & {Severity.CRITICAL})
         if incident.resolved_at == diary.now:
             assert incident.clear_since
             assert diary.now - incident.clear_since >= (diary.timing.calm if incident.is_flapping else hold)

@@ -164,6 +164,17 @@ def test_a_job_that_flaps_beside_one_that_stays_is_no_flood() -> None:
     assert len(made.told) <= 4
 
 
+@pytest.mark.parametrize("hours", [20, 25])
+def test_a_job_of_a_storm_that_fails_again_long_after_it_was_well_is_told(hours: int) -> None:
+    made = opened(office(), failing("a"), failing("b"))
+    made.find(failing("a"))
+    made.wait(hours * HOUR)
+    before = len(made.told)
+    made.find(failing("a"), failing("b"))
+    made.wait(3 * HOUR)
+    assert any("b keeps failing" in letter.title for letter in made.letters[before:])
+
+
 # each target's own part
 
 
@@ -369,6 +380,16 @@ def test_an_acknowledgement_does_not_hold_for_what_comes_back_after_it_was_over(
     assert len(made.told) == 4
 
 
+def test_what_comes_back_is_reminded_of_though_ends_are_not_told() -> None:
+    made = opened(office(resolved=False, remind_every="1h"), failing("a"))
+    made.acknowledge()
+    over(made)
+    made.wait(5 * MINUTE)
+    made.find(failing("a"))
+    made.wait(5 * HOUR)
+    assert len(times(made, "reminder")) >= 3
+
+
 def test_one_that_acknowledges_before_anybody_was_told_is_not_reminded() -> None:
     made = office(remind_every="1h")
     made.find(finding("overdue"))
@@ -415,6 +436,26 @@ def test_what_comes_back_has_to_wait_for_its_escalation_again() -> None:
     assert made.told[-1] == ("ops", "back")
     made.wait(HOUR)
     assert times(made, "escalated", "boss")[1:] == [came_back + 30 * MINUTE]
+
+
+def test_what_comes_back_is_not_escalated_again_at_once_though_ends_are_not_told() -> None:
+    made = opened(office(ESCALATES, resolved=False), failing("a"))
+    made.wait(31 * MINUTE)
+    over(made)
+    made.wait(5 * MINUTE)
+    made.find(failing("a"))
+    made.wait(MINUTE)
+    assert [told for told in made.told if told[0] == "boss"] == [("boss", "escalated")]
+
+
+def test_what_gets_critical_after_the_acknowledgement_is_escalated() -> None:
+    made = opened(office(ESCALATES, remind_every="2h"), failing("a"))
+    made.acknowledge()
+    made.wait(10 * MINUTE)
+    made.find(failed("a"))
+    worse = made.now - NOW
+    made.wait(40 * HOUR)
+    assert times(made, "escalated", "boss") == [worse + 30 * MINUTE]
 
 
 def test_a_channel_that_is_told_anyway_is_not_escalated_to() -> None:
@@ -768,6 +809,16 @@ def test_nobody_reads_the_name_of_a_job_that_is_silenced() -> None:
     assert ("ops", "worse") in made.told
 
 
+def test_nobody_hears_that_a_job_that_is_silenced_gets_worse() -> None:
+    made = office()
+    made.silence_from_now("b", 10 * HOUR)
+    opened(made, failing("a"), failing("b"))
+    made.find(failing("a"), failed("b"))
+    made.wait(MINUTE)
+    assert made.told == [("ops", "opened")]
+    assert "b" not in made.letters[0].title.split()
+
+
 # restarts, and a state file that cannot be written
 
 
@@ -803,6 +854,17 @@ def test_after_a_clock_that_was_two_days_ahead_another_job_is_told_and_nothing_b
     made.find(failed("a"), failed("b"))
     made.wait(20 * HOUR)
     assert made.told == [("ops", "opened"), ("ops", "joined")]
+
+
+def test_what_is_over_is_told_though_the_clock_was_put_right_within_the_hold() -> None:
+    made = office()
+    made.now += 2 * HOUR
+    opened(made, failed("a"))
+    made.find()
+    made.now -= 2 * HOUR
+    made.look()
+    made.wait(30 * MINUTE)
+    assert made.told == [("ops", "opened"), ("ops", "resolved")]
 
 
 def test_a_clock_that_is_set_back_makes_nobody_hear_twice() -> None:

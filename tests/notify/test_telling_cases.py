@@ -12,7 +12,7 @@ from pytest_httpserver import HTTPServer
 from tests.conftest import NOW, build, job_row
 from tests.support.command import command, free_port, running, until
 from tests.support.post_office import never_done
-from tests.support.telling import MINUTE, Office, configured, failing, finding
+from tests.support.telling import HOUR, MINUTE, SECOND, Office, configured, failing, finding
 from watchdog.config.file import ConfigError, load
 from watchdog.core.message import State
 from watchdog.notify.dispatch import AT_ONCE, Sender, open_book
@@ -137,3 +137,63 @@ def test_alertmanager_and_a_second_channel_escalate_together() -> None:
     office.find(finding("wedged"))
     office.wait(60 * MINUTE)
     assert office.told == [("boss", "escalated")]
+
+
+ROUTER = {"ops": "json://127.0.0.1:9/ops", "boss": {"alertmanager": "http://127.0.0.1:9"}}
+CALLS_THE_ROUTER = {"notify": ["ops"], "escalate": {"after": "30m", "notify": ["boss"]}}
+
+
+def _called() -> Office:
+    return Office(configured(channels=ROUTER, owners=[CALLS_THE_ROUTER]))
+
+
+def _fires(office: Office) -> list[str]:
+    firing = office.notifier.firing(office._published, office.now)["boss"]
+    return sorted(alert["labels"]["kind"] for alert in firing.values())
+
+
+def test_an_alertmanager_that_is_called_when_nobody_takes_it_on_is_called_then_and_no_sooner() -> None:
+    """It fired at once, whatever `after` said."""
+    office = _called()
+    office.find(finding("wedged"), finding("overdue", "report", under=("wedged", "heartbeat")))
+    office.wait(29 * MINUTE)
+    assert _fires(office) == []
+    office.wait(2 * MINUTE)
+    assert _fires(office) == ["overdue", "wedged"]
+    office.acknowledge()
+    office.wait(HOUR)
+    assert _fires(office) == ["overdue", "wedged"], "whoever was called sees how it ends"
+    office.find()
+    office.wait(10 * MINUTE)
+    assert _fires(office) == []
+
+
+def test_an_alertmanager_is_not_called_for_what_somebody_takes_on_in_time() -> None:
+    office = _called()
+    office.find(finding("wedged"))
+    office.wait(20 * MINUTE)
+    office.acknowledge()
+    office.wait(5 * HOUR)
+    assert _fires(office) == []
+
+
+def test_an_alertmanager_that_was_called_is_called_again_only_when_it_is_time_again() -> None:
+    office = _called()
+    office.find(finding("wedged"))
+    office.wait(HOUR)
+    office.find()
+    office.wait(10 * MINUTE)
+    office.find(finding("wedged"))
+    office.wait(20 * MINUTE)
+    assert _fires(office) == []
+    office.wait(10 * MINUTE + SECOND)
+    assert _fires(office) == ["wedged"]
+
+
+def test_a_restart_of_the_watchdog_does_not_forget_that_an_alertmanager_was_called() -> None:
+    office = _called()
+    office.find(finding("wedged"))
+    office.wait(HOUR)
+    office.restart()
+    office.look()
+    assert _fires(office) == ["wedged"]

@@ -118,6 +118,8 @@ REVIVE = "scheduler-watchdog revive id-heartbeat"
             "restart the agent, for example: docker restart phantom",
             "no job runs",
         ),
+        ("phantom", "stalled", {}, "restart the agent, for example: docker restart phantom", "no job runs until"),
+        ("phantom", "stalled", {"starts_in_vain": 9}, "find in its own log what ends it", "no job gets done until"),
         ("phantom", "long_run", {}, "wait for its end, or see what it hangs in", "the agent aborts it after 240 min"),
         ("openclaw", "failed", {"error_class": "permanent"}, f"mend what the error says, then: {REVIVE}", "it never"),
         ("openclaw", "wedged", {"how": "long_in_flight"}, f"{REVIVE}; or restart the gateway", "it does not run again"),

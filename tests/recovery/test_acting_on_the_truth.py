@@ -231,6 +231,97 @@ def test_a_restart_that_a_long_run_keeps_back_is_told_to_a_person(tmp_path: Path
         assert any("it would end the run of job" in told for told in it.letters("Needs a person: phantom"))
 
 
+HELD_SLOT = {**WEDGED, "match": {"kind": "wedged", "scope": "scheduler"}, "attempts": {"max": 1, "per": "1h"}}
+
+
+@pytest.mark.parametrize("change", ["pause", "disable", "delete"])
+def test_a_run_that_its_owner_ended_by_a_restart_is_no_reason_for_another(change: str, tmp_path: Path) -> None:
+    with rig(tmp_path, HELD_SLOT) as it:
+        runaway = it.sim.add("runaway", ("every", HOUR))
+        it.sim.add("daily", ("every", DAY))
+        it.let(Outcome.hanging(), "runaway")
+        it.run(90 * MINUTE)
+        getattr(it.sim, change)(runaway)
+        it.run(MINUTE)
+        it.sim.restart(10 * SECOND)
+        it.run(20 * HOUR)
+        assert (it.actions, it.letters()) == ([], [])
+
+
+def test_a_run_by_hand_that_a_deploy_killed_is_no_reason_for_a_restart(tmp_path: Path) -> None:
+    with rig(tmp_path, HELD_SLOT) as it:
+        daily = it.sim.add("daily", ("cron", "0 9 * * *"))
+        it.run(4 * HOUR)
+        it.let(Outcome(duration=5 * MINUTE), "daily")
+        it.sim.run_now(daily)
+        it.run(2 * MINUTE)
+        it.sim.restart(10 * SECOND)
+        it.run(15 * HOUR)
+        assert it.actions == []
+
+
+def crash(it: Rig, times: int) -> None:
+    """Its process comes to the middle of a run, goes down, and is started again."""
+    for _ in range(times):
+        it.run(80 * SECOND)
+        it.sim.kill()
+        it.run(2 * SECOND)
+        it.sim.start()
+
+
+def in_a_loop(it: Rig) -> None:
+    """Crashes for two hours, and is found to."""
+    it.let(Outcome(duration=5 * MINUTE), "report")
+    it.sim.add("report", ("every", 20 * MINUTE))
+    it.run(20 * MINUTE + 5 * SECOND)
+    crash(it, 90)
+    (stall,) = (found for found in it.published.findings if found.kind == "stalled")
+    assert stall.evidence["starts_in_vain"] > 20
+
+
+@pytest.mark.parametrize("mode", ["act", "propose"])
+@pytest.mark.parametrize("policy", [STALLED, SCHEDULER], ids=["by-kind", "by-scope"])
+def test_a_scheduler_that_crashes_again_and_again_is_not_restarted_and_a_person_hears_of_it_once(
+    mode: str, policy: dict[str, Any], tmp_path: Path
+) -> None:
+    with rig(tmp_path, policy, mode=mode) as it:
+        in_a_loop(it)
+        assert it.actions == []
+        (told,) = it.letters("Needs a person: phantom")
+        assert "a restart would only break off one more" in told
+        assert "find in its own log what ends it, and pause the job whose run does" in told
+        assert "restart the agent by hand" not in told
+        it.run(2 * HOUR)
+        assert it.published.findings == ()
+        assert (it.actions, len(it.letters("Needs a person"))) == ([], 1)
+
+
+def test_a_scheduler_that_goes_down_for_good_after_a_loop_is_restarted(tmp_path: Path) -> None:
+    with rig(tmp_path, STALLED) as it:
+        in_a_loop(it)
+        it.run(80 * SECOND)
+        it.sim.kill()
+        it.run(3 * HOUR)
+        assert it.states()[:1] in ([State.ACTED], [State.INEFFECTIVE])
+
+
+def test_a_restart_that_was_proposed_before_the_loop_is_not_done_in_it(tmp_path: Path) -> None:
+    with rig(tmp_path, STALLED, mode="propose") as it:
+        it.let(Outcome(duration=5 * MINUTE), "report")
+        it.sim.add("report", ("every", 20 * MINUTE))
+        it.run(HOUR)
+        it.sim.kill()
+        it.run(2 * HOUR)
+        assert it.states() == [State.PROPOSED]
+        it.sim.start()
+        crash(it, 40)
+        assert it.states()[0] in (State.PROPOSED, State.REFUSED)
+        if it.states()[0] is State.PROPOSED:
+            it.records.approve(1, it.now, "anna")
+        crash(it, 2)
+        assert State.ACTED not in it.states()
+
+
 # the proof of a restart
 
 

@@ -147,6 +147,29 @@ def test_a_policy_for_a_class_of_errors_is_for_no_other(
         assert bool(it.actions) is is_tried
 
 
+PASSING = (
+    "Rate limit reached for gpt-4o on tokens per min (TPM): Limit 30000. Please try again in 1.4s. You can increase "
+    "your rate limit by adding a payment method at https://platform.openai.com/account/billing."
+)
+LASTING = (
+    "API key not valid. Please pass a valid API key.",
+    "An API error occurred: invalid_auth",
+    "This organization has been disabled.",
+)
+
+
+@pytest.mark.parametrize(("text", "is_revived"), [(PASSING, True), *((text, False) for text in LASTING)])
+def test_what_an_error_says_decides_and_not_the_advice_that_comes_with_it(
+    text: str, is_revived: bool, tmp_path: Path
+) -> None:
+    with rig(tmp_path, REVIVE, stock=False) as it:
+        it.sim.add("base", ("every", 30 * MINUTE))
+        it.fail("a", outcome=Outcome.failing(text))
+        it.let(Outcome(), "a")
+        it.run(5 * HOUR)
+        assert it.states() == ([State.VERIFIED] if is_revived else [])
+
+
 def test_the_first_policy_that_matches_decides(tmp_path: Path) -> None:
     none = {"match": {"job": "PRIVATE-*"}, "action": "none"}
     with rig(tmp_path, none, {**REVIVE, "canary": False}, stock=False) as it:
@@ -1172,7 +1195,8 @@ def test_by_hand_errors_are_one_line_with_exit_code_3(tmp_path: Path) -> None:
         it.run(MINUTE)
         config = tmp_path / "watchdog.yaml"
         wrong: list[tuple[str, str, str]] = [
-            ("revive", "nobody", "there is no job 'nobody'"),
+            ("revive", "nobody", "there is no job 'nobody' (name or id); `scheduler-watchdog jobs"),
+            ("revive", "wel", "there is no job 'wel'; is 'well' meant?"),
             ("revive", "well", "well is active; only a failed job can be revived"),
             ("restore", "nobody", "no definition of 'nobody' is kept"),
             ("restore", "one", "is there already"),
@@ -1184,6 +1208,20 @@ def test_by_hand_errors_are_one_line_with_exit_code_3(tmp_path: Path) -> None:
             assert (code, out, len(err)) == (3, "", 1)
             assert words in err[0]
         assert it.row(failed) == before
+
+
+def test_by_hand_a_job_that_only_its_own_scheduler_can_bring_back_is_not_called_unknown(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "jobs.db")) as database, database:
+        database.execute("CREATE TABLE jobs (id, name)")
+        database.execute("INSERT INTO jobs VALUES (1, 'report')")
+    section = {"kind": "sql", "name": "pg", "database": str(tmp_path / "jobs.db"), "jobs": "SELECT id, name FROM jobs"}
+    config = tmp_path / "watchdog.yaml"
+    config.write_text(json.dumps({"sources": [section], "state": str(tmp_path / "state.db")}))
+    code, out, (line,) = _told("revive", "-c", config, "report")
+    assert (code, out) == (3, "")
+    assert line.endswith("nothing can be done about report of pg from here: its scheduler's own tools can")
+    _, _, (line,) = _told("revive", "-c", config, "raport")
+    assert line.endswith("there is no job 'raport'; is 'report' meant?")
 
 
 def test_restoring_with_a_dry_run_says_what_would_come_back(tmp_path: Path) -> None:

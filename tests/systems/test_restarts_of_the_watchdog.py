@@ -3,15 +3,18 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import NOW
 from tests.support.harness import HOUR, MINUTE, SECOND
-from tests.systems.openclaw.test_openclaw import at, config, findings, kinds, report
+from tests.support.openclaw_stores import LAYOUTS
+from tests.systems.openclaw.test_openclaw import NOW as DUE
+from tests.systems.openclaw.test_openclaw import at, config, findings, healthy, kinds, report
 from watchdog.config.file import Config
+from watchdog.core.instants import to_ms
 from watchdog.engine import Engine, open_sources
 from watchdog.service.memories import Memories
 from watchdog.state.store import Store
@@ -99,3 +102,43 @@ def test_an_interruption_that_only_a_marker_told_of_stands(kept: Kept, tmp_path:
     gateway.connect(gateway.ledger).close()
     assert seen(5) == [("interrupted", "daily")]
     assert seen(14) == [("interrupted", "daily")]
+
+
+def _looking(kept: Kept, folder: Path, now: datetime) -> list[tuple[str, str | None]]:
+    """What one life of the watchdog finds at a gateway."""
+    return kept.once(lambda host: kinds(findings(OpenClawSource(config(folder), lambda _: None, host), now)))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_after_an_interruption_was_made_up_for_a_watchdog_that_begins_anew_finds_what_the_old_one_does(
+    kept: Kept, tmp_path: Path, layout: str
+) -> None:
+    gateway = report(tmp_path, layout)
+    watched = OpenClawSource(config(tmp_path), lambda _: None)
+
+    def both(now: datetime) -> list[tuple[str, str | None]]:
+        found = kinds(findings(watched, now))
+        assert _looking(kept, tmp_path, now + 4 * SECOND) == found
+        return found
+
+    gateway.begin("daily", at(8))
+    assert both(at(8, 1)) == []
+    gateway.start_over("daily", at(12, 4), at(8, day=6))
+    assert both(at(12, 4, 1)) == [("interrupted", "daily")]
+    gateway.begin("daily", at(12, 6))
+    gateway.end("daily", at(12, 6, 45), at(8, day=6))
+    assert ("interrupted", "daily") not in both(at(12, 6, 46))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_fire_that_was_missed_and_put_off_stays_owed(kept: Kept, tmp_path: Path, layout: str) -> None:
+    gateway = healthy(tmp_path, layout)
+    assert ("overdue", "poll") in _looking(kept, tmp_path, DUE + 5 * MINUTE)
+    gateway.boot(DUE + 6 * MINUTE)
+    gateway.states["poll"]["nextRunAtMs"] = to_ms(DUE + 8 * MINUTE)
+    gateway.persist()
+    for seconds in (0, 20):
+        assert _looking(kept, tmp_path, DUE + 7 * MINUTE + seconds * SECOND) == [("overdue", "poll")]
+    gateway.begin("poll", DUE + 8 * MINUTE)
+    gateway.end("poll", DUE + 9 * MINUTE, DUE + 38 * MINUTE)
+    assert _looking(kept, tmp_path, DUE + 9 * MINUTE) == []

@@ -19,12 +19,15 @@ from watchdog.cli.asked import (
     usual,
     whose_state,
 )
+from watchdog.cli.choosing import meant
 from watchdog.cli.elsewhere import or_elsewhere
 from watchdog.cli.endings import CannotGoOn
+from watchdog.cli.watching import look_once
 from watchdog.core.command_line import as_asked
 
 if TYPE_CHECKING:
     from watchdog.config.file import Config
+    from watchdog.recovery.by_hand import NoSuchJobError
     from watchdog.state.store import Store
 
 
@@ -146,6 +149,8 @@ def _by_hand(
             try:
                 for line in act(settings, store, job, dry_run):
                     click.echo(as_asked(line, sys.argv))
+            except by_hand.NoSuchJobError as error:
+                refused.append(_near(error, config, database))
             except by_hand.RefusedError as error:
                 refused.append(str(error))
     finally:
@@ -153,3 +158,14 @@ def _by_hand(
     if refused:
         raise CannotGoOn("\n".join(refused))
     return 0
+
+
+def _near(error: NoSuchJobError, config: Path | None, database: Path | None) -> str:
+    """The same with what was probably meant; of a job that is there, that its scheduler alone can bring it back."""
+    published = look_once(config, database, datetime.now(UTC))
+    jobs = [(state.snapshot.source, job) for state in published.sources for job in state.snapshot.jobs]
+    for source, job in jobs:
+        if error.wanted in (job.id, job.name):
+            return f"nothing can be done about {job.name} of {source} from here: its scheduler's own tools can"
+    hint = meant(error.wanted, [job.name for _, job in jobs])
+    return f"there is no job {error.wanted!r}{hint}" if hint else str(error)

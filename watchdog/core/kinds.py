@@ -137,7 +137,11 @@ class Kind(StrEnum):
         severities=CRITICAL,
         one="stands still",
         many="stand still",
-        ahead=lambda _, system: f"no job runs until the {system.process} is restarted",
+        ahead=lambda evidence, system: (
+            f"no job gets done until the {system.process} stays up"
+            if evidence.get("starts_in_vain")
+            else f"no job runs until the {system.process} is restarted"
+        ),
         remedy="restart the {process}",
         by_restart=True,
         concern=Concern.SCHEDULER,

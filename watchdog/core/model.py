@@ -38,6 +38,8 @@ CronRules = Literal["croner", "classic", "croniter"]
 CronerAuto = Literal["croner-auto"]
 """croner's default mode, which takes seconds, years and nicknames beside its five parts."""
 
+AnyRules = CronRules | CronerAuto
+
 
 @dataclass(frozen=True, slots=True)
 class CronSchedule:
@@ -48,7 +50,7 @@ class CronSchedule:
 
     expr: str
     zone: str
-    rules: CronRules | CronerAuto = "croner"
+    rules: AnyRules = "croner"
     is_zone_assumed: bool = field(default=False, compare=False)
 
 

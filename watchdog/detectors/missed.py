@@ -56,7 +56,7 @@ def _dear(job: Job) -> int:
     """What it costs to find one fire of its schedule; nothing where they need not be found one by one."""
     if not isinstance(job.schedule, CronSchedule):
         return 0
-    return 1 if job.schedule.rules == "croner" else CLASSIC
+    return 1 if job.schedule.rules in ("croner", "croner-auto") else CLASSIC
 
 
 def _counted(job: Job, before: _Owed | None, now: datetime, most_now: int) -> _Owed:

@@ -284,6 +284,7 @@ def _settled(incident: Incident, seen: _Seen) -> Incident:
         return incident
     incident = _without_the_gone(_with_the_proved(incident, seen), seen)
     if any(member.active and not member.under for member in incident.members.values()):
+        incident = _as_grave_as_it_is(incident, now, timing)
         return incident if incident.clear_since is None else replace(incident, clear_since=None)
     if incident.clear_since is None:
         # only if all of it is found elsewhere: an end that is not told would be missed by the others
@@ -296,6 +297,18 @@ def _settled(incident: Incident, seen: _Seen) -> Incident:
     if now.reached((incident.clear_since or now.at) + hold):
         return replace(incident, resolved_at=now.at, changed_at=now.at)
     return incident
+
+
+def _as_grave_as_it_is(incident: Incident, now: Moment, timing: Timing) -> Incident:
+    """No longer critical once nothing of it is, and has not been for the hold. One that clears stays as it was."""
+    if incident.severity is not Severity.CRITICAL:
+        return incident
+    for member in incident.members.values():
+        if member.under or member.finding.severity is not Severity.CRITICAL:
+            continue
+        if member.ended_at is None or member.is_unproved or not now.reached(member.ended_at + timing.hold):
+            return incident
+    return replace(incident, severity=Severity.WARNING, changed_at=now.at)
 
 
 def _without_the_gone(incident: Incident, seen: _Seen) -> Incident:

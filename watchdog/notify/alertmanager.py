@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from watchdog.config.owners import owner_name
-from watchdog.core.incident import Incident, Member
+from watchdog.core.incident import WAITING, Incident, Member, Told, ToldKey
 from watchdog.core.instants import iso, parse_instant
 from watchdog.core.notice import VERIFIED, Notice
 from watchdog.core.redaction import one_line
@@ -34,20 +34,39 @@ _NO_LABEL = re.compile(r"[^A-Za-z0-9_]")
 Alert = Mapping[str, Any]
 
 
-def wanted(incidents: Iterable[Incident], channel: str, people: People, now: datetime) -> dict[str, Alert]:
-    """The alerts that fire now on this channel, by fingerprint."""
+def wanted(
+    incidents: Iterable[Incident], channel: str, people: People, told: Mapping[ToldKey, Told], now: datetime
+) -> dict[str, Alert]:
+    """The alerts that fire now on this channel, by fingerprint.
+
+    `told`: what the plan has noted as told. Where the channel is one that is called when nobody takes an incident on,
+    nothing fires before that is so.
+    """
     found: dict[str, Alert] = {}
     for incident in incidents:
         # one that was opened in the future was opened before the clock was put back
         if not incident.is_active or incident.opened_at <= now < incident.opened_at + people.rules.group_wait:
             continue
+        called = told.get((incident.id, channel))
         for audience in audiences(incident, people):
             if audience.target.name == channel:
                 for member in audience.members:
+                    if audience.is_escalation and not _is_called(member, called):
+                        continue
                     if not is_silenced(member.finding, people.silences, now, incident.id):
                         alert = _alert(incident, member, people, now)
                         found[_fingerprint(alert)] = alert
     return found
+
+
+def _is_called(member: Member, called: Told | None) -> bool:
+    """Whether those who are called in the end have been, for this spell of it; what waits for it comes with it."""
+    if called is None or called.is_over:
+        return False
+    key, began = member.finding.key, member.began
+    return member.under or any(
+        item.kind == WAITING or (item.key == key and item.began_at == began) for item in called.items
+    )
 
 
 def _alert(incident: Incident, member: Member, people: People, now: datetime) -> dict[str, Any]:

@@ -236,7 +236,7 @@ class Notifier:
         people = self._people(published, now)
         incidents = self._ledger.open
         return {
-            name: alertmanager.wanted(incidents, name, people, now)
+            name: alertmanager.wanted(incidents, name, people, self._told, now)
             | alertmanager.of_recovery(
                 (notice for to, notice in self._firing_notices if to == name), people, self._voice
             )

@@ -16,13 +16,14 @@ from watchdog.core.plain_json import Json
 from watchdog.incidents.verbs import whoami
 from watchdog.recovery.executor import Executor
 from watchdog.recovery.known_actions import KnownActions, definitions_of
-from watchdog.recovery.target import find
+from watchdog.recovery.target import NoSuchJobError, find
 from watchdog.state.records import Preserved, Records
 from watchdog.state.store import Store
 from watchdog.systems.shared.acting import CannotWriteError, ChangedError, RefusedError, Target
 from watchdog.systems.shared.progress import TakenError
 
 __all__ = [
+    "NoSuchJobError",
     "RefusedError",
     "approve",
     "approve_all",

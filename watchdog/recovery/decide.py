@@ -15,6 +15,7 @@ from watchdog.core.model import ErrorClass, Finding, Job, Process, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.recovery.known_actions import KnownActions
 from watchdog.recovery.verify import is_proof
+from watchdog.systems.remedy import is_a_loop
 from watchdog.systems.shared.acting import NOT_DUE, ActionKind
 
 DAY = timedelta(days=1)
@@ -34,6 +35,9 @@ KEPT_BACK_FOR = timedelta(hours=1)
 
 COMES_UP = timedelta(minutes=5)
 """How long a process that has just started gets to come to what is late."""
+
+
+IN_VAIN = "it starts again and again and ends no run, so that a restart would only break off one more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,11 @@ class Case:
     def circuit(self) -> str:
         """What shares its luck with it."""
         return f"{self.finding.source}|{self.name}|{_error_class(self.finding)}"
+
+    @property
+    def is_restart_in_vain(self) -> bool:
+        """Whether its scheduler is restarted as it is, and that is what is wrong."""
+        return self.policy.action == "restart" and is_a_loop(self.finding)
 
     @property
     def since(self) -> datetime | None:
@@ -305,6 +314,8 @@ def opposed(case: Case, now: Moment) -> str | None:
 
 def not_now(case: Case, now: Moment) -> str | None:
     """What speaks against this restart for now."""
+    if case.is_restart_in_vain:
+        return IN_VAIN
     return not_to_restart(case.snapshot, now, case.stuck) or _must_settle(case, now)
 
 
@@ -341,7 +352,10 @@ def _in_flight(snapshot: Snapshot | None, stuck: Collection[str | None]) -> Job 
 
 
 def _kept_back(case: Case, now: Moment) -> str:
-    """Whom a run that is well has kept from a restart for so long that a person must decide; empty as yet."""
+    """What keeps from a restart for so long that a person must decide: a run that is well, or that restarts are in
+    vain; empty as yet."""
+    if case.is_restart_in_vain:
+        return "" if has_not_rested(case, now) else f"{case.circuit}|in vain"
     if case.policy.action != "restart" or _in_flight(case.snapshot, case.stuck) is None:
         return ""
     left = case.policy.after + KEPT_BACK_FOR - case.seen_for

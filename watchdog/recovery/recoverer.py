@@ -37,6 +37,7 @@ from watchdog.recovery.preserving import preserve_failed
 from watchdog.recovery.sights import Sights
 from watchdog.recovery.verify import Verdict, verdict
 from watchdog.state.records import Preserved, Records, Version
+from watchdog.systems.remedy import OUT_OF_A_LOOP
 from watchdog.systems.shared.fingerprint import Facts, fingerprint
 from watchdog.systems.shared.unreadable import UnreadableError
 
@@ -494,6 +495,8 @@ def _is_for(case: Case, action: Action) -> bool:
 
 
 def _for_a_person(case: Case) -> str:
+    if case.is_restart_in_vain:
+        return f"{OUT_OF_A_LOOP}; what was tried: scheduler-watchdog recoveries"
     if case.policy.action == "restart":
         return "restart the agent by hand; what was tried: scheduler-watchdog recoveries"
     if case.policy.action in ("preserve", "command"):

@@ -9,8 +9,16 @@ from watchdog.systems.shared.acting import RefusedError, Target
 from watchdog.systems.shared.unreadable import UnreadableError
 
 
+class NoSuchJobError(RefusedError):
+    """Of nothing that can be brought back anywhere is this the name or id. `wanted` is what was asked for."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(f"there is no job {wanted!r} (name or id); `scheduler-watchdog jobs` lists them")
+        self.wanted = wanted
+
+
 def find(config: Config, wanted: str, now: datetime, source_name: str | None = None) -> Target:
-    """The one job of this name or id, if something can be done about it. Raises RefusedError."""
+    """The one job of this name or id, if something can be done about it. Raises RefusedError, NoSuchJobError."""
     found: list[Callable[[], Target]] = []
     problems = []
     for source in config.sources:
@@ -21,8 +29,7 @@ def find(config: Config, wanted: str, now: datetime, source_name: str | None = N
             except UnreadableError as error:
                 problems.append(str(error))
     if not found:
-        none = f"there is no job {wanted!r} (name or id); `scheduler-watchdog jobs` lists them"
-        raise RefusedError(problems[0] if problems else none)
+        raise RefusedError(problems[0]) if problems else NoSuchJobError(wanted)
     if len(found) > 1:
         raise RefusedError(f"there are {len(found)} jobs {wanted!r}; give the id")
     return found[0]()

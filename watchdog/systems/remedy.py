@@ -13,6 +13,9 @@ from watchdog.core.model import Finding
 from watchdog.systems import KINDS, system
 from watchdog.systems.base import System
 
+OUT_OF_A_LOOP = "find in its own log what ends it, and pause the job whose run does; a restart does not help"
+"""What helps where a scheduler starts again and again and ends no run."""
+
 _UNKNOWN: System[Any] = System()
 
 
@@ -47,6 +50,11 @@ class Remedy:
         return f"{said[0].upper()}{said[1:]}"
 
 
+def is_a_loop(finding: Finding) -> bool:
+    """Whether it is that a scheduler starts again and again and ends no run."""
+    return bool(finding.evidence.get("starts_in_vain"))
+
+
 def system_named(kind: str) -> System[Any]:
     """How a system is spoken of; one that is not known, for example a later version's, like any scheduler."""
     return system(kind) if kind in KINDS else _UNKNOWN
@@ -64,6 +72,8 @@ def _general(kind: Kind, system: System[Any]) -> str:
 
 def remedy_of(finding: Finding, system_kind: str) -> Remedy:
     """What helps against this finding. What waits for something else is not helped by being brought back."""
+    if is_a_loop(finding):
+        return Remedy(OUT_OF_A_LOOP)
     kind, system = finding.kind, system_named(system_kind)
     general = _general(kind, system)
     example = system.restart if kind.row.by_restart else ""

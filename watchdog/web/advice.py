@@ -8,7 +8,7 @@ from watchdog.config.policies import is_like
 from watchdog.core.command_line import PROGRAM, command, pasteable
 from watchdog.core.incident import Incident
 from watchdog.core.model import Finding
-from watchdog.systems.remedy import remedy_of
+from watchdog.systems.remedy import is_a_loop, remedy_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Advice:
 def advise(finding: Finding, config: Config | None, system: str) -> Advice:
     """What helps against it; `system` is the kind of its source. A restart is the one that the operator configured."""
     remedy = remedy_of(finding, system)
-    restart = _restart(config, finding.source) if finding.kind.row.by_restart else ""
+    restart = _restart(config, finding.source) if finding.kind.row.by_restart and not is_a_loop(finding) else ""
     return Advice(remedy.sentences, whole(remedy.command, config) or restart)
 
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.harness import DAY, HOUR, MINUTE, SECOND
+from watchdog.cadence.schedule import next_fire
 from watchdog.config.file import Config, ConfigError, load
 from watchdog.config.settings import Detect
 from watchdog.core.instants import iso, to_ms
@@ -78,6 +79,13 @@ def told(snapshot: Snapshot, now: datetime = NOW) -> set[tuple[str, str | None]]
 )
 def test_a_schedule_may_be_one_text_of_any_kind(text: str | None, schedule: object, tmp_path: Path) -> None:
     assert only(look(tmp_path, [{"id": 1, "when": text}])).schedule == schedule
+
+
+@pytest.mark.parametrize("text", ["@daily", "@Weekly", "0 9 * * 1", "30 0 9 * * MON", "0 30 9 1 1 * 2031"])
+def test_what_croner_takes_where_nobody_tells_it_otherwise_is_taken(text: str, tmp_path: Path) -> None:
+    job = only(look(tmp_path, [{"id": 1, "when": text}], cron="croner"))
+    assert job.schedule == CronSchedule(text, "UTC", "croner-auto")
+    assert next_fire(job.schedule, NOW) is not None
 
 
 @pytest.mark.parametrize("text", ["now and then", "61 * * * *", "* * *", "every so often", 17, ["x"], {"kind": "cron"}])

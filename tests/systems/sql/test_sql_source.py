@@ -182,8 +182,8 @@ class TestCadence:
         store.put("jobs", id=1, cron="0 12 * * *")
         store.put("jobs", id=2, cron="0 12 * * *", timezone="Asia/Tokyo")
         assert [job.schedule for job in store.look().jobs] == [
-            CronSchedule("0 12 * * *", "Europe/Berlin", "croner"),
-            CronSchedule("0 12 * * *", "Asia/Tokyo", "croner"),
+            CronSchedule("0 12 * * *", "Europe/Berlin", "croner-auto"),
+            CronSchedule("0 12 * * *", "Asia/Tokyo", "croner-auto"),
         ]
 
     @pytest.mark.parametrize(

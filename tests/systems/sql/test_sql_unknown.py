@@ -488,11 +488,16 @@ class TestCronAndZones:
             ("classic", "45 */1 * * * *", ["12:30:45", "12:31:45"]),
             ("classic", "0 0 13 ? * *", ["13:00:00"]),
             ("croner", "*/20 * * * * *", ["12:30:20", "12:30:40"]),
+            ("croner", "@hourly", ["13:00:00", "14:00:00"]),
+            ("croner", "@Hourly", ["13:00:00", "14:00:00"]),
+            ("croner", "30 0 13,14 10 6 * 2026-2027", ["13:00:30", "14:00:30"]),
             ("croniter", "45 * * * * 7", ["12:45:07", "13:45:07"]),  # there the sixth is the second
             ("croniter", "@hourly", ["13:00:00", "14:00:00"]),
         ],
     )
-    def test_six_fields_are_read(self, rules: Any, cron: str, fires: list[str], tmp_path: Path) -> None:
+    def test_six_fields_nicknames_and_years_are_read(
+        self, rules: Any, cron: str, fires: list[str], tmp_path: Path
+    ) -> None:
         store = Store(tmp_path / "x.db", "id, name, cron", cron=rules)
         store.job(id=1, name="job", cron=cron)
         schedule, fire = store.of("job").schedule, NOW

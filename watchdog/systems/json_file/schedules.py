@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from watchdog.cadence import classic_cron, cron, cron_seconds
-from watchdog.core.model import At, CronRules, CronSchedule, Every, NoCadence, Schedule, Unreadable
+from watchdog.cadence import classic_cron, cron_auto
+from watchdog.core.model import AnyRules, At, CronSchedule, Every, NoCadence, Schedule, Unreadable
 from watchdog.core.redaction import fit_to_leave
 from watchdog.systems.json_file.section import JsonFile
 from watchdog.systems.shared.values import NAME_LENGTH, Values
@@ -68,17 +68,18 @@ def _cron(values: Values, text: str, settings: JsonFile) -> Schedule:
     if settings.cron == "croniter":
         return _checked(expr, zone, "croniter", values, text, settings)
     fields = expr.split()
-    if len(fields) == 7:  # with a year behind, as the crate `cron` has it
+    is_croners = settings.cron == "croner" and settings.cron_sunday == 0
+    if len(fields) == 7 and not is_croners:  # with a year behind, as the crate `cron` has it
         if fields.pop() != "*":
             return NoCadence(text)
         expr = " ".join(fields)
-    rules: CronRules = "croner" if len(fields) == 6 else settings.cron
+    rules: AnyRules = "croner-auto" if settings.cron == "croner" else "croner" if len(fields) == 6 else "classic"
     if settings.cron_sunday == 1 and len(fields) in (5, 6):
         expr = " ".join([*fields[:-1], _WEEKDAY.sub(lambda day: str((int(day[0]) - 1) % 7), fields[-1])])
     return _checked(expr, zone, rules, values, text, settings)
 
 
-def _checked(expr: str, zone: str, rules: CronRules, values: Values, text: str, settings: JsonFile) -> Schedule:
+def _checked(expr: str, zone: str, rules: AnyRules, values: Values, text: str, settings: JsonFile) -> Schedule:
     try:
         _parse(expr, zone, rules)
     except ValueError as error:
@@ -86,12 +87,10 @@ def _checked(expr: str, zone: str, rules: CronRules, values: Values, text: str, 
     return CronSchedule(expr, zone, rules, is_zone_assumed=values.row.get("timezone") is None)
 
 
-def _parse(expr: str, zone: str, rules: CronRules) -> None:
+def _parse(expr: str, zone: str, rules: AnyRules) -> None:
     if rules == "classic":
         classic_cron.parse(expr, zone)
     elif rules == "croniter":
         classic_cron.parse_as_croniter(expr, zone)
-    elif cron_seconds.has_seconds(expr):
-        cron_seconds.parse(expr, zone)
     else:
-        cron.parse(expr, zone)
+        cron_auto.parse(expr, zone)

@@ -1,8 +1,8 @@
 """A job's schedule, from the columns of its row."""
 
-from watchdog.cadence import classic_cron, cron, cron_seconds
+from watchdog.cadence import classic_cron, cron_auto
 from watchdog.cadence.zones import zone_info
-from watchdog.core.model import At, CronSchedule, Every, NoCadence, Schedule, Unreadable
+from watchdog.core.model import AnyRules, At, CronSchedule, Every, NoCadence, Schedule, Unreadable
 from watchdog.core.redaction import fit_to_leave
 from watchdog.systems.shared.values import NAME_LENGTH, Values
 from watchdog.systems.sql.section import Sql
@@ -44,7 +44,8 @@ def _cron(values: Values, settings: Sql, text: str, unknown_zones: list[str]) ->
     except ValueError:
         unknown_zones.append(zone)
         return NoCadence(f"{text}, in a time zone that is not known")
-    return CronSchedule(expr, known, settings.cron, is_zone_assumed=values.row.get("timezone") is None)
+    rules: AnyRules = "croner-auto" if settings.cron == "croner" else settings.cron
+    return CronSchedule(expr, known, rules, is_zone_assumed=values.row.get("timezone") is None)
 
 
 def _parse(expr: str, zone: str, settings: Sql) -> object:
@@ -54,4 +55,4 @@ def _parse(expr: str, zone: str, settings: Sql) -> object:
         case "croniter":
             return classic_cron.parse_as_croniter(expr, zone)
         case "croner":
-            return (cron_seconds if cron_seconds.has_seconds(expr) else cron).parse(expr, zone)
+            return cron_auto.parse(expr, zone)
