@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from rich.console import Console
