@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -48,7 +49,9 @@ def test_a_storm_is_a_line_with_the_next_step_and_stays_whole_for_programs(datab
     (line,) = rest
     assert line.startswith("CRITICAL failed: 6 jobs were given up: ")
     assert "and 3 more" in line
-    assert f"to do: scheduler-watchdog revive --database {database} " in line
+    step = shlex.split(line.split("to do: ")[1], comments=True)
+    assert step[:4] == ["scheduler-watchdog", "revive", "--database", str(database)]
+    assert len(step) == 5, "it is pasted as it stands, and names one job"
     document = json.loads(command("check", "--database", database, "--now", NOW, "--format", "json").stdout)
     assert len(document["findings"]) == 6
 
