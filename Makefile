@@ -60,7 +60,7 @@ reference: $(READY) ## write docs/configuration.md and the JSON schema from the 
 bench: $(READY) ## measure the budgets, and write docs/benchmark.md
 	@$(BIN)/python -m bench
 
-.PHONY: dist image
+.PHONY: dist image pictures
 dist: $(READY) ## build the sdist and the wheel, and try them in an empty home
 	@PYTHON=$(CURDIR)/$(BIN)/python .ci/dist $(TAG)
 

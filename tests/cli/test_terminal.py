@@ -3,17 +3,26 @@
 import json
 import os
 import re
+import shlex
 import socket
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
+from rich.console import Console
 
 from tests.support.command import COMMAND, ROOT, Running, command, free_port, until
+from watchdog.cli import tables
+from watchdog.config.file import Config
 from watchdog.demo.outcome import Outcome
 from watchdog.demo.simulator import Simulator
+from watchdog.detectors.published import Published
+from watchdog.engine import Engine
+from watchdog.systems.phantom.section import Phantom
 
 BEGIN = datetime(2026, 7, 1, 9, 30, tzinfo=UTC)
 NOW = "2026-07-01T18:31:00Z"
@@ -40,7 +49,9 @@ def test_a_storm_is_a_line_with_the_next_step_and_stays_whole_for_programs(datab
     (line,) = rest
     assert line.startswith("CRITICAL failed: 6 jobs were given up: ")
     assert "and 3 more" in line
-    assert f"to do: scheduler-watchdog revive --database {database} " in line
+    step = shlex.split(line.split("to do: ")[1], comments=True)
+    assert step[:4] == ["scheduler-watchdog", "revive", "--database", str(database)]
+    assert len(step) == 5, "it is pasted as it stands, and names one job"
     document = json.loads(command("check", "--database", database, "--now", NOW, "--format", "json").stdout)
     assert len(document["findings"]) == 6
 
@@ -53,6 +64,36 @@ def test_jobs_shows_the_state_at_any_width(database: Path, width: int) -> None:
     assert text.count("active") == 2
     assert max(len(line.rstrip()) for line in text.splitlines()) <= width
     assert ("Tokens" in text) == (width == 160)
+
+
+@pytest.fixture(scope="module")
+def wordy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Published, datetime]:
+    """Jobs with much to say: long schedules, long names, lateness."""
+    path, now = tmp_path_factory.mktemp("wordy") / "phantom.db", BEGIN + timedelta(hours=9, seconds=37)
+    with Simulator(path, BEGIN) as simulator:
+        for name in ("heartbeat", "תזכורת יומית של הצוות", "日本語のジョブ 毎朝の要約", "a" * 200, "very long " * 20):
+            simulator.add(name, {"kind": "cron", "expr": "30 7 * * MON-FRI", "tz": "America/New_York"})
+        simulator.add("failing", {"kind": "every", "intervalMs": 1_800_000})
+        simulator.behaviour = lambda name, now: Outcome.failing() if name == "failing" else Outcome()
+        simulator.run_until(BEGIN + timedelta(hours=9))
+    return Engine(Config(sources=(Phantom(name="agent", database=path),))).tick(now).published, now
+
+
+def test_no_line_of_the_jobs_is_wider_than_the_terminal(wordy: tuple[Published, datetime]) -> None:
+    for width in range(40, 140):
+        screen = Console(file=StringIO(), record=True, width=width)
+        screen.print(tables.jobs_view(*wordy, width), crop=False)
+        lines = screen.export_text().splitlines()
+        assert max(cell_len(line) for line in lines) <= width, width
+        assert "State" in lines[0]
+
+
+def test_a_name_without_end_takes_a_few_lines(wordy: tuple[Published, datetime]) -> None:
+    screen = Console(file=StringIO(), record=True, width=80)
+    screen.print(tables.jobs_view(*wordy, 80))
+    text = screen.export_text()
+    assert text.count("a" * 10) < 8
+    assert "a…" in text
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,17 @@ def test_an_acknowledged_incident_is_somebodys(state: Path) -> None:
     assert [incident["acknowledged_by"] for incident in document(state)["incidents"]] == [None, "anna"]
 
 
+@pytest.mark.parametrize(
+    ("verb", "listed_by"),
+    [("ack", "incidents"), ("unack", "incidents"), ("unsilence", "silences"), ("approve", "recoveries")],
+)
+def test_a_name_in_the_place_of_a_number_is_told_where_the_numbers_stand(
+    state: Path, verb: str, listed_by: str
+) -> None:
+    said = error_of(verb, "heartbeat", "--state", state)
+    assert f"'heartbeat' is not a number; `scheduler-watchdog {listed_by} --state {state}` lists them" in said
+
+
 def test_a_silence_is_listed_until_it_is_ended(state: Path) -> None:
     done = command("silence", "kind=failed,job=heart*", "--for", "2h30m", "--state", state, LOGNAME="anna")
     begins = r"silence 1: nobody is told of kind=failed,job=heart\* until (.* UTC)\n"
@@ -317,4 +328,4 @@ def test_an_incident_is_taken_on_given_back_and_silences_are_listed_and_ended(st
     assert command("silence", "heart*", "--for", "2h", "--state", state).returncode == 0
     assert "silence 1: heart*" in command("silences", "--state", state).stdout
     assert command("unsilence", "1", "--state", state).stdout == "silence 1 has ended\n"
-    assert "nothing is silenced" in command("silences", "--state", state).stdout
+    assert "Nothing is silenced." in command("silences", "--state", state).stdout

@@ -85,6 +85,14 @@ def test_each_job_is_told_with_its_state_cadence_and_fires(site: Site) -> None:
     assert "oldest first: 2 worked, then 5 error" in html
 
 
+def test_a_job_without_fires_has_no_picture_of_them(tmp_path: Path) -> None:
+    new = job_row("new", created_at="2026-06-10 11:59:00", last_run_at=None, last_run_status=None)
+    with serving(tmp_path, {"scheduled_jobs": [new]}) as site:
+        html = page(site)
+    assert 'class="fires"></td>' in html
+    assert "Newest fires of new" not in html
+
+
 def test_a_well_scheduler_shows_nothing_wrong(tmp_path: Path) -> None:
     with serving(tmp_path, healthy()) as site:
         text = words(page(site))

@@ -45,6 +45,21 @@ as_format = click.option(
 at_now = click.option("--now", metavar="ISO", help="Judge from this instant instead of the present one.")
 
 
+class Number(click.IntRange):
+    """The number of one of those that the verb `listed_by` lists."""
+
+    def __init__(self, listed_by: str) -> None:
+        super().__init__(1, 10**15)
+        self._listed_by = listed_by
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """As click has it; what is none is told where it stands."""
+        try:
+            return int(super().convert(value, param, ctx))
+        except click.BadParameter:
+            self.fail(f"{value!r} is not a number; `scheduler-watchdog {self._listed_by}` lists them", param, ctx)
+
+
 @contextmanager
 def state_of(config: Path | None, database: Path | None, state: Path | None) -> Iterator[Store]:
     """The state file of the watchdog that is meant."""

@@ -60,7 +60,8 @@ def whole_view(document: Mapping[str, Any]) -> RenderableType:
     facts = Text(f"{incident['source']}, since {say(since)} ({ago(since, now)}), {_state(incident)}", style="dim")
     views: list[RenderableType] = [head, facts, Text("")]
     found = [*incident["findings"], *incident["symptoms"]]
-    views.append(_lines("What is so", [(_at(one["since"]), one["kind"], one["summary"]) for one in found]))
+    what = "What was so" if incident["state"] == "resolved" else "What is so"
+    views.append(_lines(what, [(_at(one["since"]), one["kind"], one["summary"]) for one in found]))
     views.append(_lines("Who was told", [_message(one) for one in document["messages"]]))
     views.append(_lines("What was done", [_step(one, step) for one in document["recoveries"] for step in one["steps"]]))
     return Group(*views)

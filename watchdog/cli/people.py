@@ -12,6 +12,7 @@ import click
 
 from watchdog.cli import elsewhere
 from watchdog.cli.asked import (
+    Number,
     as_format,
     state_of,
     whose_state,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 @click.command()
 @or_elsewhere(elsewhere.incidents)
 @whose_state
-@click.argument("number", type=click.IntRange(1, 10**15), metavar="[ID]", required=False)
+@click.argument("number", type=Number("incidents"), metavar="[ID]", required=False)
 @click.option("--all", "with_resolved", is_flag=True, help="Also those that are over.")
 @as_format
 def incidents(
@@ -69,7 +70,7 @@ def _show_whole(store: Store, number: int, now: datetime, form: str) -> None:
 @click.command()
 @or_elsewhere(elsewhere.acknowledge)
 @whose_state
-@click.argument("numbers", type=click.IntRange(1, 10**15), metavar="ID...", nargs=-1, required=True)
+@click.argument("numbers", type=Number("incidents"), metavar="ID...", nargs=-1, required=True)
 def ack(config: Path | None, database: Path | None, state: Path | None, numbers: tuple[int, ...]) -> None:
     """Take incidents on: no more reminders of them, and nobody else is called."""
     from watchdog.incidents import verbs as incident_verbs
@@ -90,7 +91,7 @@ def ack(config: Path | None, database: Path | None, state: Path | None, numbers:
 @click.command()
 @or_elsewhere(elsewhere.unacknowledge)
 @whose_state
-@click.argument("number", type=click.IntRange(1, 10**15), metavar="ID")
+@click.argument("number", type=Number("incidents"), metavar="ID")
 def unack(config: Path | None, database: Path | None, state: Path | None, number: int) -> None:
     """Give an incident back that was taken on: people are reminded of it, and called, again."""
     from watchdog.incidents import verbs as incident_verbs
@@ -121,13 +122,13 @@ def silences(config: Path | None, database: Path | None, state: Path | None, for
     for one in found:
         click.echo(f"silence {one.id}: {one.match}, until {say(one.ends_at)}{f', by {one.by}' if one.by else ''}")
     if not found:
-        click.echo("nothing is silenced")
+        click.echo("Nothing is silenced.")
 
 
 @click.command()
 @or_elsewhere(elsewhere.unsilence)
 @whose_state
-@click.argument("number", type=click.IntRange(1, 10**15), metavar="ID")
+@click.argument("number", type=Number("silences"), metavar="ID")
 def unsilence(config: Path | None, database: Path | None, state: Path | None, number: int) -> None:
     """End a silence now: what is still so is told."""
     with state_of(config, database, state) as store:

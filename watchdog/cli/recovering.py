@@ -13,6 +13,7 @@ import click
 
 from watchdog.cli import elsewhere
 from watchdog.cli.asked import (
+    Number,
     as_format,
     configured,
     state_of,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 @or_elsewhere(elsewhere.revive)
 @whose_state
 @click.argument("jobs", nargs=-1, metavar="JOB...")
-@click.option("--incident", type=click.IntRange(1, 10**15), metavar="ID", help="All jobs of this incident.")
+@click.option("--incident", type=Number("incidents"), metavar="ID", help="All jobs of this incident.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 def revive(
     config: Path | None,
@@ -77,9 +78,9 @@ def restore(config: Path | None, database: Path | None, state: Path | None, job:
 
 @click.command()
 @whose_state
-@click.argument("number", type=click.IntRange(1, 10**15), metavar="ID", required=False)
+@click.argument("number", type=Number("recoveries"), metavar="ID", required=False)
 @click.option("--all", "is_all", is_flag=True, help="All that is proposed.")
-@click.option("--incident", type=click.IntRange(1, 10**15), metavar="ID", help="All that is proposed for an incident.")
+@click.option("--incident", type=Number("incidents"), metavar="ID", help="All that is proposed for an incident.")
 def approve(
     config: Path | None,
     database: Path | None,

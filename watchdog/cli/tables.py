@@ -59,6 +59,9 @@ def findings_view(published: Published, now: datetime) -> RenderableType:
 WIDE, NARROW, NARROWEST = 90, 72, 56
 """Columns of a terminal: below them the tokens are left out, then the schedule, then the next run; never the state."""
 
+LONGEST_NAME = 60
+"""Letters of a job's name in the table; `--format json` has the whole."""
+
 
 def jobs_view(published: Published, now: datetime, width: int) -> RenderableType:
     """Every job of every source, in a table for a terminal of this width."""
@@ -74,10 +77,10 @@ def jobs_view(published: Published, now: datetime, width: int) -> RenderableType
 
 
 def _jobs_table(state: SourceState, now: datetime, width: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    table.add_column("Job", overflow="fold", min_width=14 if width >= NARROWEST else 8)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False, pad_edge=False)
+    table.add_column("Job", overflow="fold", min_width=8)
     if width >= NARROW:
-        table.add_column("Schedule", overflow="fold", ratio=1, min_width=18)
+        table.add_column("Schedule", overflow="fold", min_width=12)
     table.add_column("Last run")
     if width >= NARROWEST:
         table.add_column("Next run")
@@ -87,7 +90,7 @@ def _jobs_table(state: SourceState, now: datetime, width: int) -> Table:
     for job in state.snapshot.jobs:
         found = [finding for finding in state.diagnosis.findings if finding.job_id == job.id]
         table.add_row(
-            Text(job.name, style="bold" if found else ""),
+            Text(_short_name(job.name), style="bold" if found else ""),
             *([Text(plainly(job.schedule))] if width >= NARROW else []),
             _last_run(job, now),
             *([Text(_next_run(job, now))] if width >= NARROWEST else []),
@@ -95,6 +98,10 @@ def _jobs_table(state: SourceState, now: datetime, width: int) -> Table:
             *([Text(_tokens(job))] if width >= WIDE else []),
         )
     return table
+
+
+def _short_name(name: str) -> str:
+    return f"{name[: LONGEST_NAME - 1]}…" if len(name) > LONGEST_NAME else name
 
 
 def _last_run(job: Job, now: datetime) -> Text:

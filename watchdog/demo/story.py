@@ -36,6 +36,9 @@ SPEED = 3600.0
 STEP = 0.02
 """Seconds between two steps of the simulation."""
 
+POLL = timedelta(minutes=5)
+"""On the story's clock: 83 ms of the machine's. Three polls without a look would be a machine that slept."""
+
 JOBS: tuple[tuple[str, dict[str, object]], ...] = (
     ("heartbeat", {"kind": "cron", "expr": "0 * * * *", "tz": "UTC"}),
     ("inbox-triage", {"kind": "every", "intervalMs": 30 * 60_000}),
@@ -107,8 +110,13 @@ EVENTS = (
     Event(_at(12, 30), "a bug: the heartbeat's busy flag leaks; the process looks healthy", World.flag_leaks),
     Event(_at(15, 30), "the owner restarts the agent", World.restart),
     Event(_at(16, 10), "the digest's next run will hang, and hold the only slot", World.digest_hangs),
-    Event(_at(21, 10), "the owner restarts the agent", World.restart),
+    Event(_at(21, 40), "the owner restarts the agent", World.restart),
 )
+
+
+def events(after: datetime, until: datetime) -> list[Event]:
+    """What happens in the story after one instant and until another, in its order."""
+    return [event for event in EVENTS if after < event.at <= until]
 
 
 class Narrator:
@@ -117,21 +125,28 @@ class Narrator:
     def __init__(self, console: Console, now: Callable[[], datetime]) -> None:
         self._console = console
         self._now = now
+        self._told: set[tuple[str, str, str | None]] = set()
 
     def say(self, words: str) -> None:
         """Something happened in the world."""
         self._line("agent", "cyan", Text(words))
 
     def tell(self, action: str, finding: Finding) -> None:
-        """The watchdog found something, or something has cleared."""
+        """The watchdog found something, or something has cleared; what is filed under another finding goes unsaid."""
+        if action == "cleared":
+            self._over(finding)
+            return
         if finding.caused_by is not None:
             return
-        if action == "cleared":
-            self._line("watchdog", "green", Text(f"over: {finding.kind.value} of {finding.job or 'the scheduler'}"))
-            return
+        self._told.add(finding.key)
         style = "bold red" if finding.severity is Severity.CRITICAL else "yellow"
         text = Text(f"{finding.severity.value.upper()} {finding.kind.value}: ", style=style)
         self._line("watchdog", style, text.append(finding.summary, style="default"))
+
+    def _over(self, finding: Finding) -> None:
+        if finding.key in self._told:
+            self._told.remove(finding.key)
+            self._line("watchdog", "green", Text(f"over: {finding.kind.value} of {finding.job or 'the scheduler'}"))
 
     def _line(self, who: str, style: str, words: Text) -> None:
         head = Text(f"{self._now():%H:%M}  ", style="dim").append(f"{who:<9} ", style=style)
@@ -160,12 +175,11 @@ class Driver(threading.Thread):
             world.simulator.close()
 
     def _live(self, world: World) -> None:
-        events = list(EVENTS)
         began, is_over = time.monotonic(), False
         while not self._ending.wait(STEP):
             instant = BEGIN + timedelta(seconds=(time.monotonic() - began) * SPEED)
-            while events and events[0].at <= instant:
-                self._happen(world, events.pop(0))
+            for event in events(self.now, instant):
+                self._happen(world, event)
             world.simulator.run_until(instant)
             self.now = instant
             if instant >= END and not is_over:
@@ -197,12 +211,7 @@ def _play(console: Console, path: Path, port: int, seconds: int | None, *, stay:
     wake = Wake()
     narrator = Narrator(console, lambda: driver.now)
     driver = Driver(path, narrator.say, lambda: None if stay else wake.stop())
-    config = Config(
-        sources=(Phantom(name="demo", database=path),),
-        state=path.with_name("state.db"),
-        http=Http(listen=f"127.0.0.1:{port}"),
-        poll=timedelta(milliseconds=50),
-    )
+    config = watching(path, port)
     service = Service(
         config,
         reread=lambda: config,
@@ -216,6 +225,16 @@ def _play(console: Console, path: Path, port: int, seconds: int | None, *, stay:
     with _running(driver), _limited(wake, seconds), signals(wake):
         service.run()
     _conclude(console, path, driver.now)
+
+
+def watching(path: Path, port: int = 0) -> Config:
+    """The settings of the watchdog beside the simulated agent."""
+    return Config(
+        sources=(Phantom(name="demo", database=path),),
+        state=path.with_name("state.db"),
+        http=Http(listen=f"127.0.0.1:{port}"),
+        poll=POLL,
+    )
 
 
 @contextmanager

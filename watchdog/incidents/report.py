@@ -109,7 +109,7 @@ def to_do(alike: Alike, published: Published) -> str:
         return ""
     kinds = {state.snapshot.source: state.snapshot.kind for state in published.sources}
     remedy = remedy_of(alike.first, kinds.get(alike.first.source, ""))
-    one_first = "; one first, then the others" if len(alike.findings) > 1 and remedy.command else ""
+    one_first = "  # one first, then the others" if len(alike.findings) > 1 and remedy.command else ""
     return f"{remedy.short}{one_first}"
 
 

@@ -163,7 +163,7 @@ class Service:
             writers=self.writers,
             looked_at_by=partial(OnItsOwn, ring=self.wake.ring),
         )
-        self._published_state = PublishedState(self.config.poll)
+        self._published_state = PublishedState(self.clock.real(self.config.poll))
         self._systemd = Systemd()
         self._beats = Beats(self.config.heartbeat, store, self._metrics.beaten)
         self._neighbours = Neighbours()
@@ -246,7 +246,8 @@ class Service:
 
     def _pause(self) -> timedelta:
         """Until the next poll, or the next deadline if that comes sooner."""
-        pause = min(self.config.poll, self._beats.wait(self.clock.stamp()) or self.config.poll)
+        poll = self.config.poll
+        pause = self.clock.real(min(poll, self._beats.wait(self.clock.stamp()) or poll))
         if self._systemd.beat_every:
             pause = min(pause, self._systemd.beat_every)
         soon = self._turns.look_again_at
@@ -296,5 +297,5 @@ class Service:
         self.config = config
         self._turns.use(config)
         self._beats.use(config.heartbeat)
-        self._published_state.poll = config.poll
+        self._published_state.poll = self.clock.real(config.poll)
         log.info("configuration taken", extra={"action": "reload", "sources": len(config.sources)})

@@ -110,7 +110,7 @@ def _target(section: Phantom, row: writing.Row, now: datetime) -> Target:
         str(row["name"]),
         "revive",
         ("api", "pause_resume", "sql") if section.api else ("sql",),
-        f"the row is {row['status']} since {row.get('updated_at')}",
+        f"the row is {row['status']} since {row.get('updated_at')} UTC",
         schedule,
         writing.fingerprint(row),
     )

@@ -249,7 +249,7 @@
 
   equip(document);
   const zone = forms.zone.formatToParts(new Date()).find((one) => one.type === "timeZoneName")?.value ?? "";
-  document.getElementById("zone").textContent = `Times are in your own zone, ${zone}; UTC is shown when pointed at.`;
+  if (zone !== "UTC") document.getElementById("zone").textContent = `Times are in your own zone, ${zone}; UTC is shown when pointed at.`;
   if (regions.length) {
     setInterval(() => refresh(), EVERY);
     document.addEventListener("visibilitychange", () => refresh());
