@@ -194,6 +194,14 @@ def test_what_moved_is_found_by_its_variable_by_a_path_or_in_a_file_of_compose(h
     assert [source["name"] for source in written(home)] == ["phantom", "openclaw", "phantom-2"]
 
 
+def test_a_path_that_goes_back_up_is_written_straight(home: Path, tmp_path: Path) -> None:
+    made = make_phantom(tmp_path / "agent" / "phantom.db")
+    (tmp_path / "beside").mkdir()
+    done = init(home, "--path", tmp_path / "beside" / ".." / "agent")
+    assert done.returncode == 0, done.stderr
+    assert [source["database"] for source in written(home)] == [str(made)]
+
+
 def test_what_cannot_be_read_is_left_out_and_said(home: Path) -> None:
     make_openclaw(home / ".openclaw")
     (home / "phantom").mkdir()

@@ -1,6 +1,7 @@
 """The verbs about incidents, as the installed command: alone, and beside a service that runs."""
 
 import json
+import platform
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -274,6 +275,26 @@ def test_notify_test_tries_each_channel_and_tells_what_became_of_it(tmp_path: Pa
     assert command("notify-test", WATCHDOG_CONFIG=str(config)).returncode == 0, "as it is everywhere"
     config.write_text(json.dumps({**body, "channels": {}}))
     assert "there are no channels to try" in error_of("notify-test", "-c", config)
+
+
+def test_the_test_message_comes_as_all_others_do_from_its_host_in_the_zone_and_with_the_link(
+    tmp_path: Path, web: HTTPServer
+) -> None:
+    web.clear()
+    web.expect_request("/ops").respond_with_data("ok")
+    config = tmp_path / "watchdog.yaml"
+    body = {
+        "sources": [{"database": "phantom.db"}],
+        "channels": {"ops": f"json://127.0.0.1:{web.port}/ops"},
+        "notify": {"timezone": "Asia/Kolkata"},
+        "http": {"public_url": "https://watchdog.example.org"},
+    }
+    config.write_text(json.dumps(body))
+    assert command("notify-test", "-c", config).returncode == 0
+    text = web.log[0][0].get_json()["message"]
+    assert re.search(r"Sent: \d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? IST", text)
+    assert f", on {platform.node().split('.')[0]}" in text
+    assert "https://watchdog.example.org/" in text
 
 
 def test_a_silence_made_by_hand_is_not_told_as_ended_twice(state: Path) -> None:

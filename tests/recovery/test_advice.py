@@ -7,12 +7,13 @@ import pytest
 from watchdog.config.file import load
 from watchdog.recovery.advice import advice
 
-SOURCES = "sources: [{database: /data/phantom.db}]\n"
+SOURCES = "sources: [{{database: {folder}/phantom.db}}]\n"
 
 
 def _told(folder: Path, text: str) -> list[str]:
     path = folder / "watchdog.yaml"
-    path.write_text(text if "sources" in text else SOURCES + text)
+    (folder / "phantom.db").touch()
+    path.write_text(text if "sources" in text else SOURCES.format(folder=folder) + text)
     if "state:" not in text:
         path.write_text(path.read_text() + f"\nstate: {folder}/state.db\n")
     return list(advice(load(path, {})))
@@ -24,6 +25,11 @@ def _told(folder: Path, text: str) -> list[str]:
         ("state: /dev/null/state.db", "state: /dev/null is no folder"),
         ("state: $HOME/state.db", "state: a variable is filled in only in braces: ${HOME}"),
         ("sources: [{database: $DATA/p.db}]", "sources[0].database: a variable is filled in only in braces: ${DATA}"),
+        (
+            "sources: [{database: /nowhere/p.db}]",
+            "sources[0].database: /nowhere/p.db is not there now, or this user may not see it",
+        ),
+        ("sources: [{kind: openclaw, state_dir: /nowhere}]", "sources[0].state_dir: /nowhere is not there now"),
         ("detect: {failing: {errors: 12}}", "detect.failing.errors: 12 is never reached"),
         ("detect: {jobs: [{match: x, failing: {errors: 10}}]}", "detect.jobs[0].failing.errors: 10 is never reached"),
         (

@@ -302,3 +302,10 @@ def test_the_case_answers_whether_the_writer_of_its_store_lives() -> None:
     assert processes.of(store) == Writer(alive=False)
     processes.take({"2": Seen(started="2026-06-10T08:00:00.000Z"), "1": Seen(alive=False)})
     assert processes.of(store) == Writer(True, None, 2, BEGINS)
+
+
+def test_a_case_in_which_nothing_is_found_is_not_answered_with_silence(tmp_path: Path) -> None:
+    path = written(tmp_path / "well.case.jsonl.gz", [header(hours=0.5), whole(row())])
+    done = command("replay", path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"{path}: nothing is found in it, and nobody would be told\n"

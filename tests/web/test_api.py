@@ -94,6 +94,8 @@ def test_what_is_not_understood_is_told_in_one_line(site: Site, path: str, statu
     assert answer.status_code == status
     if status != 200:
         assert "\n" not in answer.json()["error"]
+    if "shoe" in path:
+        assert answer.json()["error"] == "shoe: is not known here"
 
 
 # who may

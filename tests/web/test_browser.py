@@ -177,6 +177,14 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(window: Browser, outage_pag
         window._do("POST", "/goog/cdp/execute", {"cmd": "Emulation.clearDeviceMetricsOverride", "params": {}})
 
 
+def test_a_long_state_stays_in_its_own_column(window: Browser, outage_page: Running) -> None:
+    window.open(outage_page.url)
+    window.run("document.querySelector('.jobs .state').textContent = '▸ running for 23 h 59 min'")
+    over = """const state = document.querySelector('.jobs .state'), cell = state.closest('td')
+        return state.getBoundingClientRect().right - cell.getBoundingClientRect().right"""
+    assert window.run(over) <= 0
+
+
 def in_zone(window: Browser, zone: str) -> None:
     """Have the browser be somewhere; an empty zone is where this machine is."""
     command = {"cmd": "Emulation.setTimezoneOverride", "params": {"timezoneId": zone}}

@@ -44,9 +44,9 @@ def init(
 
     Raises CannotInitError.
     """
-    from watchdog.systems.discovery import search
+    from watchdog.systems.discovery import search, straight
 
-    output = output.expanduser().absolute()
+    output = straight(output)
     if output.exists() and not force:
         raise CannotInitError(f"{output} is there already; --force writes it anew, -o names another file")
     now = datetime.now(UTC)
@@ -63,7 +63,7 @@ def init(
         raise CannotInitError(
             "none of them can be read as this user, so nothing was written: run it as the agent's user"
         )
-    state = (state_dir.expanduser().absolute() if state_dir else _state_folder()) / "watchdog.db"
+    state = (straight(state_dir) if state_dir else _state_folder()) / "watchdog.db"
     zone = init_files.zone_of_host()
     with _draft(output) as draft:
         notify, config = _address(

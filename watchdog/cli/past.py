@@ -90,13 +90,17 @@ def replay(case: Path, config: Path | None, operator: Path | None, form: str) ->
     logs.set_up()
     logs.log.setLevel("ERROR")
     line = command.as_json if form == "json" else command.as_text
+    is_quiet = True
     try:
         for change in command.replay(case, usual(config), operator):
+            is_quiet = False
             click.echo(line(change))
     except ConfigError as error:
         raise CannotGoOn("\n".join(error.problems)) from error
     except CaseError as error:
         raise CannotGoOn(str(error)) from error
+    if is_quiet:
+        click.echo(f"{case}: nothing is found in it, and nobody would be told", err=True)
 
 
 @click.command()

@@ -11,20 +11,22 @@ from watchdog.notify.child import MODULE as SENDER
 from watchdog.notify.dispatch import open_book
 from watchdog.notify.render import rendered
 from watchdog.notify.targets import NoAddressError, Target, address_of, is_address, template_name
+from watchdog.notify.voice import voice_of
 from watchdog.notify.words import Message
 
 
 def try_channels(config: Config, now: datetime) -> Iterator[tuple[str, Result]]:
-    """Send a test message to each channel of the configuration, one after another."""
+    """Send a test message to each channel of the configuration, one after another, in the voice of all others."""
+    voice = voice_of(config)
     tested = Message(
         title="Test: the scheduler watchdog can reach you",
         lead="This is a test. Nothing is wrong.",
-        facts=(("Sent", iso(now)),),
+        facts=(("Sent", voice.say(now)),),
         jobs=(),
         command="",
         foot="scheduler-watchdog notify-test",
     )
-    message = rendered(tested, "info")
+    message = rendered(voice.completed(tested), "info")
     for name, channel in config.channels.items():
         for place, url in enumerate(channel.alertmanager):
             shown = name if len(channel.alertmanager) == 1 else f"{name}[{place}]"

@@ -27,13 +27,15 @@ def advice(config: Config) -> Iterator[str]:
 
 
 def _about_paths(config: Config) -> Iterator[str]:
-    """A variable without braces stays as it is, which is seldom meant."""
+    """A variable without braces stays as it is, which is seldom meant; nor is a store that is not there."""
     places = [("state", config.state)]
     for index, source in enumerate(config.sources):
         places += [(f"sources[{index}].{key}", value) for key, value in source if isinstance(value, Path)]
     for place, path in places:
         if bare := re.search(r"\$([A-Za-z_][A-Za-z0-9_]*)", str(path)):
             yield f"{place}: a variable is filled in only in braces: ${{{bare.group(1)}}}"
+        elif place != "state" and not os.access(path, os.F_OK):
+            yield f"{place}: {path} is not there now, or this user may not see it"
 
 
 def _about_the_state(config: Config) -> Iterator[str]:

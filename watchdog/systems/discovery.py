@@ -106,12 +106,18 @@ class Search:
             self.found.append(_looked_at(section, says, now))
 
 
+def straight(path: Path) -> Path:
+    """The whole path that a person's means; links stay links, unless it goes back up (`..`) behind one."""
+    path = path.expanduser()
+    return path.resolve() if ".." in path.parts else path.absolute()
+
+
 def search(
     given: Iterable[Path], environment: Mapping[str, str], home: Path, now: datetime, *, is_root: bool = False
 ) -> Search:
     """All that is found; first what the operator named."""
     searched = Search(environment, home)
-    named = [path.expanduser().absolute() for path in given]
+    named = [straight(path) for path in given]
     _walk(searched, named, now, PATIENCE)
     for kind in KINDS:
         _usual(searched, kind, environment, now)

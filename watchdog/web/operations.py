@@ -20,6 +20,7 @@ from watchdog.web.shapes import BIGGEST_ID
 
 PATH_PARAMETER = re.compile(r"\{([a-z_]+)\}")
 BIGGEST_BODY = 16 * 1024
+UNKNOWN = "is not known here"
 
 
 class RefusedError(Exception):
@@ -156,4 +157,5 @@ def _understood(model: type[BaseModel], found: object) -> BaseModel:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise RefusedError(422, f"{place[:100]}: {first['msg'][:200]}") from None
+        what = UNKNOWN if first["type"] == "extra_forbidden" else first["msg"]
+        raise RefusedError(422, f"{place[:100]}: {what[:200]}") from None

@@ -228,9 +228,9 @@ def _held_back(job: Job, newest: datetime | None, settled: datetime | None) -> l
 
 def _told_by(file: _File, begins: datetime) -> tuple[str, ...]:
     runs = file.runs
-    events = f"{len(runs):,} cost events" + (f" since {say(instant_of(runs.ended[0]))}" if len(runs) else "")
+    events = _many(len(runs), "cost event") + (f" since {say(instant_of(runs.ended[0]))}" if len(runs) else "")
     rows = sum(len(rows) for rows in file.audit.values())
-    return (events, f"{rows:,} rows of the audit log", "the jobs' rows as they are now")
+    return (events, f"{_many(rows, 'row')} of the audit log", "the jobs' rows as they are now")
 
 
 def _own_words(own: OwnRecord | None, state: Path | None) -> str:
@@ -238,4 +238,8 @@ def _own_words(own: OwnRecord | None, state: Path | None) -> str:
         return f"only the database is used, for the watchdog's own record is not there ({state})"
     count = sum(map(len, own.runs.values()))
     begins = own.begins_at
-    return f"{count:,} runs on the watchdog's own record" + (f" since {say(begins)}" if begins else "")
+    return f"{_many(count, 'run')} on the watchdog's own record" + (f" since {say(begins)}" if begins else "")
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
