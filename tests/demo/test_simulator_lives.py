@@ -2,8 +2,9 @@
 
 The lives were recorded from the real scheduler on a virtual clock: frozen, killed, started, with jobs that were paused,
 resumed and deleted over its API, in flight and while they waited, brought back after a storm, and with rows that
-somebody broke (of a zone or an expression that is none no life was recorded: tests/demo/test_simulator.py). Of each: the jobs as it began, how long each run and its delivery took, what was done to it, and every row that
-was seen to change.
+somebody broke. (Of a zone or an expression that is none no life was recorded: tests/demo/test_simulator.py.) Of each:
+the jobs as it began, how long each run and its delivery took, what was done to it, and every row that was seen to
+change.
 """
 
 import gzip

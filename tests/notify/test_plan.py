@@ -306,10 +306,8 @@ def test_addresses_that_differ_in_their_credentials_alone_are_told_apart() -> No
     names = names_of(configured(**second).people)
     assert len(set(names.values())) == len(names) == 2
     assert len(names_of(configured(**first).people)) == 1
-    elsewhere = [
-        names_of(configured(owners=[{"notify": [f"json://{host}/{{job}}"]}]).people) for host in ("a.b", "c.d")
-    ]
-    assert set(elsewhere[0].values()).isdisjoint(elsewhere[1].values())
+    here, there = (configured(owners=[{"notify": [f"json://{host}/{{job}}"]}]) for host in ("a.b", "c.d"))
+    assert set(names_of(here.people).values()).isdisjoint(names_of(there.people).values())
 
 
 def test_a_source_with_another_name_is_not_over() -> None:
