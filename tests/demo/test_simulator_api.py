@@ -236,6 +236,29 @@ def test_a_restart_does_not_bring_the_bootstrap_token_back(sim: Simulator) -> No
         assert log_in_with(api, TOKEN) == 401
 
 
+@pytest.mark.parametrize(("after", "status"), [(29 * MINUTE, 200), (31 * MINUTE, 401)])
+def test_the_half_hour_of_the_bootstrap_token_counts_from_the_first_boot_and_not_from_the_last(
+    sim: Simulator, after: timedelta, status: int
+) -> None:
+    with ApiServer(sim, TOKEN, kind="bootstrap") as api:
+        with api.lock:
+            sim.run_until(START + 20 * MINUTE)
+            sim.restart()
+            sim.run_until(START + after)
+        assert log_in_with(api, TOKEN) == status
+
+
+def test_after_a_restart_of_the_process_neither_the_cookie_nor_a_used_token_logs_in(sim: Simulator) -> None:
+    with ApiServer(sim, TOKEN, kind="bootstrap") as api:
+        by_hand = Client(api.url)
+        by_hand.log_in(TOKEN)
+        cookie = by_hand.cookie.partition("=")[2]
+        assert log_in_with(api, cookie) == 200
+        with api.lock:
+            sim.restart()
+        assert [log_in_with(api, token) for token in (cookie, TOKEN)] == [401, 401]
+
+
 @pytest.mark.parametrize(("after", "status"), [(10 * MINUTE, 200), (10 * MINUTE + SECOND, 401)])
 def test_a_magic_link_is_good_once_within_ten_minutes(
     api: ApiServer, sim: Simulator, after: timedelta, status: int

@@ -1,8 +1,10 @@
 """The simulator lives as the real scheduler did: its rows are held against recorded lives, step by step.
 
-The lives were recorded from the real scheduler on a virtual clock: frozen, killed, started, with rows that somebody
-broke. Of each: the jobs as it began, how long each run and its delivery took, what was done to it, and every row that
-was seen to change.
+The lives were recorded from the real scheduler on a virtual clock: frozen, killed, started, with jobs that were paused,
+resumed and deleted over its API, in flight and while they waited, brought back after a storm, and with rows that
+somebody broke. (Of a zone or an expression that is none no life was recorded: tests/demo/test_simulator.py.) Of each:
+the jobs as it began, how long each run and its delivery took, what was done to it, and every row that was seen to
+change.
 """
 
 import gzip
@@ -57,8 +59,9 @@ def do(sim: Simulator, path: Path, what: str, about: Any) -> None:
     if what == "sql":
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute(about)
-    elif what == "delete":
-        sim.delete(asked(path, "SELECT id FROM scheduled_jobs WHERE name = ?", about)[0][0])
+    elif what in ("pause", "resume", "delete", "run"):
+        act = sim.run_now if what == "run" else getattr(sim, what)
+        act(asked(path, "SELECT id FROM scheduled_jobs WHERE name = ?", about)[0][0])
     else:
         getattr(sim, what)()
         sim.run_until(sim.now)

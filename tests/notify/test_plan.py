@@ -11,8 +11,9 @@ from tests.support.telling import DAY, HOUR, MINUTE, SECOND, Office, configured,
 from watchdog.config.file import Owner, QuietHours
 from watchdog.config.owners import Subject, owner_name, owners_of
 from watchdog.core.model import Finding, Job
+from watchdog.notify.dispatch import open_book
 from watchdog.notify.plan import quiet_until
-from watchdog.notify.targets import parse_key
+from watchdog.notify.targets import address_of, names_of, parse_key
 
 GROUP_WAIT = 20 * SECOND
 
@@ -279,6 +280,34 @@ def test_the_end_is_told_at_the_address_that_was_made_of_a_job_which_is_gone() -
     assert (first.target, last.event) == (last.target, "resolved")
     assert last.title == "Gone: a was given up (for 20 s)"
     assert "It is over" not in last.text
+
+
+def _with_token(token: str, *further: str) -> dict[str, Any]:
+    owners = [{"match": {"job": f"{one}*"}, "notify": [f"slack://{one}/@{{delivery_target}}"]} for one in further]
+    return {"owners": [*owners, {"notify": [f"slack://{token}/AAA/BBB/@{{delivery_target}}"]}, {"notify": ["ops"]}]}
+
+
+def test_an_address_whose_token_is_renewed_is_the_same_and_what_waits_goes_there() -> None:
+    made = Office(configured(**_with_token("T1OLD")))
+    made.jobs = (job("a", delivery_target="U1"),)
+    opened(made, failed("a"))
+    made.configure(**_with_token("T2NEW"))
+    made.wait(HOUR)
+    (letter,) = made.letters
+    book = open_book(made.config)
+    assert address_of(parse_key(letter.target), book.channels, book.templates) == "slack://T2NEW/AAA/BBB/@U1"
+    over(made)
+    assert [letter.event for letter in made.letters] == ["opened", "resolved"]
+    assert len({letter.target for letter in made.letters}) == 1
+
+
+def test_addresses_that_differ_in_their_credentials_alone_are_told_apart() -> None:
+    first, second = _with_token("TA"), _with_token("TA", "TB")
+    names = names_of(configured(**second).people)
+    assert len(set(names.values())) == len(names) == 2
+    assert len(names_of(configured(**first).people)) == 1
+    here, there = (configured(owners=[{"notify": [f"json://{host}/{{job}}"]}]) for host in ("a.b", "c.d"))
+    assert set(names_of(here.people).values()).isdisjoint(names_of(there.people).values())
 
 
 def test_a_source_with_another_name_is_not_over() -> None:

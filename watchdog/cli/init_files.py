@@ -73,8 +73,8 @@ def configuration(
         "# What the scheduler watchdog watches, whom it tells, and what it may do. `scheduler-watchdog init` wrote it;",
         "# from here on it is yours. `scheduler-watchdog validate -c FILE` finds its errors; SIGHUP reads it again.",
         # no line names the schema: it has no address of its own, and an editor complains of a file that is not there
-        "# For an editor that completes and checks: `scheduler-watchdog validate --schema > watchdog.schema.json`,",
-        "# and as the first line: yaml-language-server: $schema=./watchdog.schema.json",
+        "# For an editor that completes and checks: `scheduler-watchdog validate --schema > watchdog.schema.json`, and",
+        "# the first line `# yaml-language-server: $schema=./watchdog.schema.json`.",
         "",
         "sources:",
     ]

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from watchdog.config.file import Channel, Config, Owner
+from watchdog.config.file import Channel, Config
 from watchdog.core import faults
 from watchdog.core.children import Child, Result, StillSendingError, recorded
 from watchdog.core.logs import log
@@ -23,7 +23,7 @@ from watchdog.notify import alertmanager, outbox
 from watchdog.notify.alert_poster import AlertPoster, Count
 from watchdog.notify.child import MODULE as SENDER
 from watchdog.notify.outbox import Retry
-from watchdog.notify.targets import NoAddressError, address_of, is_address, parse_key, template_name
+from watchdog.notify.targets import NoAddressError, address_of, names_of, parse_key, template_name
 from watchdog.state.store import Store
 
 AT_ONCE = 8
@@ -49,13 +49,11 @@ class Book:
 
 def open_book(config: Config) -> Book:
     """The addresses of a configuration."""
-    addresses = (text for owner in config.people for text in _addresses(owner) if is_address(text))
+    named = {name: text for text, name in names_of(config.people).items()}
+    # what was written down by a version that called each after its text is still to be sent
+    named |= {template_name(text): text for text in named.values()}
     retry = Retry(deadline=config.notify.deadline, give_up_after=config.notify.give_up_after)
-    return Book(config.channels, {template_name(text): text for text in addresses}, retry)
-
-
-def _addresses(owner: Owner) -> list[str]:
-    return [*owner.notify, *(owner.escalate.notify if owner.escalate else ())]
+    return Book(config.channels, named, retry)
 
 
 class Delivery(Protocol):

@@ -19,6 +19,7 @@ from watchdog.notify import alertmanager, carrying, notices, words
 from watchdog.notify.notices import Batch, Matter, World, gathered
 from watchdog.notify.plan import Dispatch, People, Plan, plan
 from watchdog.notify.render import rendered
+from watchdog.notify.targets import names_of
 from watchdog.notify.voice import Voice, voice_of
 from watchdog.state.records import Records
 from watchdog.state.store import Store
@@ -52,6 +53,7 @@ class Notifier:
         self._config = config
         self._timing = Timing(hold=config.notify.hold, gather=config.notify.gather)
         self._voice = voice_of(config)
+        self._addresses = names_of(config.people)
         self._alert_channels = {name for name, channel in config.channels.items() if channel.alertmanager}
         self._version = -1
 
@@ -128,6 +130,7 @@ class Notifier:
             labels={source.name: source.labels for source in self._config.sources},
             silences=self._store.silences(now),
             acknowledged={number: at for number, (at, _) in self._store.acknowledgements().items()},
+            addresses=self._addresses,
             systems={source.name: source.kind for source in self._config.sources},
             blind=frozenset(state.snapshot.source for state in published.sources if state.snapshot.problem),
             instance=self._config.called,

@@ -101,7 +101,8 @@ class Dispatch:
 class People:
     """What people have said, and who they are.
 
-    `systems`: the kind of each source; `blind`: those not readable now; `instance`: what this watchdog is called.
+    `systems`: the kind of each source; `addresses`: what each that stands with an owner is
+    called (`names_of`); `blind`: sources not readable now; `instance`: what this watchdog is called.
     """
 
     owners: Sequence[Owner]
@@ -111,6 +112,7 @@ class People:
     silences: Sequence[Silence] = ()
     acknowledged: Mapping[int, datetime] = field(default_factory=dict)
     systems: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
     blind: frozenset[str] = frozenset()
     instance: str = ""
 
@@ -452,7 +454,8 @@ def _is_theirs(item: ToldItem, thread: Thread) -> bool:
         return False
     owner, targets = owner_of(member.finding, thread.people)
     job = thread.people.jobs.get((item.source, item.job_id or ""))
-    further = targets_of(owner.escalate.notify, member.finding, job) if owner and owner.escalate else []
+    names = thread.people.addresses
+    further = targets_of(owner.escalate.notify, member.finding, job, names) if owner and owner.escalate else []
     return thread.target in (*targets, *further)
 
 
@@ -596,7 +599,7 @@ def audiences(incident: Incident, people: People) -> list[Audience]:
         _add(found, owner, targets, member, is_escalation=False)
         if owner.escalate:
             job = people.jobs.get((member.finding.source, member.finding.job_id or ""))
-            further = targets_of(owner.escalate.notify, member.finding, job)
+            further = targets_of(owner.escalate.notify, member.finding, job, people.addresses)
             _add(found, owner, further, member, is_escalation=True)
     return [Audience(one.target, one.owner, tuple(one.members), one.is_escalation) for one in found.values()]
 
@@ -617,11 +620,12 @@ def owner_of(finding: Finding, people: People) -> tuple[Owner | None, list[Targe
     labels = people.labels.get(finding.source, {})
     asked = subject_of(finding.source, job, labels) if job else Subject(finding.source, finding.job, labels=labels)
     for owner in owners_of(people.owners, asked):
-        targets = targets_of(owner.notify, finding, job)
+        targets = targets_of(owner.notify, finding, job, people.addresses)
         if targets:
             return owner, targets
     if finding.kind is Kind.UNSAVED:  # about no job and no source that an owner could have named
-        reachable = ((owner, targets_of(owner.notify, finding, job)) for owner in people.owners)
+        names = people.addresses
+        reachable = ((owner, targets_of(owner.notify, finding, job, names)) for owner in people.owners)
         return next((pair for pair in reachable if pair[1]), (None, []))
     return None, []
 

@@ -5,15 +5,20 @@ A target has a key that names it and holds no secret; the address is put togethe
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import quote, unquote
 
 from watchdog.config.fields import read_secret
-from watchdog.config.file import Channel
+from watchdog.config.file import Channel, Owner
 from watchdog.core.model import Finding, Job
 
 _PLACE = re.compile(r"\{([a-z_]+)\}")
+
+_HOST = re.compile(r"(?:[\w-]+(?:\.[\w-]+)+|localhost)(?::\d+)?")
+"""Where a message goes to, and no credential."""
 
 
 class NoAddressError(Exception):
@@ -43,21 +48,47 @@ def template_name(address: str) -> str:
     return f"template:{hashlib.sha256(address.encode()).hexdigest()[:12]}"
 
 
-def targets_of(notify: Iterable[str], finding: Finding, job: Job | None) -> list[Target]:
-    """The targets of one finding. An address whose facts are not known for it is left out."""
+def names_of(owners: Iterable[Owner]) -> dict[str, str]:
+    """What each address that stands in an owner's entry is called where it must not be shown.
+
+    One that is nothing but credentials, and what is filled in, keeps its name when those are renewed: its service and
+    what is filled in make it up. Where several are alike in that, each is called after its own text.
+    """
+    told = {text for owner in owners for text in _all_of(owner) if is_address(text)}
+    alike = Counter(_shape(text) for text in told)
+    return {text: template_name(_shape(text) if alike[_shape(text)] == 1 else text) for text in told}
+
+
+def _all_of(owner: Owner) -> tuple[str, ...]:
+    return (*owner.notify, *(owner.escalate.notify if owner.escalate else ()))
+
+
+def _shape(address: str) -> str:
+    """The address without its credentials, where it can be told what they are."""
+    service, _, rest = address.partition("://")
+    places = _PLACE.findall(rest)
+    host = re.split(r"[/?]", rest.rpartition("@")[2] if "@" in rest.partition("/")[0] else rest, maxsplit=1)[0]
+    return address if not places or _HOST.fullmatch(host) else f"{service}://{' '.join(places)}"
+
+
+def targets_of(
+    notify: Iterable[str], finding: Finding, job: Job | None, names: Mapping[str, str] = MappingProxyType({})
+) -> list[Target]:
+    """The targets of one finding, an address by its name. One whose facts are not known for it is left out."""
     facts = _facts(finding, job)
-    found = [_target(text, facts) for text in notify]
+    found = [_target(text, facts, names) for text in notify]
     return [target for target in found if target is not None]
 
 
-def _target(text: str, facts: Mapping[str, str | None]) -> Target | None:
+def _target(text: str, facts: Mapping[str, str | None], called: Mapping[str, str]) -> Target | None:
     if not is_address(text):
         return Target(text)
     names = sorted(set(_PLACE.findall(text)))
     values = [(name, facts.get(name)) for name in names]
     if any(value is None for _, value in values):
         return None
-    return Target(template_name(text), tuple((name, str(value)[:80]) for name, value in values))
+    name = called.get(text) or template_name(text)
+    return Target(name, tuple((place, str(value)[:80]) for place, value in values))
 
 
 def _facts(finding: Finding, job: Job | None) -> dict[str, str | None]:

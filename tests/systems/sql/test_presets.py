@@ -119,6 +119,42 @@ class TestN8n:
         assert [finding.job for finding in told if finding.kind.value in ("wedged", "stalled")] == ["hangs each minute"]
 
     @pytest.mark.parametrize("state", ["killed", "gateway-down"])
+    def test_one_that_was_killed_is_no_wedge_without_a_health_address_either(self, state: str, tmp_path: Path) -> None:
+        """It plans ahead, whatever hangs: what it has not planned in time shows that it is gone."""
+        file, now = self.file(state, tmp_path), self.now(state)
+        config, snapshot = looked(file, now + 5 * MINUTE)
+        told = diagnose(snapshot, now + 5 * MINUTE, config.detect).findings
+        (stalled,) = [finding for finding in told if finding.severity.value == "critical"]
+        assert stalled.kind.value == "stalled"
+        assert "it plans nothing any more: its process is down, or frozen" in stalled.summary
+        assert ("interrupted", "hangs each minute") in kinds(told)
+
+    def test_a_wedge_stays_one_for_as_long_as_it_plans_on(self, tmp_path: Path) -> None:
+        file, now = self.file("wedged-concurrency-limit", tmp_path), self.now("wedged-concurrency-limit")
+        self._plans_on(tmp_path, timedelta(hours=2))
+        _, snapshot = looked(file, now + HOUR)
+        assert snapshot.process.is_alive is None
+        assert [finding.job for finding in found(file, now + HOUR) if finding.kind.value == "wedged"] == [
+            "hangs each minute"
+        ]
+
+    def test_a_machine_that_slept_gets_a_minute_to_plan_anew(self, tmp_path: Path) -> None:
+        file, now = self.file("healthy", tmp_path), self.now("healthy")
+        source = open_source(load(file, {}).sources[0])
+        assert source.look(now).snapshot.process.is_alive is None
+        awake = now + 8 * HOUR
+        for seconds in (0, 20, 40):
+            assert source.look(awake + timedelta(seconds=seconds)).snapshot.process.is_alive is None
+        assert source.look(awake + MINUTE).snapshot.process.is_alive is False
+        self._plans_on(tmp_path, timedelta(hours=9))
+        assert source.look(awake + 2 * MINUTE).snapshot.process.is_alive is None
+
+    def _plans_on(self, folder: Path, by: timedelta) -> None:
+        with closing(sqlite3.connect(folder / "database.sqlite")) as connection, connection:
+            moved = f"+{by.total_seconds():.0f} seconds"
+            connection.execute("""UPDATE scheduled_job SET "nextRunAt" = datetime("nextRunAt", ?)""", (moved,))
+
+    @pytest.mark.parametrize("state", ["killed", "gateway-down"])
     def test_one_that_refuses_connections_is_down_and_has_no_run_in_flight(self, state: str, tmp_path: Path) -> None:
         now = self.now(state) + 5 * MINUTE
         host = Host(health=lambda: Health("refused", now))

@@ -32,6 +32,7 @@ JOB_COLUMNS = (
     "consecutive_errors",
     "max_run",
     "planned_since",
+    "planned_until",
     "updated_at",
     "created_by",
     "delivery_target",

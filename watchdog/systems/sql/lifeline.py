@@ -1,7 +1,8 @@
-"""What is known of the scheduler's process by its health address, and what that means for the runs in flight."""
+"""What is known of the scheduler's process by its health address and by what it plans, and what that means for the
+runs in flight."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from watchdog.core.model import Interruption, Job, Process, Snapshot
 from watchdog.systems.shared.health import Hearing
@@ -9,6 +10,12 @@ from watchdog.systems.shared.host import Host
 from watchdog.systems.sql.runs import NOT_MADE_UP
 
 _NAME, _DIED = "lifeline", "died"
+
+SILENT = timedelta(minutes=1)
+"""For how long a scheduler that plans ahead may be behind, before its process counts as gone; and how long one gets to
+come to it when this machine has slept."""
+
+PLANS_NOTHING = "it plans nothing any more: its process is down, or frozen"
 
 
 class Lifeline:
@@ -18,10 +25,17 @@ class Lifeline:
         self._hearing = Hearing(host)
         self._memory = host.memory
         self._died_at = host.memory.recall(_NAME, datetime).get(_DIED)
+        self._looked_at: datetime | None = None
+        self._behind: tuple[datetime, datetime] | None = None  # with what, and from when on that counts
 
-    def heard(self, read: Snapshot, now: datetime) -> Snapshot:
-        """What was read, as far as what is known of the process allows it: a run ends with its process."""
-        process = self._hearing.joined(Process(), now)
+    def heard(self, read: Snapshot, now: datetime, planned_until: datetime | None = None) -> Snapshot:
+        """What was read, as far as what is known of the process allows it: a run ends with its process.
+
+        `planned_until`: by then one that lives has planned anew.
+        """
+        process = self._hearing.joined(self._planning(planned_until, now), now)
+        if process.health:
+            process = replace(process, ails="")
         if process == Process() and self._died_at is None:
             return read
         self._note_death(process, read, now)
@@ -30,6 +44,18 @@ class Lifeline:
             return replace(read, process=process)
         jobs = tuple(_without_run(job, ended_at, process.started_at) for job in read.jobs)
         return replace(read, jobs=jobs, process=process)
+
+    def _planning(self, until: datetime | None, now: datetime) -> Process:
+        """The process by what it plans: gone where it is behind with that, and not only since this machine slept."""
+        has_slept = self._looked_at is not None and now - self._looked_at > SILENT
+        self._looked_at = now
+        if until is None or now - until < SILENT:
+            self._behind = None
+            return Process()
+        if self._behind is None or self._behind[0] != until:
+            self._behind = (until, now if has_slept else until)
+        is_gone = now - self._behind[1] >= SILENT
+        return Process(is_alive=False, since=until, ails=PLANS_NOTHING) if is_gone else Process()
 
     def _note_death(self, process: Process, read: Snapshot, now: datetime) -> None:
         """Remember when the process was first known to be gone. That a job has run since shows that it was not."""

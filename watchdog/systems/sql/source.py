@@ -74,6 +74,7 @@ class SqlSource:
         self._plans = Plans(host.memory)
         self._lifeline = Lifeline(host)
         self._read: Snapshot | None = None
+        self._planned_until: datetime | None = None
         self._snapshot: Snapshot | None = None
 
     def warnings(self) -> list[str]:
@@ -91,7 +92,7 @@ class SqlSource:
                 self._read = self._assembled(reading, now)
             if reading or self._settings.database is not None:
                 self._plans.looked(now)  # that a file is as it was is as good as reading it
-            snapshot = self._lifeline.heard(self._read, now) if self._read else self._unread(now)
+            snapshot = self._lifeline.heard(self._read, now, self._planned_until) if self._read else self._unread(now)
         except UnreadableError as error:
             snapshot = self._unreadable(str(error), now)
         except Exception as error:
@@ -116,6 +117,10 @@ class SqlSource:
         self._take(reading, set(rows), now)
         hidden = Hidden()
         jobs = [self._job(id_, row, reading, now, hidden, is_twice=twice) for id_, (row, twice) in rows.items()]
+        told = [
+            Values(rows[id_][0]).instant("planned_until") for id_, job in zip(rows, jobs, strict=True) if job.is_planned
+        ]
+        self._planned_until = min((until for until in told if until), default=None)
         self._plans.keep(rows)
         self._paces.forget(rows)
         found = self._queued(jobs, list(rows))
