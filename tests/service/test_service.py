@@ -104,14 +104,15 @@ def test_it_watches_a_live_writer_sees_the_file_break_and_recover_and_does_no_ha
 
 
 def test_it_starts_without_the_file_and_becomes_ready_when_it_appears(tmp_path: Path) -> None:
-    path = tmp_path / "later.db"
+    path, elsewhere = tmp_path / "later.db", tmp_path / "elsewhere"
+    elsewhere.mkdir()
     _configure(tmp_path, path)
     with running(tmp_path) as service:
         assert service.get("/healthz")[0] == 200
         status, text = service.get("/readyz")
         assert status == 503
         assert "is not there" in text
-        _quiet_database(path)
+        _quiet_database(elsewhere / "whole.db").replace(path)
         until(lambda: service.get("/readyz")[0] == 200, "it is ready")
         assert service.findings() == []
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.linux import needs_proc
 from tests.support.sqlite_writers import Opener
 from tests.systems.json_file.nanobot import lay_out
 from watchdog.config.settings import Detect
@@ -162,6 +163,7 @@ def test_a_job_of_its_own_that_leaves_no_record_explains_why_the_others_wait_and
     assert ("stalled", None) in told(findings(workspace, now + timedelta(minutes=10)))  # they stood still before it
 
 
+@needs_proc
 def test_a_process_that_ends_in_a_run_is_down_and_the_run_was_broken_off(tmp_path: Path) -> None:
     workspace, now = lay_out("wedged-batch-3min", tmp_path)
     calls = tmp_path / "llm_usage.sqlite3"
@@ -188,6 +190,7 @@ def test_a_process_that_ends_in_a_run_is_down_and_the_run_was_broken_off(tmp_pat
     assert watched.look(later).snapshot.process.is_alive is None  # somebody writes again
 
 
+@needs_proc
 def test_a_run_that_began_before_its_process_is_over(tmp_path: Path) -> None:
     workspace, now = lay_out("wedged-batch-3min", tmp_path)
     calls = tmp_path / "llm_usage.sqlite3"
@@ -221,6 +224,7 @@ def test_a_release_that_records_no_runs_proves_no_stall(tmp_path: Path) -> None:
     assert ("stalled", None) not in found
 
 
+@needs_proc
 def test_one_look_tells_a_gateway_that_was_killed_in_a_run(tmp_path: Path) -> None:
     workspace, now = lay_out("wedged-batch-3min", tmp_path)
     calls = tmp_path / "llm_usage.sqlite3"
