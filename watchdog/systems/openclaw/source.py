@@ -97,7 +97,7 @@ SAME_BATCH = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One row with what was read out of it."""
+    """One row with what was read out of it. `identity`: what must stay so that an earlier next run means something."""
 
     row: Row
     schedule: Schedule
@@ -105,6 +105,7 @@ class _Seen:
     marker: datetime | None
     run: RecordedRun | None
     is_orphan: bool
+    identity: str
     deeds: int | None = None
 
     @property
@@ -300,6 +301,7 @@ class OpenClawSource:
             marker,
             last_run_of(row, lambda: self._store.book.last_error(row.id)),
             marker is not None and _is_orphan(row, marker, self._standing.gateway, reading.owners),
+            identity_of(row),
             deeds_of(row) if status_of(row, schedule) == "active" else None,
         )
 
@@ -308,7 +310,7 @@ class OpenClawSource:
         sight = Sight(
             row.id,
             seen.schedule,
-            identity_of(row),
+            seen.identity,
             row.enabled,
             seen.next_run,
             seen.marker,

@@ -108,6 +108,9 @@ class CostLedger:
 
         What is dated later than `latest` is passed over: the scheduler's clock stood ahead when it was written.
         """
+        newest = connection.execute(_NEWEST).fetchall()
+        if newest and newest[0] == self._anchor:
+            return
         after = self._read_until(connection)
         is_first = after is None
         known_until = noted_from = after if after is not None else self._begin(connection, since)
@@ -115,7 +118,6 @@ class CostLedger:
             # of what is known already the last hour and the last day are looked at again
             noted_from = last_id_before(connection, latest - DAY - HOUR)
             after = min(known_until, noted_from)
-        newest = connection.execute(_NEWEST).fetchall()
         events = _events(_columns(connection))
         rows = connection.execute(events, (after, KEY_PREFIX, _AFTER_PREFIX))
         # a week of rows is not held at once; an error on the way leaves no anchor, and the next look begins anew
