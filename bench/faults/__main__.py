@@ -85,6 +85,7 @@ def main() -> int:
     if options.list:
         print("\n".join(wanted))
         return 0
+    PACE.start()
     began = time.monotonic()
     outcomes = _all_of(wanted, options.at_once)
     _show(outcomes, is_verbose=options.verbose)

@@ -3,7 +3,9 @@
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +16,12 @@ from watchdog.core.children import call
 from watchdog.core.scratch import scratch_file
 
 _MOST_SAID = 65_536
+
+MOST_WRITTEN = 64 * 1024 * 1024
+"""Bytes of what a command may say; one that does not stop would fill the disk before its deadline."""
+
+_SEEN_TO = 0.1
+"""Seconds from look to look at how much it has said."""
 
 
 def run_child(order: Mapping[str, object], deadline: timedelta) -> Mapping[str, object]:
@@ -69,15 +77,28 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], deadline: time
             )
         except (OSError, ValueError) as error:
             return Ran(f"{arguments[0]}: {error}", never_began=True)
-        try:
-            code = process.wait(deadline.total_seconds())
-        except subprocess.TimeoutExpired:
+        code = _waited_for(process, deadline, (out, err))
+        if code is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            problem = f"{name} took longer than {deadline.total_seconds():.0f} s and was ended"
-            return Ran(problem, _said(out), _said(err), was_cut_off=True)
+            took = f"took longer than {deadline.total_seconds():.0f} s"
+            why = f"said more than {MOST_WRITTEN >> 20} MiB" if _has_said_too_much((out, err)) else took
+            return Ran(f"{name} {why} and was ended", _said(out), _said(err), was_cut_off=True)
         said = Ran("", _said(out), _said(err))
     return said if code == 0 else replace(said, problem=f"{name} ended with {code}: {_last_line(said.err)}")
+
+
+def _waited_for(process: subprocess.Popen[bytes], deadline: timedelta, said: Iterable[IO[bytes]]) -> int | None:
+    """How it ended; None if it has not by its deadline, or does not stop to say something."""
+    end = time.monotonic() + deadline.total_seconds()
+    while (left := end - time.monotonic()) > 0 and not _has_said_too_much(said):
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(min(left, _SEEN_TO))
+    return process.poll()
+
+
+def _has_said_too_much(files: Iterable[IO[bytes]]) -> bool:
+    return any(os.fstat(file.fileno()).st_size > MOST_WRITTEN for file in files)
 
 
 def _said(file: IO[bytes]) -> str:
