@@ -224,7 +224,13 @@ class Keeper:
             deeds[what](job_id)
 
     def _edit(self, job_id: str) -> None:
-        """Another schedule; the next run stays where it was, which may be long past if the job was disabled."""
+        """Another schedule; the next run stays where it was, which may be long past if the job was disabled.
+
+        A plan of more than a week would leave the job silent for longer than its new schedule explains: stranded.
+        """
+        planned = row_of(self.path, job_id).get("next_run_at")
+        if planned and datetime.fromisoformat(str(planned)) > self.sim.now + 8 * DAY:
+            return
         longest = int(self.life.pace.intervals[-1] / MS)
         change(
             self.path,

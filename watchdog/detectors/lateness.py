@@ -156,7 +156,7 @@ def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) ->
     started = snapshot.last_other_start(job.id)
     if started is None or started <= due_at(job):
         return True
-    return started <= due_at(job) + margin and now.reached(started + margin)
+    return started <= due_at(job) + margin and now.reached(now.lived(started + margin))
 
 
 def restarts_in_vain(job: Job, snapshot: Snapshot, now: Moment, rules: Rules) -> datetime | None:
@@ -222,12 +222,12 @@ def _is_idle(job: Job, snapshot: Snapshot, now: Moment) -> bool:
     if not snapshot.traits.shows_slot or snapshot.holder is not None:
         return False
     let_go = snapshot.process.let_go_at
-    if let_go is not None and not now.reached(plus(let_go, A_REDEPLOY)):
+    if let_go is not None and not now.reached(now.lived(plus(let_go, A_REDEPLOY))):
         return False
     if not snapshot.traits.has_one_slot and _is_full(snapshot):
         return False
     released = snapshot.last_other_end(job.id)
-    return released is None or now.reached(released + _pause(snapshot))
+    return released is None or now.reached(now.lived(released + _pause(snapshot)))
 
 
 def _is_full(snapshot: Snapshot) -> bool:
