@@ -39,6 +39,9 @@ BEGIN, END = "<!-- faults: made by python -m bench.faults --write -->", "<!-- en
 BUSY = 1.5
 """Times slower than alone, from which on it is noted with what was measured."""
 
+A_STALL = 1.0
+"""Seconds; the same for the disk."""
+
 console = Console(width=150)
 
 
@@ -72,6 +75,8 @@ def attempt(fault: str, promise: str, attack: Promise) -> Outcome:
             rig.close()
     if PACE.since(began) > BUSY:
         rig.notes.append(f"on a machine {PACE.since(began):.1f} times as slow as alone")
+    if PACE.stalled(began) > A_STALL:
+        rig.notes.append(f"with a disk that took {PACE.stalled(began):.1f} s to write")
     took = time.monotonic() - began
     _say(f"{took:4.0f} s  {fault}: {broken or 'kept'} ({', '.join(rig.notes)})")
     return Outcome(fault, promise, broken, ", ".join(rig.notes), took, "".join(rig.log[-40:]))

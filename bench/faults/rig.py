@@ -58,7 +58,7 @@ def until(is_so: Callable[[], Any], what: str, within: float) -> Any:
         answer = is_so()
         if answer:
             return answer
-        limit = within * PACE.since(began)
+        limit = PACE.allowed(within, began)
         must(time.monotonic() - began < limit, f"not within {limit:.1f} s: {what}")
         time.sleep(0.1)
 
@@ -196,7 +196,7 @@ class Rig:
         except subprocess.TimeoutExpired:
             raise BrokenPromiseError(f"SIGTERM was not obeyed within {within + 8:g} s") from None
         took = time.monotonic() - began
-        must(took <= within * PACE.since(began) + 0.5, f"SIGTERM took {took:.1f} s")
+        must(took <= PACE.allowed(within, began) + 0.5, f"SIGTERM took {took:.1f} s")
         must(code == 0, f"it ended with {code}")
 
     def close(self) -> None:

@@ -379,6 +379,7 @@ def _sections(rig: Rig, some: Iterable[Hostile]) -> list[Section]:
         folder = rig.folder / f"bad-{number}"
         folder.mkdir()
         sections.append({"name": f"bad-{number}", **hostile.make(folder)})
+    os.sync()  # the service is not to wait for what was written here
     return sections
 
 
