@@ -76,6 +76,15 @@ def test_a_message_and_the_page_tell_one_remedy(kind: Kind, system: str) -> None
     assert told.startswith(shown.command or remedy(kind, system))
 
 
+def test_nobody_is_told_to_restart_what_restarts_all_the_time() -> None:
+    restart = {"match": {"kind": "stalled"}, "action": "restart", "run": ["docker", "restart", "phantom"]}
+    config = configured(recovery={"mode": "observe", "policies": [restart]})
+    assert advise(finding("stalled", None), config, "phantom").command == "docker restart phantom"
+    in_a_loop = advise(finding("stalled", None, starts_in_vain=9), config, "phantom")
+    assert in_a_loop.command == ""
+    assert in_a_loop.words.startswith("Find in its own log what ends it")
+
+
 def _anywhere(kind: str) -> Section:
     """A source of this system, wherever it lies: nothing here reads it."""
     section: Section = system_of_kind(kind).section.model_construct(kind=kind, name="agent")

@@ -1,6 +1,7 @@
 """Cases in which telling once went wrong; each docstring says how."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,13 @@ from tests.support.post_office import never_done
 from tests.support.telling import HOUR, MINUTE, SECOND, Office, configured, failing, finding
 from watchdog.config.file import ConfigError, load
 from watchdog.core.message import State
+from watchdog.core.model import Snapshot
+from watchdog.detectors.diagnosis import Diagnosis
+from watchdog.detectors.published import Published, SourceState
+from watchdog.metrics.collection import Metrics
 from watchdog.notify.dispatch import AT_ONCE, Sender, open_book
+from watchdog.notify.service import NotificationService
+from watchdog.replay.virtual_clock import VirtualClock
 from watchdog.state.store import Store
 
 
@@ -137,6 +144,30 @@ def test_alertmanager_and_a_second_channel_escalate_together() -> None:
     office.find(finding("wedged"))
     office.wait(60 * MINUTE)
     assert office.told == [("boss", "escalated")]
+
+
+def test_what_cannot_be_written_down_is_tried_again_at_each_look_and_no_sooner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop was asked to look again at an instant that had passed: it turned as fast as it could."""
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    store, clock = Store(tmp_path / "state.db"), VirtualClock(NOW)
+    service = NotificationService(configured(), store, Metrics(), clock)
+    snapshot = Snapshot("agent", "phantom", ())
+    published = Published((SourceState(snapshot, Diagnosis((finding("failed"),), None), NOW, NOW),), 1)
+    service.turn(published, NOW)
+    assert service.look_again_at is not None
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "add_entries", full)
+        for seconds in (21, 22, 23):
+            service.turn(published, NOW + seconds * SECOND)
+            assert service.look_again_at is None or service.look_again_at > NOW + seconds * SECOND
+    service.turn(published, NOW + MINUTE)
+    assert [entry.event for entry in store.waiting()] == ["opened"]
+    store.close()
 
 
 ROUTER = {"ops": "json://127.0.0.1:9/ops", "boss": {"alertmanager": "http://127.0.0.1:9"}}

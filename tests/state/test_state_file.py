@@ -18,6 +18,8 @@ import pytest
 
 from bench.state_file import END, Turns, Year, configuration, fill, finding
 from tests.support.command import command
+from tests.support.telling import Office
+from tests.support.telling import finding as found
 from watchdog.core.action import Action, State, Step
 from watchdog.core.clock import Stamp
 from watchdog.core.incident import Ledger, Told
@@ -186,6 +188,23 @@ def test_a_damaged_document_keeps_no_file_from_being_opened(path: Path) -> None:
         assert len(Records(store).actions()) == 9
         assert list(store.ledger().incidents) == [1, 3, 4]
         assert store.ledger().next_id == 5
+
+
+def test_an_incident_of_a_kind_that_is_not_known_keeps_nobody_from_being_told_of_others(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with closing(Store(path)) as store:
+        office = Office(store=store)
+        office.find(found("failed", "a"), found("wedged", "b"))
+        office.wait(MINUTE)
+    told_of(path, 'UPDATE incidents SET document = replace(document, \'"kind":"failed"\', \'"kind":"starved"\')')
+    told_of(path, 'UPDATE incidents SET document = replace(document, \'"kind": "failed"\', \'"kind": "starved"\')')
+    assert "starved" in str(asked(path, "SELECT document FROM incidents"))
+    with closing(Store(path)) as store:
+        office = Office(store=store)
+        office.now += HOUR
+        office.find(found("wedged", "b"), found("stalled", None))
+        office.wait(MINUTE)
+        assert any("stands still" in letter.title for letter in office.letters)
 
 
 def _killed_after(path: Path, instructions: int) -> bool:

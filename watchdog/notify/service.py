@@ -61,8 +61,8 @@ class NotificationService:
 
     @property
     def look_again_at(self) -> datetime | None:
-        """When somebody is to be told something."""
-        return self._notifier.look_again_at
+        """When somebody is to be told something. What cannot be written is tried again at each look, and no sooner."""
+        return None if self._problem else self._notifier.look_again_at
 
     def start(self) -> None:
         """Begin to send, if there is anywhere to send to."""
