@@ -1,5 +1,6 @@
 """The page in a real browser: what people see, with the mouse, with the keyboard alone, and with a screen reader."""
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -183,6 +184,16 @@ def test_a_long_state_stays_in_its_own_column(window: Browser, outage_page: Runn
     over = """const state = document.querySelector('.jobs .state'), cell = state.closest('td')
         return state.getBoundingClientRect().right - cell.getBoundingClientRect().right"""
     assert window.run(over) <= 0
+
+
+def test_a_long_name_takes_two_lines_and_no_more_than_its_column(window: Browser, outage_page: Running) -> None:
+    window.open(outage_page.url)
+    look = """const name = document.querySelector('.jobs th .name'), cell = name.closest('th')
+        name.textContent = arguments[0]
+        const box = name.getBoundingClientRect(), lines = box.height / parseFloat(getComputedStyle(name).lineHeight)
+        return [Math.round(lines), box.right <= cell.getBoundingClientRect().right]"""
+    for text, lines in (("inbox", 1), ("a" * 200, 2), ("תזכורת יומית של הצוות " * 9, 2)):
+        assert window.run(look.replace("arguments[0]", json.dumps(text))) == [lines, True]
 
 
 def in_zone(window: Browser, zone: str) -> None:

@@ -154,7 +154,7 @@ class Policy(Frozen):
 class Recovery(Frozen):
     """What may be done about findings.
 
-    `mode`: in `observe` nothing is done, only said; `propose` waits for a person (`scheduler-watchdog
+    `mode`: in `observe` nothing is done, but said in the log; `propose` waits for a person (`scheduler-watchdog
     approve`); `act` does it. `policies`: the rules, of which the first that fits a finding decides.
     """
 
