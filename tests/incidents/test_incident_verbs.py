@@ -73,6 +73,23 @@ def test_incidents_lists_the_open_ones_newest_first_and_all_on_demand(state: Pat
     assert re.search(r"1 +failing .* over \d+ d", with_over)
 
 
+def test_a_command_in_an_incident_is_complete_and_in_one_piece(tmp_path: Path) -> None:
+    id_ = "3af4cf1c-fd66-5ebf-b637-3fd5a8377574"
+    diary = Diary()
+    kept = (
+        f"{'a long name ' * 9}had failed, and its row is gone; its definition is kept: scheduler-watchdog restore {id_}"
+    )
+    diary.look(finding("swept", "a", summary=kept))
+    path = tmp_path / "state.db"
+    store = Store(path)
+    with store.transaction():
+        store.save_incidents(diary.ledger.incidents.values())
+    store.close()
+    whole = f"scheduler-watchdog restore --state {path} {id_}"
+    assert whole in command("incidents", "1", "--state", path, COLUMNS="80").stdout
+    assert whole in " ".join(command("incidents", "--state", path, COLUMNS="400").stdout.split())
+
+
 def test_incidents_for_programs_has_the_agreed_shape(state: Path) -> None:
     stalled, failed, over = document(state, "--all")["incidents"]
     assert [incident["id"] for incident in document(state)["incidents"]] == [3, 2]

@@ -1,5 +1,6 @@
 """The tables of what watchdogs answer over their API: all incidents of several, and one incident whole."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from watchdog.cadence.plain_words import ago
+from watchdog.core.command_line import as_asked
 from watchdog.core.instants import parse_instant, say
 from watchdog.remote.fleet import Answer
 
@@ -55,7 +57,8 @@ def _state(incident: Mapping[str, Any]) -> str:
 def whole_view(document: Mapping[str, Any]) -> RenderableType:
     """An incident with its findings, its messages and what was done."""
     incident, now = document["incident"], parse_instant(document["now"])
-    head = Text(f"Incident {incident['id']}: {incident['summary']}", style=_STYLES[incident["severity"]])
+    said = f"Incident {incident['id']}: {as_asked(incident['summary'], sys.argv)}"
+    head = Text(said, style=_STYLES[incident["severity"]], no_wrap=True, overflow="ignore")  # it may hold a command
     since = parse_instant(incident["since"])
     facts = Text(f"{incident['source']}, since {say(since)} ({ago(since, now)}), {_state(incident)}", style="dim")
     views: list[RenderableType] = [head, facts, Text("")]

@@ -177,7 +177,7 @@ def _incidents_table(
             Text(head.kind.value, style=style),
             Text(ago(incident.since, now, "")),
             _incident_state(incident, acknowledged.get(incident.id), now),
-            Text(f"{head.summary}{_others(incident)}"),
+            Text(f"{as_asked(head.summary, sys.argv)}{_others(incident)}"),
         )
     return table
 
