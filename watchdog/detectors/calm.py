@@ -1,13 +1,15 @@
 """Which jobs need not be judged: each that was found in order, is as it was then, and of which nothing can be due yet.
 
-What is found of a job depends on the others only once it is late, or has a run that is in flight or was broken off.
-Until then judging it alone comes to the same as judging it among all, and the answer holds until it has changed or the
-earliest instant that a rule asked for has come.
+What is found of a job depends on the others, or on the scheduler, only once it is late, or has a run that is in flight
+or was broken off. Until then judging it alone comes to the same as judging it among all, and the answer holds until it
+has changed or the earliest instant that a rule asked for has come. A rule that asks for more than the job itself has it
+judged among all.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from watchdog.cadence.schedule import LATEST
 from watchdog.core.model import Job, Snapshot
@@ -41,6 +43,24 @@ class Sifted:
     deadlines: dict[str, datetime]
 
 
+_OF_NO_JOB = frozenset(
+    ("jobs", "source", "kind", "problem", "problem_since", "unseen", "gone", "expected", "spent", "departed")
+)
+"""What rules about the source itself ask for, of which there is nothing beside a job that is alone."""
+
+
+class _Alone(Snapshot):
+    """One job, which notes whether a rule has asked for more than that."""
+
+    has_told_more = False
+
+    def __getattribute__(self, name: str) -> Any:
+        """As ever."""
+        if name not in _OF_NO_JOB and not name.startswith("_") and name != "has_told_more":
+            object.__setattr__(self, "has_told_more", True)
+        return object.__getattribute__(self, name)
+
+
 class Calm:
     """Carried from judgement to judgement, for one source and one set of thresholds."""
 
@@ -69,8 +89,9 @@ class Calm:
         deadline = deadline_of(job, self._settings.of(job))
         if _looks_at_others(job):
             return _Judged(job, at, None, deadline)
-        alone, now = Snapshot("", "", (job,)), Moment(at)
-        if any(True for detect in DETECTORS for _ in detect(alone, now, self._settings)):
+        alone, now = _Alone("", "", (job,)), Moment(at)
+        is_found = any(True for detect in DETECTORS for _ in detect(alone, now, self._settings))
+        if is_found or alone.has_told_more:
             return _Judged(job, at, None, deadline)
         return _Judged(job, at, now.next_change or LATEST, deadline)
 

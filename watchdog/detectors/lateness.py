@@ -117,6 +117,8 @@ def cut_off_since(job: Job, snapshot: Snapshot, now: Moment) -> datetime | None:
 
     Only where each start is marked: there such a run is a fact, and no guess from what it has cost.
     """
+    if job.interrupted is None and job.in_flight_since is None:
+        return None
     process = snapshot.process
     is_broken = process.is_alive is False and job.interrupted is not None
     is_still = bool(process.is_frozen) and job.in_flight_since is not None
