@@ -147,7 +147,13 @@ def test_validate_tells_all_errors_in_one_go(tmp_path: Path) -> None:
 
 def test_the_example_configuration_is_good() -> None:
     done = command("validate", "-c", ROOT / "config" / "watchdog.yaml")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, said_but_of_its_store(done.stderr)) == (0, [])
+
+
+def said_but_of_its_store(errors: str) -> list[str]:
+    """What is said of the example, but that the store which it names is not on this machine."""
+    not_there = "/data/phantom.db is not there now, or this user may not see it"
+    return [line for line in errors.splitlines() if not line.endswith(not_there)]
 
 
 def test_fires_shows_what_the_scheduler_would_do() -> None:
@@ -240,6 +246,6 @@ def test_what_the_example_shows_in_comments_is_good_too(tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text(text[:start] + shown)
     token = "xoxb-1234-1234-4ddbc191d40ee098cbaae6f3523ada2d"
     done = command("validate", "-c", tmp_path / "all.yaml", SLACK_TOKEN=token)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, said_but_of_its_store(done.stderr)) == (0, [])
     assert "escalate" in shown
     assert "policies" in shown

@@ -161,7 +161,7 @@ def test_a_bad_file_at_sighup_keeps_the_old_configuration_and_says_why(tmp_path:
         service.process.send_signal(signal.SIGHUP)
         until(lambda: service.metric("watchdog_config_reloads_total").get('outcome="error"') == 1.0, "it is refused")
         assert service.metric("watchdog_source_up") == {'source="agent"': 1.0}
-        assert any("did you mean database?" in line["message"] for line in service.log())
+        until(lambda: any("did you mean database?" in line["message"] for line in service.log()), "it is said why")
 
 
 def test_a_taken_address_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:

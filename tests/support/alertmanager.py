@@ -33,7 +33,7 @@ receivers:
 
 
 _ONE_MESSAGE = """
-route: {{receiver: hook, group_by: [alertname], group_wait: 2s, group_interval: 1s, repeat_interval: 1h}}
+route: {{receiver: hook, group_by: [alertname], group_wait: 5s, group_interval: 1s, repeat_interval: 1h}}
 receivers:
   - name: hook
     webhook_configs: [{{url: "http://127.0.0.1:{port}/hook", send_resolved: true}}]
