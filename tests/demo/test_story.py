@@ -11,6 +11,7 @@ from watchdog.core.clock import FollowedClock
 from watchdog.core.model import Finding
 from watchdog.demo import story
 from watchdog.service.loop import Service, Wake
+from watchdog.systems.shared.writer import UnknownWriters
 
 
 class Played(Wake):
@@ -52,7 +53,10 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, timedelta]:
         narrator.tell(action, finding)
 
     clock = FollowedClock(lambda: wake.now, story.SPEED)
-    service = Service(config, reread=lambda: config, words=lambda posting: "", wake=wake, clock=clock, tell=tell)
+    # as in the demo itself: the agent runs in this very process, so its locks are not another process's
+    service = Service(
+        config, lambda: config, lambda posting: "", wake=wake, clock=clock, tell=tell, writers=UnknownWriters()
+    )
     service.run()
     world.simulator.close()
     return console.export_text(), wake.longest
