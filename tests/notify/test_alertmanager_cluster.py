@@ -93,7 +93,8 @@ def test_the_one_that_has_told_is_killed_and_nobody_is_told_again_nor_when_it_is
         dog.turn(now - 2 * MINUTE)
         run.have_decided()
         assert [set(member.alerts("agent")) for member in run.members] == [{"job-1"}, {"job-1"}]
-        assert run.told()[0] == ("firing", BOTH)
+        # Alertmanager does not wait with what began long ago: the first of the two may have been told alone
+        assert run.told()[0][0] == "firing"
         assert [status for status, jobs in run.told() if jobs == BOTH] == ["firing"], "once, by whichever"
         assert "failed" not in dog.counts
 
