@@ -122,6 +122,7 @@ def test_a_member_that_hangs_delays_no_other(tmp_path: Path, now: datetime) -> N
         until(lambda: len(dog.posted(up)) == 1 and dog.begin(now), "the other is posted")
         agent.fail(1)
         until(lambda: dog.begin(now + SECOND) and BOTH in dog.posted(up), "what is new as well")
+        until(lambda: len(dog.posted(hung)) > 0, "the one that hangs has been asked")
         assert len(dog.posted(hung)) == 1
         hung.answer.set()
 
