@@ -13,16 +13,23 @@ def what_it_is(found: os.stat_result) -> str:
     return next((name for is_so, name in names if is_so(found.st_mode)), "a device")
 
 
+def must_be_a_file(found: os.stat_result, called: str = "it") -> None:
+    """Raises OSError for anything but a regular file."""
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, f"{called} is {what_it_is(found)}, not a file")
+
+
 def open_file(path: Path) -> IO[bytes]:
     """A regular file, opened to read. Anything else is not opened: a pipe would be waited for. Raises OSError.
 
     A kernel's file that only looks like one may have nothing to read yet: then `read` gives None.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
+    try:
+        must_be_a_file(os.fstat(descriptor))
+    except OSError:
         os.close(descriptor)
-        raise OSError(errno.EINVAL, f"it is {what_it_is(found)}, not a file")
+        raise
     return os.fdopen(descriptor, "rb")
 
 

@@ -8,7 +8,6 @@ import errno
 import fcntl
 import os
 import sqlite3
-import stat
 import time
 from contextlib import suppress
 from datetime import datetime
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from watchdog.core.regular_file import what_it_is
+from watchdog.core.regular_file import must_be_a_file
 from watchdog.state import schema
 
 LOCK_PATIENCE = 1.0
@@ -73,9 +72,7 @@ def _lock_file(path: Path) -> IO[bytes]:
 def _must_be_a_file(path: Path) -> None:
     """Whoever opens a pipe waits for the other end, and for ever. Raises OSError; what is not there may be made."""
     with suppress(FileNotFoundError):
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, f"{path.name} is {what_it_is(found)}, not a file")
+        must_be_a_file(path.stat(), path.name)
 
 
 def lock_of(path: Path) -> Path:

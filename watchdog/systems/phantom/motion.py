@@ -141,11 +141,9 @@ class Motion:
         """The jobs with what is known of them, which is kept. `seen`: of those that are not `plain` any more."""
         before, self._known, self._plain, shown = self._known, {}, {}, []
         for job in jobs:
-            one, each = plain.get(job.id), seen.get(job.id)
-            if one is None or each is not None:
-                each = each or before[job.id]
-                one = Plain(job, _planned(each), _moved(job, each, now))
-            self._known[job.id] = each or before[job.id]
+            each = seen.get(job.id)
+            one = plain[job.id] if each is None else Plain(job, _planned(each), _moved(job, each, now))
+            self._known[job.id] = before[job.id] if each is None else each
             if each is None or each.is_plain:
                 self._plain[job.id] = one
             shown.append(one.shown)
