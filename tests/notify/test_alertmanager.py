@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.alertmanager import Manager, ends, manager, starts, watchdog
 from tests.support.command import PATIENCE, until
-from tests.support.told import Agent, configure, inbox, query, service
+from tests.support.told import Agent, configure, inbox, query, senders, service
 from watchdog.core.instants import iso, parse_instant
 from watchdog.core.silences import Silence
 from watchdog.notify import alertmanager
@@ -244,6 +244,8 @@ def test_killed_at_every_point_of_a_post_it_leaves_no_alert_behind(server: Manag
         agent.fail(number)
         with service(tmp_path, f"{point}:1") as process:
             assert process.wait(PATIENCE) == -signal.SIGKILL
+        # what it has handed over outlives it, and comes before the end that the next one tells
+        until(lambda: not senders(tmp_path), f"what was handed over at {point} is posted")
         agent.mend(number)
         with service(tmp_path):
             until(lambda: _is_forgotten(tmp_path), f"the end is told after {point}")
