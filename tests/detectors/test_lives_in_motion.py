@@ -10,6 +10,7 @@ from tests.support.disturbed import Disturbed
 from tests.support.harness import HOUR, MINUTE
 from tests.support.memory_folder import memory_folder
 from watchdog.core.kinds import Severity
+from watchdog.state.records import Records
 
 FEW, MANY = 10, 150
 AMOUNT = made_up(FEW, MANY)
@@ -21,7 +22,7 @@ one_more_life = progress("lives in motion", amount(FEW, MANY))
 @given(st.integers(0, 2**32))
 @example(50390)  # asleep from a run's end until the next one's start would have been seen
 def test_no_critical_finding_on_a_healthy_scheduler_whatever_happens_around_it(seed: int) -> None:
-    """By hand with many: `WATCHDOG_EXAMPLES=10000 pytest tests/detectors/test_lives_in_motion.py`."""
+    """Nor does any policy act. By hand: `WATCHDOG_EXAMPLES=10000 pytest tests/detectors/test_lives_in_motion.py`."""
     one_more_life()
     with memory_folder() as folder:
         life = Disturbed(seed, Path(folder))
@@ -44,6 +45,9 @@ def _lead(life: Disturbed) -> None:
 def _is_calm(life: Disturbed) -> None:
     grave = [f.summary for f in life.findings if f.severity is Severity.CRITICAL]
     assert not (grave and life.is_well), f"{life.clock.at}: {grave} after {life.disturbances}"
+    if life.has_new_intents() and life.is_well:
+        intended = [f"{one.kind} {one.job}: {one.why}" for one in Records(life.store).actions()]
+        raise AssertionError(f"{life.clock.at}: {intended} after {life.disturbances}")
 
 
 FAULTS = {

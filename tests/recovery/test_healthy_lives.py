@@ -3,7 +3,7 @@
 `WATCHDOG_EXAMPLES=10000 pytest tests/recovery/test_healthy_lives.py` tries ten thousand lives.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.amounts import amount, made_up, progress
+from tests.support.disturbed import POLICIES
 from tests.support.harness import DAY, HOUR, MINUTE, SECOND
 from tests.support.lives import BRISK, DEEDS, HASTY, Deed, Keeper, Life, lives
 from tests.support.memory_folder import memory_folder
@@ -26,12 +27,6 @@ from watchdog.service.turns import Turns
 from watchdog.state.records import Records
 from watchdog.state.store import Store
 
-POLICIES: Sequence[Mapping[str, Any]] = (
-    {"match": {"kind": "wedged"}, "action": "restart", "run": ["false"]},
-    {"match": {"kind": "stalled"}, "action": "restart", "run": ["false"]},
-    {"match": {"kind": "failed"}, "action": "revive"},
-    {"match": {"kind": "runaway"}, "action": "pause"},
-)
 DISTURBANCES = ("freeze", "suspend", "suspend", "off", "reload", "set-clock", "kill-run")
 LONGEST_WAIT = 5 * MINUTE
 """The service polls every two seconds; here it looks at each thing that happens, and at least so often."""

@@ -5,10 +5,11 @@ restarted and redeployed, jobs are run by hand, changed and paused, and the watc
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from tests.support.harness import DAY, HOUR, MINUTE, POLL, SECOND, change
 from watchdog.config.file import Config
@@ -26,6 +27,14 @@ BEGINS = datetime(2026, 6, 10, 0, 0, tzinfo=UTC)
 
 SIGHTS = ("all", "hidden", "nothing")
 """What the watchdog can see of the scheduler's process: all, that somebody has the file open, or nothing."""
+
+POLICIES: Sequence[Mapping[str, Any]] = (
+    {"match": {"kind": "wedged"}, "action": "restart", "run": ["false"]},
+    {"match": {"kind": "stalled"}, "action": "restart", "run": ["false"]},
+    {"match": {"kind": "failed"}, "action": "revive"},
+    {"match": {"kind": "runaway"}, "action": "pause"},
+)
+"""What acts on what would be grave, with the time that it takes by default. No thread acts; what is intended is seen."""
 
 AFTER = 20 * SECOND
 """How long after the scheduler moves again its next trace is there at the latest, and seen."""
@@ -65,6 +74,7 @@ class Beside:
         self.findings: tuple[Finding, ...] = ()
         self.found: set[tuple[str, str | None]] = set()
         self.is_excused_until = BEGINS
+        self._intents = 0
         self._seen_as = self._state()
 
     def watch(self) -> None:
@@ -73,7 +83,8 @@ class Beside:
             self.seen.started_at.setdefault(self.sim.life, self.sim.now)
         self.store = Store(self.folder / "state.db")
         sources = [{"name": "agent", "database": str(self.path)}]
-        config = Config.model_validate({"sources": sources, "detect": self.detect})
+        recovery = {"mode": "act", "policies": list(POLICIES)}
+        config = Config.model_validate({"sources": sources, "detect": self.detect, "recovery": recovery})
         self.turns = Turns(config, self.store, self.clock, Metrics(), lambda published: None, writers=self.seen)
 
     def close(self) -> None:
@@ -119,6 +130,12 @@ class Beside:
         self.found |= {(finding.kind.value, finding.job) for finding in self.findings}
         if self.sim.frozen or self.sim.life is None:
             self.is_excused_until = self.clock.at + AFTER
+
+    def has_new_intents(self) -> bool:
+        """Whether recovery has meant to do anything since this was asked last."""
+        (newest,) = self.store.database.execute("SELECT coalesce(max(id), 0) FROM actions").fetchone()
+        had, self._intents = self._intents, newest
+        return bool(newest > had)
 
     @property
     def is_well(self) -> bool:
