@@ -34,7 +34,7 @@ POLICIES: Sequence[Mapping[str, Any]] = (
     {"match": {"kind": "failed"}, "action": "revive"},
     {"match": {"kind": "runaway"}, "action": "pause"},
 )
-"""What acts on what would be grave, with the time that it takes by default. No thread acts; what is intended is seen."""
+"""What acts on what would be grave, after the times that are the default. No thread acts; what is intended is seen."""
 
 AFTER = 20 * SECOND
 """How long after the scheduler moves again its next trace is there at the latest, and seen."""
