@@ -2,14 +2,18 @@
 
 import re
 import shlex
+import subprocess
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import click
 import pytest
 
 from tests.conftest import NOW, build, job_row
-from tests.support.command import command
+from tests.support.command import COMMAND, PATIENCE, command, running, until
+from tests.support.post_office import mail_server, part
 from tests.support.telling import Office, configured, finding, job
 from watchdog.cli.main import cli
 from watchdog.config.file import Config
@@ -166,3 +170,34 @@ def test_who_shares_a_storm_brings_back_their_own_by_ids_of_which_none_is_cut() 
         assert verb == "revive"
         assert len(ids) > 3
         assert all(re.fullmatch(rf"id-{letter}-\d\d-3cd13208-6bd7-59a1-9fba-684eb71163f2", one) for one in ids)
+
+
+def test_every_command_of_a_watchdog_in_another_place_runs_where_its_mail_and_its_page_are_read(tmp_path: Path) -> None:
+    """Where they are read there is no such program: only what `command_prefix` enters has it, as a container has."""
+    folder = tmp_path / "the watchdog's"
+    folder.mkdir()
+    row = job_row("inbox", id=ODD, status="failed", consecutive_errors=10, last_run_error="Error: 429 rate_limit_error")
+    build(folder / "phantom.db", {"scheduled_jobs": [row]})
+    enter = tmp_path / "enter"
+    enter.write_text(f'#!/bin/sh\nPATH="{COMMAND.parent}:$PATH" exec "$@"\n')
+    enter.chmod(0o755)
+    with mail_server() as (mailbox, address):
+        (folder / "watchdog.yaml").write_text(
+            f'sources: [{{database: "{folder}/phantom.db"}}]\nstate: "{folder}/state.db"\n'
+            f"http: {{listen: '127.0.0.1:PORT'}}\nchannels: {{mail: '{address}'}}\n"
+            f"notify: {{command_prefix: '{enter}', group_wait: 1s}}\n"
+        )
+        with running(folder) as service:
+            (mail,) = until(lambda: mailbox.mails, "the mail has come")
+            page = urlopen(Request(service.url, headers={"Accept": "text/html"}), timeout=PATIENCE).read().decode()
+            read = [part(mail, "plain"), *(unescape(code) for code in re.findall("<code>(.*?)</code>", page))]
+            printed = dict.fromkeys(line.strip() for text in read for line in re.findall(rf"{enter} .*", text))
+            done = [_pasted(line, tmp_path) for line in printed]
+    assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * len(printed)
+    assert {shlex.split(line)[2] for line in printed} >= {"ack", "revive"}
+    assert not (tmp_path / "pwned").exists()
+
+
+def _pasted(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    plain = {"PATH": "/usr/bin:/bin"}
+    return subprocess.run(["sh", "-c", line], cwd=folder, env=plain, capture_output=True, text=True, check=False)

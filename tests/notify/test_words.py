@@ -350,3 +350,17 @@ def test_every_service_shows_the_words(arrived: dict[str, Arrived]) -> None:
         assert "49" not in text
     assert "<script>" not in arrived["html"].html
     assert "&lt;\u200bscript&gt;alert(1)" in arrived["html"].html
+
+
+def test_every_time_of_a_message_is_in_the_operators_zone_and_no_command_is_changed_by_it() -> None:
+    office = Office(configured(notify={"timezone": "Europe/Berlin"}))
+    name = "from 2026-06-10 05:00 UTC"
+    summary = "digest was given up at 2026-06-10 10:00:32 UTC after 10 errors in a row"
+    found = finding("failed", name, since=NOW - HOUR, summary=summary, sweep_at="2026-07-10T00:00:00Z")
+    office.find(found)
+    office.wait(office.config.notify.group_wait)
+    (letter,) = office.letters
+    assert "given up at 2026-06-10 12:00:32 CEST after" in letter.text
+    assert "Since: 2026-06-10 13:00 CEST" in letter.text
+    assert f"revive 'id-{name}'" in letter.text
+    assert " UTC" not in letter.text.replace(name, "")

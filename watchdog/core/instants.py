@@ -1,10 +1,14 @@
 """Instants as the watched systems write them, and as people and programs read them. All are aware, in UTC."""
 
+import re
 from datetime import UTC, datetime, tzinfo
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_YEAR = 1970
 LAST_YEAR = 2999
+
+SAID = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?) UTC\b")
+"""An instant in a sentence, as `say` writes it."""
 
 
 def parse_instant(text: str) -> datetime:
@@ -64,3 +68,13 @@ def readable_instant(value: object) -> datetime | None:
 def say(instant: datetime, zone: tzinfo = UTC) -> str:
     """The instant for people: `2026-04-29 10:00 UTC`, with seconds where they are not zero."""
     return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z" if instant.second == 0 else "%Y-%m-%d %H:%M:%S %Z")
+
+
+def said_in(text: str, zone: tzinfo) -> str:
+    """The sentence with its instants, which are said in UTC, in this zone."""
+
+    def in_zone(found: re.Match[str]) -> str:
+        instant = readable_instant(found[1])
+        return say(instant, zone) if instant else found[0]
+
+    return SAID.sub(in_zone, text)

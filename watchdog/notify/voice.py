@@ -7,8 +7,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from watchdog.config.file import Config
-from watchdog.core.command_line import pasteable
-from watchdog.core.instants import say
+from watchdog.core.command_line import PROGRAM, pasteable
+from watchdog.core.instants import said_in, say
 from watchdog.notify.words import Message
 
 
@@ -27,20 +27,24 @@ class Voice:
         return say(instant, ZoneInfo(self.zone))
 
     def completed(self, message: Message, incident: int | None = None) -> Message:
-        """The message with commands that can be pasted where they are read, the link, and which host it is from."""
+        """The message with commands that can be pasted where they are read, its times in the operator's zone, the link,
+        and which host it is from."""
         anchor = f"#incident-{incident}" if incident is not None else ""
         return replace(
             message,
             lead=self._whole(message.lead),
             facts=tuple((label, self._whole(text)) for label, text in message.facts),
             jobs=self._all(message.jobs),
-            command=self._whole(message.command),
+            command=pasteable(message.command, self.prefix, self.options),
             foot=f"{message.foot}, on {self.host}" if self.host else message.foot,
             link=f"{self.page}/{anchor}" if self.page else "",
         )
 
     def _whole(self, text: str) -> str:
-        return pasteable(text, self.prefix, self.options)
+        """An instant in a command, as in a job's id, is left as it stands."""
+        sentence, program, command = text.partition(PROGRAM)
+        said = said_in(sentence, ZoneInfo(self.zone))
+        return pasteable(f"{said}{program}{command}", self.prefix, self.options)
 
     def _all(self, texts: Sequence[str]) -> tuple[str, ...]:
         return tuple(self._whole(text) for text in texts)

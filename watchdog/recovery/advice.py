@@ -77,6 +77,8 @@ def _about_policy(policy: Policy, config: Config) -> Iterator[str]:
             "via: only ways through the API, whose login ends after 7 days and with "
             "every restart of the agent (a token works once): add `sql`, and `restart` as the last"
         )
+    if config.recovery.mode != "observe" and policy.action == "revive" and "sql" in policy.ways:
+        yield from _about_writing(meant)
     if policy.action == "revive" and policy.match.kind not in (None, *_REVIVABLE):
         yield (
             f"match.kind: a job that is {policy.match.kind} is not given up, so there is nothing to revive; "
@@ -85,6 +87,14 @@ def _about_policy(policy: Policy, config: Config) -> Iterator[str]:
 
 
 _REVIVABLE = (Kind.FAILED, Kind.EXPIRING, Kind.STRANDED)
+
+
+def _about_writing(sources: list[Section]) -> Iterator[str]:
+    """A store that is mounted read-only, as the shipped Compose file does, is not written by anybody."""
+    stores = (getattr(source, "database", None) for source in sources)
+    for store in (store for store in stores if isinstance(store, Path) and os.access(store, os.F_OK)):
+        if not os.access(store, os.W_OK):
+            yield f"via: `sql` writes {store}, which this user may not, or which is mounted read-only: take `:ro` off"
 
 
 def _is_meant(policy: Policy, source: Section) -> bool:

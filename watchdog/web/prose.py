@@ -5,9 +5,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
-from watchdog.core.instants import iso, parse_instant
-
-_INSTANT = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?) UTC\b")
+from watchdog.core.instants import SAID, iso, parse_instant
 
 _ICONS = {
     "OK": ("1a6b35", "M4.5 8.5 7 11l4.5-6"),
@@ -31,7 +29,7 @@ def _split(text: str, name: str) -> tuple[str, str, str]:
 
 
 def _with_times(text: str) -> Markup:
-    return Markup(_INSTANT.sub(_time, str(escape(text))))  # noqa: S704 - escaped, and only digits are put in
+    return Markup(SAID.sub(_time, str(escape(text))))  # noqa: S704 - escaped, and only digits are put in
 
 
 def _time(found: re.Match[str]) -> str:

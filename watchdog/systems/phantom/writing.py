@@ -3,6 +3,7 @@
 Nothing else in this program writes to a watched file.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -184,9 +185,18 @@ def _in_transaction(path: Path) -> Iterator[sqlite3.Connection]:
         if (getattr(error, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_INTERRUPT:
             took = f"the change took longer than {LONGEST_WRITE:g} s and was taken back (does a trigger not end?)"
             raise CannotWriteError(f"{path}: {took}") from None
-        raise CannotWriteError(explain(path, error)) from None
+        raise CannotWriteError(_why_not_written(path, error)) from None
     finally:
         connection.close()
+
+
+def _why_not_written(path: Path, error: sqlite3.Error) -> str:
+    """One line that says what keeps this user from writing, and what to do."""
+    if (getattr(error, "sqlite_errorcode", 0) & 0xFF) != sqlite3.SQLITE_READONLY:
+        return explain(path, error)
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return f"{path} is mounted read-only here: take `:ro` off its mount, or do it where it may be written"
+    return f"user {os.geteuid()} may not write {path}: do it as the scheduler's user"
 
 
 def sql_time(at: datetime) -> str:
