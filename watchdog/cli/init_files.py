@@ -269,7 +269,7 @@ def compose(config: Path, state: Path, watched: Sequence[tuple[str, Found]], own
     folders = sorted({str(folder) for _, found in watched for folder in found.folders})
     lines = [
         "# docker compose -f FILE up -d: what is watched is mounted, read-only, where it lies.",
-        "# `revive` writes one row of Phantom's database: to bring its jobs back from in here, take that `:ro` off.",
+        "# Where `revive` writes a row of the store itself, take its `:ro` off to bring jobs back from in here.",
         "services:",
         "  scheduler-watchdog:",
         "    image: scheduler-watchdog    # make image, in a clone of the project",
