@@ -421,11 +421,19 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """Something that cannot be seen: what, which conditions cannot be judged without it, and what helps."""
+    """Something that cannot be seen: what, which conditions cannot be judged without it, and what helps.
+
+    `job_ids`: of which jobs, where that is known; None among them stands for the scheduler.
+    """
 
     what: str
     hides: tuple[Kind, ...]
     help: str
+    job_ids: frozenset[str | None] = frozenset()
+
+    def hides_it(self, kind: str, job_id: str | None) -> bool:
+        """Whether it is known that nobody can tell if this is so."""
+        return kind in self.hides and job_id in self.job_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,7 +447,8 @@ class Traits:
     start the scheduler takes to come to what it missed. `replays`: a start may run again what it interrupted.
     `longest_timer`: how far ahead it arms its timer at the most, where that stands still while the machine sleeps.
     `shows_passes`: runs cannot be seen, but each pass of the scheduler moves the next run of all that is due on.
-    `is_sure`: it does so at once; otherwise a single one that stands may wait for its run to end.
+    `is_sure`: it does so at once; otherwise a single one that stands may wait for its run to end. `may_hide_jobs`:
+    permissions decide which jobs are shown, so that one that is not there any more need not be gone.
     """
 
     has_one_slot: bool = True
@@ -451,6 +460,7 @@ class Traits:
     longest_timer: timedelta = timedelta()
     shows_passes: bool = False
     is_sure: bool = False
+    may_hide_jobs: bool = False
 
 
 HealthAnswer = Literal["alive", "mute", "refused"]

@@ -66,10 +66,12 @@ def _gone(
     gone: Gone, together: int, pattern: str | None, snapshot: Snapshot, now: Moment, stands_for: timedelta
 ) -> Iterator[Finding]:
     is_mass = together > 1 and 2 * together >= gone.among
-    is_grave = is_mass or pattern is not None
+    may_be_hidden = snapshot.traits.may_hide_jobs
+    is_grave = (is_mass and not may_be_hidden) or pattern is not None
     if pattern is None and now.reached(gone.since + (MANY_STAND_FOR if is_mass else stands_for)):
         return
-    why = _why(gone)
+    how = _how(gone, together, is_mass=is_mass, may_be_hidden=may_be_hidden)
+    why = _why(gone, may_be_hidden=may_be_hidden)
     yield Finding(
         snapshot.source,
         Kind.VANISHED,
@@ -77,7 +79,7 @@ def _gone(
         gone.job_id,
         gone.name,
         gone.since,
-        f"{gone.name} is gone since {say(gone.since)}{_how(gone, together, is_mass)}: "
+        f"{gone.name} is gone since {say(gone.since)}{how}: "
         f"{why or 'no delete, no sweep and no end of a one-shot explains it'} ({_was(gone, pattern)})",
         {
             "schedule": gone.schedule,
@@ -91,16 +93,19 @@ def _gone(
     )
 
 
-def _why(gone: Gone) -> str:
+def _why(gone: Gone, *, may_be_hidden: bool) -> str:
     if gone.unserved_at is not None:
         return f"it was due at {say(gone.unserved_at)}, stood there until it went, and is not known to have run"
-    return "it had failed, and its row went before the time of its sweep" if gone.status == "failed" else ""
+    if gone.status == "failed":
+        return "it had failed, and its row went before the time of its sweep"
+    return "it was deleted, or row security does not show it any more" if may_be_hidden else ""
 
 
-def _how(gone: Gone, together: int, is_mass: bool) -> str:
+def _how(gone: Gone, together: int, *, is_mass: bool, may_be_hidden: bool) -> str:
     if not is_mass:
         return ""
-    return f", with {together} of {gone.among} jobs at once (a lost volume, an emptied table, a restored backup)"
+    causes = "a changed policy, an emptied table" if may_be_hidden else "a lost volume, an emptied table"
+    return f", with {together} of {gone.among} jobs at once ({causes}, a restored backup)"
 
 
 def _was(gone: Gone, pattern: str | None) -> str:

@@ -133,6 +133,7 @@ class Notifier:
             addresses=self._addresses,
             systems={source.name: source.kind for source in self._config.sources},
             blind=frozenset(state.snapshot.source for state in published.sources if state.snapshot.problem),
+            unseen={state.snapshot.source: state.snapshot.unseen for state in published.sources},
             instance=self._config.called,
         )
 

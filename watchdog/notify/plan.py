@@ -15,7 +15,7 @@ from watchdog.config.file import Notify, Owner, QuietHours
 from watchdog.config.owners import Subject, owners_of, subject_of
 from watchdog.core.incident import WAITING, Incident, Key, Member, Told, ToldItem, ToldKey, most_specific
 from watchdog.core.kinds import Family, Kind, Severity
-from watchdog.core.model import Finding, Job
+from watchdog.core.model import Finding, Job, Unseen
 from watchdog.core.moment import Moment
 from watchdog.core.silences import Silence, is_silenced
 from watchdog.notify import spells
@@ -60,7 +60,8 @@ class Dispatch:
     """One message to be written down.
 
     `members`: what it is about; `news`: what of it is new to the target. `system`: the kind of the source that it is
-    about, empty where that is watched no longer. `gone`: the jobs of which the rows are gone.
+    about, empty where that is watched no longer. `gone`: the jobs of which the rows are gone. `unseen`: the findings of
+    which nobody can see any more whether they are over.
     """
 
     incident: Incident
@@ -72,6 +73,7 @@ class Dispatch:
     news: tuple[Member, ...] = ()
     system: str = ""
     gone: frozenset[str] = frozenset()
+    unseen: frozenset[Key] = frozenset()
 
     @property
     def key(self) -> ToldKey:
@@ -102,7 +104,8 @@ class People:
     """What people have said, and who they are.
 
     `systems`: the kind of each source; `addresses`: what each that stands with an owner is
-    called (`names_of`); `blind`: sources not readable now; `instance`: what this watchdog is called.
+    called (`names_of`); `blind`: sources not readable now; `unseen`: what cannot be seen of a source; `instance`: what
+    this watchdog is called.
     """
 
     owners: Sequence[Owner]
@@ -114,6 +117,7 @@ class People:
     systems: Mapping[str, str] = field(default_factory=dict)
     addresses: Mapping[str, str] = field(default_factory=dict)
     blind: frozenset[str] = frozenset()
+    unseen: Mapping[str, Sequence[Unseen]] = field(default_factory=dict)
     instance: str = ""
 
 
@@ -472,12 +476,13 @@ def _end(thread: Thread, before: Told, over: Sequence[ToldItem], left: tuple[Tol
     if _is_quiet(thread, before.severity):
         return
     members = tuple(_members_of(over, thread))
+    unseen = frozenset(item.key for item in over if _is_unseen(item, thread.people))
     gone = frozenset(item.job_id for item in over if item.job_id and _is_gone(item, thread.people))
     told = replace(noted, count=before.count + 1, returns=thread.incident.returns)
     system = thread.people.systems.get(thread.incident.source, "")
     made.due.append(
         Dispatch(
-            thread.incident, thread.target, Event.RESOLVED, told, before.severity, members, system=system, gone=gone
+            thread.incident, thread.target, Event.RESOLVED, told, before.severity, members, (), system, gone, unseen
         )
     )
 
@@ -502,9 +507,14 @@ def _who_waited(thread: Thread) -> list[Member]:
     return mine
 
 
+def _is_unseen(item: ToldItem, people: People) -> bool:
+    """Whether it is found no more only because nobody can see if it is so."""
+    return any(unseen.hides_it(item.kind, item.job_id) for unseen in people.unseen.get(item.source, ()))
+
+
 def _is_gone(item: ToldItem, people: People) -> bool:
     """Whether its job was there when it was told and no longer is, though its source can be read."""
-    is_read = item.source in people.systems and item.source not in people.blind
+    is_read = item.source in people.systems and item.source not in people.blind and not _is_unseen(item, people)
     return is_read and item.was_there and (item.source, item.job_id or "") not in people.jobs
 
 

@@ -83,6 +83,8 @@ def _ending(dispatch: Dispatch) -> str:
         return ""
     if not dispatch.system:
         return f"{dispatch.incident.source} is not watched any more. It was: "
+    if _is_unseen(dispatch):
+        return "Whether it is over cannot be seen any more. It was: "
     if not dispatch.gone:
         return "It is over. It was: "
     names = _names_of_the_gone(dispatch)
@@ -119,9 +121,16 @@ def _title(dispatch: Dispatch, head: Finding, now: datetime) -> str:
             return f"{severity}: {what}"
 
 
+def _is_unseen(dispatch: Dispatch) -> bool:
+    """Whether of any of it nobody knows if it is over: then nothing is said to be."""
+    return any(member.finding.key in dispatch.unseen for member in dispatch.own)
+
+
 def _end_word(dispatch: Dispatch) -> str:
     if not dispatch.system:
         return "No longer watched"
+    if _is_unseen(dispatch):
+        return "No longer seen"
     all_gone = {member.finding.job_id for member in dispatch.own} <= dispatch.gone
     return "Gone" if dispatch.gone and all_gone else "Over"
 
@@ -201,7 +210,8 @@ def _lead(dispatch: Dispatch, head: Finding) -> str:
 
 def _facts(dispatch: Dispatch, head: Finding, now: datetime, say: Say) -> list[tuple[str, str]]:
     if dispatch.event is Event.RESOLVED:
-        return [("Since", say(_since(dispatch))), ("Over since", say(_over_since(dispatch, now)))]
+        end = "Last seen" if _is_unseen(dispatch) else "Over since"
+        return [("Since", say(_since(dispatch))), (end, say(_over_since(dispatch, now)))]
     facts = [("Since", say(_since(dispatch)))]
     times = max(len(member.earlier) for member in dispatch.own) + 1
     if times > 1 and (dispatch.event is Event.BACK or dispatch.told.count > 1):

@@ -283,8 +283,11 @@ class TestRuns:
             ran(store, number, at("12:28:00"), at("12:28:01"), "failed")
         assert store.job().consecutive_errors == 7
         store.do("DELETE FROM runs")
+        assert store.job().consecutive_errors == 7
         ran(store, 1, at("12:29:00"), at("12:29:01"), "failed")
-        assert store.job().consecutive_errors == 1
+        assert store.job().consecutive_errors == 8
+        ran(store, 2, at("12:30:00"), at("12:30:01"))
+        assert store.job().consecutive_errors == 0
 
     def test_a_lower_id_that_shows_later_is_not_missed(self, store: Store) -> None:
         store.put("jobs", id=1, name="job", cron="* * * * *")

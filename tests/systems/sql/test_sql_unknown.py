@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.command import command
 from tests.support.memory_folder import memory_folder
+from tests.support.told_on import CHANNEL, living
 from watchdog.cadence import classic_cron
 from watchdog.cadence.schedule import fires_within, next_fire
 from watchdog.cadence.zones import zone_info
+from watchdog.config.file import Config
 from watchdog.config.settings import Detect
 from watchdog.core.instants import from_ms, to_ms
 from watchdog.core.kinds import Kind
@@ -66,6 +69,11 @@ class Store:
         self.told = Health()
         self._host = Host(memory=Kept(), health=lambda: self.told)
         self.restart()
+
+    def config(self) -> Config:
+        """For a service that tells."""
+        section = {**self.settings.model_dump(exclude_unset=True), "name": "s"}
+        return Config.model_validate({"sources": [section], **yaml.safe_load(CHANNEL)})
 
     def restart(self) -> None:
         """The watchdog begins anew, with what it kept."""
@@ -229,6 +237,77 @@ class TestDeletedRuns:
         store.do("DELETE FROM runs WHERE id > 4")
         assert store.kinds(late + MINUTE) == set()
 
+    def test_a_job_that_fails_goes_on_failing(self, store: Store) -> None:
+        for number in range(3, 33):
+            store.ran(number, 1, NOW + number * MINUTE, "failed")
+        late = NOW + 40 * MINUTE
+        assert ("failing", "hourly") in store.kinds(late)
+        for failures in (30, 31, 32):
+            assert store.of("hourly", late).consecutive_errors == failures
+            store.do("DELETE FROM runs")
+            for _ in range(3):
+                assert store.of("hourly", late).consecutive_errors == failures
+            late += MINUTE
+            store.ran(1, 1, late, "failed")
+        store.ran(2, 1, late + MINUTE)
+        assert store.of("hourly", late + 2 * MINUTE).consecutive_errors == 0
+
+    def test_of_a_restored_backup_the_rows_are_believed(self, store: Store) -> None:
+        for number in range(3, 9):
+            store.ran(number, 1, NOW + number * MINUTE, "failed")
+        assert store.of("hourly", NOW + 9 * MINUTE).consecutive_errors == 6
+        store.do("DELETE FROM runs WHERE id > 4")
+        assert store.of("hourly", NOW + 10 * MINUTE).consecutive_errors == 2
+
+    def test_what_cannot_be_seen_any_more_is_not_told_as_over(self, store: Store, tmp_path: Path) -> None:
+        store.settings = store.settings.model_copy(update={"jobs": "SELECT id, name, cron, runs_unseen FROM jobs"})
+        with living(store.config(), tmp_path, NOW + 4 * HOUR) as service:
+            service.until(NOW + 4 * HOUR + MINUTE)
+            assert ("overdue", "hourly") in service.kinds
+            store.do("UPDATE jobs SET runs_unseen = 'the log is off'")
+            service.until(NOW + 5 * HOUR)
+            assert service.kinds == {("blind", None)}
+            (over,) = [message for message in service.messages if message.event == "resolved"]
+            assert over.title.startswith("No longer seen: ")
+            assert over.text.startswith("Whether it is over cannot be seen any more. It was: ")
+            store.do("UPDATE jobs SET runs_unseen = NULL")
+            store.ran(3, 1, NOW + 5 * HOUR)
+            service.until(NOW + 6 * HOUR)
+            assert service.kinds == set()
+
+
+class TestRowsThatPoliciesMayHide:
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Store:
+        store = Store(tmp_path / "x.db", "id, name, cron", row_security="apply")
+        for number in range(1, 5):
+            store.job(id=number, name=f"job {number}", cron="0 * * * *")
+            store.ran(number, number, NOW - (number - 1) * DAY)
+        return store
+
+    def test_none_is_not_all_gone(self, store: Store, tmp_path: Path) -> None:
+        with living(store.config(), tmp_path, NOW) as service:
+            late = service.kinds
+            assert ("overdue", "job 4") in late
+            store.do("ALTER TABLE jobs RENAME TO hidden")
+            store.do("CREATE VIEW jobs AS SELECT * FROM hidden WHERE 0")
+            service.until(NOW + 10 * MINUTE)
+            assert service.kinds == {("blind", None)}
+            store.do("DROP VIEW jobs")
+            store.do("ALTER TABLE hidden RENAME TO jobs")
+            service.until(NOW + 12 * MINUTE)
+            assert service.kinds == late
+
+    def test_most_of_them_may_be_hidden(self, store: Store, tmp_path: Path) -> None:
+        with living(store.config(), tmp_path, NOW) as service:
+            store.do("DELETE FROM jobs WHERE id > 1")
+            service.until(NOW + 10 * MINUTE)
+            gone = [finding for finding in service.findings if finding.kind is Kind.VANISHED]
+            assert {(finding.job, finding.severity.value) for finding in gone} == {
+                ("job 2", "warning"), ("job 3", "warning"), ("job 4", "warning"),
+            }  # fmt: skip
+            assert "row security does not show it any more" in gone[0].summary
+
 
 class TestWindow:
     def crowded(self, path: Path, runs: str) -> Store:
@@ -254,6 +333,14 @@ class TestWindow:
         assert dead.last_started_at == NOW - 8 * HOUR
         assert dead.last_run is not None
         assert dead.last_run.status == "error"
+
+    @pytest.mark.parametrize("runs", [RUNS, "SELECT * FROM runs WHERE job_id = :job_id"])
+    def test_nor_how_many_of_them_failed(self, runs: str, tmp_path: Path) -> None:
+        store = self.crowded(tmp_path / "x.db", runs)
+        for number in range(4, 10):
+            store.run(number, 2, NOW - 30 * MINUTE, NOW - 29 * MINUTE, "failed")
+        assert store.of("hourly").consecutive_errors == 6
+        assert store.of("dead").consecutive_errors == 1
 
 
 class TestRunsThatWait:

@@ -75,6 +75,11 @@ class Plans:
         self._gap: Gap | None = None
         self.lost: dict[str, Gap] = {}
 
+    @property
+    def ids(self) -> Collection[str]:
+        """The jobs that are known."""
+        return self._plans.keys()
+
     def looked(self, now: datetime) -> None:
         """Until now, what ran would have been seen."""
         self._looked_at = now

@@ -43,7 +43,7 @@ AT_ONCE = 0.02
 
 NOT_INSTALLED = "PostgreSQL's driver is not installed; add it with: pip install 'scheduler-watchdog[postgres]'"
 
-_NAMED = re.compile(r"(?<![:\w]):(after|job_id)\b")
+_NAMED = re.compile(r"(?<![:\w]):(after|job_id(?:_\d+)?)\b")
 
 _SETTING = re.compile(r"current_setting\(\s*'([^']+)'", re.IGNORECASE)
 

@@ -14,7 +14,7 @@ from watchdog.systems.sql.columns import (
     QueryError,
     check_columns,
 )
-from watchdog.systems.sql.runs import Mark, RunKey, RunRow, read_run
+from watchdog.systems.sql.runs import KEPT, Mark, RunKey, RunRow, read_run
 from watchdog.systems.sql.section import Sql
 
 Row = Mapping[str, object]
@@ -26,6 +26,10 @@ OF_ONE_JOB = 100
 
 MOST_ASKED = 500
 """So many runs are fetched one by one, after asking which is each job's newest."""
+
+
+MOST_IN_A_ROW = 100
+"""Of so many jobs it is asked how many runs in a row ended as their newest did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +156,23 @@ class _Runs:
         if answer is None:
             return None
         numbers = sorted({int(number) for row in answer.rows for number in row if isinstance(number, int | Decimal)})
-        return [run for number in numbers[-MOST_ASKED:] for run in self._page(number - 1, 10) if run.id == number]
+        newest = [run for number in numbers[-MOST_ASKED:] for run in self._page(number - 1, 10) if run.id == number]
+        return [*self._before(newest), *newest]
+
+    def _before(self, newest: Sequence[RunRow]) -> list[RunRow]:
+        """What jobs ran before, whose newest run ended in an error or without a token: how many such in a row?"""
+        ids = list(
+            dict.fromkeys(run.job_id for run in newest if run.outcome == "error" or (run.end and run.end.is_zero))
+        )
+        if not ids:
+            return []
+        names = {f"job_id_{number}": id_ for number, id_ in enumerate(ids[:MOST_IN_A_ROW])}
+        which = f"CAST(job_id AS text) IN ({', '.join(f':{name}' for name in names)})"
+        nth = f"row_number() OVER (PARTITION BY job_id ORDER BY {self._number} DESC)"
+        each = f"SELECT runs.*, {nth} AS nth FROM {self._query} WHERE {which}"  # noqa: S608
+        statement = f"SELECT * FROM ({each}) AS each WHERE nth <= {KEPT} ORDER BY {self._number}"  # noqa: S608
+        answer = self._database.attempt("runs", statement, {"after": -1, "job_id": None, **names})
+        return [read_run(dict(zip(self.columns, row, strict=False))) for row in (answer.rows if answer else ())]
 
     def _began(self, whole: Sequence[RunRow] | None) -> datetime | None:
         """When the oldest run that is there started."""

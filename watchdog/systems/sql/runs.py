@@ -1,13 +1,14 @@
 """What is remembered of the runs from look to look: for each job its newest ones, and where to read on."""
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from watchdog.core.error_class import classify
 from watchdog.core.model import Interruption, RecordedRun, RunEnd, ZeroStreak
+from watchdog.core.redaction import one_line
 from watchdog.systems.shared.outcomes import FAILED, LEFT_OFF, OK, RUNNING
 from watchdog.systems.shared.run_ends import HOUR, MOST_IN_AN_HOUR
 from watchdog.systems.shared.values import ERROR_LENGTH, Values, quoted, whole
@@ -29,6 +30,10 @@ OVERLAP = 100
 """At least so many of the newest ids are read again each time: a lower id may be committed after a higher one."""
 
 MOST_OPEN = 500
+
+ID_LENGTH = 128
+
+FOREVER = datetime.max.replace(tzinfo=UTC)
 
 NOT_MADE_UP = "its work was not finished, and nothing shows that it is made up for"
 
@@ -155,6 +160,11 @@ def key(value: object) -> str:
     return str(value)[:500]
 
 
+def shown(id_: str) -> str:
+    """A job's id as it leaves."""
+    return one_line(id_, ID_LENGTH) or "(no id)"
+
+
 def _outcome(word: str, error: str | None, *, has_ended: bool, tells_end: bool) -> str | None:
     """What became of a run; None if it has not ended. A status that is not known leaves it to the other columns."""
     if word in FAILED:
@@ -172,7 +182,8 @@ def _key(run: RunRow) -> RunKey:
 class JobRuns:
     """One job's newest runs: those that have ended, those in flight, and those that wait. None pushes out another kind.
 
-    `overlaps`: several may be in flight, and each row says truly whether its run is.
+    `overlaps`: several may be in flight, and each row says truly whether its run is. What was seen to have ended holds
+    though its row is gone, until the rows themselves tell of that time again.
     """
 
     def __init__(self, *, overlaps: bool = False) -> None:
@@ -182,9 +193,26 @@ class JobRuns:
         self._waiting: list[RunRow] = []
         self._errors_before = 0
         self._is_cut = False
+        self._purged: list[RunRow] = []
+        self._purged_errors = 0
         self._lately: list[datetime] = []
         self._before: datetime | None = None
         self.lacks_waiting = False
+
+    def outlive(self, before: "JobRuns") -> None:
+        """Its rows are gone, or numbered anew; this is what was known by them."""
+        self._purged = before._known[-KEPT:]
+        self._purged_errors = max(0, before.consecutive_errors - len(self._purged))
+
+    @property
+    def _known(self) -> list[RunRow]:
+        """The newest that have ended, the newest last, those first whose rows are gone. Where there are rows of their
+        time again, as a restored backup has them, these alone say what was."""
+        if not self._purged:
+            return self._ended
+        until = _newest_until((run.over_at for run in self._purged), FOREVER)
+        is_retold = until is not None and any(run.over_at and run.over_at <= until for run in self._ended)
+        return self._ended if is_retold else [*self._purged, *self._ended]
 
     def put(self, run: RunRow) -> None:
         """Take in a run that is new, or that has changed."""
@@ -217,7 +245,8 @@ class JobRuns:
             self._before = self._lately[old - 1] if old else self._before
             del self._lately[:old]
         if len(self._ended) > KEPT:
-            self._is_cut = True
+            self._errors_before = self._errors_before if self._is_cut else self._errors_purged()
+            self._is_cut, self._purged = True, []
             oldest = self._ended.pop(0)
             self._errors_before = self._errors_before + 1 if oldest.outcome == "error" else 0
 
@@ -257,32 +286,33 @@ class JobRuns:
     @property
     def last_start(self) -> datetime | None:
         """When a run of it last started."""
-        return max((run.started_at for run in (*self._ended, *self._open) if run.started_at), default=None)
+        return max((run.started_at for run in (*self._known, *self._open) if run.started_at), default=None)
 
     def last_trace(self, until: datetime) -> tuple[datetime | None, datetime | None]:
         """When a run of it last started, and ended, as far as that is not after an instant: such a one is a slip."""
-        starts = (run.started_at for run in (*self._ended, *self._open))
-        ends = (run.over_at for run in self._ended)
+        starts = (run.started_at for run in (*self._known, *self._open))
+        ends = (run.over_at for run in self._known)
         return _newest_until(starts, until), _newest_until(ends, until)
 
     @property
     def last_recorded(self) -> RecordedRun | None:
         """The newest run that has ended."""
-        return next((run.recorded for run in reversed(self._ended) if run.recorded), None)
+        return next((run.recorded for run in reversed(self._known) if run.recorded), None)
 
     @property
     def left_off(self) -> Interruption | None:
         """Its newest run, if its process went away under it."""
-        if not self._ended or self._open or not self._ended[-1].is_left_off:
+        known = self._known
+        if not known or self._open or not known[-1].is_left_off:
             return None
-        newest = self._ended[-1]
+        newest = known[-1]
         begun = newest.started_at or newest.over_at
         return Interruption(begun, None, newest.name or str(newest.id), NOT_MADE_UP) if begun else None
 
     @property
     def ends(self) -> tuple[RunEnd, ...]:
         """The ends that are remembered, the newest last."""
-        return tuple(sorted((run.end for run in self._ended if run.end), key=lambda end: (end.at, end.id)))
+        return tuple(sorted((run.end for run in self._known if run.end), key=lambda end: (end.at, end.id)))
 
     @property
     def lately(self) -> list[datetime]:
@@ -298,12 +328,15 @@ class JobRuns:
     @property
     def consecutive_errors(self) -> int:
         """How many of the newest ended runs ended in an error, in a row."""
-        errors = 0
-        for run in reversed(self._ended):
-            if run.outcome == "ok":
-                return errors
-            errors += 1
-        return errors + self._errors_before
+        errors = _errors(self._ended)
+        return errors if errors < len(self._ended) else errors + self._errors_before + self._errors_purged()
+
+    def _errors_purged(self) -> int:
+        """How many of those whose rows are gone did so, up to the newest of them."""
+        if not self._purged or self._known is self._ended:
+            return 0
+        errors = _errors(self._purged)
+        return errors if errors < len(self._purged) else errors + self._purged_errors
 
     @property
     def zero_streak(self) -> ZeroStreak:
@@ -314,6 +347,11 @@ class JobRuns:
                 break
             firsts.insert(0, end.at)
         return ZeroStreak(len(firsts), tuple(firsts), firsts[-1]) if firsts else ZeroStreak()
+
+
+def _errors(runs: Sequence[RunRow]) -> int:
+    """How many of the newest ended in an error, in a row."""
+    return next((number for number, run in enumerate(reversed(runs)) if run.outcome == "ok"), len(runs))
 
 
 def _newest_until(instants: Iterable[datetime | None], until: datetime) -> datetime | None:
@@ -335,12 +373,17 @@ class Runs:
 
     def __init__(self, *, overlap: bool = False) -> None:
         self._overlap = overlap
-        self.forget()
-
-    def forget(self) -> None:
-        """Another database, or an older state of it, has taken its place."""
         self._histories: dict[str, JobRuns] = {}
         self._newest_ids: list[int] = []
+        self.begin_anew()
+
+    def begin_anew(self, *, is_flood: bool = False) -> None:
+        """Rows that were known are gone: what they told holds. In a flood more has happened than is worth following."""
+        known = {} if is_flood and self._newest_ids else self._histories
+        self._histories = {id_: JobRuns(overlaps=self._overlap) for id_ in known}
+        for id_, history in self._histories.items():
+            history.outlive(known[id_])
+        self._newest_ids = []
         self.gone_start: datetime | None = None
         self.gone_end: datetime | None = None
 
@@ -359,8 +402,11 @@ class Runs:
         """A job's runs; none if none is known."""
         return self._histories.get(job_id) or JobRuns()
 
-    def take(self, runs: Iterable[RunRow], vanished: Iterable[RunKey], job_ids: set[str]) -> None:
-        """Remember what a read found, and which open runs it did not find any more."""
+    def take(self, runs: Iterable[RunRow], vanished: Iterable[RunKey], job_ids: set[str] | None) -> None:
+        """Remember what a read found, and which open runs it did not find any more.
+
+        `job_ids`: which jobs are there; None if that cannot be seen.
+        """
         for lost in vanished:
             for history in self._histories.values():
                 history.drop(lost)
@@ -369,7 +415,7 @@ class Runs:
             ids.add(run.id)
             self._histories.setdefault(run.job_id, JobRuns(overlaps=self._overlap)).put(run)
         self._newest_ids = sorted(ids)[-OVERLAP:]
-        self._part_with([id_ for id_ in self._histories if id_ not in job_ids])
+        self._part_with([id_ for id_ in self._histories if job_ids is not None and id_ not in job_ids])
 
     def asked(self) -> None:
         """What each job ran last has been asked for by itself."""

@@ -30,7 +30,7 @@ from watchdog.systems.shared.values import ERROR_LENGTH, Values
 from watchdog.systems.sql.lifeline import Lifeline
 from watchdog.systems.sql.plans import Known, Plans
 from watchdog.systems.sql.reading import Reader, Reading
-from watchdog.systems.sql.runs import JobRuns, Runs, key
+from watchdog.systems.sql.runs import JobRuns, Runs, key, shown
 from watchdog.systems.sql.schedules import schedule_of
 from watchdog.systems.sql.section import Sql
 from watchdog.systems.sql.unseen import Hidden, unseen
@@ -49,8 +49,6 @@ NEVER = datetime(1971, 1, 1, tzinfo=UTC)
 
 MANY = 1_000_000
 """Of how many runs a scheduler that sets no limit has in flight at the most."""
-
-ID_LENGTH = 128
 
 UNKNOWN = "unknown"
 """What a row's `next_run_at` says where NULL would mean that it never fires."""
@@ -114,31 +112,32 @@ class SqlSource:
 
     def _assembled(self, reading: Reading, now: datetime) -> Snapshot:
         rows = _by_id(reading.jobs)
-        self._take(reading, set(rows), now)
+        hides_jobs = not rows and self._settings.row_security == "apply"
+        self._take(reading, None if hides_jobs else set(rows), now)
         hidden = Hidden()
         jobs = [self._job(id_, row, reading, now, hidden, is_twice=twice) for id_, (row, twice) in rows.items()]
         told = [
             Values(rows[id_][0]).instant("planned_until") for id_, job in zip(rows, jobs, strict=True) if job.is_planned
         ]
         self._planned_until = min((until for until in told if until), default=None)
-        self._plans.keep(rows)
-        self._paces.forget(rows)
+        if not hides_jobs:
+            self._plans.keep(rows)
+            self._paces.forget(rows)
         found = self._queued(jobs, list(rows))
-        hides_jobs = not rows and self._settings.row_security == "apply"
         return Snapshot(
             self.name,
             self.kind,
             found,
             departed=Departed(None, self._runs.gone_start, self._runs.gone_end),
             traits=self._traits(found, reading, hidden),
-            unseen=unseen(hidden, self._plans.lost.values(), hides_jobs=hides_jobs),
+            unseen=unseen(hidden, self._plans.lost, rows, self._plans.ids if hides_jobs else None),
             passed_at=self._plans.passed_at,
         )
 
-    def _take(self, reading: Reading, ids: set[str], now: datetime) -> None:
-        """Remember the runs, and what was deleted before anybody saw it."""
+    def _take(self, reading: Reading, ids: set[str] | None, now: datetime) -> None:
+        """Remember the runs, and what was deleted before anybody saw it. `ids`: of the jobs, if they can be seen."""
         if reading.begins_anew:
-            self._runs.forget()
+            self._runs.begin_anew(is_flood=not reading.is_purged and not self._settings.asks_each_job)
         self._runs.take(reading.runs, reading.vanished, ids)
         if reading.begins_anew and not reading.is_whole:
             self._runs.doubt()
@@ -150,7 +149,7 @@ class SqlSource:
             self._plans.unchanged_history()
 
     def _traits(self, jobs: Sequence[Job], reading: Reading, hidden: Hidden) -> Traits:
-        tells_runs = self._settings.runs is not None and len(hidden.runs) < max(1, len(jobs))
+        tells_runs = self._settings.runs is not None and sum(map(len, hidden.runs.values())) < max(1, len(jobs))
         if "next_run_at" in reading.job_columns and not self._runs.gone_start:
             # of a table that has never held a run nobody knows whether it ever will
             tells_runs = tells_runs and any(job.last_started_at for job in jobs)
@@ -162,6 +161,7 @@ class SqlSource:
             marks_starts=self._settings.one_at_a_time and shows_slot,
             shows_passes=not tells_runs and not MOVE_ON.isdisjoint(reading.job_columns),
             is_sure=self._settings.moves_on_at_once,
+            may_hide_jobs=self._settings.row_security == "apply",
         )
 
     def _job(
@@ -170,7 +170,10 @@ class SqlSource:
         values = Values(row, ["its id is returned more than once by the jobs query"] if is_twice else [])
         aside = Values(row)  # what is odd in these columns only narrows what can be told
         history = self._runs.of(id_)
-        schedule = schedule_of(values, self._settings, hidden.zones)
+        unknown_zones: list[str] = []
+        schedule = schedule_of(values, self._settings, unknown_zones)
+        for zone in unknown_zones:
+            hidden.zones.setdefault(zone, set()).add(id_)
         is_planned = values.flag("enabled", default=True)
         status = values.word("status") or "active"
         known = self._known(id_, history, aside, now)
@@ -180,15 +183,16 @@ class SqlSource:
         derives = "next_run_at" not in reading.job_columns or str(row["next_run_at"]).strip().lower() == UNKNOWN
         due = self._derived(id_, schedule, anchor, started) if derives else values.instant("next_run_at")
         unwritten = values.text("runs_unseen")
-        hidden.runs += [unwritten] if unwritten else []
+        if unwritten:
+            hidden.runs.setdefault(unwritten, set()).add(id_)
         if derives and (unwritten or not self._can_be_late(schedule, reading)):
             due = None
         if not derives:
             self._plans.next_run(id_, due, schedule, now)
         in_flight = self._in_flight(aside, history)
         job = Job(
-            id=one_line(id_, ID_LENGTH) or "(no id)",
-            name=values.text("name") or f"job {one_line(id_, ID_LENGTH)}",
+            id=shown(id_),
+            name=values.text("name") or f"job {one_line(id_, 128)}",
             schedule=schedule,
             enabled=is_planned,
             status="completed" if status == "active" and derives and is_over else status,

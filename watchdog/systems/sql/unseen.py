@@ -1,12 +1,13 @@
 """What cannot be seen of a scheduler by its rows, each thing once, however many jobs it hides."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from watchdog.core.instants import say
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Unseen
 from watchdog.systems.sql.plans import Gap
+from watchdog.systems.sql.runs import shown
 
 TIMELY = (Kind.STALLED, Kind.OVERDUE)
 OF_RUNS = (*TIMELY, Kind.WEDGED, Kind.LONG_RUN, Kind.FAILING, Kind.ZERO_TOKENS)
@@ -14,39 +15,49 @@ OF_RUNS = (*TIMELY, Kind.WEDGED, Kind.LONG_RUN, Kind.FAILING, Kind.ZERO_TOKENS)
 
 @dataclass
 class Hidden:
-    """What one look came upon: the zones that are not known, and why runs are not written, each as often as it did."""
+    """What one look came upon: the zones that are not known, and why runs are not written, each with its jobs."""
 
-    zones: list[str] = field(default_factory=list)
-    runs: list[str] = field(default_factory=list)
-
-
-def unseen(hidden: Hidden, lost: Collection[Gap], *, hides_jobs: bool) -> tuple[Unseen, ...]:
-    """All of it. `lost`: a gap for each job that was due in it; `hides_jobs`: no job is there, and policies apply."""
-    return (*_zones(hidden), *_runs(hidden), *_gaps(lost), *(_NO_JOB if hides_jobs else ()))
+    zones: dict[str, set[str]] = field(default_factory=dict)
+    runs: dict[str, set[str]] = field(default_factory=dict)
 
 
-def _zones(hidden: Hidden) -> Iterator[Unseen]:
-    for zone in dict.fromkeys(hidden.zones):
-        count = _jobs(hidden.zones.count(zone))
-        yield Unseen(f"the time zone {zone} of {count} is not known", TIMELY, "name another one")
+def unseen(
+    hidden: Hidden, lost: Mapping[str, Gap], there: Collection[str], known: Collection[str] | None = None
+) -> tuple[Unseen, ...]:
+    """All of it. `lost`: the gap of each job that was due in one; `there`: the jobs that are there; `known`: those that
+    were, where none is shown and policies apply."""
+    away = () if known is None else _policies(known)
+    return (*_zones(hidden, there), *_runs(hidden, there), *_gaps(lost, there), *away)
 
 
-def _runs(hidden: Hidden) -> Iterator[Unseen]:
-    for why in dict.fromkeys(hidden.runs):
-        count = _jobs(hidden.runs.count(why))
-        yield Unseen(f"no run of {count} can be seen: {why}", OF_RUNS, "have them written")
+def _zones(hidden: Hidden, there: Collection[str]) -> Iterator[Unseen]:
+    for zone, ids in hidden.zones.items():
+        what = f"the time zone {zone} of {_jobs(ids)} is not known"
+        yield Unseen(what, TIMELY, "name another one", _of(ids, there))
 
 
-def _gaps(lost: Collection[Gap]) -> Iterator[Unseen]:
-    for gap in dict.fromkeys(lost):
-        count = sum(other == gap for other in lost)
+def _runs(hidden: Hidden, there: Collection[str]) -> Iterator[Unseen]:
+    for why, ids in hidden.runs.items():
+        yield Unseen(f"no run of {_jobs(ids)} can be seen: {why}", OF_RUNS, "have them written", _of(ids, there))
+
+
+def _gaps(lost: Mapping[str, Gap], there: Collection[str]) -> Iterator[Unseen]:
+    for gap in dict.fromkeys(lost.values()):
+        ids = [id_ for id_, other in lost.items() if other == gap]
         between = f"the runs between {say(gap.after)} and {say(gap.until)} are not there any more"
-        was = "was" if count == 1 else "were"
-        yield Unseen(f"{between}, when {_jobs(count)} {was} due", TIMELY, "keep runs for longer")
+        was = "was" if len(ids) == 1 else "were"
+        yield Unseen(f"{between}, when {_jobs(ids)} {was} due", TIMELY, "keep runs for longer", _of(ids, there))
 
 
-_NO_JOB = (Unseen("no job can be seen, and row security is applied", (*OF_RUNS, Kind.VANISHED), "see to the policies"),)
+def _policies(known: Collection[str]) -> Iterator[Unseen]:
+    what = "no job can be seen, and row security is applied"
+    yield Unseen(what, (*OF_RUNS, Kind.VANISHED), "see to the policies", _of(known, known))
 
 
-def _jobs(count: int) -> str:
-    return "1 job" if count == 1 else f"{count} jobs"
+def _of(ids: Collection[str], there: Collection[str]) -> frozenset[str | None]:
+    """These jobs, and the scheduler if they are all that there are."""
+    return frozenset([*map(shown, ids), *([None] if len(ids) == len(there) else [])])
+
+
+def _jobs(ids: Collection[str]) -> str:
+    return "1 job" if len(ids) == 1 else f"{len(ids)} jobs"
