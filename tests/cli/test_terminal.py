@@ -73,6 +73,7 @@ def wordy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Published, datetime
     with Simulator(path, BEGIN) as simulator:
         for name in ("heartbeat", "תזכורת יומית של הצוות", "日本語のジョブ 毎朝の要約", "a" * 200, "very long " * 20):
             simulator.add(name, {"kind": "cron", "expr": "30 7 * * MON-FRI", "tz": "America/New_York"})
+        simulator.add("south", {"kind": "cron", "expr": "30 7 * * MON-FRI", "tz": "America/Argentina/Buenos_Aires"})
         simulator.add("failing", {"kind": "every", "intervalMs": 1_800_000})
         simulator.behaviour = lambda name, now: Outcome.failing() if name == "failing" else Outcome()
         simulator.run_until(BEGIN + timedelta(hours=9))
@@ -86,6 +87,14 @@ def test_no_line_of_the_jobs_is_wider_than_the_terminal(wordy: tuple[Published, 
         lines = screen.export_text().splitlines()
         assert max(cell_len(line) for line in lines) <= width, width
         assert "State" in lines[0]
+
+
+def test_a_zone_is_broken_between_the_parts_of_its_name(wordy: tuple[Published, datetime]) -> None:
+    for width in range(tables.NARROW, 140):
+        screen = Console(file=StringIO(), record=True, width=width)
+        screen.print(tables.jobs_view(*wordy, width), crop=False)
+        text = screen.export_text()
+        assert all(part in text for part in ("(America/", "Argentina/", "Buenos_", "Aires)", "New_", "York)")), text
 
 
 def test_a_name_without_end_takes_a_few_lines(wordy: tuple[Published, datetime]) -> None:

@@ -73,6 +73,33 @@ def test_incidents_lists_the_open_ones_newest_first_and_all_on_demand(state: Pat
     assert re.search(r"1 +failing .* over \d+ d", with_over)
 
 
+def test_an_incident_whole_says_what_to_do_while_it_lasts(state: Path, tmp_path: Path) -> None:
+    restart = "{match: {kind: stalled}, action: restart, run: [docker, restart, phantom]}"
+    config = tmp_path / "watchdog.yaml"
+    config.write_text(
+        f"sources: [{{name: agent, database: {tmp_path}/phantom.db}}]\nstate: {state}\n"
+        f"notify: {{command_prefix: enter}}\nrecovery: {{policies: [{restart}]}}\n"
+    )
+    shown = {n: command("incidents", str(n), "-c", config, COLUMNS="70").stdout.splitlines() for n in (1, 2, 3)}
+    assert "To do" not in shown[1]
+    assert shown[2][shown[2].index("To do") + 1].startswith(" Mend what the error says, then bring it back")
+    assert f" scheduler-watchdog revive -c {config} id-heartbeat" in shown[2]
+    assert " docker restart phantom" in shown[3]
+
+
+def test_an_incident_whole_brings_several_jobs_back_at_once(tmp_path: Path) -> None:
+    diary = Diary()
+    diary.look(*(finding("failed", name, error_class="transient") for name in "abc"))
+    store = Store(tmp_path / "state.db")
+    with store.transaction():
+        store.save_incidents(diary.ledger.incidents.values())
+    store.close()
+    config = tmp_path / "watchdog.yaml"
+    config.write_text(f"sources: [{{name: agent, database: {tmp_path}/phantom.db}}]\nstate: {tmp_path}/state.db\n")
+    done = command("incidents", "1", "-c", config, "--format", "json")
+    assert json.loads(done.stdout)["to_do"]["command"] == f"scheduler-watchdog revive -c {config} --incident 1"
+
+
 def test_a_command_in_an_incident_is_complete_and_in_one_piece(tmp_path: Path) -> None:
     id_ = "3af4cf1c-fd66-5ebf-b637-3fd5a8377574"
     diary = Diary()

@@ -16,6 +16,7 @@ from tests.support.site import ACTS, HOSTILE, ORIGIN, PAGE, TOKEN, Site, given_u
 from watchdog.state.history import JobKey
 from watchdog.web import app, view
 from watchdog.web.listing import Wanted
+from watchdog.web.prose import with_breaks
 from watchdog.web.published_state import Posting, PublishedState
 from watchdog.web.shown import Known
 
@@ -78,11 +79,25 @@ def test_it_says_first_what_is_wrong_since_when_and_with_which_command_to_act(si
     assert "scheduler-watchdog ack 1" in head
 
 
+def test_the_api_says_what_to_do_as_the_page_does(site: Site) -> None:
+    to_do = site.client.get("/api/v1/incidents/1").json()["to_do"]
+    assert to_do == {
+        "words": "Bring it back once its cause is gone.",
+        "command": "scheduler-watchdog revive id-heartbeat",
+    }
+    assert all(text in words(page(site)) for text in to_do.values())
+
+
 def test_each_job_is_told_with_its_state_cadence_and_fires(site: Site) -> None:
     text = words(page(site))
     assert "inbox active Every hour (UTC) 1 h ago , ok in 1 h ✓" in text
     html = page(site)
     assert "oldest first: 2 worked, then 5 error" in html
+
+
+def test_a_zone_may_be_broken_between_the_parts_of_its_name_and_an_expression_nowhere() -> None:
+    assert with_breaks("Every hour (America/New_York)") == "Every hour (America/<wbr>New_<wbr>York)"
+    assert with_breaks("*/5 <0> (UTC)") == "*/5 &lt;0&gt; (UTC)"
 
 
 def test_a_job_without_fires_has_no_picture_of_them(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Schedules and distances in time as a person would say them."""
 
+import re
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -7,6 +8,9 @@ from watchdog.cadence.schedule import words
 from watchdog.core.durations import say_duration
 from watchdog.core.instants import say
 from watchdog.core.model import CronSchedule, Schedule
+
+INSIDE_A_ZONE = re.compile(r"(?<=[A-Za-z][/_])(?=[A-Za-z])")
+"""Where a line may end in the name of a zone, rather than within a word: `America/` and `Argentina/` and `Buenos_`."""
 
 _DIFFERENT_HERE = "?+"
 """What croner reads otherwise than the rest of the world: `0 0 ? * MON` fires every day, `+` means AND."""

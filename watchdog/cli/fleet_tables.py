@@ -65,9 +65,19 @@ def whole_view(document: Mapping[str, Any]) -> RenderableType:
     found = [*incident["findings"], *incident["symptoms"]]
     what = "What was so" if incident["state"] == "resolved" else "What is so"
     views.append(_lines(what, [(_at(one["since"]), one["kind"], one["summary"]) for one in found]))
+    views += _to_do(document.get("to_do"))
     views.append(_lines("Who was told", [_message(one) for one in document["messages"]]))
     views.append(_lines("What was done", [_step(one, step) for one in document["recoveries"] for step in one["steps"]]))
     return Group(*views)
+
+
+def _to_do(advised: Mapping[str, str] | None) -> list[RenderableType]:
+    """What helps; a command on a line of its own, which is not broken so that it can be pasted."""
+    if not advised:
+        return []
+    command = Text(f" {advised['command']}", no_wrap=True, overflow="ignore")
+    views = [Text("To do", style="bold"), Text(f" {advised['words']}"), *([command] if advised["command"] else [])]
+    return [*views, Text("")]
 
 
 def _lines(title: str, rows: Sequence[tuple[str, str, str]]) -> RenderableType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from watchdog.cli import elsewhere
 from watchdog.cli.asked import (
     Number,
     as_format,
+    configured,
     state_of,
     whose_state,
 )
@@ -23,6 +25,7 @@ from watchdog.cli.endings import CannotGoOn
 from watchdog.cli.watching import look_once
 
 if TYPE_CHECKING:
+    from watchdog.config.file import Config
     from watchdog.core.model import Finding
     from watchdog.core.silences import Silence
     from watchdog.state.store import Store
@@ -44,7 +47,7 @@ def incidents(
     now = datetime.now(UTC)
     with state_of(config, database, state) as store:
         if number is not None:
-            _show_whole(store, number, now, form)
+            _show_whole(store, number, now, form, configured(config, database) if state is None else None)
             return
         found = incident_verbs.listed(store, with_resolved=with_resolved)
         if form == "json":
@@ -53,14 +56,17 @@ def incidents(
             tables.show(tables.incidents_view(found, store.acknowledgements(), store.silences(now), now))
 
 
-def _show_whole(store: Store, number: int, now: datetime, form: str) -> None:
+def _show_whole(store: Store, number: int, now: datetime, form: str, settings: Config | None) -> None:
     from watchdog.cli import fleet_tables, tables
+    from watchdog.core.command_line import as_asked
     from watchdog.web import whole
 
     try:
-        found = whole.stored(store, number, now)
+        found = whole.stored(store, number, now, settings)
     except ValueError as error:
         raise CannotGoOn(str(error)) from error
+    if found["to_do"]:
+        found["to_do"]["command"] = as_asked(found["to_do"]["command"], sys.argv)
     if form == "json":
         click.echo(json.dumps(found, indent=2))
     else:

@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from watchdog.cadence.plain_words import ago, plainly, rough
+from watchdog.cadence.plain_words import INSIDE_A_ZONE, ago, plainly, rough
 from watchdog.core.action import Action
 from watchdog.core.command_line import as_asked
 from watchdog.core.incident import Incident
 from watchdog.core.instants import say
 from watchdog.core.kinds import Severity
-from watchdog.core.model import Finding, Job
+from watchdog.core.model import Finding, Job, Schedule
 from watchdog.core.silences import Silence
 from watchdog.detectors.published import Published, SourceState
 from watchdog.incidents.report import first_line, gathered, to_do, verdict
@@ -59,8 +61,38 @@ def findings_view(published: Published, now: datetime) -> RenderableType:
 WIDE, NARROW, NARROWEST = 90, 72, 56
 """Columns of a terminal: below them the tokens are left out, then the schedule, then the next run; never the state."""
 
+LONGEST_PART = 14
+"""Columns of a schedule that are kept for a part of it that should not be broken, as of a zone's name."""
+
 LONGEST_NAME = 60
 """Letters of a job's name in the table; `--format json` has the whole."""
+
+
+class Cadence:
+    """A schedule in words. A zone's name that is longer than a line is broken between its parts."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._words = plainly(schedule).split()
+
+    @property
+    def longest(self) -> int:
+        """Columns of the longest part."""
+        return max(cell_len(part) for word in self._words for part in INSIDE_A_ZONE.split(word))
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """Between its longest part and all of it."""
+        return Measurement(self.longest, cell_len(" ".join(self._words))).with_maximum(options.max_width)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """As many words on a line as it has room for."""
+        lines = [""]
+        for word in self._words:
+            first, *others = [word] if cell_len(word) <= options.max_width else INSIDE_A_ZONE.split(word)
+            for space, part in ((" ", first), *(("", other) for other in others)):
+                if cell_len(f"{lines[-1]}{space}{part}".lstrip()) > options.max_width:
+                    lines.append("")
+                lines[-1] = f"{lines[-1]}{space}{part}".lstrip()
+        yield Text("\n".join(lines), overflow="fold")
 
 
 def jobs_view(published: Published, now: datetime, width: int) -> RenderableType:
@@ -79,19 +111,21 @@ def jobs_view(published: Published, now: datetime, width: int) -> RenderableType
 def _jobs_table(state: SourceState, now: datetime, width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False, pad_edge=False)
     table.add_column("Job", overflow="fold", min_width=8)
-    if width >= NARROW:
-        table.add_column("Schedule", overflow="fold", min_width=12)
+    cadences = [Cadence(job.schedule) for job in state.snapshot.jobs] if width >= NARROW else []
+    if cadences:
+        widest = max(cadence.longest for cadence in cadences)
+        table.add_column("Schedule", overflow="fold", min_width=min(max(12, widest), LONGEST_PART))
     table.add_column("Last run")
     if width >= NARROWEST:
         table.add_column("Next run")
     table.add_column("State", min_width=9)
     if width >= WIDE:
         table.add_column("Tokens", justify="right")
-    for job in state.snapshot.jobs:
+    for place, job in enumerate(state.snapshot.jobs):
         found = [finding for finding in state.diagnosis.findings if finding.job_id == job.id]
         table.add_row(
             Text(_short_name(job.name), style="bold" if found else ""),
-            *([Text(plainly(job.schedule))] if width >= NARROW else []),
+            *cadences[place : place + 1],
             _last_run(job, now),
             *([Text(_next_run(job, now))] if width >= NARROWEST else []),
             _state(job, found, now),

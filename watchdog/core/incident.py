@@ -134,6 +134,14 @@ class Ledger:
         return [incident for incident in self.incidents.values() if incident.is_open]
 
 
+def head_of(members: Iterable[Member]) -> Finding:
+    """The finding that says best what it is; of those that say the same, the one that has been so the longest."""
+    found = list(members)
+    kind = most_specific(member.finding for member in found).kind
+    alike = [member for member in found if member.finding.kind is kind]
+    return min(alike, key=lambda member: member.finding.since or member.began).finding
+
+
 def most_specific(findings: Iterable[Finding]) -> Finding:
     """The finding that says most."""
     return min(findings, key=lambda finding: finding.kind.row.rank)

@@ -1,14 +1,14 @@
 """What to do about a finding: a sentence, and where there is one the command."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from watchdog.config.file import Config
 from watchdog.config.policies import is_like
 from watchdog.core.command_line import PROGRAM, command, pasteable
-from watchdog.core.incident import Incident
+from watchdog.core.incident import Incident, head_of
 from watchdog.core.model import Finding
-from watchdog.systems.remedy import is_a_loop, remedy_of
+from watchdog.systems.remedy import is_a_loop, remedy_of, revive_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,22 @@ class Advice:
     words: str
     command: str = ""
 
+    def pasted(self, config: Config | None) -> "Advice":
+        """With the command as it can be pasted where the watchdog's page and messages are read."""
+        return replace(self, command=whole(self.command, config))
+
 
 def advise(finding: Finding, config: Config | None, system: str) -> Advice:
     """What helps against it; `system` is the kind of its source. A restart is the one that the operator configured."""
     remedy = remedy_of(finding, system)
     restart = _restart(config, finding.source) if finding.kind.row.by_restart and not is_a_loop(finding) else ""
-    return Advice(remedy.sentences, whole(remedy.command, config) or restart)
+    return Advice(remedy.sentences, remedy.command or restart)
+
+
+def of_incident(incident: Incident, config: Config | None, system: str) -> Advice:
+    """What helps against what it is about most; of several jobs that can be brought back, one command does all."""
+    advised = advise(head_of(incident.own), config, system)
+    return replace(advised, command=revive_all(incident, system) or advised.command)
 
 
 def _restart(config: Config | None, source: str) -> str:
@@ -53,9 +63,11 @@ def match_of(finding: Finding) -> str:
     return f"job_id={finding.job_id}" if finding.job_id else f"kind={finding.kind.value},source={finding.source}"
 
 
-def revive_all(incident: Incident, config: Config | None) -> str:
-    """The command that brings all jobs of an incident back."""
-    return whole(f"{PROGRAM} revive --incident {incident.id}", config)
+def revive_all(incident: Incident, system: str) -> str:
+    """The command that brings all jobs of an incident back; empty where there are not several that it helps."""
+    found = (member.finding for member in incident.own if member.active and member.finding.caused_by is None)
+    jobs = {finding.job_id for finding in found if revive_command(finding, system)}
+    return f"{PROGRAM} revive --incident {incident.id}" if len(jobs) > 1 else ""
 
 
 def silence_all(incident: Incident, config: Config | None) -> str:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from watchdog.config.file import Config
 from watchdog.config.policies import is_like
 from watchdog.core.action import Action
 from watchdog.core.durations import parse_duration
@@ -25,13 +26,14 @@ from watchdog.incidents import wire
 from watchdog.notify.wire import message
 from watchdog.recovery import by_hand
 from watchdog.state.history import Run, runs_of
-from watchdog.web import openapi, shapes, whole
+from watchdog.web import advice, openapi, shapes, whole
 from watchdog.web.archive import Archive, Notes
 from watchdog.web.auth import Auth
 from watchdog.web.changes import Changes, UnknownError
 from watchdog.web.headers import API_HEADERS
 from watchdog.web.listing import every_job, marks_of
 from watchdog.web.operations import Asked, Operation, RefusedError, route
+from watchdog.web.problems import system_of
 from watchdog.web.published_state import Posting, PublishedState
 from watchdog.web.strip import missed
 
@@ -44,8 +46,12 @@ class Api:
     archive: Archive
     changes: Changes | None = None
     auth: Auth | None = None
-    instance: Callable[[], str] = socket.gethostname
+    config: Callable[[], Config] | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def instance(self) -> str:
+        """The name of this watchdog among several."""
+        return self.config().called if self.config else socket.gethostname()
 
     def routes(self) -> list[BaseRoute]:
         """All addresses."""
@@ -279,7 +285,10 @@ class Api:
         if found is None:
             raise UnknownError(f"there is no incident {asked.number}")
         _, by = notes.acknowledged.get(found.id, (None, None))
-        return self._answer(whole.document(found, by, self.archive.messages(found.id), notes.actions, posting.at))
+        config = self.config() if self.config else None
+        to_do = advice.of_incident(found, config, system_of(posting, found.source)).pasted(config)
+        messages = self.archive.messages(found.id)
+        return self._answer(whole.document(found, by, messages, notes.actions, posting.at, to_do))
 
     def _history(self, asked: Asked) -> Mapping[str, Any]:
         posting, query = self._posting(), asked.query

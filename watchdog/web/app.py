@@ -1,6 +1,5 @@
 """The addresses: `/metrics`, `/healthz`, `/readyz`, the JSON API, and the page at `/`, which is text for programs."""
 
-import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -43,9 +42,6 @@ def build(
     changes = Changes(archive, config, now) if config and auth else None
     pages = Pages(published_state, archive, config, changes, auth, now)
 
-    def called() -> str:
-        return config().called if config else socket.gethostname()
-
     async def exposition(request: Request) -> Response:
         return Response(metrics(), media_type=CONTENT_TYPE_LATEST, headers=API_HEADERS)
 
@@ -66,7 +62,7 @@ def build(
         Route("/metrics", exposition),
         Route("/healthz", health),
         Route("/readyz", ready),
-        *Api(published_state, archive, changes, auth, called, now).routes(),
+        *Api(published_state, archive, changes, auth, config, now).routes(),
         *pages.routes(),
     ]
 

@@ -34,7 +34,7 @@ from watchdog.web.headers import FILE_HEADERS, PAGE_HEADERS
 from watchdog.web.listing import wanted
 from watchdog.web.operations import RefusedError, read_body
 from watchdog.web.parts import Rendered, part, region, shown_text
-from watchdog.web.prose import bounded, icon, prose
+from watchdog.web.prose import bounded, icon, prose, with_breaks
 from watchdog.web.published_state import Posting, PublishedState
 from watchdog.web.shown import Known, when
 
@@ -66,7 +66,7 @@ def _environment() -> "Environment":
         finalize=shown_text,
     )
     environment.globals.update(version=version(), asset=_asset, region=region, icon=icon)
-    environment.filters.update(prose=prose, bounded=bounded, part=part)
+    environment.filters.update(prose=prose, bounded=bounded, part=part, with_breaks=with_breaks)
     return environment
 
 

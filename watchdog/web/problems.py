@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import quote
 
-from watchdog.core.incident import Incident, Member, most_specific
+from watchdog.core.incident import Incident, Member, head_of
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding
 from watchdog.core.silences import Silence
@@ -86,14 +86,6 @@ class Problem:
         return self.state == "active"
 
 
-def head_of(members: Iterable[Member]) -> Finding:
-    """The finding that says best what it is; of those that say the same, the one that has been so the longest."""
-    found = list(members)
-    kind = most_specific(member.finding for member in found).kind
-    alike = [member for member in found if member.finding.kind is kind]
-    return min(alike, key=lambda member: member.finding.since or member.began).finding
-
-
 def title_of(incident: Incident) -> str:
     """What an incident is, in the words of its message."""
     return what_is_wrong(incident.own, head_of(incident.own))
@@ -135,9 +127,6 @@ def of_incident(incident: Incident, posting: Posting, known: Known) -> Problem:
     jobs = jobs_of(incident)
     revivable = _revivable(incident.own, posting, known) if incident.is_active else ()
     base = _placed(incident, _of_finding(head, posting, known), known, posting.at)
-    advised = base.advice
-    if _brought_back(incident, posting) > 1:
-        advised = replace(advised, command=advice.revive_all(incident, known.config))
     is_storm = len(jobs) > 1
     return replace(
         base,
@@ -146,7 +135,7 @@ def of_incident(incident: Incident, posting: Posting, known: Known) -> Problem:
         title=title_of(incident),
         since=when(incident.since, posting.at),
         url=incident_url(incident.id),
-        advice=advised,
+        advice=advice.of_incident(incident, known.config, system_of(posting, incident.source)).pasted(known.config),
         silence=advice.silence_all(incident, known.config) if is_storm else base.silence,
         match=advice.match_of_all(incident) if is_storm else base.match,
         silenced=_silenced([member.finding for member in incident.own], incident, known, posting.at),
@@ -190,7 +179,7 @@ def _storm(incident: Incident, posting: Posting, known: Known) -> Storm:
         incident_url(incident.id),
         advice.match_of_all(incident),
         len(_revivable(incident.own, posting, known)) if incident.is_active else 0,
-        advice.revive_all(incident, known.config) if _brought_back(incident, posting) > 1 else "",
+        advice.whole(advice.revive_all(incident, system_of(posting, incident.source)), known.config),
         advice.silence_all(incident, known.config),
     )
 
@@ -199,12 +188,6 @@ def jobs_of(incident: Incident) -> list[JobKey]:
     """The jobs of an incident, each once, those first that it is about."""
     keys = [(m.finding.source, m.finding.job_id) for m in (*incident.own, *incident.symptoms)]
     return [(source, job_id) for source, job_id in dict.fromkeys(keys) if job_id is not None]
-
-
-def _brought_back(incident: Incident, posting: Posting) -> int:
-    """How many of its jobs `revive` helps."""
-    jobs = (member.finding for member in incident.own if member.active)
-    return len({f.job_id for f in jobs if f.caused_by is None and revive_command(f, system_of(posting, f.source))})
 
 
 def _revivable(members: Iterable[Member], posting: Posting, known: Known) -> tuple[JobKey, ...]:
@@ -253,7 +236,7 @@ def _of_finding(finding: Finding, posting: Posting, known: Known) -> Problem:
         "active",
         "",
         _silenced([finding], None, known, posting.at),
-        advice.advise(finding, known.config, system),
+        advice.advise(finding, known.config, system).pasted(known.config),
         "",
         advice.silence(finding, known.config),
         advice.match_of(finding),

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
+from watchdog.cadence.plain_words import INSIDE_A_ZONE
 from watchdog.core.instants import SAID, iso, parse_instant
 
 _ICONS = {
@@ -43,6 +44,11 @@ def _time(found: re.Match[str]) -> str:
 def bounded(text: str, most: int = 300) -> str:
     """Not more than so many characters."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def with_breaks(cadence: str) -> Markup:
+    """A schedule in words, whose zone is broken between its parts where it has to be."""
+    return Markup("<wbr>").join(INSIDE_A_ZONE.split(cadence))
 
 
 def icon(verdict: str) -> str:

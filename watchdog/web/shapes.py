@@ -232,11 +232,19 @@ class Message(Shape):
     error: str | None
 
 
+class ToDo(Shape):
+    """What helps: sentences, and the command where there is one."""
+
+    words: str
+    command: str
+
+
 class WholeIncident(Answer):
-    """An incident with who was told of it and what was done about its jobs since it began."""
+    """An incident, what helps while it lasts, who was told of it, and what was done about its jobs since it began."""
 
     now: Instant
     incident: Incident
+    to_do: ToDo | None
     messages: list[Message]
     recoveries: list[Recovery]
 

@@ -1,9 +1,11 @@
 """An incident whole, for programs and for people: what it is, who was told, what was done about it."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from watchdog.config.file import Config
 from watchdog.core.action import Action
 from watchdog.core.incident import Incident
 from watchdog.core.instants import iso
@@ -13,28 +15,38 @@ from watchdog.notify.wire import message, told
 from watchdog.recovery import by_hand
 from watchdog.state.records import Records
 from watchdog.state.store import Store
+from watchdog.web.advice import Advice, of_incident
 
 
 def document(
-    incident: Incident, by: str | None, entries: Sequence[Entry], actions: Iterable[Action], now: datetime
+    incident: Incident,
+    by: str | None,
+    entries: Sequence[Entry],
+    actions: Iterable[Action],
+    now: datetime,
+    to_do: Advice,
 ) -> dict[str, Any]:
     """The answer. `entries` are its messages, `by` is who has taken it on; `actions` may be about anything."""
     untold = [message(entry) for entry in entries if entry.state is not State.SENT]
     return {
         "now": iso(now),
         "incident": wire.incident(incident, by, untold),
+        "to_do": asdict(to_do) if incident.is_active else None,
         "messages": [told(entry) for entry in entries],
         **by_hand.document([action for action in actions if is_about(action, incident)]),
     }
 
 
-def stored(store: Store, number: int, now: datetime) -> dict[str, Any]:
-    """The same from a state file. Raises ValueError if there is no such incident."""
+def stored(store: Store, number: int, now: datetime, config: Config | None) -> dict[str, Any]:
+    """The same from a state file; the command is still to be completed. `config` tells what helps there, else that is
+    what helps anywhere. Raises ValueError if there is no such incident."""
     incident = store.ledger().incidents.get(number)
     if incident is None:
         raise ValueError(f"there is no incident {number}; `scheduler-watchdog incidents --all` lists them")
     _, by = store.acknowledgements().get(number, (None, None))
-    return document(incident, by, store.entries(number), reversed(Records(store).actions()), now)
+    system = next((one.kind for one in config.sources if one.name == incident.source), "") if config else ""
+    to_do = of_incident(incident, config, system)
+    return document(incident, by, store.entries(number), reversed(Records(store).actions()), now, to_do)
 
 
 def is_about(action: Action, incident: Incident) -> bool:
