@@ -1,5 +1,6 @@
 """What one read asks of the operator's two queries, whatever the database."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -117,7 +118,7 @@ class _Runs:
             found = self._newest()
         again, vanished = ([], []) if begins_anew else self._again(mark, found)
         is_whole = begins_anew and len(found) < self._most
-        asked = self._newest_of_each() if (begins_anew and not is_whole) or mark.is_short else None
+        asked = self._newest_of_each(found) if (begins_anew and not is_whole) or mark.is_short else None
         return Reading(
             jobs,
             job_columns,
@@ -147,8 +148,11 @@ class _Runs:
     def _descending(self, where: str = "") -> str:
         return f"SELECT * FROM {self._query} {where} ORDER BY {self._number} DESC"  # noqa: S608
 
-    def _newest_of_each(self) -> list[RunRow] | None:
-        """Of each job the newest run that has started, and the newest that has ended; None if that takes too long."""
+    def _newest_of_each(self, found: Sequence[RunRow]) -> list[RunRow] | None:
+        """Of each job the newest run that has started, and the newest that has ended; None if that takes too long.
+
+        `found`: what was read already.
+        """
         last = f"max(CASE WHEN started_at IS NOT NULL THEN {self._number} END)"
         ended = f"max(CASE WHEN ended_at IS NOT NULL THEN {self._number} END)" if "ended_at" in self.columns else "NULL"
         statement = f"SELECT {last}, {ended} FROM {self._query} GROUP BY job_id LIMIT {MOST_JOBS}"  # noqa: S608
@@ -157,13 +161,13 @@ class _Runs:
             return None
         numbers = sorted({int(number) for row in answer.rows for number in row if isinstance(number, int | Decimal)})
         newest = [run for number in numbers[-MOST_ASKED:] for run in self._page(number - 1, 10) if run.id == number]
-        return [*self._before(newest), *newest]
+        known = Counter(run.job_id for run in found if not run.is_open)
+        return [*self._before([run for run in newest if known[run.job_id] < KEPT]), *newest]
 
     def _before(self, newest: Sequence[RunRow]) -> list[RunRow]:
         """What jobs ran before, whose newest run ended in an error or without a token: how many such in a row?"""
-        ids = list(
-            dict.fromkeys(run.job_id for run in newest if run.outcome == "error" or (run.end and run.end.is_zero))
-        )
+        bad = [run for run in newest if run.outcome == "error" or (run.end and run.end.is_zero)]
+        ids = list(dict.fromkeys(run.job_id for run in bad))
         if not ids:
             return []
         names = {f"job_id_{number}": id_ for number, id_ in enumerate(ids[:MOST_IN_A_ROW])}
