@@ -37,8 +37,8 @@ def test_each_owner_hears_that_it_began_what_was_done_and_that_it_is_over(tmp_pa
         assert it.published.findings == ()
         each = told(it)
         for channel in {target for target, _ in each}:
-            assert each[channel, "opened"] == 1
-            assert each[channel, "resolved"] == 1
+            assert [each[channel, event] for event in ("opened", "recovery", "resolved")] == [1, 1, 1]
+        assert sum(each.values()) == 3 * len(OWNERS)
 
 
 def test_an_outage_of_days_costs_one_message_for_each_try(tmp_path: Path) -> None:

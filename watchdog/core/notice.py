@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from watchdog.core.action import Action
+from watchdog.core.kinds import Kind
 from watchdog.core.model import Finding
 
 PROPOSED = "Proposed"
@@ -25,3 +27,9 @@ class Notice:
     kind: str = ""
     told: tuple[str, ...] = ()
     fires_since: datetime | None = None
+
+
+def about(action: Action) -> Finding:
+    """The finding that an action was about, by which its owner is found."""
+    kind = Kind(action.about) if action.about in set(Kind) else Kind.FAILED  # a newer version may know others
+    return Finding(action.source, kind, kind.row.severities[-1], action.job_id, action.job, None, action.why)

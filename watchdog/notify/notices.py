@@ -20,6 +20,9 @@ from watchdog.notify.words import LISTED, NAME_LENGTH, Message, plain_message
 PAUSE = timedelta(minutes=10)
 """How long after a message the next one of the same matter gathers what there is to tell."""
 
+HEALING = timedelta(days=1)
+"""How long good news waits for the rest of a storm: jobs that run seldom show for themselves that they are well."""
+
 FIRES = timedelta(hours=1)
 """How long an Alertmanager is told of it: it gathers, routes and repeats by itself, and must not miss it."""
 
@@ -56,12 +59,12 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What gathering goes by. `is_busy`: whether a source has actions under way, of which more will be told soon;
+    """What gathering goes by. `is_busy`: whether a source has actions under way of which a target will be told;
     `is_asked`: whether an action still waits for a person; `before`: when each matter was last told; `alerting`: the
     channels that lead to an Alertmanager; `incidents`: the open incident of each job, by source and id."""
 
     people: People
-    is_busy: Callable[[str], bool]
+    is_busy: Callable[[str, Target], bool]
     is_asked: Callable[[int], bool]
     before: Mapping[Matter, datetime]
     alerting: frozenset[str] = frozenset()
@@ -84,7 +87,7 @@ def gathered(notices: Mapping[str, Notice], world: World, now: Moment) -> Told:
                     matter = (target.key, notice.finding.source, notice.matter, notice.kind)
                     waiting.setdefault(matter, []).append((key, target))
     for matter, found in waiting.items():
-        if _is_time([notices[key] for key, _ in found], matter, world, now):
+        if _is_time([notices[key] for key, _ in found], matter, found[0][1], world, now):
             _tell(matter, found, notices, made, now)
     return made
 
@@ -118,16 +121,18 @@ def _is_held(notice: Notice, owner: Owner, world: World, now: Moment) -> bool:
     return end is not None and not now.reached(end)
 
 
-def _is_time(notices: Sequence[Notice], matter: Matter, world: World, now: Moment) -> bool:
-    """Whether what belongs together has come together: outcomes while there are more to come, else for a moment."""
+def _is_time(notices: Sequence[Notice], matter: Matter, target: Target, world: World, now: Moment) -> bool:
+    """Whether what belongs together has come together: what is well again once all is that was tried, else at once."""
     rules = world.people.rules
     first = min(min(notice.at for notice in notices), now.at)
     before = world.before.get(matter)
     if before is not None and not now.reached(min(before, now.at) + min(PAUSE, rules.gather)):
         return False
-    if matter[2] == VERIFIED and world.is_busy(matter[1]):
-        return now.reached(first + rules.gather)
-    return now.reached(first + rules.group_wait)
+    if not now.reached(first + rules.group_wait):
+        return False
+    if matter[2] == VERIFIED and world.is_busy(matter[1], target):
+        return now.reached(first + HEALING)
+    return True
 
 
 def _tell(

@@ -12,14 +12,14 @@ from watchdog.core.instants import iso
 from watchdog.core.message import Entry
 from watchdog.core.model import Finding, Job
 from watchdog.core.moment import Moment
-from watchdog.core.notice import Notice
+from watchdog.core.notice import Notice, about
 from watchdog.detectors.published import Published
 from watchdog.incidents.ledger import Timing, update
 from watchdog.notify import alertmanager, carrying, notices, words
 from watchdog.notify.notices import Batch, Matter, World, gathered
-from watchdog.notify.plan import Dispatch, People, Plan, plan
+from watchdog.notify.plan import Dispatch, People, Plan, plan, targets_for
 from watchdog.notify.render import rendered
-from watchdog.notify.targets import names_of
+from watchdog.notify.targets import Target, names_of
 from watchdog.notify.voice import Voice, voice_of
 from watchdog.state.records import Records
 from watchdog.state.store import Store
@@ -213,8 +213,9 @@ class Notifier:
             action = records.action(number)
             return action is not None and action.state is State.PROPOSED
 
-        def is_busy(source: str) -> bool:
-            return any(action.source == source for action in records.under_way())
+        def is_busy(source: str, target: Target) -> bool:
+            mine = (action for action in records.under_way() if action.source == source)
+            return any(target in targets_for(about(action), people) for action in mine)
 
         alerting = frozenset(self._alert_channels)
         told = gathered(

@@ -18,6 +18,7 @@ from watchdog.core.kinds import Kind, Severity
 from watchdog.core.logs import log
 from watchdog.core.model import Finding, Job, Snapshot
 from watchdog.core.moment import Moment
+from watchdog.core.notice import about
 from watchdog.core.silences import is_silenced
 from watchdog.detectors.published import Published
 from watchdog.recovery.before_restart import consequences
@@ -249,7 +250,7 @@ class Recoverer:
             return
         name, what = action.subject, action.steps[-1].what
         title = f"{_TITLES[action.state]}: {action.kind} of {name}"
-        self._announce(_stand_in(action), title, f"{name}: {what}.", timeline(action.steps), action)
+        self._announce(about(action), title, f"{name}: {what}.", timeline(action.steps), action)
 
     # intent
 
@@ -507,12 +508,6 @@ def _for_a_person(case: Case) -> str:
 def timeline(steps: Iterable[Step]) -> tuple[tuple[str, str], ...]:
     """The steps as facts of a message, the newest ten."""
     return tuple((say(step.at), step.what) for step in list(steps)[-10:])
-
-
-def _stand_in(action: Action) -> Finding:
-    """The finding that an action was about, for finding its owner."""
-    kind = Kind(action.about) if action.about in set(Kind) else Kind.FAILED  # a newer version may know others
-    return Finding(action.source, kind, kind.row.severities[-1], action.job_id, action.job, None, action.why)
 
 
 def _off_finding(action: Action) -> Finding:
