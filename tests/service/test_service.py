@@ -117,6 +117,17 @@ def test_it_starts_without_the_file_and_becomes_ready_when_it_appears(tmp_path: 
         assert service.findings() == []
 
 
+def test_a_state_file_that_cannot_be_had_is_told_by_page_metrics_and_readiness(tmp_path: Path) -> None:
+    _configure(tmp_path, _quiet_database(tmp_path / "whole.db"))
+    (tmp_path / "state.db").mkdir()
+    with running(tmp_path) as service:
+        until(lambda: service.findings() == [("unsaved", None)], "it is found")
+        status, text = service.get("/readyz")
+        assert (status, "is a folder" in text) == (503, True)
+        assert service.metric("watchdog_state_up") == {"": 0.0}
+        assert service.get("/healthz")[0] == 200
+
+
 def test_promtool_finds_nothing_to_complain_of_in_a_scrape(tmp_path: Path) -> None:
     promtool = needs("promtool")
     _configure(tmp_path, _quiet_database(tmp_path / "phantom.db"))

@@ -5,6 +5,7 @@ It is found in no scheduler's store, but by the running service, which is its so
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import Finding, Snapshot
@@ -20,13 +21,13 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
     return iter(())
 
 
-def cannot_be_written(path: str, reason: str, since: datetime) -> Finding:
-    """While it lasts."""
+def cannot_be_written(path: Path | None, reason: str, since: datetime) -> Finding:
+    """While it lasts. Without a path the reason names the file."""
     words = (
-        f"the watchdog's state file {path} cannot be written: {reason}; people are told from memory, which a restart "
-        "would lose, and nothing is recovered meanwhile"
+        f"the watchdog's state file {f'{path} cannot be written: ' if path else ''}{reason}; people are told from "
+        "memory, which a restart would lose, and nothing is recovered meanwhile"
     )
-    evidence = {"path": path, "reason": reason}
+    evidence = {"path": str(path or ""), "reason": reason}
     return Finding(SOURCE, Kind.UNSAVED, Severity.CRITICAL, None, None, since, words, evidence)
 
 

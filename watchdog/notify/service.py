@@ -27,7 +27,7 @@ def open_store(config: Config) -> Store:
         if config.channels or config.people:
             raise
         log.warning(f"{error}; incidents are forgotten at the end", extra={"action": "state"})
-        return Store(None)
+        return Store(None, trouble=str(error).removeprefix("the state file "))
 
 
 class Counts(Protocol):

@@ -46,9 +46,8 @@ class OwnState:
         return self._findings(problem)
 
     def _findings(self, problem: str) -> tuple[Finding, ...]:
-        path = str(self._store.path)
         if self._is_lasting and self._since is not None:
-            return (cannot_be_written(path, problem, self._since),)
+            return (cannot_be_written(self._store.path, problem, self._since),)
         if self._mended is not None:
-            return (was_mended(path, self._mended[1], self._mended[0]),)
+            return (was_mended(str(self._store.path), self._mended[1], self._mended[0]),)
         return ()

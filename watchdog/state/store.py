@@ -59,13 +59,13 @@ class AuditEntry:
 
 
 class Store:
-    """The open state file. With no path it is kept in memory, and lost at the end."""
+    """The open state file. With no path it is in memory, and lost at the end; `trouble`: why, if nobody wished it."""
 
-    def __init__(self, path: Path | None, *, exclusive: bool = True) -> None:
+    def __init__(self, path: Path | None, *, exclusive: bool = True, trouble: str = "") -> None:
         self.path = path
         self._lock = opening.locked(path) if path and exclusive else None
         self._problem, self._try_again_at = "", 0.0
-        self._trouble, self._is_damaged = "", False
+        self._trouble, self._is_damaged, self._why_no_file = "", False, trouble
         self._refuge = ""
         self._file: sqlite3.Connection | None = None
         self._losses, self._mended = 0, ""
@@ -179,7 +179,7 @@ class Store:
     @property
     def problem(self) -> str:
         """Why nothing can be written down now; empty where all is well."""
-        return self._trouble or (opening.why_full(self.path) if self.path else "")
+        return self._why_no_file or self._trouble or (opening.why_full(self.path) if self.path else "")
 
     @property
     def is_in_memory(self) -> bool:
