@@ -188,6 +188,7 @@ class _Circuits:
         self._out: dict[str, Sequence[Action]] = {}
         self._in_vain: dict[str, Sequence[Action]] = {}
         self._newest: dict[str, Action | None] = {}
+        self._since_last: dict[str, timedelta] = {}
         self._against: dict[str, tuple[str, bool] | None] = {}
 
     def done(self, case: Case) -> Sequence[Action]:
@@ -203,6 +204,12 @@ class _Circuits:
             settled = [(one.settled.elapsed(self._stamp), -one.id, one) for one in self.done(case) if one.settled]
             self._newest[case.circuit] = min(settled, key=lambda one: one[:2])[2] if settled else None
         return self._newest[case.circuit]
+
+    def since_last(self, case: Case) -> timedelta:
+        """How long ago an attempt was last intended; only where there was one."""
+        if case.circuit not in self._since_last:
+            self._since_last[case.circuit] = min(one.created.elapsed(self._stamp) for one in self.done(case))
+        return self._since_last[case.circuit]
 
     def against(self, case: Case) -> tuple[str, bool] | None:
         """What keeps the next canary back."""
@@ -483,7 +490,7 @@ def _by_circuit(case: Case, mine: Sequence[Action], circuits: _Circuits, stamp: 
     if against is not None:
         return against
     if is_proved:
-        return _spaced(case, circuits.done(case), stamp, now)
+        return _spaced(case, circuits.since_last(case), now)
     return Decision(case, True, "it goes first, as the canary", is_canary=case.is_for_one_job)
 
 
@@ -495,8 +502,8 @@ def _after_vain(case: Case, done: Sequence[Action], stamp: Stamp, now: Moment) -
     return _spent(in_vain, attempts, stamp, now) or _pausing(done, attempts, stamp, now)
 
 
-def _spaced(case: Case, done: Sequence[Action], stamp: Stamp, now: Moment) -> Decision:
-    left = case.policy.spacing - min(action.created.elapsed(stamp) for action in done)
+def _spaced(case: Case, since_last: timedelta, now: Moment) -> Decision:
+    left = case.policy.spacing - since_last
     if left > timedelta():
         _wake_when(left, now)
         return Decision(case, False, "it follows the one before at a distance")
