@@ -168,6 +168,122 @@ class TestN8n:
         assert {finding.caused_by.kind for finding in told if finding.caused_by} == {"stalled"}
 
 
+class TestN8nOnPostgres:
+    """The same rows where n8n keeps them in PostgreSQL, in the types that it has there."""
+
+    RECORDED = TestN8n.RECORDED
+    SECRET: Mapping[str, str] = {"N8N_DB_PASSWORD": "hunter2-and-more"}
+    TYPES: Mapping[str, str] = {
+        **dict.fromkeys(("enabled", "active"), "bool"),
+        **dict.fromkeys(("fireAt", "nextRunAt", "lastFiredAt", "createdAt", "orphanedAt"), "timestamptz(3)"),
+        **dict.fromkeys(("startedAt", "stoppedAt"), "timestamptz(3)"),
+        "intervalSeconds": "int",
+    }
+
+    @pytest.fixture(params=["timestamptz(3)", "timestamp(3)"])
+    def instants(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    def file(
+        self, state: str, server: Server, folder: Path, instants: str = "timestamptz(3)", every: str = "15s"
+    ) -> Path:
+        statements = ["SET timezone = 'UTC'"]
+        for table in ("scheduled_job", "workflow_entity", "execution_entity"):
+            columns, *rows = self.RECORDED[state][table]
+            types = [self._type(table, column).replace("timestamptz(3)", instants) for column in columns]
+            named = ", ".join(f'"{column}" {kind}' for column, kind in zip(columns, types, strict=True))
+            values = ", ".join(f"({', '.join(map(self._literal, row))})" for row in rows)
+            statements += [f"DROP TABLE IF EXISTS {table}", f"CREATE TABLE {table} ({named})"]
+            statements += [f"INSERT INTO {table} VALUES {values}", f"GRANT SELECT ON {table} TO watchdog"]
+        server.run(statements)
+        file = preset("n8n", "@db/n8n", on(server), folder)
+        text = file.read_text().replace("    database: /data/n8n/database.sqlite", f"    every: {every}")
+        file.write_text(text.replace("    # dsn:", "    dsn:"))
+        return file
+
+    def _literal(self, value: object) -> str:
+        return "NULL" if value is None else f"'{value}'"
+
+    def _type(self, table: str, column: str) -> str:
+        is_number = column == "id" and table != "workflow_entity"
+        return "int" if is_number else self.TYPES.get(column, "text")
+
+    def now(self, state: str) -> datetime:
+        return datetime.fromisoformat(self.RECORDED[state]["now"])
+
+    def plans_on(self, server: Server, by: timedelta, where: str = "true") -> None:
+        server.ask(f"""UPDATE scheduled_job SET "nextRunAt" = "nextRunAt" + %s WHERE {where}""", by)
+
+    @pytest.mark.parametrize("state", sorted(RECORDED))
+    @pytest.mark.parametrize("later", [timedelta(), 5 * MINUTE])
+    def test_what_is_told_is_the_same(
+        self, state: str, later: timedelta, instants: str, server: Server, tmp_path: Path
+    ) -> None:
+        file = self.file(state, server, tmp_path, instants)
+        ended = command("validate", "-c", file, **self.SECRET)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        at = self.now(state) + later
+        config, snapshot = looked(file, at, environment=self.SECRET)
+        beside = tmp_path / "sqlite"
+        beside.mkdir()
+        _, on_file = looked(TestN8n().file(state, beside), at)
+        assert snapshot.process == on_file.process
+        told = (diagnose(each, at, config.detect).findings for each in (snapshot, on_file))
+        here, there = ({(f.kind, f.job, f.severity, f.summary) for f in findings} for findings in told)
+        assert here == there
+
+    def test_a_read_that_is_old_says_nothing_of_now(self, server: Server, tmp_path: Path) -> None:
+        """Asked every ten minutes, a process that plans by the minute is not gone in between."""
+        file, now = self.file("healthy", server, tmp_path, every="10m"), self.now("healthy")
+        watch = Watch(file, self.SECRET)
+        assert watch.look(now).process.is_alive is None
+        for minutes in range(1, 10):
+            assert watch.look(now + minutes * MINUTE, reads=False).process.is_alive is None
+        self.plans_on(server, 10 * MINUTE)
+        assert watch.look(now + 10 * MINUTE).process.is_alive is None
+        for minutes in range(11, 20):
+            watch.look(now + minutes * MINUTE, reads=False)
+        assert watch.look(now + 20 * MINUTE).process.is_alive is False
+
+    def test_one_that_plans_on_is_alive_and_one_that_does_not_is_gone(self, server: Server, tmp_path: Path) -> None:
+        file, now = self.file("healthy", server, tmp_path), self.now("healthy")
+        watch = Watch(file, self.SECRET)
+        for minutes in range(5):
+            assert watch.look(now + minutes * MINUTE).process.is_alive is None
+            self.plans_on(server, MINUTE)
+        gone = now + 7 * MINUTE
+        assert watch.look(gone).process.is_alive is None, "it slept"
+        assert watch.look(gone + MINUTE).process.is_alive is False
+        self.plans_on(server, 10 * MINUTE)
+        assert watch.look(gone + 2 * MINUTE).process.is_alive is None
+
+    def test_a_row_that_nobody_plans_is_not_the_whole_process(self, server: Server, tmp_path: Path) -> None:
+        file, now = self.file("healthy", server, tmp_path), self.now("healthy")
+        watch = Watch(file, self.SECRET)
+        for steps in range(24):
+            at = now + steps * timedelta(seconds=30)
+            assert watch.look(at).process.is_alive is None
+            self.plans_on(server, timedelta(seconds=30), "id <> 1")
+        states = [watch.look(at + seconds * timedelta(seconds=30)).process.is_alive for seconds in range(1, 6)]
+        assert states[:2] == [None, None]
+        assert states[-1] is False
+
+
+class Watch:
+    """A source that is looked at again and again."""
+
+    def __init__(self, file: Path, environment: Mapping[str, str]) -> None:
+        self._source = open_source(load(file, dict(environment)).sources[0])
+
+    def look(self, now: datetime, *, reads: bool = True) -> Snapshot:
+        """What it shows once it has read, if it is to."""
+        look = self._source.look(now)
+        while reads and look.seconds is None:
+            look = self._source.look(now)
+        assert look.snapshot.problem is None
+        return look.snapshot
+
+
 ZEROCLAW = """
 CREATE TABLE cron_jobs (id TEXT PRIMARY KEY, expression TEXT NOT NULL, schedule TEXT, name TEXT, enabled INTEGER,
     next_run TEXT, last_run TEXT, last_status TEXT, last_output TEXT, locked_at TEXT);

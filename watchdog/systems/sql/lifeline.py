@@ -1,7 +1,8 @@
 """What is known of the scheduler's process by its health address and by what it plans, and what that means for the
 runs in flight."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from watchdog.core.model import Interruption, Job, Process, Snapshot
@@ -18,6 +19,52 @@ come to it when this machine has slept."""
 PLANS_NOTHING = "it plans nothing any more: its process is down, or frozen"
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """By when a scheduler that lives has planned each job anew, by its id, as the rows said it at an instant."""
+
+    by: Mapping[str, datetime]
+    at: datetime
+
+
+class Planning:
+    """What its plans tell of the process, from look to look. What was read holds for when it was read, not for now."""
+
+    def __init__(self) -> None:
+        self._read: Planned | None = None
+        self._looked_at: datetime | None = None
+        self._moves_on = False
+        self._lived_at: datetime | None = None
+        self._behind: tuple[datetime, datetime] | None = None  # with what, and from when on that counts
+
+    def process(self, planned: Planned, now: datetime) -> Process:
+        """Gone where it is behind with what it plans, and not only since this machine slept."""
+        has_slept = self._looked_at is not None and now - self._looked_at > SILENT
+        self._looked_at = now
+        self._note_life(planned)
+        until = min((by for by in planned.by.values() if not self._is_stuck(by)), default=None)
+        if until is None or planned.at - until < SILENT:
+            self._behind = None
+            return Process()
+        if self._behind is None or self._behind[0] != until:
+            self._behind = (until, now if has_slept else until)
+        is_gone = not self._moves_on and planned.at - self._behind[1] >= SILENT
+        return Process(is_alive=False, since=until, ails=PLANS_NOTHING) if is_gone else Process()
+
+    def _note_life(self, planned: Planned) -> None:
+        """Whether a job was planned anew since the read before: then it lived after that."""
+        before = self._read
+        if before is None or before.at != planned.at:
+            known = before.by if before else {}
+            self._moves_on = any(id_ in known and by > known[id_] for id_, by in planned.by.items())
+            self._lived_at = before.at if before and self._moves_on else self._lived_at
+            self._read = planned
+
+    def _is_stuck(self, by: datetime) -> bool:
+        """Whether others were planned anew after this one was to be: then it is its row alone that is not."""
+        return self._lived_at is not None and by < self._lived_at
+
+
 class Lifeline:
     """Remembers when the process was first known to be gone: no run outlives it, whatever the rows say."""
 
@@ -25,15 +72,11 @@ class Lifeline:
         self._hearing = Hearing(host)
         self._memory = host.memory
         self._died_at = host.memory.recall(_NAME, datetime).get(_DIED)
-        self._looked_at: datetime | None = None
-        self._behind: tuple[datetime, datetime] | None = None  # with what, and from when on that counts
+        self._planning = Planning()
 
-    def heard(self, read: Snapshot, now: datetime, planned_until: datetime | None = None) -> Snapshot:
-        """What was read, as far as what is known of the process allows it: a run ends with its process.
-
-        `planned_until`: by then one that lives has planned anew.
-        """
-        process = self._hearing.joined(self._planning(planned_until, now), now)
+    def heard(self, read: Snapshot, now: datetime, planned: Planned) -> Snapshot:
+        """What was read, as far as what is known of the process allows it: a run ends with its process."""
+        process = self._hearing.joined(self._planning.process(planned, now), now)
         if process.health:
             process = replace(process, ails="")
         if process == Process() and self._died_at is None:
@@ -44,18 +87,6 @@ class Lifeline:
             return replace(read, process=process)
         jobs = tuple(_without_run(job, ended_at, process.started_at) for job in read.jobs)
         return replace(read, jobs=jobs, process=process)
-
-    def _planning(self, until: datetime | None, now: datetime) -> Process:
-        """The process by what it plans: gone where it is behind with that, and not only since this machine slept."""
-        has_slept = self._looked_at is not None and now - self._looked_at > SILENT
-        self._looked_at = now
-        if until is None or now - until < SILENT:
-            self._behind = None
-            return Process()
-        if self._behind is None or self._behind[0] != until:
-            self._behind = (until, now if has_slept else until)
-        is_gone = now - self._behind[1] >= SILENT
-        return Process(is_alive=False, since=until, ails=PLANS_NOTHING) if is_gone else Process()
 
     def _note_death(self, process: Process, read: Snapshot, now: datetime) -> None:
         """Remember when the process was first known to be gone. That a job has run since shows that it was not."""

@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -88,7 +88,7 @@ class PostgresReader:
         self._read = None
         if read.is_cut_off:
             raise UnreadableError(self._late())
-        return read.result()
+        return replace(read.result(), at=self._asked_at)
 
     def _late(self) -> str:
         limit = say_duration(self._settings.deadline)

@@ -58,6 +58,7 @@ class Reading:
     `begins_anew`: what was remembered of runs does not hold any more. `is_purged`: runs that were there are not any
     more. `history_from`: when the oldest run that is there started; None if none is, or it
     does not say. `has_asked`: each job's newest runs were asked for by themselves. `is_whole`: all runs were read.
+    `at`: when it was asked, where that may have changed by now.
     """
 
     jobs: Sequence[Row]
@@ -70,6 +71,7 @@ class Reading:
     history_from: datetime | None = None
     has_asked: bool = False
     is_whole: bool = True
+    at: datetime | None = None
 
 
 class Reader(Protocol):

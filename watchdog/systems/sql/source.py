@@ -27,7 +27,7 @@ from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.paces import Paces
 from watchdog.systems.shared.unreadable import UnreadableError
 from watchdog.systems.shared.values import ERROR_LENGTH, Values
-from watchdog.systems.sql.lifeline import Lifeline
+from watchdog.systems.sql.lifeline import Lifeline, Planned
 from watchdog.systems.sql.plans import Known, Plans
 from watchdog.systems.sql.reading import Reader, Reading
 from watchdog.systems.sql.runs import JobRuns, Runs, key, shown
@@ -72,7 +72,8 @@ class SqlSource:
         self._plans = Plans(host.memory)
         self._lifeline = Lifeline(host)
         self._read: Snapshot | None = None
-        self._planned_until: datetime | None = None
+        self._planned_by: dict[str, datetime] = {}
+        self._read_at: datetime | None = None
         self._snapshot: Snapshot | None = None
 
     def warnings(self) -> list[str]:
@@ -88,9 +89,10 @@ class SqlSource:
             reading = self._reader.read(self._runs.mark, now)
             if reading:
                 self._read = self._assembled(reading, now)
+                self._read_at = reading.at
             if reading or self._settings.database is not None:
                 self._plans.looked(now)  # that a file is as it was is as good as reading it
-            snapshot = self._lifeline.heard(self._read, now, self._planned_until) if self._read else self._unread(now)
+            snapshot = self._heard(self._read, now) if self._read else self._unread(now)
         except UnreadableError as error:
             snapshot = self._unreadable(str(error), now)
         except Exception as error:
@@ -99,6 +101,10 @@ class SqlSource:
         is_new = snapshot is not self._snapshot and snapshot != self._snapshot
         self._snapshot = snapshot if is_new or self._snapshot is None else self._snapshot
         return Look(self._snapshot, is_new, time.perf_counter() - began if reading or is_new else None)
+
+    def _heard(self, read: Snapshot, now: datetime) -> Snapshot:
+        """What was read, by what its scheduler plans and its health address tells. A file is now as it was read."""
+        return self._lifeline.heard(read, now, Planned(self._planned_by, self._read_at or now))
 
     def _unread(self, now: datetime) -> Snapshot:
         """Nothing has been read since it could not be, or at all."""
@@ -116,10 +122,9 @@ class SqlSource:
         self._take(reading, None if hides_jobs else set(rows), now)
         hidden = Hidden()
         jobs = [self._job(id_, row, reading, now, hidden, is_twice=twice) for id_, (row, twice) in rows.items()]
-        told = [
-            Values(rows[id_][0]).instant("planned_until") for id_, job in zip(rows, jobs, strict=True) if job.is_planned
-        ]
-        self._planned_until = min((until for until in told if until), default=None)
+        planned = {id_ for id_, job in zip(rows, jobs, strict=True) if job.is_planned}
+        until = {id_: Values(rows[id_][0]).instant("planned_until") for id_ in planned}
+        self._planned_by = {id_: by for id_, by in until.items() if by}
         if not hides_jobs:
             self._plans.keep(rows)
             self._paces.forget(rows)
