@@ -381,6 +381,17 @@ def test_nobody_is_reminded_while_it_is_clearing() -> None:
     assert made.told == [("ops", "opened")]
 
 
+def test_what_was_lesser_at_the_reminder_is_told_at_once_when_it_is_grave_again() -> None:
+    grave, lesser = (finding("overdue", "a", severity=severity, since=NOW) for severity in ("critical", "warning"))
+    made = opened(office(), grave)
+    made.find(lesser)
+    made.wait(DAY + HOUR)
+    made.find(grave)
+    made.wait(MINUTE)
+    assert made.told == [("ops", "opened"), ("ops", "reminder"), ("ops", "worse")]
+    assert [letter.title.split(":")[0] for letter in made.letters[1:]] == ["Still WARNING", "Now CRITICAL"]
+
+
 def test_an_acknowledgement_ends_reminders_and_not_the_end() -> None:
     made = opened(office(remind_every="1h"))
     made.wait(90 * MINUTE)

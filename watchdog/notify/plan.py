@@ -524,7 +524,8 @@ def _dispatch(
     now, before, incident = thread.now.at, thread.before, thread.incident
     live = before if before and not before.is_over else None
     grave = max([one.severity for one in (listed or standing)], key=_rank)
-    severity = max(grave, live.severity, key=_rank) if live else grave
+    # a reminder says how grave it is by now: what gets worse after it is news
+    severity = max(grave, live.severity, key=_rank) if live and event is not Event.REMINDER else grave
     told = Told(
         live.first_at if live else now,
         now,
@@ -550,17 +551,18 @@ def _items(live: Told | None, event: Event, news: Sequence[Standing], thread: Th
     """What the target has been told of when this is told: what it had been, and the news."""
     items = {item.key: item for item in live.items} if live else {}
     for one in news:
-        before = items.get(one.key)
-        is_known = before is not None and _is_same(before, one)
-        if event is Event.REMINDER and not is_known:
+        same = items.get(one.key)
+        if same is not None and not _is_same(same, one):
+            same = None
+        if same is None and event is Event.REMINDER:
             continue
         source, kind, job_id = one.key
         items[one.key] = ToldItem(
             source,
             kind,
             job_id,
-            max(before.severity, one.severity, key=_rank) if before and is_known else one.severity,
-            before.at if before and is_known else thread.now.at,
+            one.severity if same is None or event is Event.REMINDER else max(same.severity, one.severity, key=_rank),
+            same.at if same else thread.now.at,
             one.began,
             (source, job_id or "") in thread.people.jobs,
             one.graver,
