@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table as RichTable
 
-from bench import fleet, hermes, openclaw, query_exporter, report, soak, sources, state_file
+from bench import cron_loop, fleet, hermes, openclaw, query_exporter, report, soak, sources, state_file
 from bench.database import WORK, Database, fresh, remove
 from bench.observe import Lengths, Seen, Turns, observe
 from bench.program import Subject, exporter, watchdog
@@ -118,7 +118,7 @@ def main() -> int:
     parser.add_argument(
         "part",
         nargs="?",
-        choices=["all", "sources", "openclaw", "hermes", "state", "soak", "fleet"],
+        choices=["all", "sources", "openclaw", "hermes", "state", "soak", "fleet", "cron-loop"],
         default="all",
         help="what to measure",
     )
@@ -129,6 +129,8 @@ def main() -> int:
         return measure_part(report.crowd_table(sources.measure(say)))
     if options.part == "fleet":
         return measure_part(report.fleet_table(fleet.measure(say)), FLEETS)
+    if options.part == "cron-loop":
+        return measure_part(report.loop_table(cron_loop.measure(say)))
     if options.part == "hermes":
         return measure_part(report.hermes_table(hermes.measure(say)))
     if options.part == "openclaw":
@@ -144,6 +146,7 @@ def main() -> int:
     if not options.alone:
         tables.append(report.comparison_table(large[0], large[1:], "ten million cost events"))
         tables.append(report.comparison_table(small[0], small[1:], "one million cost events"))
+        tables.append(report.loop_table(cron_loop.measure(say)))
         tables.append(report.crowd_table(sources.measure(say)))
         tables.append(report.openclaw_table(openclaw.measure(say)))
         tables.append(report.hermes_table(hermes.measure(say)))

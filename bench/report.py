@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from bench import fleet, hermes, query_exporter, state_file
+from bench import cron_loop, fleet, hermes, query_exporter, state_file
 from bench.history import JOBS
 from bench.observe import Seen
 from bench.openclaw import CHANGES, Layout
@@ -96,6 +96,19 @@ def hermes_table(figures: hermes.Figures) -> Table:
         _row("first read (CPU)", figures.first, 1000, "ms"),
     ]
     return Table(HERMES_TITLE, ("what", "measured", "aim: under", "kept"), rows, _HERMES_METHOD)
+
+
+def loop_table(loops: Sequence[cron_loop.Loop]) -> Table:
+    """What a person would write."""
+    rows: list[Row] = [
+        ("CPU of a run (ms)", *(number(loop.cpu) for loop in loops)),
+        ("seconds of a run, the longest", *(number(max(loop.seconds)) for loop in loops)),
+        (
+            "from a condition to its words, worst (s)",
+            *(number(cron_loop.EVERY_SECONDS + max(loop.seconds)) for loop in loops),
+        ),
+    ]
+    return Table(LOOP_TITLE, ("what", *(f"sqlite3, {loop.name}" for loop in loops)), rows, _LOOP_METHOD)
 
 
 def fleet_table(figures: fleet.Fleet) -> Table:
@@ -267,6 +280,14 @@ _HERMES_METHOD = f"""How: a home as release 0.19 writes it, with {hermes.JOBS:,}
 is played. *After a run*: {hermes.CHANGES} times a job's next run, its row and its session, then `Engine.tick`, by the
 process's CPU clock; *nothing changed*: the mean of {hermes.QUIET_TICKS} ticks. `python -m bench hermes` measures this
 part alone, perhaps on another day than the rest."""
+
+LOOP_TITLE = "What a person would write: sqlite3 from cron"
+
+_LOOP_METHOD = f"""How: each minute cron starts the shell's `sqlite3 -readonly` on the file with {cron_loop.EVENTS:,}
+cost events, with a query for jobs late by an hour or given up, and one for jobs whose newest three runs used no tokens,
+as in the comparison above; the median of {cron_loop.TIMES} runs, CPU by the kernel's count, the file cached. It
+says the same each minute for as long as it is so; who is told once, what waits for what, restarts, sleep and its own
+end are not in it. `python -m bench cron-loop` measures this part alone, perhaps on another day than the rest."""
 
 FLEET_TITLE = "The fleet lab"
 
