@@ -459,7 +459,7 @@ def test_what_a_circuit_has_used_up_is_told_of_all_its_jobs(tmp_path: Path) -> N
         it.run(4 * HOUR)
         (told,) = it.letters("Needs a person")
         tried = it.only.job  # active again, and failing
-        assert told.startswith("Needs a person: 4 jobs\n4 jobs are failed: ")
+        assert told.startswith("Needs a person: 4 jobs\n4 jobs were given up: ")
         assert [f"job-{n:02}" for n in range(5) if f"job-{n:02}" not in told] == [tried]
 
 

@@ -206,9 +206,9 @@ class Kind(StrEnum):
         name="stranded",
         rank=110,
         severities=CRITICAL,
-        one="will never fire",
-        many="will never fire",
-        ahead="it never fires",
+        one="will not fire when it should",
+        many="will not fire when they should",
+        ahead=outlook.stranded,
         remedy="give the job a new time where it is made, or delete it",
         family=Family.LATE,
     )

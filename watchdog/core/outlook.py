@@ -32,6 +32,12 @@ def failing(evidence: Mapping[str, object], system: Speech) -> str:
     return f"the scheduler gives it up{f' at about {trip}' if trip else ''}, and never runs it again"
 
 
+def stranded(evidence: Mapping[str, object], system: Speech) -> str:
+    """A job without a next run, or with one that lies far ahead."""
+    next_run = _when(evidence, "next_run_at")
+    return f"it does not fire before {next_run}" if next_run else "it never fires"
+
+
 def expiring(evidence: Mapping[str, object], system: Speech) -> str:
     """A failed row that the sweep will take."""
     sweep = _when(evidence, "sweep_at")

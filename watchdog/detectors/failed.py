@@ -35,6 +35,8 @@ def _when(job: Job) -> str:
 
 
 def _errors(job: Job) -> str:
+    if job.consecutive_errors == 1:
+        return " after an error"
     return f" after {job.consecutive_errors} errors in a row" if job.consecutive_errors else ""
 
 

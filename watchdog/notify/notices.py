@@ -155,7 +155,7 @@ def message(batch: Batch) -> Message:
     names = [notice.finding.job or notice.finding.source for notice in batch.notices]
     said = plain_message(
         f"{first.matter}: {first.kind or 'recovery'} of {count} jobs: {names[0]} and {count - 1} more",
-        f"{count} jobs, of which the first: {first.lead}",
+        f"{count} jobs. The first of them: {first.lead}",
         _facts(batch.notices),
         first.finding.source,
     )

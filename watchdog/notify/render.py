@@ -52,17 +52,18 @@ class Ink(Protocol):
 
 
 def write(message: Message, ink: Ink) -> str:
-    """The message in one form: the one template that all forms share."""
-    parts = [ink.lead(message.lead)]
-    parts += [ink.fact(label, text) for label, text in message.facts]
-    if message.jobs:
-        parts.append(ink.listed(message.jobs))
-    if message.command:
-        parts.append(ink.command(message.command))
-    if message.link:
-        parts.append(ink.link(message.link))
-    parts.append(ink.foot(message.foot))
-    return "\n".join(parts)
+    """The message in one form: the one template that all forms share. An empty line stands between its blocks."""
+    blocks = [
+        [ink.lead(message.lead)],
+        [ink.fact(label, text) for label, text in message.facts],
+        [ink.listed(message.jobs)] if message.jobs else [],
+        [
+            *([ink.command(message.command)] if message.command else []),
+            *([ink.link(message.link)] if message.link else []),
+        ],
+        [ink.foot(message.foot)],
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
 def defused(text: str) -> str:
@@ -84,7 +85,7 @@ class Plain:
 
     def lead(self, text: str) -> str:
         """The first sentence."""
-        return f"{defused(text)}\n"
+        return defused(text)
 
     def fact(self, label: str, text: str) -> str:
         """One labelled fact."""
@@ -92,11 +93,11 @@ class Plain:
 
     def listed(self, lines: Iterable[str]) -> str:
         """A list."""
-        return "\n" + "\n".join(f"- {defused(line)}" for line in lines)
+        return "\n".join(f"- {defused(line)}" for line in lines)
 
     def command(self, text: str) -> str:
         """Something to type."""
-        return f"\nAcknowledge: {text}"
+        return f"Acknowledge: {text}"
 
     def link(self, address: str) -> str:
         """Where the page is."""
@@ -104,7 +105,7 @@ class Plain:
 
     def foot(self, text: str) -> str:
         """The small print."""
-        return f"\n{defused(text)}"
+        return defused(text)
 
 
 class Markdown:
@@ -112,7 +113,7 @@ class Markdown:
 
     def lead(self, text: str) -> str:
         """The first sentence."""
-        return f"{_marked(text)}\n"
+        return _marked(text)
 
     def fact(self, label: str, text: str) -> str:
         """One labelled fact."""
@@ -121,11 +122,11 @@ class Markdown:
 
     def listed(self, lines: Iterable[str]) -> str:
         """A list."""
-        return "\n" + "\n".join(f"- {_marked(line)}" for line in lines) + "\n"
+        return "\n".join(f"- {_marked(line)}" for line in lines)
 
     def command(self, text: str) -> str:
         """Something to type."""
-        return f"\n**Acknowledge:** {_code(text)}  "
+        return f"**Acknowledge:** {_code(text)}  "
 
     def link(self, address: str) -> str:
         """Where the page is."""
@@ -133,7 +134,7 @@ class Markdown:
 
     def foot(self, text: str) -> str:
         """The small print."""
-        return f"\n_{_marked(text)}_"
+        return f"_{_marked(text)}_"
 
 
 def _code(text: str) -> str:

@@ -33,7 +33,7 @@ class Voice:
         return replace(
             message,
             lead=self._whole(message.lead),
-            facts=tuple((label, self._whole(text)) for label, text in message.facts),
+            facts=tuple((self._whole(label), self._whole(text)) for label, text in message.facts),
             jobs=self._all(message.jobs),
             command=pasteable(message.command, self.prefix, self.options),
             foot=f"{message.foot}, on {self.host}" if self.host else message.foot,

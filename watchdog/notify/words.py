@@ -116,7 +116,7 @@ def _title(dispatch: Dispatch, head: Finding, now: datetime) -> str:
         case Event.BACK:
             return f"Back again, {severity}: {what}{_in_all(dispatch)}"
         case Event.ESCALATED:
-            return f"Not acknowledged, {severity}: {what}"
+            return f"Not acknowledged, {severity}: {what}{_in_all(dispatch)}"
         case _:
             return f"{severity}: {what}"
 
@@ -212,12 +212,13 @@ def _facts(dispatch: Dispatch, head: Finding, now: datetime, say: Say) -> list[t
     if dispatch.event is Event.RESOLVED:
         end = "Last seen" if _is_unseen(dispatch) else "Over since"
         return [("Since", say(_since(dispatch))), (end, say(_over_since(dispatch, now)))]
-    facts = [("Since", say(_since(dispatch)))]
+    since = _since(dispatch)
+    facts = [("Since" if head.since in (None, since) else "The first of it since", say(since))]
     times = max(len(member.earlier) for member in dispatch.own) + 1
     if times > 1 and (dispatch.event is Event.BACK or dispatch.told.count > 1):
         facts.append(("Comes and goes", f"{times} times so far; you hear of it again when it stays, or stays away"))
     ahead = (
-        ("Error", _error(head)),
+        _about_error(head),
         ("If nobody acts", head.kind.what_follows(head.evidence, system_named(dispatch.system))),
     )
     facts += [(label, text) for label, text in ahead if text]
@@ -254,6 +255,20 @@ def _error(head: Finding) -> str:
     error, class_ = head.evidence.get("last_error"), head.evidence.get("error_class")
     error = re.sub(r"\AError:\s*", "", str(error or ""))
     return f"{error}{f' ({class_})' if class_ and class_ != 'unknown' else ''}" if error else ""
+
+
+def _about_error(head: Finding) -> tuple[str, str]:
+    """The error; where the sentence before has told it, only whether it may pass by itself."""
+    error = re.sub(r"\AError:\s*", "", str(head.evidence.get("last_error") or ""))
+    if error and error in head.summary:
+        return "The error is", _OF_CLASS.get(str(head.evidence.get("error_class")), "")
+    return "Error", _error(head)
+
+
+_OF_CLASS = {
+    "transient": "transient: trying again can help",
+    "permanent": "permanent: trying again does not help",
+}
 
 
 def _jobs(dispatch: Dispatch) -> tuple[str, ...]:

@@ -270,6 +270,9 @@ class _Circuits:
         return is_since and is_proof(job, run, counts_tokens=self._looked.counts_tokens(job))
 
 
+ALLOWED = "its policy allows it"
+
+
 def decide(cases_: Sequence[Case], past: Past, looked: Looked, stamp: Stamp, now: Moment) -> list[Decision]:
     """For each case whether its action is allowed now. Of a storm only the canary is, until it has proved itself."""
     decisions = []
@@ -309,7 +312,7 @@ def _decide(case: Case, past: Past, circuits: _Circuits, stamp: Stamp, now: Mome
         return Decision(case, False, "it was refused just now: nothing had been done")
     if _is_shared(case):
         return _by_circuit(case, mine, circuits, stamp, now)
-    return _by_budget(case, mine, stamp, now) or Decision(case, True, "its policy allows it")
+    return _by_budget(case, mine, stamp, now) or Decision(case, True, ALLOWED)
 
 
 def opposed(case: Case, now: Moment) -> str | None:
@@ -491,7 +494,8 @@ def _by_circuit(case: Case, mine: Sequence[Action], circuits: _Circuits, stamp: 
         return against
     if is_proved:
         return _spaced(case, circuits.since_last(case), now)
-    return Decision(case, True, "it goes first, as the canary", is_canary=case.is_for_one_job)
+    why = "it goes first, as the canary" if case.is_for_one_job else ALLOWED
+    return Decision(case, True, why, is_canary=case.is_for_one_job)
 
 
 def _after_vain(case: Case, done: Sequence[Action], stamp: Stamp, now: Moment) -> tuple[str, bool] | None:

@@ -480,7 +480,7 @@ def _what(found: Sequence[Case]) -> str:
         return found[0].finding.summary
     names = [case.finding.job or case.finding.source for case in found]
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{len(names)} jobs are {found[0].finding.kind.value}: {', '.join(names[:NAMED])}{more}"
+    return f"{len(names)} jobs {found[0].finding.kind.row.many}: {', '.join(names[:NAMED])}{more}"
 
 
 def _for_people(found: Sequence[Case]) -> tuple[tuple[str, str], ...]:
@@ -506,8 +506,13 @@ def _for_a_person(case: Case) -> str:
 
 
 def timeline(steps: Iterable[Step]) -> tuple[tuple[str, str], ...]:
-    """The steps as facts of a message, the newest ten."""
-    return tuple((say(step.at), step.what) for step in list(steps)[-10:])
+    """The steps as facts of a message, the newest ten; not that it began where there is more, and nothing twice."""
+    told = list(steps)
+    last = len(told) - 1
+    news = [
+        step for place, step in enumerate(told) if place == last or step.what not in ("begun", told[place + 1].what)
+    ]
+    return tuple((say(step.at), step.what) for step in news[-10:])
 
 
 def _off_finding(action: Action) -> Finding:

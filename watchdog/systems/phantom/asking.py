@@ -8,8 +8,20 @@ from typing import Any
 from watchdog.core.child import serve, text_of
 
 
+class NoLoginError(Exception):
+    """The API did not take the token; one line."""
+
+
 def phantom(order: Mapping[str, Any]) -> dict[str, Any]:
-    """One call of Phantom's API; logs in first if there is no cookie, and once more if the cookie is gone."""
+    """One call of Phantom's API; what keeps it from logging in is told as it stands."""
+    try:
+        return _asked(order)
+    except NoLoginError as error:
+        return {"ok": False, "error": str(error)}
+
+
+def _asked(order: Mapping[str, Any]) -> dict[str, Any]:
+    """Logs in first if there is no cookie, and once more if the cookie is gone."""
     import urllib3
 
     pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(10))
@@ -27,7 +39,7 @@ def _log_in(pool: Any, order: Mapping[str, Any]) -> str:
     answer = _call(pool, order["url"] + "/ui/login", {"token": order["token"]}, "")
     cookie = str(answer.headers.get("Set-Cookie", "")).partition(";")[0]
     if answer.status != 200 or not cookie:
-        raise ValueError(f"the login was answered with {answer.status}: {_why_refused(answer.status)}")
+        raise NoLoginError(f"the login was answered with {answer.status}: {_why_refused(answer.status)}")
     return cookie
 
 
