@@ -148,6 +148,33 @@ def test_slack_shows_plain_words_without_backslashes() -> None:
     message = told(finding("expiring", "daily_report v1.2 (night-shift)", sweep_at=NOW + DAY))
     assert "\\" not in message["markdown"]
     assert "daily_report v1.2 (night-shift)" in message["markdown"]
+    often = "it is gone (schedule: cron */5 8-18 * * * (UTC))"
+    assert often in told(finding("vanished", summary=often))["markdown"]
+
+
+def test_an_error_is_said_once_however_long_it_is() -> None:
+    error = "Error: 529 overloaded, " + "and more of it " * 20
+    message = told(finding("failed", summary=f"it was given up: {error}", last_error=error, error_class="transient"))
+    assert message["text"].count("529 overloaded") == 1
+    assert "The error is: transient: trying again can help" in message["text"]
+    unnamed = told(finding("failing", last_error="Error: 401 nope", error_class="permanent"))
+    assert "Error: 401 nope (permanent)" in unnamed["text"]
+
+
+def test_when_the_first_began_is_not_taken_for_when_the_named_one_did() -> None:
+    office = Office()
+    early = failing("early", since=NOW - DAY)
+    late = finding("failed", "late", since=NOW, error_class="transient")
+    office.find(early, late)
+    office.wait(MINUTE)
+    (letter,) = office.letters
+    assert letter.title == "CRITICAL: 1 job was given up and 1 keeps failing: late and 1 more"
+    assert "The first of it since: 2026-06-09 12:00 UTC" in letter.text
+
+
+def test_no_long_word_makes_a_mail_wider_than_a_phone() -> None:
+    html = told(finding("invalid", summary="/a/path/" * 30))["html"]
+    assert html.count("overflow-wrap:anywhere") == html.count("<p ") + html.count("<ul ")
 
 
 def test_a_storm_names_ten_jobs_and_counts_the_others() -> None:

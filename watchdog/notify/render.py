@@ -17,7 +17,9 @@ _BREAK = "\u200b"
 _CALLS = re.compile(r"([@<])(?=[\w!?/@#&])|(\])(?=[(\[:])")
 """A mention, a tag, and a link or an image of Markdown: some chats read marks in what they are told is plain text."""
 
-_MARKS = re.compile(r"([\\`*\[\]<>~]|(?<![^\W_])_|_(?![^\W_]))")
+_MARKS = re.compile(r"([\\`\[\]<>~]|(?<!\s)\*|(?<![^\W_])_|_(?![^\W_]))")
+"""A star after a space, as in a cron expression, ends nothing, and where none can end nothing begins."""
+
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 _LEADING = re.compile(r"^(\d+(?=[.)])|(?=[#+\-=|]))")
 """What means something at the beginning of a line only. It is left alone elsewhere: Slack shows each backslash."""
@@ -160,7 +162,7 @@ class Html:
 
     def lead(self, text: str) -> str:
         """The first sentence."""
-        return f'<p style="font-size:16px">{_safe(text)}</p>'
+        return f'<p style="font-size:16px;{_WRAPS}">{_safe(text)}</p>'
 
     def fact(self, label: str, text: str) -> str:
         """One labelled fact."""
@@ -177,11 +179,11 @@ class Html:
 
     def link(self, address: str) -> str:
         """Where the page is."""
-        return f'<p><a href="{escape(address)}">{escape(address)}</a></p>'
+        return f'<p style="{_WRAPS}"><a href="{escape(address)}">{escape(address)}</a></p>'
 
     def foot(self, text: str) -> str:
         """The small print."""
-        return f'<p style="color:#666;font-size:12px">{_safe(text)}</p>'
+        return f'<p style="color:#666;font-size:12px;{_WRAPS}">{_safe(text)}</p>'
 
 
 def _safe(text: str) -> str:
