@@ -386,7 +386,14 @@ class TestColumns:
         store = Store(tmp_path / "x.db", "SELECT 7 AS id, name FROM jobs")
         store.put("jobs", id=1, name="a")
         store.put("jobs", id=2, name="b")
-        assert store.kinds() == {("invalid", "a")}
+        assert store.kinds() == {("blind", None)}
+
+    def test_one_that_a_join_returns_twice_alike_is_one(self, tmp_path: Path) -> None:
+        store = Store(tmp_path / "x.db", f"{JOBS} JOIN (SELECT 1 UNION ALL SELECT 2)")
+        store.put("jobs", id=1, name="hourly", cron="0 * * * *")
+        ran(store, 1, at("11:00:00"), at("11:01:00"))
+        assert store.kinds() == set()
+        assert store.kinds(NOW.replace(hour=15)) == {("stalled", None), ("overdue", "hourly")}
 
     def test_without_runs_it_tells_what_the_jobs_tell(self, tmp_path: Path) -> None:
         jobs = "SELECT id, name, cron, at AS last_run_at, status AS last_run_status, 6 AS consecutive_errors FROM jobs"

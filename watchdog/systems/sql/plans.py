@@ -80,6 +80,13 @@ class Plans:
         """The jobs that are known."""
         return self._plans.keys()
 
+    def none_has_run_since(self, at: datetime | None) -> bool:
+        """Whether no job is known to have run, and all were planned before this."""
+        since = [plan.since for plan in self._plans.values() if plan.since]
+        return (
+            at is not None and not any(p.started_at for p in self._plans.values()) and any(at > each for each in since)
+        )
+
     def looked(self, now: datetime) -> None:
         """Until now, what ran would have been seen."""
         self._looked_at = now

@@ -15,6 +15,7 @@ from watchdog.systems.sql.columns import (
     QueryError,
     check_columns,
 )
+from watchdog.systems.sql.instants import readable
 from watchdog.systems.sql.runs import KEPT, Mark, RunKey, RunRow, read_run
 from watchdog.systems.sql.section import Sql
 
@@ -91,7 +92,7 @@ def read_all(database: Database, settings: Sql, mark: Mark) -> Reading:
     check_columns("jobs", columns, JOB_COLUMNS, REQUIRED_OF_JOBS)
     if len(answer.rows) > MOST_JOBS:
         raise QueryError(f"the jobs query returns more than {MOST_JOBS} rows; does it list runs?")
-    jobs = [dict(zip(columns, row, strict=True)) for row in answer.rows]
+    jobs = [readable(dict(zip(columns, row, strict=True))) for row in answer.rows]
     if settings.runs is None:
         return Reading(jobs, columns)
     runs = _Runs(database, settings.runs, settings.look_back)

@@ -1,18 +1,21 @@
 """What is remembered of the runs from look to look: for each job its newest ones, and where to read on."""
 
+import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from decimal import Decimal
+from itertools import pairwise, takewhile
 
 from watchdog.core.error_class import classify
-from watchdog.core.model import Interruption, RecordedRun, RunEnd, ZeroStreak
+from watchdog.core.model import Interruption, RecordedRun, RunEnd, Skips, ZeroStreak
 from watchdog.core.redaction import one_line
-from watchdog.systems.shared.outcomes import FAILED, LEFT_OFF, OK, RUNNING
+from watchdog.systems.shared.outcomes import FAILED, LEFT_OFF, OK, RUNNING, SKIPPED, WAITING, outcome_word
 from watchdog.systems.shared.run_ends import HOUR, MOST_IN_AN_HOUR
 from watchdog.systems.shared.values import ERROR_LENGTH, Values, quoted, whole
 from watchdog.systems.sql.columns import QueryError
+from watchdog.systems.sql.instants import readable
 
 KEPT = 20
 """So many of a job's newest ended runs are remembered one by one; of older ones only how many errors came before."""
@@ -61,7 +64,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One run. `outcome` is `ok` or `error`, and None until it has ended. `is_left_off`: its process went away."""
+    """One run. `outcome` is `ok`, `error` or `skipped`, and None until it has ended.
+
+    `is_left_off`: its process went away. `untimed`: why nobody can tell when it was, where it has been.
+    """
 
     id: int
     job_id: str
@@ -73,6 +79,7 @@ class RunRow:
     output_tokens: int | None = None
     name: str = ""
     is_left_off: bool = False
+    untimed: str = ""
 
     @property
     def key(self) -> RunKey:
@@ -122,21 +129,25 @@ class RunRow:
 
 def read_run(row: Mapping[str, object]) -> RunRow:
     """One row of the runs query. What cannot be read of it is left out; raises QueryError without an id."""
-    values = Values(row)
+    values = Values(readable(row))
     started, ended = values.instant("started_at"), values.instant("ended_at")
-    error, word = values.text("error", ERROR_LENGTH), values.word("status")
+    error, word = values.text("error", ERROR_LENGTH), outcome_word(values.word("status"))
     id_, name = run_key(row)
+    outcome = _outcome(word, error, has_ended=ended is not None, tells_end="ended_at" in row)
+    unread = next(iter(values.problems), "it has neither a start nor an end" if outcome else "")
+    has_begun = outcome is not None or word not in WAITING
     return RunRow(
         id_,
         key(row.get("job_id")),
-        started,
+        started if has_begun else None,
         ended,
-        _outcome(word, error, has_ended=ended is not None, tells_end="ended_at" in row),
+        outcome,
         error,
         values.count("input_tokens"),
         values.count("output_tokens"),
         name,
         word in LEFT_OFF,
+        unread if started is None and ended is None else "",
     )
 
 
@@ -156,8 +167,10 @@ def run_key(row: Mapping[str, object]) -> RunKey:
 
 
 def key(value: object) -> str:
-    """A job's id as both queries are matched by."""
-    return str(value)[:500]
+    """A job's id as both queries are matched by: the columns may be of different types, and padded."""
+    if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
+        value = int(value)
+    return str(value)[:500].strip()
 
 
 def shown(id_: str) -> str:
@@ -171,7 +184,9 @@ def _outcome(word: str, error: str | None, *, has_ended: bool, tells_end: bool) 
         return "error"
     if word in OK:
         return "ok"
-    is_over = has_ended or not (tells_end or word in RUNNING)
+    if word in SKIPPED:
+        return "skipped"
+    is_over = has_ended or not (tells_end or word in RUNNING | WAITING)
     return ("error" if error else "ok") if is_over else None
 
 
@@ -248,7 +263,7 @@ class JobRuns:
             self._errors_before = self._errors_before if self._is_cut else self._errors_purged()
             self._is_cut, self._purged = True, []
             oldest = self._ended.pop(0)
-            self._errors_before = self._errors_before + 1 if oldest.outcome == "error" else 0
+            self._errors_before = 0 if oldest.outcome == "ok" else self._errors_before + (oldest.outcome == "error")
 
     def drop(self, run: RunKey) -> None:
         """It is no longer there."""
@@ -260,6 +275,12 @@ class JobRuns:
         """Those in flight, and after them those that wait, the oldest first."""
         flying = self._open if self._overlaps else self._open[-1:]
         return [run.key for run in (*flying, *self._waiting)]
+
+    @property
+    def untimed(self) -> str:
+        """Why nobody can tell when it ran last; empty where somebody can."""
+        newest = max((runs[-1] for runs in (self._ended, self._open, self._waiting) if runs), key=_key, default=None)
+        return newest.untimed if newest else ""
 
     @property
     def is_queued(self) -> bool:
@@ -329,14 +350,23 @@ class JobRuns:
     def consecutive_errors(self) -> int:
         """How many of the newest ended runs ended in an error, in a row."""
         errors = _errors(self._ended)
-        return errors if errors < len(self._ended) else errors + self._errors_before + self._errors_purged()
+        if any(run.outcome == "ok" for run in self._ended):
+            return errors
+        return errors + self._errors_before + self._errors_purged()
 
     def _errors_purged(self) -> int:
         """How many of those whose rows are gone did so, up to the newest of them."""
         if not self._purged or self._known is self._ended:
             return 0
         errors = _errors(self._purged)
-        return errors if errors < len(self._purged) else errors + self._purged_errors
+        return errors if any(run.outcome == "ok" for run in self._purged) else errors + self._purged_errors
+
+    @property
+    def skips(self) -> Skips | None:
+        """Its newest runs, if they were skipped."""
+        newest = list(takewhile(lambda run: run.outcome == "skipped", reversed(self._known)))
+        ends = [run.over_at for run in newest if run.over_at]
+        return Skips(len(newest), ends[0], newest[0].error, ends[-1]) if ends else None
 
     @property
     def zero_streak(self) -> ZeroStreak:
@@ -350,8 +380,9 @@ class JobRuns:
 
 
 def _errors(runs: Sequence[RunRow]) -> int:
-    """How many of the newest ended in an error, in a row."""
-    return next((number for number, run in enumerate(reversed(runs)) if run.outcome == "ok"), len(runs))
+    """How many of the newest ended in an error, in a row. One that was skipped is neither an error nor a success."""
+    since = takewhile(lambda run: run.outcome != "ok", reversed(runs))
+    return sum(run.outcome == "error" for run in since)
 
 
 def _newest_until(instants: Iterable[datetime | None], until: datetime) -> datetime | None:
@@ -386,6 +417,7 @@ class Runs:
         self._newest_ids = []
         self.gone_start: datetime | None = None
         self.gone_end: datetime | None = None
+        self.gone_id = ""
 
     @property
     def mark(self) -> Mark:
@@ -397,6 +429,11 @@ class Runs:
         by_rank = [*(each for some in keys for each in some[:1]), *(each for some in keys for each in some[1:])]
         is_short = any(history.is_short for history in self._histories.values())
         return Mark(after, self._newest_ids[-1], tuple(sorted(by_rank[:MOST_OPEN])), is_short)
+
+    @property
+    def has_any(self) -> bool:
+        """Whether any of the jobs is known to have run."""
+        return any(history.last_start for history in self._histories.values())
 
     def of(self, job_id: str) -> JobRuns:
         """A job's runs; none if none is known."""
@@ -429,7 +466,7 @@ class Runs:
 
     def _part_with(self, gone: Iterable[str]) -> None:
         for id_ in gone:
-            history = self._histories.pop(id_)
+            history, self.gone_id = self._histories.pop(id_), id_
             starts, ends = [self.gone_start, history.last_start], [self.gone_end, *(end.at for end in history.ends)]
             self.gone_start = max((at for at in starts if at), default=None)
             self.gone_end = max((at for at in ends if at), default=None)

@@ -24,6 +24,7 @@ from watchdog.core.model import (
 from watchdog.core.redaction import one_line
 from watchdog.systems.base import Look
 from watchdog.systems.shared.host import Host
+from watchdog.systems.shared.outcomes import PLANNED
 from watchdog.systems.shared.paces import Paces
 from watchdog.systems.shared.unreadable import UnreadableError
 from watchdog.systems.shared.values import ERROR_LENGTH, Values
@@ -120,7 +121,7 @@ class SqlSource:
         rows = _by_id(reading.jobs)
         hides_jobs = not rows and self._settings.row_security == "apply"
         self._take(reading, None if hides_jobs else set(rows), now)
-        hidden = Hidden()
+        hidden = Hidden(strays=self._runs.gone_id if self._are_strays() else "")
         jobs = [self._job(id_, row, reading, now, hidden, is_twice=twice) for id_, (row, twice) in rows.items()]
         planned = {id_ for id_, job in zip(rows, jobs, strict=True) if job.is_planned}
         until = {id_: Values(rows[id_][0]).instant("planned_until") for id_ in planned}
@@ -138,6 +139,11 @@ class SqlSource:
             unseen=unseen(hidden, self._plans.lost, rows, self._plans.ids if hides_jobs else None),
             passed_at=self._plans.passed_at,
         )
+
+    def _are_strays(self) -> bool:
+        """Whether runs start, and none of them is of a job: most likely the two queries do not mean the same ids."""
+        has_none = self._settings.runs is not None and not self._runs.has_any
+        return has_none and self._plans.none_has_run_since(self._runs.gone_start)
 
     def _take(self, reading: Reading, ids: set[str] | None, now: datetime) -> None:
         """Remember the runs, and what was deleted before anybody saw it. `ids`: of the jobs, if they can be seen."""
@@ -172,7 +178,7 @@ class SqlSource:
     def _job(
         self, id_: str, row: Mapping[str, object], reading: Reading, now: datetime, hidden: Hidden, *, is_twice: bool
     ) -> Job:
-        values = Values(row, ["its id is returned more than once by the jobs query"] if is_twice else [])
+        values = Values(row)
         aside = Values(row)  # what is odd in these columns only narrows what can be told
         history = self._runs.of(id_)
         unknown_zones: list[str] = []
@@ -180,7 +186,8 @@ class SqlSource:
         for zone in unknown_zones:
             hidden.zones.setdefault(zone, set()).add(id_)
         is_planned = values.flag("enabled", default=True)
-        status = values.word("status") or "active"
+        word = values.word("status")
+        status = "active" if not word or word in PLANNED else word
         known = self._known(id_, history, aside, now)
         started = known.started_at
         anchor = self._plans.anchor(id_, (schedule, is_planned and status == "active"), known, now)
@@ -190,8 +197,14 @@ class SqlSource:
         unwritten = values.text("runs_unseen")
         if unwritten:
             hidden.runs.setdefault(unwritten, set()).add(id_)
-        if derives and (unwritten or not self._can_be_late(schedule, reading)):
-            due = None
+        untimed = history.untimed or self._untimed(aside, reading)
+        if untimed:
+            hidden.untimed[id_] = untimed
+        if is_twice:
+            hidden.twice.add(id_)
+        is_unknown = unwritten or untimed or hidden.strays or not self._can_be_late(schedule, reading)
+        if is_twice or (derives and is_unknown):
+            due, derives = None, True
         if not derives:
             self._plans.next_run(id_, due, schedule, now)
         in_flight = self._in_flight(aside, history)
@@ -218,6 +231,7 @@ class SqlSource:
                 shows_next_run=not derives or due is not None,
                 shows_all_runs=False,
             ),
+            skips=history.skips,
             interrupted=None if in_flight else history.left_off,
             problems=tuple(dict.fromkeys(values.problems)),
             may_go_at=self._may_go_at(schedule, due),
@@ -230,6 +244,12 @@ class SqlSource:
         seen, ended = history.last_trace(now + AHEAD)
         started = _newest(seen, values.instant("last_run_at"), self._plans.last_start(id_))
         return Known(started, ended, seen, (values.instant("planned_since"), values.instant("updated_at")))
+
+    def _untimed(self, values: Values, reading: Reading) -> str:
+        """Why its own row does not tell when it ran last, where nothing else does; empty if it does."""
+        if self._settings.runs is not None or "last_run_at" not in reading.job_columns:
+            return ""
+        return next((problem for problem in values.problems if problem.startswith("last_run_at ")), "")
 
     def _pace(self, job: Job, history: JobRuns) -> Pace | None:
         """How often it ran lately. What it makes up for after a silence was due."""
@@ -309,11 +329,12 @@ def _run_of_row(values: Values) -> RecordedRun | None:
 
 
 def _by_id(rows: Iterable[Mapping[str, object]]) -> dict[str, tuple[Mapping[str, object], bool]]:
-    """The rows by the id that runs name, the first of each, and whether there are more of it."""
+    """The rows by the id that runs name, the first of each, and whether there are other ones of it."""
     found: dict[str, tuple[Mapping[str, object], bool]] = {}
     for row in rows:
         id_ = key(row["id"])
-        found[id_] = (found[id_][0], True) if id_ in found else (row, False)
+        first, is_twice = found.get(id_, (row, False))
+        found[id_] = (first, is_twice or first != row)
     return found
 
 

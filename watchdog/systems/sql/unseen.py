@@ -10,15 +10,23 @@ from watchdog.systems.sql.plans import Gap
 from watchdog.systems.sql.runs import shown
 
 TIMELY = (Kind.STALLED, Kind.OVERDUE)
+OF_TIMES = (*TIMELY, Kind.WEDGED, Kind.LONG_RUN)
 OF_RUNS = (*TIMELY, Kind.WEDGED, Kind.LONG_RUN, Kind.FAILING, Kind.ZERO_TOKENS)
 
 
 @dataclass
 class Hidden:
-    """What one look came upon: the zones that are not known, and why runs are not written, each with its jobs."""
+    """What one look came upon: the zones that are not known, and why runs are not written, each with its jobs.
+
+    `untimed`: why nobody can tell when a job ran last, by job. `twice`: jobs of which there is more than one row.
+    `strays`: whose run the newest was, where runs start and none is of a job.
+    """
 
     zones: dict[str, set[str]] = field(default_factory=dict)
     runs: dict[str, set[str]] = field(default_factory=dict)
+    untimed: dict[str, str] = field(default_factory=dict)
+    twice: set[str] = field(default_factory=set)
+    strays: str = ""
 
 
 def unseen(
@@ -26,8 +34,9 @@ def unseen(
 ) -> tuple[Unseen, ...]:
     """All of it. `lost`: the gap of each job that was due in one; `there`: the jobs that are there; `known`: those that
     were, where none is shown and policies apply."""
+    told = (_zones, _runs, _untimed, _twice, _strays)
     away = () if known is None else _policies(known)
-    return (*_zones(hidden, there), *_runs(hidden, there), *_gaps(lost, there), *away)
+    return (*(each for tell in told for each in tell(hidden, there)), *_gaps(lost, there), *away)
 
 
 def _zones(hidden: Hidden, there: Collection[str]) -> Iterator[Unseen]:
@@ -39,6 +48,26 @@ def _zones(hidden: Hidden, there: Collection[str]) -> Iterator[Unseen]:
 def _runs(hidden: Hidden, there: Collection[str]) -> Iterator[Unseen]:
     for why, ids in hidden.runs.items():
         yield Unseen(f"no run of {_jobs(ids)} can be seen: {why}", OF_RUNS, "have them written", _of(ids, there))
+
+
+def _untimed(hidden: Hidden, there: Collection[str]) -> Iterator[Unseen]:
+    if hidden.untimed:
+        what = f"when {_jobs(hidden.untimed)} ran last cannot be read: {next(iter(hidden.untimed.values()))}"
+        yield Unseen(what, OF_TIMES, "have the query return an instant", _of(hidden.untimed, there))
+
+
+def _twice(hidden: Hidden, there: Collection[str]) -> Iterator[Unseen]:
+    if hidden.twice:
+        what = f"of {_jobs(hidden.twice)} the jobs query returns several rows that are not the same"
+        yield Unseen(what, TIMELY, "have it return one row for each job", _of(hidden.twice, there))
+
+
+def _strays(hidden: Hidden, there: Collection[str]) -> Iterator[Unseen]:
+    if hidden.strays and there:
+        what = (
+            f"runs start, and none is of a job: a job_id is {shown(hidden.strays)}, an id of jobs {shown(min(there))}"
+        )
+        yield Unseen(what, OF_RUNS, "have both queries return the same ids", _of(there, there))
 
 
 def _gaps(lost: Mapping[str, Gap], there: Collection[str]) -> Iterator[Unseen]:
