@@ -156,15 +156,16 @@ def soak_table(soak: Soak) -> Table:
     rows: list[Row] = [
         ("resident memory", f"{warm.resident:.1f} MB", f"{end.resident:.1f} MB"),
         ("the part of it that is its own", f"{warm.own:.1f} MB", f"{end.own:.1f} MB"),
-        ("descriptors", f"{warm.descriptors}", f"{end.descriptors}"),
-        ("threads", f"{warm.threads}", f"{end.threads}"),
+        ("descriptors", f"{warm.descriptors:.0f}", f"{end.descriptors:.0f}"),
+        ("threads", f"{warm.threads:.0f}", f"{end.threads:.0f}"),
         ("the state file with its log", f"{warm.state:.2f} MB", f"{end.state:.2f} MB"),
     ]
     method = (
         f"{JOBS:,} jobs, {soak.runs:,} runs, one a second; {soak.messages} messages taken; page each {PAGE_EVERY} s, "
-        f"a scrape each {SCRAPED_EVERY} s, {soak.failed_requests} of them without a good answer."
+        f"a scrape each {SCRAPED_EVERY} s, {soak.failed_requests} of them without a good answer. The middle of ten\n"
+        "minutes each. `python -m bench soak --minutes 45` measures this part alone, perhaps on another day."
     )
-    columns = ("what", f"after {warm.at / 60:.0f} min", f"after {end.at / 60:.0f} min")
+    columns = ("what", f"about minute {warm.at / 60:.0f}", f"about minute {end.at / 60:.0f}")
     return Table(SOAK_TITLE, columns, rows, method)
 
 

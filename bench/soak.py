@@ -10,8 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from statistics import median
 
 from bench.database import WORK, fresh, remove
 from bench.history import RUNNERS
@@ -22,7 +23,7 @@ from bench.writer import Writer
 
 EVENTS = 100_000
 WARM = 600.0
-"""Seconds after which everything has been used once; a soak that is shorter is compared with its middle."""
+"""Seconds after which everything has been used once, and over which is taken the middle; a third of a shorter soak."""
 
 NOTED_EVERY = 30
 SCRAPED_EVERY = 15
@@ -56,10 +57,16 @@ class Soak:
     failed_requests: int = 0
 
     def first_and_last(self) -> tuple[Sample, Sample]:
-        """Where all has been used once, and the end."""
-        end = self.samples[-1]
-        warm = min(WARM, end.at / 2)
-        return next(sample for sample in self.samples if sample.at >= warm), end
+        """What it held when all had been used once, and at the end: the middle of ten minutes each."""
+        end = self.samples[-1].at
+        span = min(WARM, end / 3)
+        first = [sample for sample in self.samples if span <= sample.at < 2 * span]
+        return _middle(first), _middle([sample for sample in self.samples if sample.at >= end - span])
+
+
+def _middle(samples: list[Sample]) -> Sample:
+    """Of each figure the median: memory that a page needed, and what is given back now and then, are no trend."""
+    return Sample(*(median(getattr(sample, part.name) for sample in samples) for part in fields(Sample)))
 
 
 def measure(minutes: float, say: Callable[[str], None]) -> Soak:
