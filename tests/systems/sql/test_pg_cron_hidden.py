@@ -7,6 +7,7 @@ which 1.4 keeps from others in the same way.
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,25 @@ def test_runs_that_are_not_written_are_told_and_no_job_is_late(server: Server, t
     finally:
         server.ask("ALTER SYSTEM RESET cron.log_run")
         server.restart()
+
+
+def test_a_job_that_cannot_connect_fails_and_is_no_silence(server: Server, tmp_path: Path) -> None:
+    """pg_cron writes such a run without a start and without an end."""
+    file = configured(server, tmp_path, **LONG_AGO)
+    server.ask("SELECT cron.schedule('lost', '@reboot', 'SELECT 1')")
+    server.ask("UPDATE cron.job SET database = 'nowhere' WHERE jobname = 'lost'")
+    for count in range(1, 4):
+        server.restart()
+        until(partial(_has_failed, server, count), "it has failed again")
+    server.ask("UPDATE cron.job SET schedule = '* * * * *'")
+    engine, now = Engine(of(file)), datetime.now(UTC)
+    for minutes in (0, 5, 50):
+        assert kinds(later(engine, now + timedelta(minutes=minutes))) == {("failing", "lost"), ("blind", None)}
+
+
+def _has_failed(server: Server, count: int) -> bool:
+    failed = "SELECT start_time, end_time FROM cron.job_run_details WHERE return_message = 'connection failed'"
+    return server.ask(failed) == [(None, None)] * count
 
 
 def test_a_job_of_every_second_hides_no_other_jobs_runs(server: Server, tmp_path: Path) -> None:
