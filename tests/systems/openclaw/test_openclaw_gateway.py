@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.command import Running, command, running, until
-from tests.support.openclaw_gateway import PATIENCE, RealGateway, real_gateway, real_gateway_and_model
+from tests.support.openclaw_gateway import PATIENCE, ModelServer, RealGateway, real_gateway, real_gateway_and_model
 from watchdog.systems.openclaw.cli import Replied, ask
 from watchdog.systems.openclaw.section import OpenClaw
 
@@ -149,40 +150,61 @@ def told(file: Path) -> set[tuple[str, str | None]]:
     return {(each["kind"], each["job"]) for each in json.loads(done.stdout)["findings"]}
 
 
+@contextmanager
+def served(folder: Path, gateway: RealGateway) -> Iterator[tuple[Path, Running]]:
+    """The configuration for single looks, and the service that runs beside them."""
+    for each in ("looks", "service"):
+        (folder / each).mkdir()
+    watched(folder / "service", gateway)
+    with running(folder / "service") as service:
+        yield watched(folder / "looks", gateway), service
+
+
 def test_jobs_of_every_kind_are_well_and_those_that_a_dead_model_skips_are_told(tmp_path: Path) -> None:
     with real_gateway_and_model(tmp_path / "home") as (gateway, model):
         gateway.start()
-        file = watched(tmp_path, gateway)
-        assert told(file) == set()
-        gateway.plan("exits", "--on-exit", "sleep 3600")
-        gateway.plan("follows", "--stream-command", '["sleep", "3600"]')
-        gateway.plan("daily", "--cron", "@DAILY")
-        gateway.plan("years", "--cron", "0 0 4 * * * 2099")
-        paces = gateway.plan("paces", "--every", "1m", "--pacing-min", "1m", "--pacing-max", "4h")
-        assert told(file) == set()
-        gateway.stop()
-        later = int(time.time() * 1000) + 3 * 3_600_000
-        gateway.change(paces, {}, {"nextRunAtMs": later, "pacedNextRunAtMs": later})
-        model.shut_off()
-        gateway.start()
-        assert gateway.state(paces)[1]["nextRunAtMs"] == later
-        gateway.plan("skips", "--every", "5s")
-        gateway.plan("once", "--at", "5s", "--keep-after-run")
-        expected = {("skipping", "skips"), ("skipping", "once")}
-        assert until(lambda: expected <= told(file), "the skipped runs are told", PATIENCE)
-        assert told(file) == expected
+        with served(tmp_path, gateway) as (file, service):
+            _of_every_kind(gateway, model, file, service)
 
 
-def test_a_gateway_that_is_killed_in_mid_run_is_told_by_one_look(tmp_path: Path) -> None:
+def _of_every_kind(gateway: RealGateway, model: ModelServer, file: Path, service: Running) -> None:
+    assert told(file) == set()
+    gateway.plan("exits", "--on-exit", "sleep 3600")
+    gateway.plan("follows", "--stream-command", '["sleep", "3600"]')
+    gateway.plan("daily", "--cron", "@DAILY")
+    gateway.plan("years", "--cron", "0 0 4 * * * 2099")
+    paces = gateway.plan("paces", "--every", "1m", "--pacing-min", "1m", "--pacing-max", "4h")
+    assert told(file) == set(service.findings()) == set()
+    gateway.stop()
+    later = int(time.time() * 1000) + 3 * 3_600_000
+    gateway.change(paces, {}, {"nextRunAtMs": later, "pacedNextRunAtMs": later})
+    model.shut_off()
+    gateway.start()
+    assert gateway.state(paces)[1]["nextRunAtMs"] == later
+    gateway.plan("skips", "--every", "5s")
+    gateway.plan("once", "--at", "5s", "--keep-after-run")
+    expected = {("skipping", "skips"), ("skipping", "once")}
+    assert until(lambda: expected <= told(file), "the skipped runs are told", PATIENCE)
+    assert until(lambda: expected == set(service.findings()), "the service tells them too", PATIENCE)
+    assert told(file) == expected
+
+
+def test_a_gateway_that_is_killed_in_mid_run_is_told(tmp_path: Path) -> None:
     with real_gateway_and_model(tmp_path / "home") as (gateway, model):
         gateway.start()
-        file = watched(tmp_path, gateway)
-        job = gateway.add("digest", "5s")
-        model.hangs.set()
-        until(lambda: "runningAtMs" in gateway.state(job)[1], "a run is in flight", PATIENCE)
-        assert told(file) == set()
-        gateway.kill()
-        assert until(lambda: ("stalled", None) in told(file), "the dead gateway is told", PATIENCE)
-        model.hangs.clear()
-        gateway.start()
-        assert until(lambda: ("interrupted", "digest") in told(file), "the interruption is told", PATIENCE)
+        with served(tmp_path, gateway) as (file, service):
+            _killed_in_mid_run(gateway, model, file, service)
+
+
+def _killed_in_mid_run(gateway: RealGateway, model: ModelServer, file: Path, service: Running) -> None:
+    job = gateway.add("digest", "5s")
+    model.hangs.set()
+    until(lambda: "runningAtMs" in gateway.state(job)[1], "a run is in flight", PATIENCE)
+    assert told(file) == set(service.findings()) == set()
+    gateway.kill()
+    assert until(lambda: ("stalled", None) in told(file), "the dead gateway is told by one look", PATIENCE)
+    assert until(lambda: ("stalled", None) in service.findings(), "and by the service", PATIENCE)
+    model.hangs.clear()
+    gateway.start()
+    assert until(lambda: ("interrupted", "digest") in told(file), "the interruption is told", PATIENCE)
+    assert until(lambda: ("stalled", None) not in service.findings(), "it is over for the service", PATIENCE)
