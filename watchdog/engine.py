@@ -109,7 +109,19 @@ class Engine:
             kept[section.name].source if section.name in kept else open_source(section, host_of(section.name))
             for section in config.sources
         ]
-        return Engine(config, sources, self._looked_at_by, kept, self._inventory)
+        engine = Engine(config, sources, self._looked_at_by, kept, self._inventory)
+        engine._carry_on(self, kept)
+        return engine
+
+    def _carry_on(self, before: "Engine", kept: Collection[str]) -> None:
+        """What was last found of the sources that are kept stands until they have been looked at anew."""
+        known = {state.snapshot.source: state for state in before._states if state is not None}
+        for index, looker in enumerate(self._lookers):
+            name = looker.source.name
+            if name in kept and name in known:
+                self._states[index], self._is_behind[index] = known[name], True
+        self._published = before._published
+        self._publish(has_changed=True)
 
     def end(self) -> None:
         """Look no more."""

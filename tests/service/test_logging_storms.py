@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tests.support.telling import failing
 from watchdog.core.kinds import Severity
-from watchdog.service.loop import MOST_LOGGED, told_one_by_one
+from watchdog.service.diary import MOST_LOGGED, told_one_by_one
 
 
 def test_a_storm_is_logged_by_a_few_of_each_kind_and_how_many_more_there_are() -> None:

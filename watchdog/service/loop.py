@@ -1,11 +1,10 @@
 """The running service: the loop, its signals, and the web beside it."""
 
-import logging
 import os
 import select
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,12 +14,11 @@ from urllib.parse import urlsplit
 
 from watchdog.config.file import Config, ConfigError
 from watchdog.core.clock import SHORTEST_WAIT, Clock, WallClock
-from watchdog.core.kinds import Kind, Severity
 from watchdog.core.logs import log
 from watchdog.core.model import Finding
-from watchdog.detectors.published import Published
 from watchdog.metrics.collection import Metrics
 from watchdog.notify.service import open_store
+from watchdog.service.diary import Diary, log_finding
 from watchdog.service.heartbeat import Beats
 from watchdog.service.memory import Tidying, settle_garbage
 from watchdog.service.neighbours import SEEN_BY_ANOTHER, Neighbours
@@ -93,47 +91,6 @@ def signals(wake: Wake) -> Iterator[None]:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
 
-def _level(action: str, finding: Finding) -> int:
-    if finding.caused_by is not None:
-        return logging.DEBUG  # a thousand symptoms of one stall are one event
-    if action == "cleared":
-        return logging.INFO
-    return logging.ERROR if finding.severity is Severity.CRITICAL else logging.WARNING
-
-
-def log_finding(action: str, finding: Finding) -> None:
-    """Log that a condition was `found`, or has `cleared`."""
-    level = _level(action, finding)
-    words = finding.summary if action == "found" else f"over: {finding.kind.value} of {finding.job or finding.source}"
-    facts = {"source": finding.source, "kind": finding.kind.value, "severity": finding.severity.value}
-    log.log(level, words, extra={"action": action, **facts, "job_id": finding.job_id, "job": finding.job})
-
-
-MOST_LOGGED = 20
-"""Findings of one kind of one source that a turn logs one by one."""
-
-
-def told_one_by_one(findings: Sequence[Finding]) -> Iterator[tuple[Finding, int]]:
-    """Of each kind of a source the first few, and with the last of these how many more there are: a storm of thousands
-    must not fill a disk."""
-    alike: dict[tuple[str, Kind, int], list[Finding]] = {}
-    for finding in findings:
-        alike.setdefault((finding.source, finding.kind, _level("found", finding)), []).append(finding)
-    for some in alike.values():
-        shown = some[:MOST_LOGGED]
-        yield from ((finding, 0) for finding in shown[:-1])
-        yield shown[-1], len(some) - len(shown)
-
-
-def log_rest(action: str, finding: Finding, count: int) -> None:
-    """Log how many more like this one were `found`, or have `cleared`."""
-    facts = {"source": finding.source, "kind": finding.kind.value}
-    words = f"{count:,} more {finding.kind.value} of {finding.source}"
-    log.log(
-        _level(action, finding), words if action == "found" else f"over: {words}", extra={"action": action, **facts}
-    )
-
-
 @dataclass
 class Service:
     """Watches until it is told to stop. `reread` gives the configuration anew and raises ConfigError.
@@ -158,7 +115,7 @@ class Service:
             store,
             self.clock,
             self._metrics,
-            self._tell,
+            Diary(self.tell).write,
             self._metrics.ticked,
             writers=self.writers,
             looked_at_by=partial(OnItsOwn, ring=self.wake.ring),
@@ -167,8 +124,6 @@ class Service:
         self._systemd = Systemd()
         self._beats = Beats(self.config.heartbeat, store, self._metrics.beaten)
         self._neighbours = Neighbours()
-        self._findings: dict[tuple[str, str, str | None], Finding] = {}
-        self._problems: dict[str, str | None] = {}
 
     def run(self) -> None:
         """Bind, look, serve, and go on looking."""
@@ -254,27 +209,6 @@ class Service:
         if soon:
             pause = min(pause, max(SHORTEST_WAIT, self.clock.real(soon - self.clock.now())))
         return pause
-
-    def _tell(self, published: Published) -> None:
-        """Log what has become true, and what no longer is."""
-        self._tell_sources(published)
-        found = {finding.key: finding for finding in published.findings}
-        self._tell_each("found", [found[key] for key in found if key not in self._findings])
-        self._tell_each("cleared", [self._findings[key] for key in self._findings if key not in found])
-        self._findings = found
-
-    def _tell_each(self, action: str, findings: Sequence[Finding]) -> None:
-        for finding, more in told_one_by_one(findings):
-            self.tell(action, finding)
-            if more:
-                log_rest(action, finding, more)
-
-    def _tell_sources(self, published: Published) -> None:
-        for state in published.sources:
-            name, problem = state.snapshot.source, state.snapshot.problem
-            if problem is None and self._problems.get(name):
-                log.info(f"{name} can be read again", extra={"action": "reachable", "source": name})
-            self._problems[name] = problem
 
     def _reload(self) -> None:
         """Take the file as it is now; a bad one keeps the old configuration and says so."""
