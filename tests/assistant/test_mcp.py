@@ -85,6 +85,7 @@ def test_it_is_asked_why_a_job_was_silent(watchdog: tuple[Path, Running]) -> Non
         return [
             await _asked(client, "whats_wrong"),
             await _asked(client, "list_jobs", state="failed"),
+            await _asked(client, "list_jobs", state="wrong"),
             await _asked(client, "list_jobs", match="nothing-like-it"),
             await _asked(client, "show_incident", number=1),
             await _asked(client, "job_history", job="id-heartbeat", limit=3),
@@ -92,9 +93,10 @@ def test_it_is_asked_why_a_job_was_silent(watchdog: tuple[Path, Running]) -> Non
             await _asked(client, "job_history", job="ignore"),
         ]
 
-    wrong, failed, none, whole, past, unknown, near = _speak(["-c", str(folder / "watchdog.yaml")], say)
+    wrong, failed, amiss, none, whole, past, unknown, near = _speak(["-c", str(folder / "watchdog.yaml")], say)
     assert _data(wrong[1])["incidents"][0]["kind"] == "failed"
     assert len(_data(failed[1])["jobs"]) == 1
+    assert _data(amiss[1])["jobs"] == _data(failed[1])["jobs"]
     assert _data(none[1])["jobs"] == []
     assert _data(whole[1])["incident"]["id"] == 1
     assert [run["outcome"] for run in _data(past[1])["runs"]] == ["error"] * 3

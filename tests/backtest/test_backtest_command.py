@@ -146,7 +146,7 @@ def test_files_at_rest_are_left_alone_to_the_byte_and_none_comes_beside_them(con
     ("arguments", "words"),
     [
         (("--set", "detect.zero_token.streak=5"), "--set: detect.zero_token: unknown key; did you mean zero_tokens?"),
-        (("--set", "detect.zero_tokens.streak=0"), "--set: detect.zero_tokens.streak: input should be greater than"),
+        (("--set", "detect.zero_tokens.streak=0"), "--set: detect.zero_tokens.streak: should be greater than"),
         (("--set", "detect.zero_tokens.streak"), "is not a setting; write it like detect.zero_tokens.streak=5"),
         (("--since", "soon"), "'soon' is not an instant"),
         (("--since", "2026-05-01T00:00:00Z", "--until", "2026-04-01T00:00:00Z"), "there is no time between"),

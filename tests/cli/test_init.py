@@ -94,7 +94,11 @@ def test_what_lies_about_in_a_home_is_found_told_of_and_watched(home: Path, http
     assert f"found hermes: {home}/.hermes, 2 jobs, can be read without harm" in done.stdout
     assert sorted(source["kind"] for source in written(home)) == ["hermes", "json", "openclaw", "phantom"]
     file = home / "watchdog.yaml"
-    assert command("validate", "-c", file).returncode == 0
+    valid = command("validate", "-c", file)
+    assert (valid.returncode, valid.stderr) == (0, "")
+    # by its name alone, as messages have it, a shell finds it only there
+    is_found = shutil.which("scheduler-watchdog") == str(COMMAND)
+    assert (f"export PATH={COMMAND.parent}:$PATH" in done.stdout) is not is_found
     file.write_text(file.read_text().replace(":9846", ":PORT"))
     with running(home, HOME=str(home)) as service:
         sources = until(lambda: json.loads(service.get("/api/v1/findings")[1])["sources"], "the sources are there")

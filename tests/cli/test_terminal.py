@@ -123,6 +123,10 @@ def test_jobs_are_chosen_and_sorted(database: Path, arguments: list[str], names:
     assert [name for name in found if "heartbeat" not in name or "日報 heartbeat" in names] == names
 
 
+def test_that_no_job_is_such_is_not_that_there_are_none(database: Path) -> None:
+    assert command("jobs", "--database", database, "--match", "nothing").stdout == "None of its jobs is such.\n"
+
+
 def test_a_state_that_no_job_has_is_an_error_with_the_nearest(database: Path) -> None:
     done = command("jobs", "--database", database, "--state", "faild")
     assert (done.returncode, done.stdout) == (3, "")

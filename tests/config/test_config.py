@@ -572,7 +572,16 @@ class TestWhereAndHow:
 
     def test_what_does_not_fit_together_is_told_beside_what_is_wrong_by_itself(self, file: Path) -> None:
         text = SOURCES + "poll: 9d\nowners: [{notify: [ops]}, {notify: [team]}]\n"
-        assert [line.split(": ")[0] for line in problems(file, text)] == ["poll", "the file", "the file"]
+        assert [line.split(" ")[0] for line in problems(file, text)] == ["poll:", "owners[0]", "owners[1]"]
+
+    def test_a_channel_that_is_not_there_is_told_also_beside_a_source_that_cannot_be_one(self, file: Path) -> None:
+        file.write_text("sources: [{kind: hermes}]\nowners:\n  - {notify: [ops]}\n")
+        with pytest.raises(ConfigError) as caught:
+            load(file, {})
+        assert caught.value.problems == [
+            f"{file}: line 1: sources[0].home: is missing",
+            f"{file}: line 3: owners[0] names the channel 'ops', which is not there; known: none",
+        ]
 
     def test_every_key_that_stands_there_twice_is_told(self, file: Path) -> None:
         assert len(problems(file, "sources: []\nsources: []\npoll: 2s\npoll: 2s\n")) == 2

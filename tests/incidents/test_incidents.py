@@ -45,6 +45,26 @@ def test_it_says_since_when_it_has_been_so_not_since_when_it_was_seen() -> None:
     assert diary.only.since == NOW - 3 * HOUR
 
 
+def test_since_when_it_is_what_it_is_called_may_be_later_than_its_beginning() -> None:
+    diary = Diary()
+    diary.look(finding("zero_tokens", since=NOW - 3 * HOUR), finding("failed", since=NOW - HOUR))
+    assert (diary.only.headline.kind, diary.only.headline_since) == (Kind.FAILED, NOW - HOUR)
+    assert diary.only.since == NOW - 3 * HOUR
+
+
+def test_who_has_taken_it_on_knows_of_what_was_there_and_of_lesser_trouble() -> None:
+    diary = Diary()
+    diary.look(failing("heartbeat"))
+    assert not diary.only.has_more_since(NOW)
+    grave = finding("failed", error_class="transient")
+    diary.look(grave, after=MINUTE)
+    assert diary.only.has_more_since(NOW)
+    assert not diary.only.has_more_since(diary.now)
+    taken_on = diary.now
+    diary.look(grave, finding("zero_tokens"), after=MINUTE)
+    assert not diary.only.has_more_since(taken_on)
+
+
 def test_it_is_over_only_when_it_has_stayed_clear_for_the_hold_and_asks_to_be_looked_at_then() -> None:
     diary = Diary()
     diary.look(finding("overdue"))

@@ -62,3 +62,12 @@ def test_what_will_not_work_is_said(tmp_path: Path, text: str, wanted: str) -> N
 )
 def test_what_works_is_not_warned_of(tmp_path: Path, text: str) -> None:
     assert _told(tmp_path, text) == []
+
+
+def test_a_file_of_jobs_is_looked_for_in_its_folder(tmp_path: Path) -> None:
+    source = f"sources: [{{kind: json, preset: nanobot, folder: {tmp_path}/workspace}}]"
+    jobs = tmp_path / "workspace" / "cron" / "jobs.json"
+    jobs.parent.mkdir(parents=True)
+    assert _told(tmp_path, source) == [f"sources[0].file: {jobs} is not there now, or this user may not see it"]
+    jobs.touch()
+    assert _told(tmp_path, source) == []

@@ -1,6 +1,7 @@
 """The page: what it shows, to whom, and that what it shows is never more than text."""
 
 import re
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -11,11 +12,16 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.conftest import NOW, healthy, job_row
-from tests.support.harness import change
+from tests.support.harness import HOUR, MINUTE, change
 from tests.support.site import ACTS, HOSTILE, ORIGIN, PAGE, TOKEN, Site, given_up, outage, serving
+from tests.support.telling import finding
+from watchdog.core.incident import Ledger
+from watchdog.core.moment import Moment
+from watchdog.incidents.ledger import Timing, update
 from watchdog.state.history import JobKey
 from watchdog.web import app, view
 from watchdog.web.listing import Wanted
+from watchdog.web.problems import waits_for
 from watchdog.web.prose import with_breaks
 from watchdog.web.published_state import Posting, PublishedState
 from watchdog.web.shown import Known
@@ -336,6 +342,37 @@ def test_a_button_takes_an_incident_on_and_says_so_once(site: Site) -> None:
     (entry,) = site.audit()
     assert entry[1:4] == ("2026-06-10T12:00:00Z", "Maria (page)", "testclient")
     assert entry[4].startswith("acknowledged incident 1: heartbeat was given up")
+
+
+def test_what_is_worse_since_it_was_taken_on_can_be_taken_on_anew(tmp_path: Path) -> None:
+    rows = outage()
+    rows["scheduled_jobs"][0] |= {"status": "active", "consecutive_errors": 9, "next_run_at": "2026-06-10T12:30:00Z"}
+    with serving(tmp_path, rows) as site:
+        csrf = site.sign_in()
+        site.client.post("/act/acknowledge", data={"csrf": csrf, "number": "1", "back": "/"}, headers=ORIGIN)
+        text = words(page(site))
+        assert "Maria (page) is on it" in text
+        assert "more has come since" not in text
+        assert "Acknowledge" not in text
+        with sqlite3.connect(site.database) as database:
+            database.execute("UPDATE scheduled_jobs SET status = 'failed', consecutive_errors = 10, next_run_at = NULL")
+        database.close()
+        site.look(NOW + MINUTE)
+        text = words(page(site))
+        assert "Maria (page) is on it; more has come since" in text
+        assert "Acknowledge" in text
+        assert "Give back" in text
+
+
+def test_it_says_whose_run_is_waited_for_where_nothing_is_as_grave_any_more() -> None:
+    grave, lesser = finding("failed"), finding("zero_tokens")
+    found = update(Ledger(), [grave], frozenset(), Moment(NOW), Timing())
+    assert waits_for(found.incidents[1]) == ""
+    planned = {("agent", "id-heartbeat")}
+    found = update(found, [lesser], frozenset(), Moment(NOW + MINUTE), Timing(), planned, lambda *tried: True)
+    assert waits_for(found.incidents[1]) == "heartbeat"
+    found = update(found, [lesser], frozenset(), Moment(NOW + HOUR), Timing())
+    assert waits_for(found.incidents[1]) == ""
 
 
 def test_the_other_buttons_silence_and_revive(tmp_path: Path) -> None:

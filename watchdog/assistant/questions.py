@@ -43,9 +43,9 @@ class Questions:
         }
 
     def jobs(self, match: str, state: str) -> Document:
-        """The jobs whose name or id is like `match`, in the state if one is given."""
-        found = self.remote.get("/jobs")
-        chosen = [job for job in found["jobs"] if _is_like(job, match) and state in ("", job["state"])]
+        """The jobs whose name or id is like `match`, of those of which the word of `state` holds if one is given."""
+        found = self.remote.get("/jobs", state=state or None)
+        chosen = [job for job in found["jobs"] if _is_like(job, match)]
         return {
             "now": found["now"],
             "sources": found["sources"],

@@ -86,4 +86,7 @@ def _job_past(job: Job, log: RunLog, numbers: list[int], own: OwnRecord) -> JobP
 
 
 def _words(log: RunLog) -> str:
-    return f"only {len(log):,} runs are on record, from {say(log.ended_at(0))}" if len(log) else "no run is on record"
+    if not len(log):
+        return "no run is on record"
+    runs = "1 run is" if len(log) == 1 else f"{len(log):,} runs are"
+    return f"only {runs} on record, from {say(log.ended_at(0))}"

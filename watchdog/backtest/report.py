@@ -111,7 +111,9 @@ def _lines_of(conditions: Sequence[Condition]) -> Iterator[Line]:
 def _differences(first: Verdict, second: Verdict) -> Iterator[Line]:
     for one, other in ((first, second), (second, first)):
         yield from _told(f"Only {one.name}", one.without(other))
-        yield from _lines_of(one.unlike(other))
+        if unlike := one.unlike(other):
+            yield Line(f"and {_count(len(unlike), 'condition')}:", "bold")
+        yield from _lines_of(unlike)
 
 
 def _summary(verdict: Verdict) -> str:

@@ -1,5 +1,6 @@
 """`mcp`: which watchdog an assistant is given, and with what it may do there."""
 
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from watchdog.assistant.questions import Questions
 from watchdog.cli.endings import CannotGoOn
 from watchdog.config.fields import read_secret
 from watchdog.config.file import Address, ConfigError, load
+from watchdog.core.extras import how_to_add
 from watchdog.remote.client import Remote, address
 
 
@@ -17,7 +19,7 @@ def serve(config: Path | None, url: str | None, token_file: Path | None) -> None
     try:
         from watchdog.assistant import server
     except ImportError:
-        raise CannotGoOn("the tools for assistants are not installed: pip install 'scheduler-watchdog[mcp]'") from None
+        raise CannotGoOn(f"the tools for assistants are not installed; add them with: {how_to_add('mcp')}") from None
     try:
         found = address(url) if url else _own_address(load(config).http.address) if config else ""
         token = read_secret(token_file) if token_file else ""
@@ -25,6 +27,11 @@ def serve(config: Path | None, url: str | None, token_file: Path | None) -> None
         raise CannotGoOn("\n".join(error.problems)) from error
     except ValueError as error:
         raise CannotGoOn(str(error)) from None
+    if sys.stdin.isatty():
+        print(
+            "speaks with an assistant that starts it (docs/assistants.md), and waits for one; Ctrl-C ends it",
+            file=sys.stderr,
+        )
     questions = Questions(Remote(found, token), config)
     server.build(questions, version("scheduler-watchdog"), may_change=bool(token)).run("stdio")
 

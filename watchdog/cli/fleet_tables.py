@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from rich import box
@@ -41,11 +42,17 @@ def _table(rows: Sequence[tuple[Answer, Mapping[str, Any]]]) -> Table:
             Text(answer.name),
             Text(str(incident["id"])),
             Text(incident["kind"], style="dim" if is_over else _STYLES[incident["severity"]]),
-            Text(ago(parse_instant(incident["since"]), now, "")),
+            Text(ago(_headline_since(incident), now, "")),
             Text(_state(incident)),
             Text(incident["summary"]),
         )
     return table
+
+
+def _headline_since(incident: Mapping[str, Any]) -> datetime:
+    """Since when it has been what it is called; something else of it may have been so before."""
+    alike = [one["since"] for one in incident["findings"] if one["kind"] == incident["kind"] and one["since"]]
+    return min(map(parse_instant, alike), default=parse_instant(incident["since"]))
 
 
 def _state(incident: Mapping[str, Any]) -> str:

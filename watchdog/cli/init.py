@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from watchdog.cli import init_files
+from watchdog.core.command_line import PROGRAM
 
 if TYPE_CHECKING:
     from watchdog.config.file import Config
@@ -176,6 +177,9 @@ def _services(
 ) -> None:
     owner = init_files.owner_of(watched)
     click.echo(f"now: {init_files.called()} run -c {shlex.quote(str(output))}, then look at http://127.0.0.1:9846/")
+    if init_files.called() != PROGRAM:
+        folder = shlex.quote(str(Path(init_files.program()).parent))
+        click.echo(f"so that the commands in messages work in each terminal, in ~/.profile: export PATH={folder}:$PATH")
     if unit:
         written = output.with_name("scheduler-watchdog.service")
         _write(written, init_files.unit(output, owner))
@@ -191,7 +195,7 @@ def _services(
     if not unit and not agent and not compose:
         # in a container on a Mac it would stand in another machine than the agent, whose locks it could not see
         which = "--launchd, which writes" if sys.platform == "darwin" else "--systemd or --compose, which write"
-        click.echo(f"as a service: run this again with --force and {which} the file for it")
+        click.echo(f"as a service: the same command again, with --force and {which} the file for it")
 
 
 @contextmanager

@@ -150,14 +150,30 @@ def _tried(path: Path) -> tuple[Config, list[str]]:
 
 @click.command()
 @click.option("--seconds", type=click.IntRange(5, 3600), help="Stop after so long; else at the end of the story.")
-@click.option("--port", type=click.IntRange(0, 65535), default=9846, show_default=True, help="0 takes a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Where its page is; else 9846, or a free one.")
 @click.option("--stay", is_flag=True, help="Go on serving after the story has ended, until Ctrl-C.")
-def demo(seconds: int | None, port: int, stay: bool) -> None:
+def demo(seconds: int | None, port: int | None, stay: bool) -> None:
     """Watch a simulated agent through an outage, as it unfolds; a second stands for an hour."""
-    from watchdog.demo import story
     from watchdog.web.server import CannotListenError
 
     try:
-        story.tell(port=port, seconds=seconds, stay=stay)
+        _tell_the_story(port, seconds, stay=stay)
     except CannotListenError as error:
         raise CannotGoOn(f"{error}; choose another with --port") from error
+
+
+def _tell_the_story(port: int | None, seconds: int | None, *, stay: bool) -> None:
+    """Where no port was asked for it need not be the usual one: a watchdog may be at work there.
+
+    Raises CannotListenError.
+    """
+    from watchdog.demo import story
+    from watchdog.web.server import CannotListenError
+
+    if port is not None:
+        story.tell(port=port, seconds=seconds, stay=stay)
+        return
+    try:
+        story.tell(seconds=seconds, stay=stay)
+    except CannotListenError:
+        story.tell(port=0, seconds=seconds, stay=stay)

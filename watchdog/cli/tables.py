@@ -95,8 +95,8 @@ class Cadence:
         yield Text("\n".join(lines), overflow="fold")
 
 
-def jobs_view(published: Published, now: datetime, width: int) -> RenderableType:
-    """Every job of every source, in a table for a terminal of this width."""
+def jobs_view(published: Published, now: datetime, width: int, without: str = "There are no jobs.") -> RenderableType:
+    """Every job of every source, in a table for a terminal of this width. `without`: what is said where none is."""
     views: list[RenderableType] = []
     for state in published.sources:
         if len(published.sources) > 1 or state.snapshot.problem:
@@ -104,7 +104,7 @@ def jobs_view(published: Published, now: datetime, width: int) -> RenderableType
         if state.snapshot.problem:
             views.append(Text(f"cannot be read: {state.snapshot.problem}", style="bold red"))
         else:
-            views.append(_jobs_table(state, now, width) if state.snapshot.jobs else Text("There are no jobs."))
+            views.append(_jobs_table(state, now, width) if state.snapshot.jobs else Text(without))
     return Group(*views)
 
 
@@ -209,7 +209,7 @@ def _incidents_table(
         table.add_row(
             Text(str(incident.id)),
             Text(head.kind.value, style=style),
-            Text(ago(incident.since, now, "")),
+            Text(ago(incident.headline_since, now, "")),
             _incident_state(incident, acknowledged.get(incident.id), now),
             Text(f"{as_asked(head.summary, sys.argv)}{_others(incident)}"),
         )
@@ -221,7 +221,10 @@ def _incident_state(incident: Incident, acknowledged: tuple[datetime, str] | Non
         return Text(f"over {ago(incident.resolved_at, now)}", style="green")
     if not incident.is_active:
         return Text("clearing", style="green")
-    return Text(f"{acknowledged[1]} is on it", style="cyan") if acknowledged else Text("open")
+    if acknowledged is None:
+        return Text("open")
+    more = "; more since" if incident.has_more_since(acknowledged[0]) else ""
+    return Text(f"{acknowledged[1]} is on it{more}", style="yellow" if more else "cyan")
 
 
 def _others(incident: Incident) -> str:

@@ -137,7 +137,8 @@ def jobs(
     if form == "json":
         click.echo(json.dumps(wire.jobs_document(published, instant), indent=2))
     else:
-        tables.show(tables.jobs_view(published, instant, tables.screen().width))
+        without = "None of its jobs is such." if wanted or match else "There are no jobs."
+        tables.show(tables.jobs_view(published, instant, tables.screen().width, without))
 
 
 @click.command()

@@ -27,7 +27,7 @@ from watchdog.config import kinds, yaml_file
 from watchdog.config.fields import FilePath, Name, SecretFile, WebAddress, Zone, read_secret
 from watchdog.config.heartbeat import Heartbeat
 from watchdog.config.policies import ANYWHERE, Recovery, is_like
-from watchdog.config.problems import WHOLE, line_of, problems, without
+from watchdog.config.problems import WHOLE, placed, problems, without
 from watchdog.config.settings import Detect
 from watchdog.config.sources import AnySource, Section
 from watchdog.core.fields import Duration, Frozen
@@ -396,28 +396,40 @@ def read(path: Path, environment: Mapping[str, str] = os.environ) -> yaml_file.D
     return found
 
 
+def _a_source() -> dict[str, object]:
+    """Any, where only what stands beside the sources is looked at."""
+    return {"sources": [{"kind": kinds.usual(), "name": "none", "database": "/"}]}
+
+
 def _of_the_rest(error: ValidationError, data: Mapping[str, object]) -> list[yaml_file.Problem]:
-    """What does not fit together in what is left without the values that are wrong by themselves."""
+    """What does not fit together in what is left without the values that are wrong by themselves.
+
+    Where what is left is still wrong, as a source without its database is, channels and owners are held together alone.
+    """
     rest = without(data, error)
-    try:
-        Config.model_validate(rest)
-    except ValidationError as further:
-        return [(place, what) for place, what in problems(further, Config, rest) if place == WHOLE]
+    people: dict[str, object] = {key: rest[key] for key in ("channels", "owners") if key in rest}
+    for left in (rest, {**_a_source(), **people}):
+        try:
+            Config.model_validate(left)
+        except ValidationError as further:
+            if found := [(place, what) for place, what in problems(further, Config, left) if place == WHOLE]:
+                return found
+        else:
+            break
     return []
 
 
 def addresses(found: yaml_file.Document) -> Config | None:
     """The channels and owners of a file that is wrong elsewhere, as far as they are right: they can be tried."""
     given: dict[str, object] = {key: found.mapping[key] for key in ("channels", "owners") if key in found.mapping}
-    nothing: dict[str, object] = {"sources": [{"kind": kinds.usual(), "name": "none", "database": "/"}]}
     for _ in range(2):  # without what is wrong by itself, then without owners whose channel is not there
         try:
-            return Config.model_validate({**nothing, **given})
+            return Config.model_validate({**_a_source(), **given})
         except ValidationError as error:
-            rest = without({**nothing, **given}, error)
+            rest = without({**_a_source(), **given}, error)
             given = {key: rest[key] for key in given if key in rest}
     try:
-        return Config.model_validate({**nothing, "channels": given.get("channels", {})})
+        return Config.model_validate({**_a_source(), "channels": given.get("channels", {})})
     except ValidationError:
         return None
 
@@ -431,6 +443,6 @@ def checked(found: yaml_file.Document, where: str) -> Config:
     except ValidationError as error:
         wrong += [*problems(error, Config, data), *_of_the_rest(error, data)]
     if wrong:
-        told = dict.fromkeys(f"{where}: {line_of(place, found.lines)}{place}: {what}" for place, what in wrong)
-        raise ConfigError(list(told))
+        told = dict.fromkeys(placed(place, what, found.lines) for place, what in wrong)
+        raise ConfigError([f"{where}: {problem}" for problem in told])
     return config

@@ -37,6 +37,14 @@ def line_of(place: str, lines: Mapping[str, int]) -> str:
     return f"line {lines[place]}: " if place in lines and place else ""
 
 
+def placed(place: str, what: str, lines: Mapping[str, int]) -> str:
+    """A problem behind its line. One of what does not fit together begins with the place that names the other."""
+    if place != WHOLE:
+        return f"{line_of(place, lines)}{place}: {what}"
+    line = line_of(what.partition(" ")[0], lines)
+    return f"{line}{what}" if line else f"{place}: {what}"
+
+
 def _parts(detail: ErrorDetails) -> Place:
     return [part for part in detail["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
 
@@ -78,7 +86,7 @@ def _what(detail: ErrorDetails, place: Place, model: type[BaseModel], data: Mapp
         return "is missing"
     if words := _shape(detail, place, model, data):
         return words
-    message = detail["msg"].removeprefix("Value error, ")
+    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return message[0].lower() + message[1:]
 
 

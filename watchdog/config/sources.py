@@ -4,6 +4,7 @@ import difflib
 import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import Field, SecretStr, SerializeAsAny, ValidatorFunctionWrapHandler, WrapValidator
@@ -47,6 +48,11 @@ class Section(Frozen):
         values = [getattr(self, key) for key in self.names_jobs]
         plain = [value.get_secret_value() if isinstance(value, SecretStr) else str(value) for value in values]
         return hashlib.sha256("\0".join([self.kind, *plain]).encode()).hexdigest()[:16]
+
+    @property
+    def places(self) -> Mapping[str, Path]:
+        """The paths that are given, by their keys, as they are meant."""
+        return {key: value for key, value in self if isinstance(value, Path)}
 
     @property
     def look_limit(self) -> timedelta:

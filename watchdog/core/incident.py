@@ -115,6 +115,23 @@ class Incident:
         return most_specific(member.finding for member in self.own)
 
     @property
+    def headline_since(self) -> datetime:
+        """Since when it has been what the headline says; something else of it may have been so before."""
+        kind = self.headline.kind
+        alike = [member for member in self.own if member.finding.kind is kind]
+        return min(member.finding.since or member.began for member in alike)
+
+    def has_more_since(self, at: datetime) -> bool:
+        """Whether something as grave as it is has come, or become so, since then: who took it on did not know of it."""
+        now = [member for member in self.own if member.active and member.finding.severity is self.severity]
+        return any(max(member.began, member.graver_at or member.began) > at for member in now)
+
+    @property
+    def unproved(self) -> list[Finding]:
+        """What is over by a revival that no run has proved yet; so long it is as grave as it was."""
+        return [member.finding for member in self.members.values() if member.is_unproved and not member.active]
+
+    @property
     def since(self) -> datetime:
         """Since when it has been so: the earliest instant that any of it became true."""
         known = [member.finding.since or member.first_seen for member in self.members.values() if not member.under]

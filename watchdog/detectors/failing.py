@@ -84,8 +84,8 @@ def _for_how_long(job: Job, errors: int, too_long: datetime | None) -> str:
 
 
 def _since(job: Job, back: int) -> datetime | None:
-    """The end of the run that made it so many errors, if it is still remembered; the last change of the row else."""
-    return job.recent[-back].at if back <= len(job.recent) else job.updated_at
+    """When the run ended that made it so many errors, or the oldest that is remembered; else the row's last change."""
+    return job.recent[-min(back, len(job.recent))].at if job.recent else job.updated_at
 
 
 def _trip(job: Job, now: Moment) -> datetime | None:

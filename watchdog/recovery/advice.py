@@ -30,7 +30,7 @@ def _about_paths(config: Config) -> Iterator[str]:
     """A variable without braces stays as it is, which is seldom meant; nor is a store that is not there."""
     places = [("state", config.state)]
     for index, source in enumerate(config.sources):
-        places += [(f"sources[{index}].{key}", value) for key, value in source if isinstance(value, Path)]
+        places += [(f"sources[{index}].{key}", path) for key, path in source.places.items()]
     for place, path in places:
         if bare := re.search(r"\$([A-Za-z_][A-Za-z0-9_]*)", str(path)):
             yield f"{place}: a variable is filled in only in braces: ${{{bare.group(1)}}}"

@@ -47,7 +47,8 @@ class Remote:
 
     @cached_property
     def _pool(self) -> urllib3.PoolManager:
-        return urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(total=PATIENCE))
+        # an assistant asks several things at once, and each connection beyond these is a warning
+        return urllib3.PoolManager(maxsize=10, retries=False, timeout=urllib3.Timeout(total=PATIENCE))
 
     def _ask(self, method: str, path: str, body: bytes | None) -> Document:
         headers = {"Accept": "application/json"}

@@ -133,7 +133,7 @@ def search(
     _walk(searched, folders, now, PATIENCE)
     _walk(searched, [path for path in searched._extra if path not in folders], now, PATIENCE / 2)
     searched.found = _without_copies(searched.found)
-    searched.places += [f"{len(processes)} running process{'' if len(processes) == 1 else 'es'} of this user's"]
+    searched.places += [f"{len(processes)} running agent{'' if len(processes) == 1 else 's'} of this user's"]
     return searched
 
 

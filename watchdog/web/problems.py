@@ -54,7 +54,8 @@ class Storm:
 class Problem:
     """Something that is wrong. `name` is whom its title and its sentences name; `url` leads to its own page.
 
-    `revivable`: the source and id of the jobs that a button can bring back.
+    `revivable`: the source and id of the jobs that a button can bring back. `has_more`: whether more has come since
+    somebody took it on. `unproved`: whose next run it waits for, though nothing of it is as grave any more.
     """
 
     key: str
@@ -78,6 +79,8 @@ class Problem:
     symptoms: tuple[Line, ...] = ()
     symptom_count: int = 0
     revivable: tuple[JobKey, ...] = ()
+    has_more: bool = False
+    unproved: str = ""
     storm: Storm | None = None
 
     @property
@@ -133,7 +136,7 @@ def of_incident(incident: Incident, posting: Posting, known: Known) -> Problem:
         key=f"incident-{incident.id}",
         severity=incident.severity.value,
         title=title_of(incident),
-        since=when(incident.since, posting.at),
+        since=when(incident.headline_since, posting.at),
         url=incident_url(incident.id),
         advice=advice.of_incident(incident, known.config, system_of(posting, incident.source)).pasted(known.config),
         silence=advice.silence_all(incident, known.config) if is_storm else base.silence,
@@ -168,8 +171,18 @@ def _placed(incident: Incident, base: Problem, known: Known, now: datetime) -> P
         number=incident.id,
         state="over" if not incident.is_open else "active" if incident.is_active else "clearing",
         acknowledged=acknowledged[1] if acknowledged else "",
+        has_more=acknowledged is not None and incident.has_more_since(acknowledged[0]),
+        unproved=waits_for(incident),
         acknowledge=advice.acknowledge(incident, known.config),
     )
+
+
+def waits_for(incident: Incident) -> str:
+    """Whose next run has to show that it is well again, where it is that for which the incident is critical still."""
+    if not incident.is_active or any(member.finding.severity is incident.severity for member in incident.own):
+        return ""
+    names = list(dict.fromkeys(finding.job or "a job" for finding in incident.unproved))
+    return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else "".join(names)
 
 
 def _storm(incident: Incident, posting: Posting, known: Known) -> Storm:

@@ -157,6 +157,29 @@ def test_a_restart_does_not_walk_again(tmp_path: Path) -> None:
     assert asdict(after["rare"])["zero_streak"] == asdict(before["rare"])["zero_streak"]
 
 
+def test_since_when_a_job_fails_is_known_after_a_restart_too(tmp_path: Path) -> None:
+    path = tmp_path / "phantom.db"
+    with scheduler(path, Agent({"heartbeat": Outcome.failing()})) as sim:
+        sim.add("heartbeat", {"kind": "every", "intervalMs": 600_000})
+        sim.run_until(START + 5 * HOUR)
+    memory, config = Kept(Store(None)), for_database(path)
+
+    def since(host: Host) -> tuple[int, datetime | None]:
+        source = PhantomSource("phantom", path, host=host)
+        (found,) = [
+            finding
+            for finding in Engine(config, [source]).tick(START + 5 * HOUR).published.findings
+            if finding.kind is Kind.FAILING
+        ]
+        return int(str(found.evidence["consecutive_errors"])), found.since
+
+    errors, before = since(Host(memory=memory))
+    assert errors == 9
+    assert before is not None
+    assert before < START + HOUR
+    assert since(Host(memory=memory)) == (errors, before)
+
+
 @pytest.mark.usefixtures("short")
 def test_after_a_long_absence_only_what_lies_between_is_walked(tmp_path: Path) -> None:
     memory = Kept(Store(None))

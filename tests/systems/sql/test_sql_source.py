@@ -1,5 +1,6 @@
 """The source `sql` on SQLite files: the columns, the runs read by id, and what follows for the conditions."""
 
+import shlex
 import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
@@ -441,7 +442,7 @@ def wrong(tmp_path: Path, source: str) -> list[str]:
         ("database: /x, jobs: SELECT 1, every: 10ms", "sources[0].every: must lie between 1 s and 1 d"),
         (
             "database: /x, jobs: SELECT 1, cron: quartz",
-            "sources[0].cron: input should be 'classic', 'croner' or 'croniter'",
+            "sources[0].cron: should be 'classic', 'croner' or 'croniter'",
         ),
         ("database: /x, jobs: SELECT 1, max_rnu: 1h", "sources[0].max_rnu: unknown key; did you mean max_run?"),
         ("dsn_file: /nowhere, jobs: SELECT 1", "sources[0].dsn_file: the file /nowhere cannot be read"),
@@ -459,9 +460,12 @@ class TestPostgresWithoutAServer:
     def test_a_driver_that_is_missing_is_told_with_the_command(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "psycopg.conninfo", None)
         problem = open_sql(self.settings("postgresql://x@127.0.0.1/x")).look(NOW).snapshot.problem
-        assert problem == (
-            "PostgreSQL's driver is not installed; add it with: pip install 'scheduler-watchdog[postgres]'"
-        )
+        assert problem is not None
+        told, _, command = problem.partition(": ")
+        assert told == "PostgreSQL's driver is not installed; add it with"
+        # the very environment that runs, and what is to be had whether this program is on an index or not
+        assert shlex.split(command)[0] == sys.executable
+        assert shlex.split(command)[-1].startswith("psycopg[binary]")
 
     @pytest.mark.parametrize(
         "dsn", ["hunter22hunter", "postgresql://u:hunter22hunter@h:port/x", "password='hunter22hunter"]

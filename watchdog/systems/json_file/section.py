@@ -204,6 +204,11 @@ class JsonFile(Section):
         """The file of the jobs."""
         return self.beside(self.file or Path())
 
+    @property
+    def places(self) -> Mapping[str, Path]:
+        """The file of the jobs lies in the folder."""
+        return {**super().places, "file": self.store}
+
     def beside(self, path: Path) -> Path:
         """A path as it is meant: from the folder on, where it is not whole."""
         return Path(os.path.normpath((self.folder or Path()) / path))

@@ -35,8 +35,9 @@ STRIDE = 100_000
 _MOST_NAMED = 10_000
 """Jobs whose keys are named in one query; more are walked for one after another."""
 
-KEPT_ENDS = 4
-"""Newest run ends of each job that are kept over a restart one by one."""
+KEPT_ENDS = 5
+"""Newest run ends of each job that are kept over a restart one by one: as far back as the fifth error in a row, from
+which on a job is `failing`, lies at the ninth, after which it is given up."""
 
 KEPT_GONE = timedelta(days=30)
 """For how long the newest run end of a job whose row is gone is kept: without it its last run seems in flight still."""
@@ -60,8 +61,8 @@ class KeptEnds:
     @classmethod
     def of(cls, account: Account) -> "KeptEnds":
         """What is to be kept of it."""
-        recent = account.recent[-KEPT_ENDS:]
         zeros = tuple(account.first_zeros)
+        recent = account.recent[-KEPT_ENDS:]
         return cls(recent, account.zeros, zeros, account.count, account.has_used, account.last_paid_at)
 
     @property

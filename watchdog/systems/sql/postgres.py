@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from watchdog.config.fields import read_secret
 from watchdog.core.durations import say_duration
+from watchdog.core.extras import how_to_add
 from watchdog.core.redaction import HIDDEN, fit_to_leave
 from watchdog.systems.shared.unreadable import UnreadableError
 from watchdog.systems.sql.columns import QueryError, TooSlowError
@@ -41,7 +42,6 @@ TOO_MUCH = "too much is returned:"
 AT_ONCE = 0.02
 """Seconds that a tick gives a read that it has just begun; mostly that is enough, and no later tick is needed."""
 
-NOT_INSTALLED = "PostgreSQL's driver is not installed; add it with: pip install 'scheduler-watchdog[postgres]'"
 
 _NAMED = re.compile(r"(?<![:\w]):(after|job_id(?:_\d+)?)\b")
 
@@ -176,7 +176,7 @@ class _Secret:
         try:
             from psycopg.conninfo import conninfo_to_dict
         except ImportError:
-            raise QueryError(NOT_INSTALLED) from None
+            raise QueryError(f"PostgreSQL's driver is not installed; add it with: {how_to_add('postgres')}") from None
         try:
             dsn = read_secret(settings.dsn_file) if settings.dsn_file else ""
         except ValueError as error:
