@@ -20,8 +20,9 @@ from watchdog.notify.words import LISTED, NAME_LENGTH, Message, plain_message
 PAUSE = timedelta(minutes=10)
 """How long after a message the next one of the same matter gathers what there is to tell."""
 
-HEALING = timedelta(days=1)
-"""How long good news waits for the rest of a storm: jobs that run seldom show for themselves that they are well."""
+HEALING = timedelta(days=2)
+"""How long good news waits for the rest of a storm: a thousand jobs are revived within a day, a minute apart, and those
+that run daily have shown a day later that they are well."""
 
 FIRES = timedelta(hours=1)
 """How long an Alertmanager is told of it: it gathers, routes and repeats by itself, and must not miss it."""
