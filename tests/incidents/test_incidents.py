@@ -52,6 +52,12 @@ def test_since_when_it_is_what_it_is_called_may_be_later_than_its_beginning() ->
     assert diary.only.since == NOW - 3 * HOUR
 
 
+def test_of_several_that_are_alike_it_is_called_after_the_one_that_has_been_so_the_longest() -> None:
+    diary = Diary()
+    diary.look(failing("triage", since=NOW - HOUR), failing("heartbeat", since=NOW - 3 * HOUR))
+    assert (diary.only.headline.job, diary.only.headline_since) == ("heartbeat", NOW - 3 * HOUR)
+
+
 def test_who_has_taken_it_on_knows_of_what_was_there_and_of_lesser_trouble() -> None:
     diary = Diary()
     diary.look(failing("heartbeat"))

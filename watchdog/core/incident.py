@@ -111,15 +111,14 @@ class Incident:
 
     @property
     def headline(self) -> Finding:
-        """The finding that says best what it is."""
-        return most_specific(member.finding for member in self.own)
+        """The finding that says best what it is; of those that say the same, the one that has been so the longest."""
+        return head_of(self.own)
 
     @property
     def headline_since(self) -> datetime:
         """Since when it has been what the headline says; something else of it may have been so before."""
-        kind = self.headline.kind
-        alike = [member for member in self.own if member.finding.kind is kind]
-        return min(member.finding.since or member.began for member in alike)
+        head = self.headline
+        return head.since or self.members[head.key].began
 
     def has_more_since(self, at: datetime) -> bool:
         """Whether something as grave as it is has come, or become so, since then: who took it on did not know of it."""
