@@ -37,7 +37,7 @@ FAULTS: Faults = {**WAITING, **stores.FAULTS}
 BEGIN, END = "<!-- faults: made by python -m bench.faults --write -->", "<!-- end of faults -->"
 
 BUSY = 1.5
-"""Times slower than alone, from which on it is noted with what was measured."""
+"""Times slower than usual, from which on it is noted with what was measured."""
 
 A_STALL = 1.0
 """Seconds; the same for the disk."""
@@ -74,7 +74,7 @@ def attempt(fault: str, promise: str, attack: Promise) -> Outcome:
         finally:
             rig.close()
     if PACE.since(began) > BUSY:
-        rig.notes.append(f"on a machine {PACE.since(began):.1f} times as slow as alone")
+        rig.notes.append(f"on a machine {PACE.since(began):.1f} times as slow as usual")
     if PACE.stalled(began) > A_STALL:
         rig.notes.append(f"with a disk that took {PACE.stalled(began):.1f} s to write")
     took = time.monotonic() - began
