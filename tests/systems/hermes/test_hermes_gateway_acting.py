@@ -61,7 +61,7 @@ def test_what_a_dead_gateway_owes_is_run_and_the_operators_restart_is_proved_and
         ]
         file = watched(tmp_path, homes, mode="act", policies=policies)
         for hermes in homes.values():
-            until(partial(has_run, hermes), "it has run", 150)
+            until(partial(has_run, hermes), "it has run", 600)
         for name in ("run", "restart"):
             homes[name].kill()
         neighbour = homes["beside"].process
