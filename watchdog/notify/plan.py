@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from watchdog.config.file import Notify, Owner, QuietHours
 from watchdog.config.owners import Subject, owners_of, subject_of
-from watchdog.core.incident import WAITING, Incident, Key, Member, Told, ToldItem, ToldKey, most_specific
+from watchdog.core.incident import WAITING, Incident, Key, Member, Told, ToldItem, ToldKey, head_of
 from watchdog.core.kinds import Family, Kind, Severity
 from watchdog.core.model import Finding, Job, Unseen
 from watchdog.core.moment import Moment
@@ -94,9 +94,7 @@ class Dispatch:
         mine = [member for member in self.news or self.members if not member.under]
         if not mine:
             return self.incident.headline
-        kind = most_specific(member.finding for member in mine).kind
-        alike = [member for member in mine if member.finding.kind is kind]
-        return min(alike, key=lambda member: member.finding.since or member.began).finding
+        return head_of(mine)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from watchdog.systems.shared.values import ERROR_LENGTH, Values
 from watchdog.systems.sql.lifeline import Lifeline, Planned
 from watchdog.systems.sql.plans import Known, Plans
 from watchdog.systems.sql.reading import Reader, Reading
-from watchdog.systems.sql.runs import JobRuns, Runs, key, shown
+from watchdog.systems.sql.runs import ID_LENGTH, JobRuns, Runs, key, shown
 from watchdog.systems.sql.schedules import schedule_of
 from watchdog.systems.sql.section import Sql
 from watchdog.systems.sql.unseen import Hidden, unseen
@@ -210,7 +210,7 @@ class SqlSource:
         in_flight = self._in_flight(aside, history)
         job = Job(
             id=shown(id_),
-            name=values.text("name") or f"job {one_line(id_, 128)}",
+            name=values.text("name") or f"job {one_line(id_, ID_LENGTH)}",
             schedule=schedule,
             enabled=is_planned,
             status="completed" if status == "active" and derives and is_over else status,
