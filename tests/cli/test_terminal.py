@@ -261,6 +261,16 @@ def test_validate_tries_addresses_in_the_same_go(tmp_path: Path, database: Path)
     assert "line 4: channels.ops: no service is called slak://; is slack:// meant?" in lines[1]
 
 
+def test_validate_says_also_of_what_is_allowed_but_will_not_work_in_which_line_it_stands(tmp_path: Path) -> None:
+    file = tmp_path / "watchdog.yaml"
+    file.write_text(f"detect:\n  failing: {{errors: 12}}\nsources:\n  - database: {tmp_path}/none.db\n")
+    done = command("validate", "-c", file)
+    assert (done.returncode, done.stdout) == (0, f"{file} is good: watches phantom\n")
+    hints = [line.removeprefix(f"{file}: ") for line in done.stderr.splitlines()]
+    assert hints[0].startswith("line 2: detect.failing.errors: 12 is never reached")
+    assert hints[1].startswith("line 4: sources[0].database: ")
+
+
 def test_what_stands_in_the_image_and_the_unit_names_the_configuration() -> None:
     for path in ("Dockerfile", "config/systemd/scheduler-watchdog.service"):
         assert "WATCHDOG_CONFIG=/etc/" in (ROOT / path).read_text()

@@ -570,6 +570,31 @@ class TestWhereAndHow:
         (problem,) = problems(file, SOURCES + f'owners: [{{notify: "slack://{SECRET}/#ops"}}]')
         assert SECRET not in problem
 
+    def test_problems_are_told_in_the_order_of_their_lines_whatever_is_wrong_there(self, file: Path) -> None:
+        file.write_text(
+            "owners:\n  - {notify: [ops]}\nsources:\n  - database: ${NOWHERE}\nrecvery: {}\n"
+            "notify:\n  remind_every: never\nchannels:\n  mail: {}\n"
+        )
+        with pytest.raises(ConfigError) as caught:
+            load(file, {})
+        lines = [problem.removeprefix(f"{file}: line ").partition(":")[0] for problem in caught.value.problems]
+        assert lines == ["2", "4", "5", "7", "9"]
+
+    def test_what_has_no_line_is_told_last(self, file: Path) -> None:
+        file.write_text("poll: 9d\n")
+        with pytest.raises(ConfigError) as caught:
+            load(file, {})
+        assert caught.value.problems == [
+            f"{file}: line 1: poll: must lie between 50ms and 1h",
+            f"{file}: sources: is missing",
+        ]
+
+    def test_keys_that_stand_there_twice_are_told_in_the_order_of_their_lines(self, file: Path) -> None:
+        file.write_text("detect:\n  failed: on\n  failed: off\npoll: 2s\npoll: 3s\n")
+        with pytest.raises(ConfigError) as caught:
+            load(file, {})
+        assert [problem.split(": ")[1] for problem in caught.value.problems] == ["line 3", "line 5"]
+
     def test_what_does_not_fit_together_is_told_beside_what_is_wrong_by_itself(self, file: Path) -> None:
         text = SOURCES + "poll: 9d\nowners: [{notify: [ops]}, {notify: [team]}]\n"
         assert [line.split(" ")[0] for line in problems(file, text)] == ["poll:", "owners[0]", "owners[1]"]

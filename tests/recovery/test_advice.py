@@ -16,7 +16,7 @@ def _told(folder: Path, text: str) -> list[str]:
     path.write_text(text if "sources" in text else SOURCES.format(folder=folder) + text)
     if "state:" not in text:
         path.write_text(path.read_text() + f"\nstate: {folder}/state.db\n")
-    return list(advice(load(path, {})))
+    return [f"{place}: {what}" for place, what in advice(load(path, {}))]
 
 
 @pytest.mark.parametrize(

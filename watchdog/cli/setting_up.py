@@ -13,6 +13,7 @@ from watchdog.cli.endings import EXIT_ERROR, CannotGoOn
 
 if TYPE_CHECKING:
     from watchdog.config.file import Config
+    from watchdog.config.yaml_file import Problem
 
 
 @click.command()
@@ -69,11 +70,9 @@ def validate(config: Path | None, is_schema: bool) -> None:
 
         click.echo(described.schema_text(), nl=False)
         return
-    from watchdog.recovery.advice import advice
-
     config = the_file(config)
-    settings, unasked = _tried(config)
-    for hint in [*unasked, *advice(settings)]:
+    settings, hints = _tried(config)
+    for hint in hints:
         click.echo(f"{config}: {hint}", err=True)
     named = ", ".join(source.name for source in settings.sources)
     click.echo(f"{config} is good: watches {named}")
@@ -120,32 +119,26 @@ def mcp(config: Path | None, url: str | None, token_file: Path | None) -> None:
 
 
 def _tried(path: Path) -> tuple[Config, list[str]]:
-    """The configuration and which sources could not be asked. Raises CannotGoOn with all that is wrong in one go."""
+    """The configuration, and what of it is allowed but will not work. Raises CannotGoOn with all that is wrong."""
     from watchdog.config import file
-    from watchdog.config.problems import line_of
+    from watchdog.config.problems import in_order
     from watchdog.notify import trial
+    from watchdog.recovery.advice import advice
     from watchdog.systems.opening import try_out
 
     try:
         found = file.read(path)
     except file.ConfigError as error:
         raise CannotGoOn("\n".join(error.problems)) from error
-    problems: list[str] = []
-    unasked: list[str] = []
-    settings = None
-    try:
-        settings = file.checked(found, str(path)).meant_by("-c", path)
-    except file.ConfigError as error:
-        problems += error.problems
-    else:
+    settings, wrong = file.judged(found)
+    unasked: list[Problem] = []
+    if settings is not None and not wrong:
         wrong, unasked = try_out(settings, datetime.now(UTC))
-        problems += [f"{path}: {problem}" for problem in wrong]
     known = settings or file.addresses(found)
-    tried = trial.bad_addresses(known) if known else ()
-    problems += [f"{path}: {line_of(place, found.lines)}{place}: {what}" for place, what in tried]
-    if settings is None or problems:
-        raise CannotGoOn("\n".join(problems))
-    return settings, unasked
+    wrong += trial.bad_addresses(known) if known else ()
+    if settings is None or wrong:
+        raise CannotGoOn("\n".join(file.error_of(wrong, found, str(path)).problems))
+    return settings.meant_by("-c", path), in_order([*unasked, *advice(settings)], found.lines)
 
 
 @click.command()

@@ -7,7 +7,7 @@ import re
 import shlex
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -27,7 +27,7 @@ from watchdog.config import kinds, yaml_file
 from watchdog.config.fields import FilePath, Name, SecretFile, WebAddress, Zone, read_secret
 from watchdog.config.heartbeat import Heartbeat
 from watchdog.config.policies import ANYWHERE, Recovery, is_like
-from watchdog.config.problems import WHOLE, placed, problems, without
+from watchdog.config.problems import WHOLE, in_order, problems, without
 from watchdog.config.settings import Detect
 from watchdog.config.sources import AnySource, Section
 from watchdog.core.fields import Duration, Frozen
@@ -436,13 +436,22 @@ def addresses(found: yaml_file.Document) -> Config | None:
 
 def checked(found: yaml_file.Document, where: str) -> Config:
     """What was read as typed values. Raises ConfigError with every problem, each of which begins with `where`."""
+    config, wrong = judged(found)
+    if config is None or wrong:
+        raise error_of(wrong, found, where)
+    return config
+
+
+def judged(found: yaml_file.Document) -> tuple[Config | None, list[yaml_file.Problem]]:
+    """What was read as typed values, where it can be, and all that is wrong with it."""
     data = found.mapping
     wrong = list(found.unset)
     try:
-        config = Config.model_validate(data)
+        return Config.model_validate(data), wrong
     except ValidationError as error:
-        wrong += [*problems(error, Config, data), *_of_the_rest(error, data)]
-    if wrong:
-        told = dict.fromkeys(placed(place, what, found.lines) for place, what in wrong)
-        raise ConfigError([f"{where}: {problem}" for problem in told])
-    return config
+        return None, [*wrong, *problems(error, Config, data), *_of_the_rest(error, data)]
+
+
+def error_of(wrong: Iterable[yaml_file.Problem], found: yaml_file.Document, where: str) -> ConfigError:
+    """What is wrong as an error, in the order of the file; each line of it begins with `where`."""
+    return ConfigError([f"{where}: {problem}" for problem in in_order(wrong, found.lines)])

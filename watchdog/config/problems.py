@@ -2,7 +2,7 @@
 
 import copy
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -30,19 +30,31 @@ def problems(error: ValidationError, model: type[BaseModel], data: Mapping[str, 
             yield place, what
 
 
-def line_of(place: str, lines: Mapping[str, int]) -> str:
-    """The line of a place, or of what it should stand in, as a beginning; empty where nothing is known."""
+def in_order(found: Iterable[tuple[str, str]], lines: Mapping[str, int]) -> list[str]:
+    """Problems, each once, behind the line that each is in and in the order of the lines; those without one last."""
+    placed = dict.fromkeys(_placed(place, what, lines) for place, what in found)
+    return [f"line {line}: {words}" if line else words for line, words in sorted(placed, key=_by_line)]
+
+
+def _by_line(placed: tuple[int, str]) -> tuple[bool, int]:
+    line, _ = placed
+    return not line, line
+
+
+def _placed(place: str, what: str, lines: Mapping[str, int]) -> tuple[int, str]:
+    """Its line, 0 where none is known, and its words. One of what does not fit together begins with the place that
+    names the other."""
+    if place != WHOLE:
+        return _line_of(place, lines), f"{place}: {what}"
+    line = _line_of(what.partition(" ")[0], lines)
+    return line, what if line else f"{place}: {what}"
+
+
+def _line_of(place: str, lines: Mapping[str, int]) -> int:
+    """The line of a place, or of what it should stand in; 0 where nothing is known."""
     while place and place not in lines:
         place = place.rpartition(".")[0] if place.rfind(".") > place.rfind("[") else place.rpartition("[")[0]
-    return f"line {lines[place]}: " if place in lines and place else ""
-
-
-def placed(place: str, what: str, lines: Mapping[str, int]) -> str:
-    """A problem behind its line. One of what does not fit together begins with the place that names the other."""
-    if place != WHOLE:
-        return f"{line_of(place, lines)}{place}: {what}"
-    line = line_of(what.partition(" ")[0], lines)
-    return f"{line}{what}" if line else f"{place}: {what}"
+    return lines[place] if place else 0
 
 
 def _parts(detail: ErrorDetails) -> Place:

@@ -31,11 +31,12 @@ class YamlError(Exception):
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which would let a second key silently win. `problems`: what it has met of that kind."""
+    """PyYAML's safe loader, which would let a second key silently win. `problems`: what it has met of that kind, with
+    its line."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.problems: list[str] = []
+        self.problems: list[tuple[int, str]] = []
 
 
 _MERGE = "tag:yaml.org,2002:merge"
@@ -50,7 +51,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, object]:
         if key.tag == _MERGE:
             continue
         if key.value in seen:
-            loader.problems.append(f"line {key.start_mark.line + 1}: the key {key.value!r} stands there twice")
+            loader.problems.append((key.start_mark.line + 1, f"the key {key.value!r} stands there twice"))
         seen.add(key.value)
         key.tag = _TEXT  # YAML would make `true` of the key `on`
     return loader.construct_mapping(node, deep=True)
@@ -109,7 +110,7 @@ def parsed(text: str) -> object:
         if loader is not None:
             loader.dispose()
     if loader.problems:
-        raise YamlError(*loader.problems)
+        raise YamlError(*(f"line {line}: {what}" for line, what in sorted(loader.problems)))
     return data
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from watchdog.config.file import Config, OwnerMatch
 from watchdog.config.policies import BY_API, Policy, is_like
 from watchdog.config.sources import Section
+from watchdog.config.yaml_file import Problem
 from watchdog.core.kinds import Kind
 from watchdog.detectors.failing import Failing
 from watchdog.detectors.rules import Rules
@@ -16,85 +17,88 @@ BREAKER = 10
 """Errors in a row after which a scheduler with a breaker gives a job up."""
 
 
-def advice(config: Config) -> Iterator[str]:
-    """One line for each."""
+def advice(config: Config) -> Iterator[Problem]:
+    """Each with its place in the file."""
     yield from _about_paths(config)
     yield from _about_the_state(config)
     yield from _about_thresholds(config)
     yield from _about_owners(config)
     for index, policy in enumerate(config.recovery.policies):
-        yield from (f"recovery.policies[{index}].{what}" for what in _about_policy(policy, config))
+        yield from ((f"recovery.policies[{index}].{key}", what) for key, what in _about_policy(policy, config))
 
 
-def _about_paths(config: Config) -> Iterator[str]:
+def _about_paths(config: Config) -> Iterator[Problem]:
     """A variable without braces stays as it is, which is seldom meant; nor is a store that is not there."""
     places = [("state", config.state)]
     for index, source in enumerate(config.sources):
         places += [(f"sources[{index}].{key}", path) for key, path in source.places.items()]
     for place, path in places:
         if bare := re.search(r"\$([A-Za-z_][A-Za-z0-9_]*)", str(path)):
-            yield f"{place}: a variable is filled in only in braces: ${{{bare.group(1)}}}"
+            yield place, f"a variable is filled in only in braces: ${{{bare.group(1)}}}"
         elif place != "state" and not os.access(path, os.F_OK):
-            yield f"{place}: {path} is not there now, or this user may not see it"
+            yield place, f"{path} is not there now, or this user may not see it"
 
 
-def _about_the_state(config: Config) -> Iterator[str]:
+def _about_the_state(config: Config) -> Iterator[Problem]:
     wanted = config.state.absolute().parent
     folder = next(path for path in (wanted, *wanted.parents) if path.exists())  # what is missing is made at the start
     if not folder.is_dir():
-        yield f"state: {folder} is no folder"
+        yield "state", f"{folder} is no folder"
     elif not os.access(folder, os.W_OK | os.X_OK):
-        yield f"state: this user may not write in {folder}; the one that runs the service has to"
+        yield "state", f"this user may not write in {folder}; the one that runs the service has to"
 
 
-def _about_thresholds(config: Config) -> Iterator[str]:
+def _about_thresholds(config: Config) -> Iterator[Problem]:
     places: list[tuple[str, Rules]] = [("detect", config.detect)]
     places += [(f"detect.jobs[{index}]", rules) for index, rules in enumerate(config.detect.jobs)]
     for where, rules in places:
         if rules[Failing].errors >= BREAKER:
             yield (
-                f"{where}.failing.errors: {rules[Failing].errors} is never reached where the scheduler gives a job up "
-                f"at its {BREAKER}th error; `failed` tells of that"
+                f"{where}.failing.errors",
+                f"{rules[Failing].errors} is never reached where the scheduler gives a job up at its {BREAKER}th "
+                "error; `failed` tells of that",
             )
 
 
-def _about_owners(config: Config) -> Iterator[str]:
+def _about_owners(config: Config) -> Iterator[Problem]:
     """An owner after one who is told of everything hears of nothing."""
     everything = (index for index, owner in enumerate(config.owners) if owner.match == OwnerMatch())
     last = next(everything, None)
     for index in range(last + 1 if last is not None else len(config.owners), len(config.owners)):
-        yield f"owners[{index}]: never reached, for owners[{last}] before it takes everything; put that one last"
+        yield f"owners[{index}]", f"never reached, for owners[{last}] before it takes everything; put that one last"
 
 
-def _about_policy(policy: Policy, config: Config) -> Iterator[str]:
+def _about_policy(policy: Policy, config: Config) -> Iterator[Problem]:
     meant = [source for source in config.sources if _is_meant(policy, source)]
     by_api = policy.action == "revive" and set(policy.ways) <= set(BY_API)
     without = [source.name for source in meant if hasattr(source, "api") and source.api is None]
     if by_api and without:
-        yield f"via: only ways through the API, and {without[0]} has no `api:` in its section: nothing can be done"
+        yield "via", f"only ways through the API, and {without[0]} has no `api:` in its section: nothing can be done"
     elif by_api and _is_logged_in(meant):
         yield (
-            "via: only ways through the API, whose login ends after 7 days and with "
-            "every restart of the agent (a token works once): add `sql`, and `restart` as the last"
+            "via",
+            "only ways through the API, whose login ends after 7 days and with every restart of the agent (a token "
+            "works once): add `sql`, and `restart` as the last",
         )
     if config.recovery.mode != "observe" and policy.action == "revive" and "sql" in policy.ways:
         yield from _about_writing(meant)
     if policy.action == "revive" and policy.match.kind not in (None, *_REVIVABLE):
         yield (
-            f"match.kind: a job that is {policy.match.kind} is not given up, so there is nothing to revive; "
-            f"that fits {', '.join(_REVIVABLE)}"
+            "match.kind",
+            f"a job that is {policy.match.kind} is not given up, so there is nothing to revive; "
+            f"that fits {', '.join(_REVIVABLE)}",
         )
 
 
 _REVIVABLE = (Kind.FAILED, Kind.EXPIRING, Kind.STRANDED)
 
 
-def _about_writing(sources: list[Section]) -> Iterator[str]:
+def _about_writing(sources: list[Section]) -> Iterator[Problem]:
     """A store that is mounted read-only, as the shipped Compose file does, is not written by anybody."""
     stores = (getattr(source, "database", None) for source in sources)
     for store in (store for store in stores if isinstance(store, Path) and os.access(store, os.F_OK)):
         if not os.access(store, os.W_OK):
-            yield f"via: `sql` writes {store}, which this user may not, or which is mounted read-only: take `:ro` off"
+            yield "via", f"`sql` writes {store}, which this user may not, or which is mounted read-only: take `:ro` off"
 
 
 def _is_meant(policy: Policy, source: Section) -> bool:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from watchdog.config.file import Config
 from watchdog.config.sources import Section
+from watchdog.config.yaml_file import Problem
 from watchdog.core.model import Job, Snapshot
 from watchdog.systems import system_of
 from watchdog.systems.base import Source
@@ -32,11 +33,12 @@ def look_at(source: Section, job_id: str, now: datetime) -> Job | None:
     return next((job for job in snapshot_of(source, now).jobs if job.id == job_id), None)
 
 
-def try_out(config: Config, now: datetime) -> tuple[list[str], list[str]]:
+def try_out(config: Config, now: datetime) -> tuple[list[Problem], list[Problem]]:
     """Ask each source once: what is wrong with the configuration, and which sources could not be asked."""
-    wrong, unasked = [], []
+    wrong: list[Problem] = []
+    unasked: list[Problem] = []
     for index, source in enumerate(config.sources):
         trial = system_of(source).try_out(source, now)
-        wrong += [f"sources[{index}]: {problem}" for problem in trial.wrong]
-        unasked += [f"sources[{index}]: {reason}" for reason in trial.unasked]
+        wrong += [(f"sources[{index}]", problem) for problem in trial.wrong]
+        unasked += [(f"sources[{index}]", reason) for reason in trial.unasked]
     return wrong, unasked
