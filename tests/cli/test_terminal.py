@@ -127,6 +127,22 @@ def test_that_no_job_is_such_is_not_that_there_are_none(database: Path) -> None:
     assert command("jobs", "--database", database, "--match", "nothing").stdout == "None of its jobs is such.\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["--match", "report"], "No name is 'report'; '*report*' would match 6 jobs"),
+        (["--match", "WATCH"], "No name is 'WATCH'; '*WATCH*' would match 1 job"),
+        (["--state", "failed", "--match", "report"], "No name is 'report'; '*report*' would match 6 jobs"),
+        (["--match", "prize-watch"], "No name is 'prize-watch'; is 'price-watch' meant?"),
+    ],
+)
+def test_a_name_of_which_only_a_part_was_given_says_which_pattern_would_match(
+    database: Path, arguments: list[str], hint: str
+) -> None:
+    done = command("jobs", "--database", database, "--now", NOW, *arguments)
+    assert done.stdout.splitlines() == ["None of its jobs is such.", hint]
+
+
 def test_a_state_that_no_job_has_is_an_error_with_the_nearest(database: Path) -> None:
     done = command("jobs", "--database", database, "--state", "faild")
     assert (done.returncode, done.stdout) == (3, "")
@@ -227,6 +243,8 @@ def test_a_silence_says_what_it_fits_now_and_what_was_probably_meant(watched: Pa
     environment = {"WATCHDOG_CONFIG": str(watched)}
     fits = command("silence", "report-*", "--for", "1h", **environment).stdout.splitlines()
     assert re.fullmatch(r"it fits 6 jobs, and \d+ of what is wrong now", fits[1])
+    part = command("silence", "job=report", "--for", "1h", **environment).stdout.splitlines()
+    assert part[1] == "it fits no job now, and nothing that is wrong now; '*report*' would match 6 jobs"
     slip = command("silence", "report-77", "--for", "1h", **environment).stdout.splitlines()
     assert slip[1].startswith("it fits no job now, and nothing that is wrong now; is 'report-")
     for match, words in (("kind=faild", "is 'failed' meant?"), ("severity=crit", "is no severity")):

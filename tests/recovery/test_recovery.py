@@ -1197,6 +1197,7 @@ def test_by_hand_errors_are_one_line_with_exit_code_3(tmp_path: Path) -> None:
         wrong: list[tuple[str, str, str]] = [
             ("revive", "nobody", "there is no job 'nobody' (name or id); `scheduler-watchdog jobs"),
             ("revive", "wel", "there is no job 'wel'; is 'well' meant?"),
+            ("revive", "el", "there is no job 'el'; is 'well' meant?"),
             ("revive", "well", "well is active; only a failed job can be revived"),
             ("restore", "nobody", "no definition of 'nobody' is kept"),
             ("restore", "one", "is there already"),
@@ -1220,6 +1221,11 @@ def test_by_hand_a_job_that_only_its_own_scheduler_can_bring_back_is_not_called_
     code, out, (line,) = _told("revive", "-c", config, "report")
     assert (code, out) == (3, "")
     assert line.endswith("nothing can be done about report of pg from here: its scheduler's own tools can")
+    with closing(sqlite3.connect(tmp_path / "jobs.db")) as database, database:
+        database.execute("INSERT INTO jobs VALUES (2, 'report-a'), (3, 'report-b')")
+    for word in ("report-", "report-*"):
+        _, _, (line,) = _told("revive", "-c", config, word)
+        assert line.endswith(f"there is no job {word!r}; give the whole name: 'report-a', 'report-b'"), line
     _, _, (line,) = _told("revive", "-c", config, "raport")
     assert line.endswith("there is no job 'raport'; is 'report' meant?")
 

@@ -49,6 +49,25 @@ def meant(word: str, known: Iterable[str]) -> str:
     return f"; is {by_case[near[0]]!r} meant?" if near else ""
 
 
+def called_like(word: str, names: Iterable[str]) -> list[str]:
+    """The names that a word is a part of, or that it fits as a pattern."""
+    wanted = word.casefold()
+    return [name for name in names if wanted in name.casefold() or fnmatchcase(name.casefold(), wanted)]
+
+
+def wider(pattern: str, names: Collection[str]) -> str:
+    """What would match where a pattern matches nothing, as the end of a sentence; empty where nothing is near."""
+    count = len(called_like(pattern, names))
+    many = f"; '*{pattern}*' would match {count} {'job' if count == 1 else 'jobs'}"
+    return many if count else meant(pattern, names)
+
+
+def instead(published: Published, states: Collection[str], pattern: str) -> str:
+    """The same for a pattern that none of the jobs in these states matches."""
+    jobs = chosen(published, states, None, None)
+    return wider(pattern, [job.name for source in jobs.sources for job in source.snapshot.jobs])
+
+
 def chosen(published: Published, states: Collection[str], match: str | None, sort: str | None) -> Published:
     """The same with the jobs that are wanted, in the order that is wanted."""
     return replace(published, sources=tuple(_of(source, states, match, sort) for source in published.sources))

@@ -19,7 +19,7 @@ from watchdog.cli.asked import (
     state_of,
     whose_state,
 )
-from watchdog.cli.choosing import meant
+from watchdog.cli.choosing import wider
 from watchdog.cli.elsewhere import or_elsewhere
 from watchdog.cli.endings import CannotGoOn
 from watchdog.cli.watching import look_once
@@ -205,5 +205,4 @@ def _what_fits(made: Silence, wrong: Sequence[Finding], jobs: Sequence[tuple[str
     if fitting:
         return f"it fits {fitting} {'job' if fitting == 1 else 'jobs'}, and {told}"
     pattern = next((text for name, text in read_match(made.match) if name == "job"), made.match)
-    hint = meant(pattern, [name for _, name, _ in jobs])
-    return f"it fits no job now, and {told}{hint}"
+    return f"it fits no job now, and {told}{wider(pattern, [name for _, name, _ in jobs])}"

@@ -133,12 +133,16 @@ def jobs(
 
     instant = instant_of(now)
     wanted = choosing.known_states(states)
-    published = choosing.chosen(look_once(config, database, instant), wanted, match, sort)
+    look = look_once(config, database, instant)
+    published = choosing.chosen(look, wanted, match, sort)
     if form == "json":
         click.echo(json.dumps(wire.jobs_document(published, instant), indent=2))
     else:
         without = "None of its jobs is such." if wanted or match else "There are no jobs."
         tables.show(tables.jobs_view(published, instant, tables.screen().width, without))
+        is_empty = not any(source.snapshot.jobs for source in published.sources)
+        if match and is_empty and (hint := choosing.instead(look, wanted, match)):
+            click.echo(f"No name is {match!r}{hint}")
 
 
 @click.command()
