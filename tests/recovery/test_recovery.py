@@ -1181,6 +1181,7 @@ def test_by_hand_a_dry_run_changes_nothing_and_the_real_one_is_verified_by_the_s
         it.run(2 * HOUR)
         assert it.states() == [State.VERIFIED]
         assert it.letters("Verified: revive of one")
+        assert "done and verified" in _told("recoveries", "--state", tmp_path / "state.db")[1]
         code, out, err = _told("recoveries", "--state", tmp_path / "state.db", "--format", "json")
         (plain,) = json.loads(out)["recoveries"]
         assert (plain["job"], plain["state"], plain["policy"]) == ("one", "verified", "by hand")

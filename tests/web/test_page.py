@@ -385,7 +385,7 @@ def test_the_other_buttons_silence_and_revive(tmp_path: Path) -> None:
         text = words(page(site))
     assert "heartbeat is being brought back" in text
     assert "job_id=id-heartbeat ends in 2 h" in text
-    assert "revive heartbeat intended" in text
+    assert "revive heartbeat about to be done" in text
 
 
 @pytest.mark.parametrize(

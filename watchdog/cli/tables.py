@@ -249,7 +249,7 @@ def recoveries_view(actions: Sequence[Action], now: datetime) -> RenderableType:
             Text(str(action.id)),
             Text(f"{action.kind} {action.subject}"),
             Text(ago(action.created.at, now)),
-            Text(action.state.value, style=state),
+            Text(action.standing, style=state),
             Text(action.policy if action.by == "policy" else action.by),
             Text(action.steps[-1].what if action.steps else ""),
         )

@@ -26,6 +26,21 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
+SPOKEN = {
+    State.PROPOSED: "waits for approval",
+    State.INTENDED: "about to be done",
+    State.BEGUN: "being done",
+    State.ACTED: "done, not verified yet",
+    State.VERIFIED: "done and verified",
+    State.INEFFECTIVE: "did not help",
+    State.REFUSED: "not done",
+    State.FAILED: "did not work",
+    State.UNABLE: "could not be done",
+    State.UNKNOWN: "not certain",
+}
+"""The states for people, who do not know what comes after what."""
+
+
 UNDER_WAY = (State.INTENDED, State.BEGUN, State.ACTED)
 """Not settled: nothing else of the same kind is begun meanwhile."""
 
@@ -87,6 +102,12 @@ class Action:
     def subject(self) -> str:
         """What it is done to, for people: a restart is the agent's, whichever job it is for."""
         return self.source if self.kind == "restart" else self.job or self.source
+
+    @property
+    def standing(self) -> str:
+        """Its state for people."""
+        is_left = self.state is State.REFUSED and self.acted_at is not None
+        return "done, cannot be verified" if is_left else SPOKEN[self.state]
 
     @property
     def is_under_way(self) -> bool:

@@ -112,7 +112,7 @@ class Changes:
             if action is None:
                 raise UnknownError(f"there is no recovery {number}")
             if action.state is not State.PROPOSED:
-                raise ConflictError(f"recovery {number} does not wait for approval: it is {action.state.value}")
+                raise ConflictError(f"recovery {number} does not wait for approval: it is {action.standing}")
             now = self._now()
             with store.transaction():
                 records.approve(number, now, str(who))

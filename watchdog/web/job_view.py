@@ -27,11 +27,12 @@ TIMELINE = 100
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """A recovery."""
+    """A recovery. `standing`: its state in words."""
 
     id: int
     title: str
     state: str
+    standing: str
     by: str
     why: str
     when: When
@@ -129,6 +130,7 @@ def deed(action: Action, known: Known, now: datetime) -> Deed:
         action.id,
         f"{action.kind} {action.subject}",
         action.state.value,
+        action.standing,
         action.policy if action.by == "policy" else action.by,
         action.why,
         when(action.created.at, now),
@@ -155,7 +157,7 @@ def _events(source: str, job: Job, runs: Sequence[Run], now: datetime, known: Kn
         found += _of_past(incident, key, now)
     for action in known.notes.actions:
         if (action.source, action.job_id) == key:
-            detail = f"{action.state.value}: {action.steps[-1].what}" if action.steps else action.state.value
+            detail = f"{action.standing}: {action.steps[-1].what}" if action.steps else action.standing
             what = f"recovery {action.id}: {action.kind}"
             found.append((action.created.at, Event(when(action.created.at, now), "recovery", "↻", what, detail)))
     recent = [(at, event) for at, event in found if at >= begins or event.what == "in_flight"]
