@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from tests.conftest import NOW
 from tests.support.telling import DAY, HOUR, IN_FLIGHT, MINUTE, SECOND, Diary, failing, finding
 from watchdog.core.incident import Incident, Key, Ledger
+from watchdog.core.instants import iso
 from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import Cause, Finding
 from watchdog.core.moment import Moment
+from watchdog.incidents import wire
 from watchdog.incidents.ledger import Timing, update
 from watchdog.state.documents import read_incident, write_incidents
 from watchdog.state.opening import StoreError
@@ -50,6 +52,8 @@ def test_since_when_it_is_what_it_is_called_may_be_later_than_its_beginning() ->
     diary.look(finding("zero_tokens", since=NOW - 3 * HOUR), finding("failed", since=NOW - HOUR))
     assert (diary.only.headline.kind, diary.only.headline_since) == (Kind.FAILED, NOW - HOUR)
     assert diary.only.since == NOW - 3 * HOUR
+    plain = wire.incident(diary.only)
+    assert (plain["since"], plain["headline_since"]) == (iso(NOW - 3 * HOUR), iso(NOW - HOUR))
 
 
 def test_of_several_that_are_alike_it_is_called_after_the_one_that_has_been_so_the_longest() -> None:

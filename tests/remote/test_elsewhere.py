@@ -4,16 +4,19 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from pytest_httpserver import HTTPServer
+from rich.console import Console
 
 from tests.conftest import build
 from tests.support.command import Running, command, free_port, running, until
 from tests.support.site import outage
+from watchdog.cli.fleet_tables import incidents_view
 from watchdog.remote.client import NotAnsweredError, Remote
-from watchdog.remote.fleet import remotes
+from watchdog.remote.fleet import Answer, remotes
 
 TOKEN = "a-token-for-tests-only"
 
@@ -74,6 +77,19 @@ def test_several_are_shown_together(fleet: dict[str, Running]) -> None:
     lines = {line.split()[0]: line for line in done.stdout.splitlines() if "failed" in line}
     assert set(lines) == {"garden", "office"}
     assert "2 of 2 have answered; 0 without an incident" in done.stdout
+
+
+@pytest.mark.parametrize(("said", "wanted"), [({"headline_since": "2026-06-10T11:00:00Z"}, "1 h"), ({}, "2 h")])
+def test_since_when_it_is_what_it_is_called_is_what_the_api_says_and_of_an_older_one_what_its_findings_tell(
+    said: dict[str, str], wanted: str
+) -> None:
+    shared = {"source": "agent", "state": "active", "severity": "critical", "acknowledged_by": None}
+    findings = [{"kind": kind, "since": f"2026-06-10T{hour}:00:00Z"} for kind, hour in (("failed", 10), ("failing", 8))]
+    incident = {"id": 1, "kind": "failed", "summary": "s", "since": "2026-06-10T08:00:00Z", "findings": findings}
+    document = {"instance": "garden", "now": "2026-06-10T12:00:00Z", "incidents": [{**shared, **incident, **said}]}
+    screen = Console(file=StringIO(), record=True, width=120)
+    screen.print(incidents_view([Answer("http://garden", document)]))
+    assert f"{wanted} ago" in screen.export_text()
 
 
 def test_what_does_not_answer_is_said_and_the_others_are_shown(fleet: dict[str, Running], tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def test_jobs_findings_incidents_and_recoveries_are_told(site: Site) -> None:
     assert get("/api/v1/findings?source=another").json()["findings"] == []
     (incident,) = get("/api/v1/incidents").json()["incidents"]
     assert (incident["id"], incident["kind"], incident["acknowledged_by"]) == (1, "failed", None)
+    assert incident["headline_since"] == incident["findings"][0]["since"]
     (recovery,) = get("/api/v1/recoveries").json()["recoveries"]
     assert (recovery["job"], recovery["state"]) == ("other", "proposed")
 

@@ -51,6 +51,9 @@ def _table(rows: Sequence[tuple[Answer, Mapping[str, Any]]]) -> Table:
 
 def _headline_since(incident: Mapping[str, Any]) -> datetime:
     """Since when it has been what it is called; something else of it may have been so before."""
+    if said := incident.get("headline_since"):
+        return parse_instant(said)
+    # an older version does not say it: as near as its findings tell
     alike = [one["since"] for one in incident["findings"] if one["kind"] == incident["kind"] and one["since"]]
     return min(map(parse_instant, alike), default=parse_instant(incident["since"]))
 
@@ -66,7 +69,7 @@ def whole_view(document: Mapping[str, Any]) -> RenderableType:
     incident, now = document["incident"], parse_instant(document["now"])
     said = f"Incident {incident['id']}: {as_asked(incident['summary'], sys.argv)}"
     head = Text(said, style=_STYLES[incident["severity"]], no_wrap=True, overflow="ignore")  # it may hold a command
-    since = parse_instant(incident["since"])
+    since = _headline_since(incident)
     facts = Text(f"{incident['source']}, since {say(since)} ({ago(since, now)}), {_state(incident)}", style="dim")
     views: list[RenderableType] = [head, facts, Text("")]
     found = [*incident["findings"], *incident["symptoms"]]

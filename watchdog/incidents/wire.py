@@ -107,7 +107,10 @@ def jobs_document(published: Published, now: datetime) -> dict[str, Json]:
 
 
 def incident(of: Incident, acknowledged: str | None = None, untold: Sequence[Json] = ()) -> dict[str, Json]:
-    """An incident with what belongs to it, and the messages about it that have not arrived."""
+    """An incident with what belongs to it, and the messages about it that have not arrived.
+
+    `since`: since when any of it has been so; `headline_since`: since when what its `kind`, `job` and `summary` say has.
+    """
     head = of.headline
     return {
         "id": of.id,
@@ -119,6 +122,7 @@ def incident(of: Incident, acknowledged: str | None = None, untold: Sequence[Jso
         "job": head.job,
         "summary": head.summary,
         "since": iso(of.since),
+        "headline_since": iso(of.headline_since),
         "opened_at": iso(of.opened_at),
         "resolved_at": value(of.resolved_at),
         "returns": of.returns,

@@ -131,7 +131,8 @@ class Untold(Shape):
 
 
 class Incident(Shape):
-    """Something that is or was wrong."""
+    """Something that is or was wrong. `since`: since when any of it has been so; `headline_since`: since when what
+    `kind`, `job` and `summary` say has."""
 
     id: int
     source: str
@@ -142,6 +143,7 @@ class Incident(Shape):
     job: str | None
     summary: str
     since: Instant
+    headline_since: Instant
     opened_at: Instant
     resolved_at: Instant | None
     returns: int
