@@ -109,7 +109,7 @@ def jobs_document(published: Published, now: datetime) -> dict[str, Json]:
 def incident(of: Incident, acknowledged: str | None = None, untold: Sequence[Json] = ()) -> dict[str, Json]:
     """An incident with what belongs to it, and the messages about it that have not arrived.
 
-    `since`: since when any of it has been so; `headline_since`: since when what its `kind`, `job` and `summary` say has.
+    `since`: since when any of it has been so; `headline_since`: since when what its `kind`, `job` and `summary` say.
     """
     head = of.headline
     return {
