@@ -134,6 +134,21 @@ def test_an_acknowledged_incident_is_somebodys(state: Path) -> None:
     assert [incident["acknowledged_by"] for incident in document(state)["incidents"]] == [None, "anna"]
 
 
+def test_an_incident_shown_whole_says_who_took_it_on_and_gave_it_back(state: Path) -> None:
+    whole = ("incidents", "2", "--state", state)
+    assert "Who took it on" not in command(*whole).stdout
+    for verb, who in (("ack", "anna"), ("unack", "jo"), ("ack", "anna")):
+        assert command(verb, "2", "--state", state, LOGNAME=who).returncode == 0
+    lines = [line.split()[3:] for line in command(*whole).stdout.partition("Who took it on")[2].splitlines()[1:4]]
+    assert lines == [["anna", "took", "it", "on"], ["jo", "gave", "it", "back"], ["anna", "took", "it", "on"]]
+    handovers = json.loads(command(*whole, "--format", "json").stdout)["handovers"]
+    assert [(one["by"], one["what"]) for one in handovers] == [
+        ("anna", "taken_on"),
+        ("jo", "given_back"),
+        ("anna", "taken_on"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("verb", "listed_by"),
     [("ack", "incidents"), ("unack", "incidents"), ("unsilence", "silences"), ("approve", "recoveries")],

@@ -172,7 +172,7 @@ class Life:
             self.office.acknowledge(incident)
 
     def give_back(self, incident: int) -> None:
-        self.office.store.unacknowledge(incident)
+        self.office.store.unacknowledge(incident, self.office.now, "anna")
         self.office.look()
 
     def reload(self, sections: dict[str, Any]) -> None:

@@ -238,7 +238,7 @@ def test_what_was_taken_on_by_mistake_can_be_given_back() -> None:
     made = opened(office(ESCALATES, remind_every="1h"))
     made.acknowledge()
     made.wait(HOUR)
-    assert made.store.unacknowledge(1)
+    assert made.store.unacknowledge(1, made.now, "anna")
     made.look()
     assert made.told[1:] == [("ops", "reminder"), ("boss", "escalated")]
 

@@ -51,7 +51,7 @@ def test_what_is_written_meanwhile_is_seen_by_all_and_put_into_the_file(
         assert store.problem
         assert set(beside.acknowledgements()) == {1, 2}
         (entry,) = beside.waiting()
-        beside.unacknowledge(1)
+        beside.unacknowledge(1, NOW, "ann")
         locked.execute("ROLLBACK")
         store.look_after()
         assert not store.is_in_memory

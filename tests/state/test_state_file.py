@@ -22,7 +22,7 @@ from tests.support.telling import Office
 from tests.support.telling import finding as found
 from watchdog.core.action import Action, State, Step
 from watchdog.core.clock import Stamp
-from watchdog.core.incident import Ledger, Told
+from watchdog.core.incident import Handover, Ledger, Told
 from watchdog.core.kinds import Kind, Severity
 from watchdog.core.message import Entry
 from watchdog.core.message import State as Sending
@@ -153,6 +153,13 @@ def test_an_incident_of_an_older_file_goes_on_where_it_was(path: Path) -> None:
     assert [incident.id for incident in again.open] == [2, 3]
 
 
+def test_of_an_older_file_who_is_on_an_incident_stands_in_its_history(path: Path) -> None:
+    with closing(Store(path)) as store:
+        assert store.handovers(2) == [Handover(NOW - 30 * MINUTE, "maria", is_taken=True)]
+        assert store.unacknowledge(2, NOW, "jo")
+        assert store.handovers(2) == [Handover(NOW, "jo", is_taken=False)]
+
+
 def test_a_copy_is_kept_of_what_an_older_version_wrote(path: Path) -> None:
     Store(path).close()
     (copy,) = path.parent.glob("*.before-*")
@@ -279,6 +286,8 @@ def test_a_command_leaves_a_file_as_it_is_on_which_an_older_service_runs(path: P
     try:
         with closing(Store(path, exclusive=False)) as store:
             store.add_silence(Silence(0, "job=x", NOW, NOW + HOUR))
+            store.acknowledge(3, NOW, "jo")
+            assert store.handovers(3) == [Handover(NOW, "jo", is_taken=True)]
         assert asked(path, "PRAGMA user_version") == [(1,)]
     finally:
         lock.close()
@@ -521,7 +530,7 @@ def test_a_year_of_use_shrinks_to_what_is_kept_a_little_at_a_turn_and_stops_grow
 # what is kept, and for how long
 
 
-OVER = ("silences", "alerts", "acknowledgements", "approvals", "told", "told_once", "preserved", "memory")
+OVER = ("silences", "alerts", "acknowledgements", "handovers", "approvals", "told", "told_once", "preserved", "memory")
 
 
 def _old_rows(store: Store, at: datetime) -> set[str]:

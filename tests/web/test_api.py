@@ -163,6 +163,21 @@ def test_an_incident_is_given_back(site: Site) -> None:
     assert (again.status_code, again.json()["error"]) == (409, "nobody has taken incident 1 on")
 
 
+def test_who_took_an_incident_on_and_gave_it_back_stays_in_its_history(site: Site) -> None:
+    for minute, (by, what) in enumerate((("maria", "acknowledge"), ("jo", "unacknowledge"), ("<i>", "acknowledge"))):
+        site.now = NOW + timedelta(minutes=minute)
+        assert site.client.post(f"/api/v1/incidents/1/{what}", json={"by": by}, headers=BEARER).status_code == 200
+    assert site.client.get("/api/v1/incidents/1").json()["handovers"] == [
+        {"at": "2026-06-10T12:00:00Z", "by": "maria (API)", "what": "taken_on"},
+        {"at": "2026-06-10T12:01:00Z", "by": "jo (API)", "what": "given_back"},
+        {"at": "2026-06-10T12:02:00Z", "by": "<i> (API)", "what": "taken_on"},
+    ]
+    text = site.client.get("/incidents/1", headers=PAGE).text
+    assert "<bdi>maria (API)</bdi> took it on" in text
+    assert "<bdi>jo (API)</bdi> gave it back" in text
+    assert "<bdi>&lt;i&gt; (API)</bdi> took it on" in text
+
+
 def test_a_silence_is_ended(site: Site) -> None:
     site.client.post("/api/v1/silences", json={"match": "heart*", "length": "2h"}, headers=BEARER)
     assert site.client.post("/api/v1/silences/1/end", json={}, headers=BEARER).status_code == 200

@@ -76,6 +76,8 @@ def whole_view(document: Mapping[str, Any]) -> RenderableType:
     what = "What was so" if incident["state"] == "resolved" else "What is so"
     views.append(_lines(what, [(_at(one["since"]), one["kind"], one["summary"]) for one in found]))
     views += _to_do(document.get("to_do"))
+    if handovers := document.get("handovers"):
+        views.append(_lines("Who took it on", [_handover(one) for one in handovers]))
     views.append(_lines("Who was told", [_message(one) for one in document["messages"]]))
     views.append(_lines("What was done", [_step(one, step) for one in document["recoveries"] for step in one["steps"]]))
     return Group(*views)
@@ -100,6 +102,10 @@ def _lines(title: str, rows: Sequence[tuple[str, str, str]]) -> RenderableType:
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return Group(table, Text(""))
+
+
+def _handover(one: Mapping[str, Any]) -> tuple[str, str, str]:
+    return _at(one["at"]), one["by"], {"taken_on": "took it on", "given_back": "gave it back"}[one["what"]]
 
 
 def _message(one: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -138,6 +138,15 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
+class Handover:
+    """Somebody took an incident on, or gave it back: then it is nobody's."""
+
+    at: datetime
+    by: str
+    is_taken: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """All incidents that still matter, and the next number."""
 

@@ -36,7 +36,8 @@ def acknowledge(store: Store, number: int, at: datetime) -> Incident:
         raise ValueError(f"there is no incident {number}; `scheduler-watchdog incidents` lists them")
     if not incident.is_open:
         raise ValueError(f"incident {number} is over already")
-    store.acknowledge(number, at, whoami())
+    with store.transaction():
+        store.acknowledge(number, at, whoami())
     return incident
 
 
@@ -45,8 +46,9 @@ def unacknowledge(store: Store, number: int, at: datetime) -> Incident:
     incident = store.ledger().incidents.get(number)
     if incident is None or not incident.is_open:
         raise ValueError(f"there is no open incident {number}; `scheduler-watchdog incidents` lists them")
-    if not store.unacknowledge(number):
-        raise ValueError(f"nobody has taken incident {number} on")
+    with store.transaction():
+        if not store.unacknowledge(number, at, whoami()):
+            raise ValueError(f"nobody has taken incident {number} on")
     return incident
 
 

@@ -175,9 +175,9 @@ class Notifier:
         with self._store.transaction():
             self._store.save_incidents(incidents.values())
             self._store.save_told(told)
-            for number, (at, by) in self._store.acknowledgements().items():
+            for number, (at, _) in self._store.acknowledgements().items():
                 if at > now:
-                    self._store.acknowledge(number, now, by)
+                    self._store.date_acknowledgement(number, now)
         self._ledger = replace(self._ledger, incidents={**self._ledger.incidents, **incidents})
         self._told |= told
 

@@ -16,6 +16,9 @@ KEPT_INCIDENTS = 1000
 KEPT_MESSAGES = 10 * KEPT_INCIDENTS
 """Newest messages; what is older and settled goes."""
 
+KEPT_HANDOVERS = 10 * KEPT_INCIDENTS
+"""Newest times that somebody took an incident on or gave it back."""
+
 KEPT_ACTIONS = 4000
 """Newest recoveries, and as many where nothing was done. Room for three attempts at each of a thousand jobs."""
 
@@ -49,6 +52,7 @@ SURPLUS = (
         "id",
         f"state NOT IN ('waiting', 'sending') AND id <= (SELECT max(id) - {KEPT_MESSAGES} FROM outbox)",
     ),
+    Rule("handovers", "id", f"id <= (SELECT max(id) - {KEPT_HANDOVERS} FROM handovers)"),
 )
 """What there is too much of, looked for at every write."""
 
@@ -60,6 +64,7 @@ _BEYOND = (
 OLD = (
     Rule("told", "incident_id", "incident_id NOT IN (SELECT id FROM incidents)"),
     Rule("acknowledgements", "incident_id", "incident_id NOT IN (SELECT id FROM incidents)"),
+    Rule("handovers", "id", "incident_id NOT IN (SELECT id FROM incidents)"),
     Rule("actions", "id", _BEYOND.format("=")),
     Rule("actions", "id", _BEYOND.format("<>")),
     Rule("approvals", "action_id", "action_id NOT IN (SELECT id FROM actions)"),

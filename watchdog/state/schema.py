@@ -91,7 +91,16 @@ CREATE INDEX memory_by_age ON memory (updated_at);
 """
 """What is asked at every turn is found without reading what is over; and what a source remembers has a table."""
 
-STEPS = (FIRST, BY_INDEX)
+HANDOVERS = """
+CREATE TABLE handovers (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, incident_id INTEGER NOT NULL, at TEXT NOT NULL, by TEXT NOT NULL,
+    is_taken INTEGER NOT NULL
+);
+CREATE INDEX handovers_by_incident ON handovers (incident_id);
+"""
+"""Who took an incident on and gave it back, one after the other; `acknowledgements` has who is on it now."""
+
+STEPS = (FIRST, BY_INDEX, HANDOVERS)
 
 VERSION = len(STEPS)
 """The format that this version writes."""

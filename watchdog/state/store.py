@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from watchdog.core.incident import Incident, Ledger, Told, ToldKey
+from watchdog.core.incident import Handover, Incident, Ledger, Told, ToldKey
 from watchdog.core.instants import iso, iso_or_none, parse_instant
 from watchdog.core.logs import log
 from watchdog.core.message import Entry, State
@@ -576,10 +576,40 @@ class Store:
             "INSERT OR REPLACE INTO acknowledgements (incident_id, at, by) VALUES (?, ?, ?)",
             (incident_id, iso(at), by),
         )
+        self._note_handover(incident_id, Handover(at, by, is_taken=True))
 
-    def unacknowledge(self, incident_id: int) -> bool:
-        """Nobody has taken it on any more; whether anybody had."""
-        return self._db.execute("DELETE FROM acknowledgements WHERE incident_id = ?", (incident_id,)).rowcount > 0
+    def unacknowledge(self, incident_id: int, at: datetime, by: str) -> bool:
+        """Nobody has taken it on any more; whether anybody had. `by` is who has given it back."""
+        gone = self._db.execute("DELETE FROM acknowledgements WHERE incident_id = ?", (incident_id,)).rowcount > 0
+        if gone:
+            self._note_handover(incident_id, Handover(at, by, is_taken=False))
+        return gone
+
+    def date_acknowledgement(self, incident_id: int, at: datetime) -> None:
+        """Who has taken it on did so at this instant, and not when the clock said so that was set."""
+        self._db.execute("UPDATE acknowledgements SET at = ? WHERE incident_id = ?", (iso(at), incident_id))
+
+    @property
+    def _has_handovers(self) -> bool:
+        """Whether the file, which may be an older version's still, has a place for them."""
+        return "handovers" in opening.tables(self._db)
+
+    def _note_handover(self, incident_id: int, made: Handover) -> None:
+        if self._has_handovers:
+            self._db.execute(
+                "INSERT INTO handovers (incident_id, at, by, is_taken) VALUES (?, ?, ?, ?)",
+                (incident_id, iso(made.at), made.by, made.is_taken),
+            )
+
+    def handovers(self, incident_id: int) -> list[Handover]:
+        """Who took an incident on and gave it back, oldest first. Of what an older version wrote the last is known."""
+        asked = "SELECT at, by, is_taken FROM handovers WHERE incident_id = ? ORDER BY id"
+        rows = self._db.execute(asked, (incident_id,)).fetchall() if self._has_handovers else []
+        found = _readable(lambda row: Handover(parse_instant(row[0]), str(row[1]), bool(row[2])), rows)
+        present = self.acknowledgements().get(incident_id)
+        if present is not None and not (found and found[-1].is_taken):
+            found.append(Handover(*present, is_taken=True))
+        return found
 
     def acknowledgements(self) -> dict[int, tuple[datetime, str]]:
         """When and by whom incidents were acknowledged."""

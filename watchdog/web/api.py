@@ -287,8 +287,8 @@ class Api:
         _, by = notes.acknowledged.get(found.id, (None, None))
         config = self.config() if self.config else None
         to_do = advice.of_incident(found, config, system_of(posting, found.source)).pasted(config)
-        messages = self.archive.messages(found.id)
-        return self._answer(whole.document(found, by, messages, notes.actions, posting.at, to_do))
+        handovers, messages = self.archive.handovers(found.id), self.archive.messages(found.id)
+        return self._answer(whole.document(found, by, handovers, messages, notes.actions, posting.at, to_do))
 
     def _history(self, asked: Asked) -> Mapping[str, Any]:
         posting, query = self._posting(), asked.query

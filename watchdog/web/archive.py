@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from watchdog.core.action import Action
-from watchdog.core.incident import Incident
+from watchdog.core.incident import Handover, Incident
 from watchdog.core.instants import EPOCH
 from watchdog.core.message import Entry
 from watchdog.core.silences import Silence
@@ -149,6 +149,16 @@ class Archive:
         try:
             with self.opened() as store:
                 return store.entries(number)
+        except NoArchiveError:
+            return []
+
+    def handovers(self, number: int) -> list[Handover]:
+        """Who took an incident on and gave it back, oldest first; nobody while the file cannot be read."""
+        if self.path is None:
+            return []
+        try:
+            with self.opened() as store:
+                return store.handovers(number)
         except NoArchiveError:
             return []
 

@@ -74,10 +74,11 @@ class Changes:
             incident = store.ledger().incidents.get(number)
             if incident is None:
                 raise UnknownError(f"there is no incident {number}")
+            now = self._now()
             with store.transaction():
-                if not store.unacknowledge(number):
+                if not store.unacknowledge(number, now, str(who)):
                     raise ConflictError(f"nobody has taken incident {number} on")
-                _note(store, self._now(), who, f"gave incident {number} back: {incident.headline.summary}")
+                _note(store, now, who, f"gave incident {number} back: {incident.headline.summary}")
 
     def end_silence(self, number: int, who: Who) -> Silence:
         """End a silence now. Raises UnknownError, NoArchiveError."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from watchdog.core.incident import Incident, Member
+from watchdog.core.incident import Handover, Incident, Member
 from watchdog.core.message import Entry, State
 from watchdog.notify.targets import parse_key
 from watchdog.web.job_view import Deed, deed
@@ -36,12 +36,13 @@ class Telling:
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """What became of some of its jobs at one instant; `more` is how many are not named."""
+    """What became of some of its jobs at one instant, of which `more` are not named, or what somebody, `who`, did."""
 
     at: When
     words: str
     names: tuple[str, ...] = ()
     more: int = 0
+    who: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +63,21 @@ class IncidentPage:
 
 
 def incident_page(
-    incident: Incident, posting: Posting, known: Known, entries: Sequence[Entry], page: int
+    incident: Incident,
+    posting: Posting,
+    known: Known,
+    entries: Sequence[Entry],
+    handovers: Sequence[Handover],
+    page: int,
 ) -> IncidentPage:
-    """The page of an incident that is or was. `entries`: its messages, oldest first."""
+    """The page of an incident that is or was. `entries`: its messages, oldest first; `handovers`: who took it on."""
     now = posting.at
     members = sorted(incident.members.values(), key=_order)
     page = max(1, min(page, -(-len(members) // PAGE)))
     url, first = incident_url(incident.id), (page - 1) * PAGE
     is_over = not incident.is_active
-    events = sorted(_events(incident, now), key=lambda event: event.at.iso, reverse=True)
+    happened = [*_events(incident, now), *(_handover(one, now) for one in handovers)]
+    events = sorted(happened, key=lambda event: event.at.iso, reverse=True)
     return IncidentPage(
         "OK" if is_over else incident.severity.value.upper(),
         when(now, now),
@@ -103,6 +110,10 @@ def _events(incident: Incident, now: datetime) -> Iterator[Happened]:
         yield Happened(when(at, now), words, names, max(0, len(members) - _NAMED))
     if incident.resolved_at:
         yield Happened(when(incident.resolved_at, now), "it was over")
+
+
+def _handover(one: Handover, now: datetime) -> Happened:
+    return Happened(when(one.at, now), "took it on" if one.is_taken else "gave it back", who=one.by)
 
 
 def _telling(entry: Entry, now: datetime) -> Telling:

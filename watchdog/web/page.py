@@ -158,8 +158,8 @@ class Pages:
         page = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
 
         def make() -> tuple[str, dict[str, Any]]:
-            entries = self.archive.messages(incident.id)
-            found = incident_view.incident_page(incident, posting, self._known_of(()), entries, page)
+            entries, handovers = self.archive.messages(incident.id), self.archive.handovers(incident.id)
+            found = incident_view.incident_page(incident, posting, self._known_of(()), entries, handovers, page)
             return "incident.html", {"page": found}
 
         return self._kept(request, ("incident", number, page), posting, make)

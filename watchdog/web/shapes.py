@@ -241,12 +241,22 @@ class ToDo(Shape):
     command: str
 
 
+class Handover(Shape):
+    """Somebody took an incident on, or gave it back: then it is nobody's."""
+
+    at: Instant
+    by: str
+    what: Literal["taken_on", "given_back"]
+
+
 class WholeIncident(Answer):
-    """An incident, what helps while it lasts, who was told of it, and what was done about its jobs since it began."""
+    """An incident, what helps while it lasts, who took it on and gave it back, who was told of it, and what was done
+    about its jobs since it began."""
 
     now: Instant
     incident: Incident
     to_do: ToDo | None
+    handovers: list[Handover]
     messages: list[Message]
     recoveries: list[Recovery]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from watchdog.config.file import Config
 from watchdog.core.action import Action
-from watchdog.core.incident import Incident
+from watchdog.core.incident import Handover, Incident
 from watchdog.core.instants import iso
 from watchdog.core.message import Entry, State
 from watchdog.incidents import wire
@@ -21,17 +21,20 @@ from watchdog.web.advice import Advice, of_incident
 def document(
     incident: Incident,
     by: str | None,
+    handovers: Sequence[Handover],
     entries: Sequence[Entry],
     actions: Iterable[Action],
     now: datetime,
     to_do: Advice,
 ) -> dict[str, Any]:
-    """The answer. `entries` are its messages, `by` is who has taken it on; `actions` may be about anything."""
+    """The answer. `by` is who has taken it on, `handovers` who took it on and gave it back, `entries` are its messages;
+    `actions` may be about anything."""
     untold = [message(entry) for entry in entries if entry.state is not State.SENT]
     return {
         "now": iso(now),
         "incident": wire.incident(incident, by, untold),
         "to_do": asdict(to_do) if incident.is_active else None,
+        "handovers": [_handover(one) for one in handovers],
         "messages": [told(entry) for entry in entries],
         **by_hand.document([action for action in actions if is_about(action, incident)]),
     }
@@ -43,10 +46,15 @@ def stored(store: Store, number: int, now: datetime, config: Config | None) -> d
     incident = store.ledger().incidents.get(number)
     if incident is None:
         raise ValueError(f"there is no incident {number}; `scheduler-watchdog incidents --all` lists them")
-    _, by = store.acknowledgements().get(number, (None, None))
     system = next((one.kind for one in config.sources if one.name == incident.source), "") if config else ""
     to_do = of_incident(incident, config, system)
-    return document(incident, by, store.entries(number), reversed(Records(store).actions()), now, to_do)
+    _, by = store.acknowledgements().get(number, (None, None))
+    actions = reversed(Records(store).actions())
+    return document(incident, by, store.handovers(number), store.entries(number), actions, now, to_do)
+
+
+def _handover(one: Handover) -> dict[str, Any]:
+    return {"at": iso(one.at), "by": one.by, "what": "taken_on" if one.is_taken else "given_back"}
 
 
 def is_about(action: Action, incident: Incident) -> bool:
