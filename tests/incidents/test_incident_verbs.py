@@ -409,3 +409,13 @@ def test_an_incident_is_taken_on_given_back_and_silences_are_listed_and_ended(st
     assert "silence 1: heart*" in command("silences", "--state", state).stdout
     assert command("unsilence", "1", "--state", state).stdout == "silence 1 has ended\n"
     assert "Nothing is silenced." in command("silences", "--state", state).stdout
+
+
+def test_where_nothing_is_done_by_itself_the_list_of_what_was_done_says_why(tmp_path: Path) -> None:
+    file = tmp_path / "watchdog.yaml"
+    file.write_text(f"sources: [{{database: {tmp_path}/none.db}}]\nstate: {tmp_path}/state.db\n")
+    Store(tmp_path / "state.db").close()
+    said = command("recoveries", "-c", file, COLUMNS="200").stdout
+    why = "recovery.mode is observe, and would have to be propose or act"
+    assert said == f"Nothing has been done yet. Nothing is done here but by hand: {why}.\n"
+    assert command("recoveries", "--state", tmp_path / "state.db").stdout == "Nothing has been done yet.\n"

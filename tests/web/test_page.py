@@ -15,6 +15,7 @@ from tests.conftest import NOW, healthy, job_row
 from tests.support.harness import HOUR, MINUTE, change
 from tests.support.site import ACTS, HOSTILE, ORIGIN, PAGE, TOKEN, Site, given_up, outage, serving
 from tests.support.telling import finding
+from watchdog.config.policies import Recovery
 from watchdog.core.incident import Ledger
 from watchdog.core.moment import Moment
 from watchdog.incidents.ledger import Timing, update
@@ -342,6 +343,36 @@ def test_a_button_takes_an_incident_on_and_says_so_once(site: Site) -> None:
     (entry,) = site.audit()
     assert entry[1:4] == ("2026-06-10T12:00:00Z", "Maria (page)", "testclient")
     assert entry[4].startswith("acknowledged incident 1: heartbeat was given up")
+
+
+@pytest.mark.parametrize(
+    ("recovery", "why"),
+    [
+        (Recovery(), "recovery.mode is observe, and would have to be propose or act"),
+        (Recovery(mode="act"), "there is no policy in recovery.policies"),
+        (ACTS, ""),
+    ],
+)
+def test_where_no_button_brings_a_job_back_its_card_says_why_and_what_does(
+    tmp_path: Path, recovery: Recovery, why: str
+) -> None:
+    with serving(tmp_path, recovery=recovery) as site:
+        assert "No Revive here" not in words(page(site))  # who is not signed in has no buttons at all
+        site.sign_in()
+        for path in ("/", "/incidents/1", "/jobs/agent/id-heartbeat"):
+            text = words(page(site, path))
+            assert (f"No Revive here: {why}. The command above does it." in text) is bool(why), text
+            assert ("Revive : " in text) is not bool(why)
+            assert "scheduler-watchdog revive id-heartbeat" in text
+
+
+def test_the_cards_of_jobs_that_nothing_brings_back_lack_no_button(tmp_path: Path) -> None:
+    rows = outage()
+    rows["scheduled_jobs"][0] |= {"status": "active", "consecutive_errors": 9, "next_run_at": "2026-06-10T12:30:00Z"}
+    with serving(tmp_path, rows) as site:
+        site.sign_in()
+        assert "failing" in words(page(site))
+        assert "No Revive here" not in words(page(site))
 
 
 def test_what_is_worse_since_it_was_taken_on_can_be_taken_on_anew(tmp_path: Path) -> None:

@@ -123,8 +123,9 @@ def recoveries(config: Path | None, database: Path | None, state: Path | None, f
         actions = by_hand.listed(store)
     if form == "json":
         click.echo(json.dumps(by_hand.document(actions), indent=2))
-    else:
-        tables.show(tables.recoveries_view(actions, datetime.now(UTC)))
+        return
+    why_idle = configured(config, database).recovery.why_idle if state is None else ""
+    tables.show(tables.recoveries_view(actions, datetime.now(UTC), why_idle))
 
 
 def _by_hand(

@@ -234,10 +234,11 @@ def _others(incident: Incident) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def recoveries_view(actions: Sequence[Action], now: datetime) -> RenderableType:
-    """What was done, newest first, with its last step."""
+def recoveries_view(actions: Sequence[Action], now: datetime, why_idle: str = "") -> RenderableType:
+    """What was done, newest first, with its last step. `why_idle`: why nothing is done but by hand."""
     if not actions:
-        return Text("Nothing has been done yet.")
+        by_hand = f" Nothing is done here but by hand: {why_idle}." if why_idle else ""
+        return Text(f"Nothing has been done yet.{by_hand}")
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
     for column in ("ID", "What", "When", "State"):
         table.add_column(column, no_wrap=True)

@@ -160,3 +160,10 @@ class Recovery(Frozen):
 
     mode: Literal["observe", "propose", "act"] = "observe"
     policies: tuple[Policy, ...] = ()
+
+    @property
+    def why_idle(self) -> str:
+        """Why the service does nothing to a scheduler, in words; empty where it does."""
+        if self.mode == "observe":
+            return "recovery.mode is observe, and would have to be propose or act"
+        return "" if self.policies else "there is no policy in recovery.policies"

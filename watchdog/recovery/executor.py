@@ -51,7 +51,7 @@ class Executor:
         }
         self._actors: dict[str, Actor] = {}
         # where nothing may be done, a job that was switched off is switched on again all the same
-        self._only_ends = config.recovery.mode == "observe" or not config.recovery.policies
+        self._only_ends = bool(config.recovery.why_idle)
 
     def rest(self) -> None:
         """Begin nothing more: what is under way is ended, and the rest is another executor's."""

@@ -51,7 +51,7 @@ class RecoveryService:
     def start(self) -> None:
         """Begin to act, where that is wanted. Without a file nothing is written down, so nothing is done."""
         self._is_started = True
-        if self._config.recovery.mode != "observe" and self._config.recovery.policies:
+        if not self._config.recovery.why_idle:
             self._start()
 
     def _start(self) -> None:

@@ -52,8 +52,7 @@ class Changes:
     @property
     def can_revive(self) -> bool:
         """Whether the running service carries out what is written down for it."""
-        recovery = self._config().recovery
-        return recovery.mode != "observe" and bool(recovery.policies)
+        return not self._config().recovery.why_idle
 
     def acknowledge(self, number: int, who: Who) -> None:
         """Somebody takes an incident on. Raises UnknownError, ConflictError, NoArchiveError."""
@@ -123,10 +122,9 @@ class Changes:
     def revive(self, source: str, job_id: str, who: Who) -> Action:
         """Have the service bring a failed job back. Raises ConflictError with the reason, NoArchiveError."""
         if not self.can_revive:
-            raise ConflictError(
-                "this watchdog carries nothing out (recovery.mode is observe, or there is no policy); "
-                f"type: {whole(command('revive', job_id), self._config())}"
-            )
+            config = self._config()
+            typed = whole(command("revive", job_id), config)
+            raise ConflictError(f"this watchdog carries nothing out: {config.recovery.why_idle}; type: {typed}")
         with self._archive.opened() as store:
             records = Records(store)
             with store.transaction():

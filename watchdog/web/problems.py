@@ -54,7 +54,8 @@ class Storm:
 class Problem:
     """Something that is wrong. `name` is whom its title and its sentences name; `url` leads to its own page.
 
-    `revivable`: the source and id of the jobs that a button can bring back. `has_more`: whether more has come since
+    `revivable`: the source and id of the jobs that a button can bring back; `unrevivable`: why there is no such button,
+    where a command brings them back. `has_more`: whether more has come since
     somebody took it on. `unproved`: whose next run it waits for, though nothing of it is as grave any more.
     """
 
@@ -79,6 +80,7 @@ class Problem:
     symptoms: tuple[Line, ...] = ()
     symptom_count: int = 0
     revivable: tuple[JobKey, ...] = ()
+    unrevivable: str = ""
     has_more: bool = False
     unproved: str = ""
     storm: Storm | None = None
@@ -147,6 +149,7 @@ def of_incident(incident: Incident, posting: Posting, known: Known) -> Problem:
         symptoms=symptoms[:LISTED],
         symptom_count=len(symptoms),
         revivable=revivable,
+        unrevivable=_unrevivable([member.finding for member in incident.own if member.active], posting, known),
     )
 
 
@@ -214,6 +217,12 @@ def _can_come_back(finding: Finding, posting: Posting, known: Known) -> tuple[Jo
     return ((finding.source, finding.job_id),)
 
 
+def _unrevivable(findings: Iterable[Finding], posting: Posting, known: Known) -> str:
+    """Why no button brings a job back, though a command would; empty where one does, or nothing would."""
+    why = known.config.recovery.why_idle if known.config else ""
+    return why if any(revive_command(finding, system_of(posting, finding.source)) for finding in findings) else ""
+
+
 def system_of(posting: Posting, source: str) -> str:
     """The kind of a source; empty if it is watched no longer."""
     kinds = (state.snapshot.kind for state in posting.published.sources if state.snapshot.source == source)
@@ -254,6 +263,7 @@ def _of_finding(finding: Finding, posting: Posting, known: Known) -> Problem:
         advice.silence(finding, known.config),
         advice.match_of(finding),
         revivable=_can_come_back(finding, posting, known),
+        unrevivable=_unrevivable([finding], posting, known),
     )
 
 
