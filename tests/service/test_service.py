@@ -3,11 +3,13 @@
 import json
 import multiprocessing
 import os
+import re
 import signal
 import socket
 import sqlite3
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Event
@@ -15,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import COMMAND, PATIENCE, command, needs, running, until
+from tests.support.command import COMMAND, PATIENCE, Running, command, needs, running, until
 from watchdog.demo.outcome import Outcome
 from watchdog.demo.simulator import Simulator
+from watchdog.remote.client import RefusedError, Remote
 
 CONFIG = """
 sources:
@@ -173,6 +176,41 @@ def test_a_bad_file_at_sighup_keeps_the_old_configuration_and_says_why(tmp_path:
         until(lambda: service.metric("watchdog_config_reloads_total").get('outcome="error"') == 1.0, "it is refused")
         assert service.metric("watchdog_source_up") == {'source="agent"': 1.0}
         until(lambda: any("did you mean database?" in line["message"] for line in service.log()), "it is said why")
+
+
+def test_who_may_change_what_and_by_which_name_it_is_reached_is_taken_at_sighup(tmp_path: Path) -> None:
+    config = _configure(tmp_path, _quiet_database(tmp_path / "phantom.db"))
+    tokens = {name: f"the-{name}-token-for-tests" for name in ("first", "second")}
+    for name, token in tokens.items():
+        (tmp_path / name).write_text(f"{token}\n")
+
+    def told(service: Running, section: str) -> None:
+        taken = service.metric("watchdog_config_reloads_total").get('outcome="ok"', 0.0)
+        config.write_text(re.sub(r"http: .*", f"http: {{{section}}}", config.read_text()))
+        service.process.send_signal(signal.SIGHUP)
+        until(lambda: service.metric("watchdog_config_reloads_total").get('outcome="ok"') == taken + 1, "it is taken")
+
+    def allowed(service: Running, token: str) -> str:
+        try:
+            Remote(service.url, tokens[token]).post("/silences", {"match": "x", "length": "1h"})
+        except RefusedError as error:
+            return str(error).partition(": ")[2]
+        return "yes"
+
+    with running(tmp_path) as service:
+        listen = f'listen: "{service.url.removeprefix("http://")}"'
+        assert "nothing can be changed there over HTTP" in allowed(service, "first")
+        told(service, f"{listen}, token_file: {tmp_path}/first")
+        assert (allowed(service, "first"), allowed(service, "second")) == ("yes", "the token is not the right one")
+        told(service, f"{listen}, token_file: {tmp_path}/second, hosts: [watchdog.example.org]")
+        assert (allowed(service, "first"), allowed(service, "second")) == ("the token is not the right one", "yes")
+        asked = urllib.request.Request(f"{service.url}/healthz", headers={"Host": "watchdog.example.org"})
+        assert urllib.request.urlopen(asked).status == 200
+        told(service, 'listen: "127.0.0.1:1"')
+        assert "nothing can be changed there over HTTP" in allowed(service, "second")
+        said = [line["message"] for line in service.log() if "http.listen" in line["message"]]
+        address = service.url.removeprefix("http://")
+        assert said == [f"it goes on answering at {address}: another `http.listen` is taken at the next start"]
 
 
 def test_a_taken_address_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:

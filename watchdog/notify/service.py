@@ -118,7 +118,10 @@ class NotificationService:
     def use(self, config: Config) -> None:
         """From now on this configuration holds."""
         if config.state != self._config.state:
-            log.warning("a new `state` needs a restart", extra={"action": "reload"})
+            log.warning(
+                "another `state` is taken at the next start, and the file before goes on being used",
+                extra={"action": "reload"},
+            )
         self._notifier.use(config)
         self._config = config
         if self._thread is not None and self._sender_store is not None:

@@ -28,7 +28,7 @@ from watchdog.systems.shared.looking import OnItsOwn
 from watchdog.systems.shared.writer import LiveWriters, Writers
 from watchdog.web.app import build
 from watchdog.web.archive import Archive
-from watchdog.web.guard import Guard
+from watchdog.web.guard import Guard, Replaceable
 from watchdog.web.published_state import Posting, PublishedState
 from watchdog.web.server import Server, bind
 
@@ -124,15 +124,14 @@ class Service:
         self._systemd = Systemd()
         self._beats = Beats(self.config.heartbeat, store, self._metrics.beaten)
         self._neighbours = Neighbours()
+        self._address = self.config.http.address
+        self._archive = Archive(store.path)
+        self._web = Replaceable(self._guarded_app())
 
     def run(self) -> None:
         """Bind, look, serve, and go on looking."""
-        listener = bind(self.config.http.address)
-        archive = Archive(self._turns.store.path)
-        app = build(self._published_state, self._metrics.text, self.words, archive, lambda: self.config, self.clock.now)
-        public = urlsplit(self.config.http.public_url or "").hostname
-        own = (*self.config.http.hosts, self.config.http.address.host, *([public] if public else []))
-        server = Server(Guard(app, own), listener)
+        listener = bind(self._address)
+        server = Server(self._web, listener)
         self._greet(server.url)
         server.start()
         self._turns.start()
@@ -142,10 +141,17 @@ class Service:
             self._systemd.stopping()
             self._beats.end()
             server.stop()
-            archive.close()
+            self._archive.close()
             self._turns.stop()
             self._neighbours.close()
             log.info("stopped", extra={"action": "stop"})
+
+    def _guarded_app(self) -> Guard:
+        """What is served, as the configuration has it now: who may change what, and by which names it is reached."""
+        http, state = self.config.http, self._published_state
+        app = build(state, self._metrics.text, self.words, self._archive, lambda: self.config, self.clock.now)
+        public = urlsplit(http.public_url or "").hostname
+        return Guard(app, (*http.hosts, self._address.host, *([public] if public else [])))
 
     def _greet(self, url: str) -> None:
         log.info(
@@ -226,9 +232,12 @@ class Service:
         self._systemd.ready()
 
     def _take(self, config: Config) -> None:
-        if config.http != self.config.http:
-            log.warning("a new `http` section needs a restart", extra={"action": "reload"})
-        self.config = config
+        before, self.config = self.config, config
+        if config.http != before.http:
+            self._web.app = self._guarded_app()
+        if config.http.address != self._address:
+            said = f"it goes on answering at {self._address}: another `http.listen` is taken at the next start"
+            log.warning(said, extra={"action": "reload"})
         self._turns.use(config)
         self._beats.use(config.heartbeat)
         self._published_state.poll = self.clock.real(config.poll)

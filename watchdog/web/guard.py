@@ -132,6 +132,17 @@ class Guard:
         await self._app(scope, _again(body, receive) if isinstance(body, bytes) else receive, send)
 
 
+class Replaceable:
+    """An application in whose place another is put while it serves; what is being answered, the one before answers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        await self.app(scope, receive, send)
+
+
 async def _whole(receive: Receive) -> Any:
     """The body; False if it is too long, None if whoever sent it has gone."""
     body = b""
