@@ -27,6 +27,12 @@ def config(owners: Sequence[object] = OPS, channels: Sequence[str] = ("ops",), *
 
 
 BOTH = config(TWO, ("ann", "ops"))
+CALLED = config([{"match": {}, "notify": ["ops"], "escalate": {"after": "30m", "notify": ["boss"]}}], ("ops", "boss"))
+
+
+def shared(one: Mapping[str, object], other: Mapping[str, object]) -> dict[str, Any]:
+    """Two owners with the same channel: of jobs that begin with an a, and of the rest."""
+    return config([{"match": {"job": "a*"}, "notify": ["ops"], **one}, {"match": {}, "notify": ["ops"], **other}])
 
 
 def must(to: str, begin: float, end: float, *about: str, **more: object) -> dict[str, Any]:
@@ -417,6 +423,110 @@ CASES = {
             **config(),
             "sources": [{"name": "phantom", "kind": "phantom", "database": "CASE", "expect": ["alpha"]}],
         },
+    ),
+    "what gets worse while it is silenced is not over": Case(
+        [daily("alpha")],
+        [changed(10, failing("alpha")), changed(60, given_up("alpha", 60)), changed(200, daily("alpha"))],
+        must=[must("ops", 140, 145, "alpha", severity="critical"), must("ops", 200, 216, "alpha", severity="over")],
+        at_most=[most("ops", 0, 20, 139), most("ops", 3)],
+        operator=[silence(20, "alpha", "2h")],
+    ),
+    "of a storm that is silenced in part the end of the rest is told": Case(
+        [daily("alpha"), daily("beta")],
+        [
+            changed(10, given_up("alpha", 10), given_up("beta", 10)),
+            changed(100, daily("beta")),
+            changed(300, daily("alpha")),
+        ],
+        must=[
+            must("ops", 100, 106, "beta", severity="over", not_about=["alpha"]),
+            must("ops", 300, 306, "alpha", severity="over", not_about=["beta"]),
+        ],
+        at_most=[most("ops", 3)],
+        operator=[silence(30, "alpha", "9h")],
+    ),
+    "who was called already hears at once that it is worse, and never that it is over": Case(
+        [daily("alpha")],
+        [changed(10, failing("alpha")), changed(60, given_up("alpha", 60)), changed(200, daily("alpha"))],
+        must=[
+            must("boss", 40, 43, "alpha", severity="warning"),
+            must("boss", 60, 63, "alpha", severity="critical"),
+            must("boss", 200, 216, "alpha", severity="over"),
+        ],
+        at_most=[most("boss", 3), most("ops", 3)],
+        config=CALLED,
+    ),
+    "who was called is not called at once for what gets worse with somebody on it": Case(
+        [daily("alpha")],
+        [changed(10, failing("alpha")), changed(60, given_up("alpha", 60))],
+        must=[must("boss", 40, 43, "alpha", severity="warning"), must("boss", 90, 93, "alpha", severity="critical")],
+        at_most=[most("boss", 2)],
+        operator=[does(50, "ack", 1)],
+        config=CALLED,
+    ),
+    "who is called for one owner's jobs has jobs too": Case(
+        [daily("alpha"), daily("beta")],
+        [changed(10, given_up("alpha", 10), given_up("beta", 10))],
+        must=[
+            must("ann", 10, 13, "alpha", severity="critical", not_about=["beta"]),
+            must("ops", 10, 13, "beta", severity="critical", not_about=["alpha"]),
+            must("ops", 40, 43, "alpha", matching="Not acknowledged"),
+        ],
+        at_most=[most("ops", 2), most("ann", 1)],
+        config=config(
+            [
+                {"match": {"job": "a*"}, "notify": ["ann"], "escalate": {"after": "30m", "notify": ["ops"]}},
+                {"match": {}, "notify": ["ops"]},
+            ],
+            ("ann", "ops"),
+        ),
+    ),
+    "two owners call the same one, each after its own time": Case(
+        [daily("alpha"), daily("beta")],
+        [changed(10, given_up("alpha", 10), given_up("beta", 10))],
+        must=[
+            must("boss", 30, 33, "beta", matching="Not acknowledged", not_about=["alpha"]),
+            must("boss", 70, 73, "alpha", matching="Not acknowledged"),
+        ],
+        at_most=[most("boss", 2)],
+        config=config(
+            [
+                {"match": {"job": "a*"}, "notify": ["ann"], "escalate": {"after": "1h", "notify": ["boss"]}},
+                {"match": {}, "notify": ["ops"], "escalate": {"after": "20m", "notify": ["boss"]}},
+            ],
+            ("ann", "ops", "boss"),
+        ),
+    ),
+    "quiet hours of one of two owners with the same channel": Case(
+        [daily("alpha"), daily("beta")],
+        [changed(70, failing("alpha"), failing("beta"))],
+        must=[
+            must("ops", 70, 73, "beta", not_about=["alpha"]),
+            must("ops", 240, 245, "alpha", matching="More of it"),
+        ],
+        at_most=[most("ops", 2)],
+        config=shared({"quiet_hours": {"from": "9:00", "to": "12:00"}}, {}),
+    ),
+    "quiet hours of the other of two owners with the same channel": Case(
+        [daily("alpha"), daily("beta")],
+        [changed(70, failing("alpha"), failing("beta"))],
+        must=[must("ops", 70, 73, "alpha", not_about=["beta"]), must("ops", 240, 245, "beta")],
+        at_most=[most("ops", 2)],
+        config=shared({}, {"quiet_hours": {"from": "9:00", "to": "12:00"}}),
+    ),
+    "of two owners with the same channel one wants no reminders": Case(
+        [daily("alpha"), daily("beta")],
+        [changed(10, failing("alpha"), failing("beta"))],
+        must=[must("ops", 10, 13, "alpha", "beta"), must("ops", 130, 133, "beta", not_about=["alpha"])],
+        at_most=[most("ops", 1, 120, 240)],
+        config=shared({"remind_every": "0s"}, {"remind_every": "2h"}),
+    ),
+    "an end waits for the end of its owner's own quiet hours": Case(
+        [daily("alpha")],
+        [changed(10, failing("alpha")), changed(90, daily("alpha"))],
+        must=[must("ops", 10, 13, "alpha"), must("ops", 240, 245, "alpha", severity="over")],
+        at_most=[most("ops", 2)],
+        config=shared({"quiet_hours": {"from": "9:00", "to": "12:00"}}, {}),
     ),
     "the one that would go first is silenced, so another is asked for": Case(
         [daily(f"job-{n:02}") for n in range(3)],

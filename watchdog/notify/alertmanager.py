@@ -14,7 +14,7 @@ from watchdog.core.notice import VERIFIED, Notice
 from watchdog.core.redaction import one_line
 from watchdog.core.silences import is_silenced
 from watchdog.notify import notices
-from watchdog.notify.plan import People, audiences, owner_of
+from watchdog.notify.plan import Part, People, audiences, owner_of
 from watchdog.notify.targets import Target
 from watchdog.notify.voice import Voice
 
@@ -50,17 +50,18 @@ def wanted(
         called = told.get((incident.id, channel))
         for audience in audiences(incident, people):
             if audience.target.name == channel:
-                for member in audience.members:
-                    if audience.is_escalation and not _is_called(member, called):
-                        continue
+                for member in (part.member for part in audience.parts if _fires(part, called)):
                     if not is_silenced(member.finding, people.silences, now, incident.id):
                         alert = _alert(incident, member, people, now)
                         found[_fingerprint(alert)] = alert
     return found
 
 
-def _is_called(member: Member, called: Told | None) -> bool:
-    """Whether those who are called in the end have been, for this spell of it; what waits for it comes with it."""
+def _fires(part: Part, called: Told | None) -> bool:
+    """Those who are called in the end have been, for this spell of it; what waits for it comes with it."""
+    if not part.is_escalation:
+        return True
+    member = part.member
     if called is None or called.is_over:
         return False
     key, began = member.finding.key, member.began

@@ -35,24 +35,35 @@ class Event(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Audience:
-    """A target of an incident, the entry of the configuration that leads to it, and what of it concerns it."""
+class Part:
+    """A finding that concerns a target, and the entry of the configuration that leads there: of several that share a
+    target each has its own hours. `is_escalation`: it leads there only if nobody takes the finding on."""
 
-    target: Target
+    member: Member
     owner: Owner
-    members: tuple[Member, ...]
     is_escalation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
+class Audience:
+    """A target of an incident, and what of it concerns it."""
+
+    target: Target
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
-    """What a target is told of as one thing: a finding, or that jobs wait. `began`: since when it has been so."""
+    """What a target is told of as one thing: a finding, or that jobs wait. `began`: since when it has been so; `owner`,
+    `is_escalation`: as of its part."""
 
     key: Key
     severity: Severity
     began: datetime
     graver: datetime
     members: tuple[Member, ...]
+    owner: Owner
+    is_escalation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,17 +161,24 @@ def _by_incident(told: Mapping[ToldKey, Told]) -> dict[int, dict[str, Told]]:
     return found
 
 
-Places = Mapping[tuple[str, str | None], frozenset[tuple[int, str]]]
-"""In which incidents a kind of finding of a job stands now, each with its source."""
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What stands now. `kinds`: in which incidents a kind of finding of a job does, each with its source; `jobs`: the
+    incidents with the jobs that something is wrong with in them, each with its source."""
+
+    kinds: Mapping[tuple[str, str | None], frozenset[tuple[int, str]]]
+    jobs: frozenset[tuple[int, str, str | None]]
 
 
 def _places(incidents: Iterable[Incident]) -> Places:
-    found: dict[tuple[str, str | None], set[tuple[int, str]]] = {}
+    kinds: dict[tuple[str, str | None], set[tuple[int, str]]] = {}
+    jobs: set[tuple[int, str, str | None]] = set()
     for incident in incidents:
         for (source, kind, job_id), member in incident.members.items():
             if member.active:
-                found.setdefault((kind, job_id), set()).add((incident.id, source))
-    return {key: frozenset(places) for key, places in found.items()}
+                kinds.setdefault((kind, job_id), set()).add((incident.id, source))
+                jobs |= set() if member.under else {(incident.id, source, job_id)}
+    return Places({key: frozenset(places) for key, places in kinds.items()}, frozenset(jobs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,18 +205,34 @@ def _step(thread: Thread, made: Plan) -> None:
     if before is not None and not before.is_over:
         over = [item for item in before.items if _has_ended(item, thread)]
         left = tuple(item for item in before.items if item not in over)
-        if not standing and (over or not left) and not any(_is_theirs(item, thread) for item in left):
+        if not standing and (over or not left) and not any(_is_waited_for(item, thread) for item in left):
             _end(thread, before, over, left, made)
             return
+    _tell(thread, standing, made)
+
+
+def _tell(thread: Thread, standing: Sequence[Standing], made: Plan) -> None:
+    """Say what there is to say at this hour; what quiet hours hold back waits, and keeps nothing else back."""
     found = _difference(thread, standing)
     if found is None:
         return
     event, news = found
-    listed = [one for one in standing if event is not Event.REMINDER or not _is_taken_on(one, thread)]
-    grave = max((one.severity for one in (news or listed)), key=_rank)
-    if _is_quiet(thread, grave):
-        return
-    made.due.append(_dispatch(thread, event, standing, listed, news))
+    listed = [one for one in standing if event is not Event.REMINDER or _is_reminded_of(one, thread)]
+    held = _held_back(news or listed, thread)
+    if not held:
+        made.due.append(_dispatch(thread, event, standing, listed, news))
+    else:
+        _tell(thread, [one for one in standing if one.key not in held], made)
+
+
+def _held_back(found: Sequence[Standing], thread: Thread) -> set[Key]:
+    """What waits for the end of its owner's quiet hours. What is grave enough takes the rest of its owner's along."""
+    held: set[Key] = set()
+    for owner in {id(one.owner): one.owner for one in found}.values():
+        mine = [one for one in found if one.owner is owner]
+        grave = max((one.severity for one in mine), key=_rank)
+        held |= {one.key for one in mine} if _is_quiet(owner, grave, thread) else set()
+    return held
 
 
 # what stands
@@ -209,29 +243,37 @@ def _standing(thread: Thread) -> list[Standing]:
     audience = thread.audience
     if audience is None or not thread.incident.is_active:
         return []
-    heard = [member for member in audience.members if not _is_hushed(member, thread)]
-    own = [member for member in heard if not member.under or member.finding.severity is Severity.CRITICAL]
-    if thread.incident.is_queue or not own:
-        found = [_that_jobs_wait(thread.incident, heard)] if heard else []
-    else:
-        found = [_alone(member) for member in own]
-    if not audience.is_escalation:
+    heard = [part for part in audience.parts if not _is_hushed(part.member, thread)]
+    found = _as_told(thread.incident, [part for part in heard if not part.is_escalation])
+    further = _as_told(thread.incident, [part for part in heard if part.is_escalation])
+    if not further:
         return found
-    by_others = _told_to_others(thread)
-    return [one for one in found if _is_their_turn(one, by_others.get(one.key, ()), thread)]
+    by_others, known = _told_to_others(thread), {one.key for one in found}
+    called = (one for one in further if one.key not in known)
+    return [*found, *(one for one in called if _is_their_turn(one, by_others.get(one.key, ()), thread))]
 
 
-def _alone(member: Member) -> Standing:
-    return Standing(
-        member.finding.key, member.finding.severity, member.began, member.graver_at or member.began, (member,)
-    )
+def _as_told(incident: Incident, parts: Sequence[Part]) -> list[Standing]:
+    """Each finding by itself; or that jobs wait, where that is all."""
+    own = [part for part in parts if not part.member.under or part.member.finding.severity is Severity.CRITICAL]
+    if incident.is_queue or not own:
+        return [_that_jobs_wait(incident, parts)] if parts else []
+    return [_alone(part) for part in own]
 
 
-def _that_jobs_wait(incident: Incident, members: Sequence[Member]) -> Standing:
+def _alone(part: Part) -> Standing:
+    member, finding = part.member, part.member.finding
+    graver = member.graver_at or member.began
+    return Standing(finding.key, finding.severity, member.began, graver, (member,), part.owner, part.is_escalation)
+
+
+def _that_jobs_wait(incident: Incident, parts: Sequence[Part]) -> Standing:
     """All that wait are one thing: another that has to wait is no news."""
+    members = tuple(part.member for part in parts)
     began = min(member.began for member in members)
     severity = max((member.finding.severity for member in incident.own), key=_rank)
-    return Standing((incident.source, WAITING, None), severity, began, began, tuple(members))
+    key = (incident.source, WAITING, None)
+    return Standing(key, severity, began, began, members, parts[0].owner, parts[0].is_escalation)
 
 
 def _is_hushed(member: Member, thread: Thread) -> bool:
@@ -267,13 +309,16 @@ def _is_other_than_taken_on(item: ToldItem, one: Standing, thread: Thread) -> bo
 
 def _is_their_turn(one: Standing, by_others: Iterable[ToldItem], thread: Thread) -> bool:
     """Whether those who are called when nobody takes it on are called now, or have been."""
-    before, audience = thread.before, thread.audience
-    if before and not before.is_over and any(_is_same(item, one) for item in before.items if item.key == one.key):
+    before, escalate = thread.before, one.owner.escalate
+    known = before.items if before and not before.is_over else ()
+    if any(_is_same(item, one) for item in known if item.key == one.key):
         return True
-    if audience is None or audience.owner.escalate is None or _is_taken_on(one, thread):
+    if escalate is None or _is_taken_on(one, thread):
         return False
+    if thread.incident.id not in thread.people.acknowledged and any(_job(item.key) == _job(one.key) for item in known):
+        return True  # called for this job already, and nobody has taken it on since
     firsts = [item.at for item in by_others if _is_same(item, one)]
-    return bool(firsts) and thread.now.reached(min(firsts) + audience.owner.escalate.after)
+    return bool(firsts) and thread.now.reached(min(firsts) + escalate.after)
 
 
 def _is_same(item: ToldItem, one: Standing) -> bool:
@@ -349,17 +394,17 @@ def _difference(thread: Thread, standing: Sequence[Standing]) -> Found | None:
             raised.append(one)
     news = [*raised, *fresh]
     if news and _is_time_for(news, before, thread):
-        return _named(news, raised, known.items, before, thread), news
+        return _named(news, raised, known.items, before), news
     return _reminder(thread, standing, before, known)
 
 
 def _beginning(thread: Thread, standing: Sequence[Standing]) -> Found | None:
-    before, audience = thread.before, thread.audience
+    before = thread.before
     known = {item.key: item for item in before.items} if before else {}
     due = [one for one in standing if not _is_damped(one, known.get(one.key), thread)]
     if not due:
         return None
-    if audience is not None and audience.is_escalation:
+    if all(one.is_escalation for one in due):
         return Event.ESCALATED, due
     if any(one.key in known for one in due):
         return Event.BACK, due
@@ -392,13 +437,10 @@ def _burst(before: Told, severity: Severity, thread: Thread) -> int:
     return 0 if is_calm else before.burst
 
 
-def _named(
-    news: Sequence[Standing], raised: Sequence[Standing], told: Mapping[Key, ToldItem], before: Told, thread: Thread
-) -> Event:
-    audience = thread.audience
+def _named(news: Sequence[Standing], raised: Sequence[Standing], told: Mapping[Key, ToldItem], before: Told) -> Event:
     jobs = {(source, job_id) for source, _, job_id in told}
     critical = [one for one in news if one.severity is Severity.CRITICAL]
-    if audience is not None and audience.is_escalation and not raised:
+    if not raised and all(one.is_escalation for one in news):
         return Event.ESCALATED
     is_worse = any((one.key[0], one.key[2]) in jobs and one.key not in told for one in critical)
     if raised or is_worse or (critical and before.severity is not Severity.CRITICAL):
@@ -407,14 +449,18 @@ def _named(
 
 
 def _reminder(thread: Thread, standing: Sequence[Standing], before: Told, known: Known) -> Found | None:
-    owner = thread.audience.owner if thread.audience else None
-    every = owner.remind_every if owner and owner.remind_every is not None else thread.people.rules.remind_every
-    is_open = any(
-        (known.as_it_is(one) or known.as_worse(one, thread)) and not _is_taken_on(one, thread) for one in standing
-    )
-    if is_open and every > timedelta() and thread.now.reached(before.last_at + every):
-        return Event.REMINDER, ()
-    return None
+    is_open = (one for one in standing if known.as_it_is(one) or known.as_worse(one, thread))
+    due = (before.last_at + _remind_every(one, thread) for one in is_open if _is_reminded_of(one, thread))
+    return (Event.REMINDER, ()) if any(thread.now.reached(at) for at in set(due)) else None
+
+
+def _is_reminded_of(one: Standing, thread: Thread) -> bool:
+    return _remind_every(one, thread) > timedelta() and not _is_taken_on(one, thread)
+
+
+def _remind_every(one: Standing, thread: Thread) -> timedelta:
+    every = one.owner.remind_every
+    return thread.people.rules.remind_every if every is None else every
 
 
 # the end
@@ -430,8 +476,8 @@ def _has_ended(item: ToldItem, thread: Thread) -> bool:
     member = incident.members.get(item.key)
     if member is None:
         return True
-    if member.is_unproved:
-        return False
+    if member.is_unproved or (incident.id, *_job(item.key)) in thread.places.jobs:
+        return False  # something else of the same trouble is so, whoever is told of that
     # one that has come back since is not over, whether or not that is told
     return member.ended_at is not None and now.reached(
         member.ended_at + spells.to_be_over(member, thread.people.rules.hold)
@@ -440,25 +486,27 @@ def _has_ended(item: ToldItem, thread: Thread) -> bool:
 
 def _is_elsewhere(item: ToldItem, thread: Thread) -> bool:
     """Whether it is so still: under what turned out to be its cause, or under another name of its source."""
-    places = thread.places.get((item.kind, item.job_id), frozenset())
+    places = thread.places.kinds.get((item.kind, item.job_id), frozenset())
     is_ours = item.source in thread.people.systems
     return any(
         number != thread.incident.id and (source == item.source or not is_ours) for number, source in places
     ) or (item.kind == WAITING and thread.incident.merged_into is not None)
 
 
-def _is_theirs(item: ToldItem, thread: Thread) -> bool:
-    """Whether it concerns the target still; owners may have changed since it was told."""
+def _is_waited_for(item: ToldItem, thread: Thread) -> bool:
+    """Whether the target is not told of the end of anything else before this is over: it concerns the target still,
+    though owners may have changed since it was told, and nobody has silenced it."""
     if item.kind == WAITING:
         return True
     member = thread.incident.members.get(item.key)
-    if member is None:
-        return False
-    owner, targets = owner_of(member.finding, thread.people)
-    job = thread.people.jobs.get((item.source, item.job_id or ""))
-    names = thread.people.addresses
-    further = targets_of(owner.escalate.notify, member.finding, job, names) if owner and owner.escalate else []
-    return thread.target in (*targets, *further)
+    return member is not None and _owner_to(thread, item) is not None and not _is_hushed(member, thread)
+
+
+def _owner_to(thread: Thread, item: ToldItem) -> Owner | None:
+    """The entry of the configuration by which a finding concerns the target."""
+    member = thread.incident.members.get(item.key)
+    ways = _ways(member.finding, thread.people) if member else ()
+    return next((owner for owner, target, _ in ways if target == thread.target), None)
 
 
 def _end(thread: Thread, before: Told, over: Sequence[ToldItem], left: tuple[ToldItem, ...], made: Plan) -> None:
@@ -471,7 +519,8 @@ def _end(thread: Thread, before: Told, over: Sequence[ToldItem], left: tuple[Tol
     if not thread.people.rules.resolved or is_moved:
         made.noted[(thread.incident.id, thread.target.key)] = replace(noted, last_at=before.last_at)
         return
-    if _is_quiet(thread, before.severity):
+    owners = (_owner_to(thread, item) for item in over) if over else (None,)
+    if all(_is_quiet(owner, before.severity, thread) for owner in owners):
         return
     members = tuple(_members_of(over, thread))
     unseen = frozenset(item.key for item in over if _is_unseen(item, thread.people))
@@ -581,9 +630,8 @@ def _rank(severity: Severity) -> int:
     return _GRAVITY[severity]
 
 
-def _is_quiet(thread: Thread, severity: Severity) -> bool:
+def _is_quiet(owner: Owner | None, severity: Severity, thread: Thread) -> bool:
     """Whether the quiet hours hold it back. What is held back is told when they end, if it is still so."""
-    owner = thread.audience.owner if thread.audience else None
     end = held_until(owner, thread.people.rules, severity, thread.now.at)
     return end is not None and not thread.now.reached(end)
 
@@ -601,27 +649,25 @@ def held_until(owner: Owner | None, rules: Notify, severity: Severity, at: datet
 
 def audiences(incident: Incident, people: People) -> list[Audience]:
     """Everybody whom it concerns now, each target once: the owners of what it is about, and of its symptoms."""
-    found: dict[str, _Gathered] = {}
+    found: dict[str, tuple[Target, list[Part]]] = {}
     for member in incident.members.values():
-        owner, targets = owner_of(member.finding, people) if member.active else (None, [])
-        if owner is None:
-            continue
-        _add(found, owner, targets, member, is_escalation=False)
-        if owner.escalate:
-            job = people.jobs.get((member.finding.source, member.finding.job_id or ""))
-            further = targets_of(owner.escalate.notify, member.finding, job, people.addresses)
-            _add(found, owner, further, member, is_escalation=True)
-    return [Audience(one.target, one.owner, tuple(one.members), one.is_escalation) for one in found.values()]
+        for owner, target, is_escalation in _ways(member.finding, people) if member.active else ():
+            parts = found.setdefault(target.key, (target, []))[1]
+            if not parts or parts[-1].member is not member:
+                parts.append(Part(member, owner, is_escalation))
+    return [Audience(target, tuple(parts)) for target, parts in found.values()]
 
 
-@dataclass(slots=True)
-class _Gathered:
-    """An audience as it comes together."""
-
-    target: Target
-    owner: Owner
-    members: list[Member]
-    is_escalation: bool
+def _ways(finding: Finding, people: People) -> Iterator[tuple[Owner, Target, bool]]:
+    """Where its owner is told of it; then where, if nobody takes it on."""
+    owner, targets = owner_of(finding, people)
+    if owner is None:
+        return
+    yield from ((owner, target, False) for target in targets)
+    if owner.escalate is not None:
+        job = people.jobs.get((finding.source, finding.job_id or ""))
+        further = targets_of(owner.escalate.notify, finding, job, people.addresses)
+        yield from ((owner, target, True) for target in further)
 
 
 def owner_of(finding: Finding, people: People) -> tuple[Owner | None, list[Target]]:
@@ -643,16 +689,6 @@ def owner_of(finding: Finding, people: People) -> tuple[Owner | None, list[Targe
 def targets_for(finding: Finding, people: People) -> list[Target]:
     """Where the owner of a finding is told."""
     return owner_of(finding, people)[1]
-
-
-def _add(
-    found: dict[str, _Gathered], owner: Owner, targets: Iterable[Target], member: Member, *, is_escalation: bool
-) -> None:
-    for target in targets:
-        one = found.setdefault(target.key, _Gathered(target, owner, [], is_escalation))
-        if not one.members or one.members[-1] is not member:
-            one.members.append(member)
-        one.is_escalation = one.is_escalation and is_escalation
 
 
 def quiet_until(quiet: QuietHours, at: datetime, usual_zone: str = "UTC") -> datetime | None:
