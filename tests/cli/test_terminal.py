@@ -289,6 +289,16 @@ def test_validate_says_also_of_what_is_allowed_but_will_not_work_in_which_line_i
     assert hints[1].startswith("line 4: sources[0].database: ")
 
 
+def test_help_says_whole_what_each_verb_does_and_begins_with_the_first_one_to_type() -> None:
+    shown = command("help", COLUMNS="60").stdout
+    listed = shown.partition("Commands:\n")[2]
+    assert listed.split()[0] == "init"
+    assert "..." not in listed
+    assert max(map(len, shown.splitlines())) <= 60
+    assert "who was told and what was done." in " ".join(listed.split())
+    assert "<=x<=" not in command("revive", "-h").stdout
+
+
 def test_what_stands_in_the_image_and_the_unit_names_the_configuration() -> None:
     for path in ("Dockerfile", "config/systemd/scheduler-watchdog.service"):
         assert "WATCHDOG_CONFIG=/etc/" in (ROOT / path).read_text()

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from watchdog.cadence.plain_words import ago
+from watchdog.cli.listing import Listing
 from watchdog.core.command_line import as_asked
 from watchdog.core.instants import parse_instant, say
 from watchdog.remote.fleet import Answer
@@ -28,13 +28,8 @@ def incidents_view(answers: Sequence[Answer]) -> RenderableType:
     return Group(_table(rows), foot) if rows else foot
 
 
-def _table(rows: Sequence[tuple[Answer, Mapping[str, Any]]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    table.add_column("Watchdog", overflow="fold")
-    table.add_column("ID", justify="right", no_wrap=True)
-    for column in ("What", "Since", "State"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("Why", overflow="fold", ratio=1)
+def _table(rows: Sequence[tuple[Answer, Mapping[str, Any]]]) -> Listing:
+    table = Listing("Watchdog", "ID", "What", "Since", "State", "Why", to_the_right=["ID"])
     for answer, incident in rows:
         now = parse_instant((answer.document or {})["now"])
         is_over = incident["state"] == "resolved"

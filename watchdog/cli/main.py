@@ -12,7 +12,25 @@ from watchdog.cli.endings import EXIT_ERROR, CannotGoOn
 from watchdog.core.command_line import as_asked
 
 
+class _Verbs(click.Group):
+    """The verbs in the order in which they were added, each with its whole sentence: click sorts them, and cuts it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """By theme."""
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What each does, over as many lines as it takes."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.get_short_help_str(WHOLE)) for name, verb in self.commands.items()])
+
+
+WHOLE = 200
+"""Characters of a verb's sentence; none is as long."""
+
+
 @click.group(
+    cls=_Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="--debug, anywhere, shows a traceback with an error.",
 )
@@ -25,11 +43,12 @@ def cli() -> None:
 
 
 for verb in (
+    *(setting_up.init, setting_up.validate, setting_up.notify_test),
     *(watching.run, watching.check, watching.jobs, watching.fires),
     *(people.incidents, people.ack, people.unack, people.silence, people.silences, people.unsilence),
     *(recovering.revive, recovering.restore, recovering.approve, recovering.recoveries),
     *(past.backtest, past.replay, past.record),
-    *(setting_up.init, setting_up.validate, setting_up.notify_test, setting_up.mcp, setting_up.demo),
+    *(setting_up.mcp, setting_up.demo),
 ):
     cli.add_command(verb)
 

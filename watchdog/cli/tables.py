@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from watchdog.cadence.plain_words import INSIDE_A_ZONE, ago, plainly, rough
+from watchdog.cli.listing import Listing
 from watchdog.core.action import Action
 from watchdog.core.command_line import as_asked
 from watchdog.core.incident import Incident
@@ -37,10 +38,7 @@ def findings_view(published: Published, now: datetime) -> RenderableType:
     head = Text(first_line(published).split(" | ")[0], style=COLOURS[word])
     if not published.findings:
         return head
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    for column in ("What", "Since"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("Why", overflow="fold", ratio=1)
+    table = Listing("What", "Since", "Why")
     steps: dict[str, None] = {}
     for alike in gathered(published.findings):
         finding, is_symptom = alike.first, alike.is_symptom
@@ -197,12 +195,8 @@ def incidents_view(
 
 def _incidents_table(
     incidents: Sequence[Incident], acknowledged: Mapping[int, tuple[datetime, str]], now: datetime
-) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    table.add_column("ID", justify="right", no_wrap=True)
-    for column in ("What", "Since", "State"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("Why", overflow="fold", ratio=1)
+) -> Listing:
+    table = Listing("ID", "What", "Since", "State", "Why", to_the_right=["ID"])
     for incident in incidents:
         head = incident.headline
         style = _SEVERITIES[incident.severity] if incident.is_open else "dim"
@@ -239,11 +233,7 @@ def recoveries_view(actions: Sequence[Action], now: datetime, why_idle: str = ""
     if not actions:
         by_hand = f" Nothing is done here but by hand: {why_idle}." if why_idle else ""
         return Text(f"Nothing has been done yet.{by_hand}")
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    for column in ("ID", "What", "When", "State"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("By")
-    table.add_column("Last step", overflow="fold", ratio=1)
+    table = Listing("ID", "What", "When", "State", "By", "Last step")
     for action in actions:
         state = {"verified": "green", "proposed": "cyan"}.get(action.state.value, "yellow")
         table.add_row(
