@@ -378,6 +378,45 @@ CASES = {
         must=[must("ops", 10, 13, "alpha"), must("ops", 60, 76, "alpha", severity="over")],
         at_most=[most("ops", 2)],
     ),
+    "quiet that was wanted while the clock stood ahead is kept when it is put right": Case(
+        [daily("alpha")],
+        [
+            {"at": at(1), "clock": {"ahead_s": 7200}},
+            {"at": at(15), "clock": {"ahead_s": 0}},
+            changed(20, given_up("alpha", 20)),
+        ],
+        must=[must("ops", 304, 316, "alpha")],
+        at_most=[most("ops", 0, 0, 304), most("ops", 1)],
+        operator=[silence(5, "alpha", "5h")],
+    ),
+    "quiet that was over while the clock stood ahead does not begin once more": Case(
+        [daily("alpha")],
+        [
+            {"at": at(1), "clock": {"ahead_s": 7200}},
+            {"at": at(30), "clock": {"ahead_s": 0}},
+            changed(126, given_up("alpha", 126)),
+        ],
+        must=[must("ops", 126, 128, "alpha")],
+        operator=[silence(5, "alpha", "10m")],
+    ),
+    "another error of what was told while the clock stood ahead, and taken on since": Case(
+        [daily("alpha")],
+        [
+            {"at": at(1), "clock": {"ahead_s": 172_800}},
+            changed(10, failing("alpha")),
+            {"at": at(15), "clock": {"ahead_s": 0}},
+            changed(120, failing("alpha", 7, "Error: 401 invalid x-api-key")),
+        ],
+        must=[must("ops", 120, 200, "401")],
+        operator=[does(30, "ack", 1)],
+    ),
+    "two outages hours apart: the second is over as soon as the first was": Case(
+        [daily("alpha")],
+        flaps("alpha", 10, 2, down=90, up=150),
+        must=[must("ops", 100, 106, severity="over"), must("ops", 250, 253), must("ops", 340, 346, severity="over")],
+        at_most=[most("ops", 4)],
+        hours=9,
+    ),
     "half of a storm is mended": Case(
         [daily(f"a-{n}") for n in range(3)] + [daily(f"b-{n}") for n in range(3)],
         [

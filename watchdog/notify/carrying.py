@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from watchdog.core.incident import Incident, Member, Spell, Told, ToldItem, ToldKey
+from watchdog.core.silences import Silence
 
 
 def carried_over(told: Told, incident: Incident | None) -> Told:
@@ -48,8 +49,20 @@ def _member(member: Member, now: datetime) -> Member:
 
 def told_not_ahead(told: Told, now: datetime) -> Told:
     """The same of what a target was told."""
-    items = tuple(replace(item, at=min(item.at, now), began_at=min(item.began_at, now)) for item in told.items)
+    items = tuple(_item(item, now) for item in told.items)
     return replace(told, first_at=min(told.first_at, now), last_at=min(told.last_at, now), items=items)
+
+
+def _item(item: ToldItem, now: datetime) -> ToldItem:
+    at, began_at, graver_at = min(item.at, now), min(item.began_at, now), _least(item.graver_at, now)
+    return replace(item, at=at, began_at=began_at, graver_at=graver_at)
+
+
+def silence_not_ahead(silence: Silence, seen: datetime, now: datetime) -> Silence:
+    """A silence that begins in the future, begun now, for as long as was left of it. `seen`: when the clock was last
+    looked at before it was put back."""
+    left = silence.ends_at - min(max(silence.starts_at, seen), silence.ends_at)
+    return replace(silence, starts_at=now, ends_at=now + left)
 
 
 def ahead(told: Mapping[ToldKey, Told], incidents: Mapping[int, Incident], now: datetime) -> set[int]:

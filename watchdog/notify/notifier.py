@@ -165,6 +165,7 @@ class Notifier:
         """After the clock was put back nothing waits until it has caught up: what lies ahead is so from now on."""
         if self._judged_at is not None and now >= self._judged_at:
             return
+        self._put_silences_right(now)
         ahead = carrying.ahead(self._told, self._ledger.incidents, now)
         if not ahead:
             return
@@ -180,6 +181,16 @@ class Notifier:
                     self._store.date_acknowledgement(number, now)
         self._ledger = replace(self._ledger, incidents={**self._ledger.incidents, **incidents})
         self._told |= told
+
+    def _put_silences_right(self, now: datetime) -> None:
+        """Quiet that somebody has wanted is kept, though it was wanted at an instant that has yet to come."""
+        seen = self._judged_at
+        ahead = [silence for silence in self._store.silences(now) if silence.starts_at > now]
+        if seen is None or not ahead:
+            return
+        with self._store.transaction():
+            for silence in ahead:
+                self._store.date_silence(carrying.silence_not_ahead(silence, seen, now))
 
     def announce(
         self,

@@ -17,6 +17,9 @@ TOLD_AT_ONCE = 2
 LONGEST = timedelta(minutes=65)
 """What has stood for so long is told of, whatever it did before; what comes and goes by the hour has not."""
 
+APART = timedelta(hours=2)
+"""What was well for so long in between are two outages, and the second one is over as soon as the first one was."""
+
 CALM = timedelta(hours=24)
 """How long what comes and goes has to stay away to be over."""
 
@@ -43,13 +46,13 @@ def to_be_over(member: Member, hold: timedelta) -> timedelta:
     if member.ended_at - member.began < STANDS[member.finding.severity]:
         return max(CALM, hold)
     began = [spell.began_at for spell in member.earlier[1:]] + [member.began]
-    gaps = (next_ - spell.ended_at for spell, next_ in zip(member.earlier, began, strict=True))
-    return _beyond(hold, gaps, LONGEST)
+    gaps = [next_ - spell.ended_at for spell, next_ in zip(member.earlier, began, strict=True)]
+    return _beyond(hold, [gap for gap in gaps if gap < APART], LONGEST)
 
 
 def _beyond(least: timedelta, before: Iterable[timedelta], most: timedelta) -> timedelta:
     """Longer than any before by a quarter, so that what goes on as it did says nothing new."""
-    return max(least, min(max(before) * 5 / 4, most))
+    return max(least, min(max(before, default=timedelta()) * 5 / 4, most))
 
 
 def pause(burst: int, severity: Severity) -> timedelta:

@@ -5,7 +5,7 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import accumulate
 
 from watchdog.core.command_line import PROGRAM, command
@@ -106,9 +106,9 @@ def _title(dispatch: Dispatch, head: Finding, now: datetime) -> str:
     what, severity = _what(dispatch, head), dispatch.severity.value.upper()
     match dispatch.event:
         case Event.RESOLVED:
-            return f"{_end_word(dispatch)}: {what} ({_length(dispatch, now)})"
+            return f"{_end_word(dispatch)}: {what}{_length(dispatch, now)}"
         case Event.REMINDER:
-            return f"Still {severity}: {what} ({_length(dispatch, now)})"
+            return f"Still {severity}: {what}{_length(dispatch, now)}"
         case Event.WORSE:
             return f"Now {severity}: {what}{_in_all(dispatch)}"
         case Event.JOINED:
@@ -142,14 +142,15 @@ def _in_all(dispatch: Dispatch) -> str:
 
 
 def _length(dispatch: Dispatch, now: datetime) -> str:
-    since = _since(dispatch)
     end = _over_since(dispatch, now) if dispatch.event is Event.RESOLVED else now
-    return f"for {say_duration(end - min(since, end))}"
+    length = end - min(_since(dispatch), end)
+    return f" (for {say_duration(length)})" if length >= timedelta(seconds=1) else ""
 
 
 def _since(dispatch: Dispatch) -> datetime:
-    """Since when the earliest of what the target is told of has been so."""
-    return min((m.finding.since or m.began for m in dispatch.own), default=dispatch.incident.since)
+    """Since when the earliest of what the target is told of has been so; at the latest since it was seen, whatever a
+    clock that stood ahead has written."""
+    return min((min(m.finding.since or m.began, m.began) for m in dispatch.own), default=dispatch.incident.since)
 
 
 def _over_since(dispatch: Dispatch, now: datetime) -> datetime:

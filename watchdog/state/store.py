@@ -622,6 +622,11 @@ class Store:
         cursor = self._db.execute("INSERT INTO silences (match, starts_at, ends_at, by) VALUES (?, ?, ?, ?)", row)
         return int(cursor.lastrowid or 0)
 
+    def date_silence(self, silence: Silence) -> None:
+        """It begins and ends at these instants, and not when the clock said so that was set."""
+        dates = (iso(silence.starts_at), iso(silence.ends_at), silence.id)
+        self._db.execute("UPDATE silences SET starts_at = ?, ends_at = ? WHERE id = ?", dates)
+
     def end_silence(self, number: int, at: datetime) -> bool:
         """End a silence now; whether there was one that had not ended."""
         cursor = self._db.execute(
