@@ -278,6 +278,4 @@ def _conclude(console: Console, path: Path, now: datetime) -> None:
     published = Engine(config).tick(now).published
     console.print()
     console.print(tables.jobs_view(published, now, console.width))
-    console.print(
-        "\nNow your own:  scheduler-watchdog check --database PATH   (OpenClaw, Hermes, SQL: -c FILE, see config/)"
-    )
+    console.print("\nNow your own:  scheduler-watchdog init")
