@@ -248,7 +248,10 @@ def test_a_refresh_carries_only_what_has_changed(site: Site) -> None:
     assert changed.startswith("<tr")
 
 
-def test_what_is_known_is_not_sent_again_and_time_that_goes_by_is_no_change(site: Site) -> None:
+def test_what_is_known_is_not_sent_again_and_time_that_goes_by_is_no_change(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watchdog.web.page.FRESH", -1)  # as a second later, when the page is made anew
     first = news(site)
     site.look(NOW + timedelta(seconds=5))
     again = news(site, **{"If-None-Match": first.headers["etag"]})
@@ -482,6 +485,16 @@ def test_history_is_told_as_it_was_not_as_it_became(tmp_path: Path) -> None:
     assert "2026-06-10 12:00 UTC ▲ incident 1 began: failing" in timeline
     assert "2026-06-10 17:00 UTC ▲ incident 1 became: failed" in timeline
     assert "began: failed" not in timeline
+
+
+def test_what_an_incident_was_from_its_first_instant_is_one_line_with_the_gravest_first(tmp_path: Path) -> None:
+    site = Site(tmp_path, outage()).look(NOW + timedelta(days=25))
+    try:
+        text = words(page(site, "/jobs/agent/id-heartbeat"))
+    finally:
+        site.close()
+    assert re.findall(r"incident \d+ (?:began|became): failed, expiring", text[text.index("Timeline") :])
+    assert "became: " not in text
 
 
 def test_a_jobs_past_is_shown_over_a_day_a_week_or_a_month(site: Site) -> None:

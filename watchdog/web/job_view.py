@@ -8,7 +8,7 @@ from itertools import groupby
 from watchdog.cadence.plain_words import plainly, rough
 from watchdog.core.action import Action, State
 from watchdog.core.durations import say_duration
-from watchdog.core.incident import Incident, Member
+from watchdog.core.incident import Incident
 from watchdog.core.instants import say
 from watchdog.core.model import Job
 from watchdog.incidents.report import verdict
@@ -190,13 +190,14 @@ def _ran(cell: Cell, now: datetime) -> Event:
 def _of_past(incident: Incident, key: JobKey, now: datetime) -> Iterator[tuple[datetime, Event]]:
     """What an incident was to this job, each thing when it was so: it may have begun as something less."""
     mine = [m for m in incident.members.values() if (m.finding.source, m.finding.job_id) == key]
-    mine.sort(key=lambda member: member.first_seen)
-    for index, member in enumerate(mine):
-        kind = spoken(member.finding.kind)
-        began = f"incident {incident.id} {_beginning(incident, member, is_first=index == 0)}: {kind}"
-        yield member.first_seen, Event(when(member.first_seen, now), "incident", "▲", began)
+    mine.sort(key=lambda member: (member.first_seen, member.finding.kind.row.rank))
+    for at, together in groupby(mine, key=lambda member: member.first_seen):
+        kinds = ", ".join(spoken(member.finding.kind) for member in together)
+        began = f"incident {incident.id} {_beginning(incident, at, is_first=at == mine[0].first_seen)}: {kinds}"
+        yield at, Event(when(at, now), "incident", "▲", began)
+    for member in mine:
         if member.ended_at and len(mine) > 1:
-            words = f"incident {incident.id}: no longer {kind}"
+            words = f"incident {incident.id}: no longer {spoken(member.finding.kind)}"
             yield member.ended_at, Event(when(member.ended_at, now), "resolved", "△", words)
     if mine and incident.resolved_at:
         kinds = ", ".join(dict.fromkeys(spoken(member.finding.kind) for member in mine))
@@ -204,7 +205,7 @@ def _of_past(incident: Incident, key: JobKey, now: datetime) -> Iterator[tuple[d
         yield incident.resolved_at, Event(when(incident.resolved_at, now), "resolved", "△", over)
 
 
-def _beginning(incident: Incident, member: Member, *, is_first: bool) -> str:
+def _beginning(incident: Incident, at: datetime, *, is_first: bool) -> str:
     if not is_first:
         return "became"
-    return "began" if member.first_seen <= incident.opened_at else "took it in"
+    return "began" if at <= incident.opened_at else "took it in"

@@ -20,6 +20,7 @@ _CONTROL = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
 
 _PART = re.compile(f"{_BEGIN}\\s*(.*?)\\s*{_END}", re.DOTALL)
 _AGE = re.compile(r"(<time\b[^>]*>)[^<]*")
+_AS_OF = re.compile(r'<time id="as-of"[^>]*>')
 _TAG = re.compile(r"<[a-z0-9]+")
 
 
@@ -82,8 +83,8 @@ class Rendered:
 
     @cached_property
     def mark(self) -> str:
-        """Another for anything that is shown otherwise."""
-        return mark_of("".join(self.pieces))
+        """Another for anything that is shown otherwise, but for when it was looked at, which a header says."""
+        return mark_of(_AS_OF.sub("<time>", "".join(self.pieces)))
 
     def news(self, had: Collection[str]) -> bytes:
         """What the page's script needs that has the parts and frames of these marks.
