@@ -417,6 +417,39 @@ CASES = {
         at_most=[most("ops", 4)],
         hours=9,
     ),
+    "a job that is paused is not well": Case(
+        [daily("alpha")],
+        [changed(10, failing("alpha")), changed(60, {**failing("alpha"), "status": "paused"})],
+        must=[must("ops", 60, 66, "alpha", matching=r"^Switched off: alpha")],
+        at_most=[most("ops", 2)],
+        never=[never("ops", r"(?i)\bover\b")],
+    ),
+    "of three jobs one is mended, one disabled, one deleted": Case(
+        [daily("alpha"), daily("beta"), daily("gamma"), daily("delta"), daily("epsilon")],
+        [
+            changed(10, *(failing(name) for name in ("alpha", "beta", "gamma"))),
+            changed(60, daily("alpha"), {**failing("beta"), "enabled": 0}),
+            deleted(60, "gamma"),
+        ],
+        must=[
+            must(
+                "ops",
+                60,
+                66,
+                severity="over",
+                matching="1 of 3 jobs are gone.*, 1 of 3 jobs are switched off, the other 1 well again",
+            )
+        ],
+    ),
+    "a condition that a reload switches off is not over": Case(
+        [daily("alpha"), daily("beta")],
+        [changed(10, failing("alpha"))],
+        must=[must("ops", 60, 66, "alpha", matching=r"^No longer watched: alpha")],
+        at_most=[most("ops", 2)],
+        never=[never("ops", r"(?i)\bover\b")],
+        operator=[does(60, "reload", "again")],
+        reload=config(detect={"jobs": [{"match": "a*", "failing": False}]}),
+    ),
     "half of a storm is mended": Case(
         [daily(f"a-{n}") for n in range(3)] + [daily(f"b-{n}") for n in range(3)],
         [

@@ -134,6 +134,7 @@ class Notifier:
             systems={source.name: source.kind for source in self._config.sources},
             blind=frozenset(state.snapshot.source for state in published.sources if state.snapshot.problem),
             unseen={state.snapshot.source: state.snapshot.unseen for state in published.sources},
+            detect=self._config.detect,
             instance=self._config.called,
         )
 

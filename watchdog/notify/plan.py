@@ -18,6 +18,7 @@ from watchdog.core.kinds import Family, Kind, Severity
 from watchdog.core.model import Finding, Job, Unseen
 from watchdog.core.moment import Moment
 from watchdog.core.silences import Silence, is_silenced
+from watchdog.detectors.rules import RulesForAll
 from watchdog.notify import spells
 from watchdog.notify.targets import Target, parse_key, targets_of
 
@@ -32,6 +33,17 @@ class Event(StrEnum):
     REMINDER = "reminder"
     ESCALATED = "escalated"
     RESOLVED = "resolved"
+
+
+class Ending(StrEnum):
+    """Why something is found no more: it is over; its job is gone, or switched off; the configuration does not look for
+    it any more; or nobody can see any more whether it is so."""
+
+    OVER = "over"
+    GONE = "gone"
+    OFF = "off"
+    UNWANTED = "unwanted"
+    UNSEEN = "unseen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +83,7 @@ class Dispatch:
     """One message to be written down.
 
     `members`: what it is about; `news`: what of it is new to the target. `system`: the kind of the source that it is
-    about, empty where that is watched no longer. `gone`: the jobs of which the rows are gone. `unseen`: the findings of
-    which nobody can see any more whether they are over.
+    about, empty where that is watched no longer. `endings`: why each finding of an end is found no more.
     """
 
     incident: Incident
@@ -83,8 +94,7 @@ class Dispatch:
     members: tuple[Member, ...]
     news: tuple[Member, ...] = ()
     system: str = ""
-    gone: frozenset[str] = frozenset()
-    unseen: frozenset[Key] = frozenset()
+    endings: Mapping[Key, Ending] = field(default_factory=dict)
 
     @property
     def key(self) -> ToldKey:
@@ -113,8 +123,8 @@ class People:
     """What people have said, and who they are.
 
     `systems`: the kind of each source; `addresses`: what each that stands with an owner is
-    called (`names_of`); `blind`: sources not readable now; `unseen`: what cannot be seen of a source; `instance`: what
-    this watchdog is called.
+    called (`names_of`); `blind`: sources not readable now; `unseen`: what cannot be seen of a source; `detect`: what is
+    looked for; `instance`: what this watchdog is called.
     """
 
     owners: Sequence[Owner]
@@ -127,6 +137,7 @@ class People:
     addresses: Mapping[str, str] = field(default_factory=dict)
     blind: frozenset[str] = frozenset()
     unseen: Mapping[str, Sequence[Unseen]] = field(default_factory=dict)
+    detect: RulesForAll | None = None
     instance: str = ""
 
 
@@ -523,14 +534,11 @@ def _end(thread: Thread, before: Told, over: Sequence[ToldItem], left: tuple[Tol
     if all(_is_quiet(owner, before.severity, thread) for owner in owners):
         return
     members = tuple(_members_of(over, thread))
-    unseen = frozenset(item.key for item in over if _is_unseen(item, thread.people))
-    gone = frozenset(item.job_id for item in over if item.job_id and _is_gone(item, thread.people))
+    endings = {item.key: _ending(item, thread.people) for item in over}
     told = replace(noted, count=before.count + 1, returns=thread.incident.returns)
     system = thread.people.systems.get(thread.incident.source, "")
     made.due.append(
-        Dispatch(
-            thread.incident, thread.target, Event.RESOLVED, told, before.severity, members, (), system, gone, unseen
-        )
+        Dispatch(thread.incident, thread.target, Event.RESOLVED, told, before.severity, members, (), system, endings)
     )
 
 
@@ -552,6 +560,24 @@ def _who_waited(thread: Thread) -> list[Member]:
             targets = targets_for(member.finding, thread.people)
             mine += [member] if thread.target in targets else []
     return mine
+
+
+def _ending(item: ToldItem, people: People) -> Ending:
+    if _is_unseen(item, people):
+        return Ending.UNSEEN
+    if _is_gone(item, people):
+        return Ending.GONE
+    job = people.jobs.get((item.source, item.job_id or ""))
+    if _is_unwanted(item, job, people):
+        return Ending.UNWANTED
+    return Ending.OFF if job is not None and job.state in ("paused", "disabled") else Ending.OVER
+
+
+def _is_unwanted(item: ToldItem, job: Job | None, people: People) -> bool:
+    """Whether it is found no more because the configuration has it switched off."""
+    if people.detect is None or item.kind not in set(Kind):
+        return False
+    return not (people.detect.of(job) if job else people.detect).is_on(Kind(item.kind))
 
 
 def _is_unseen(item: ToldItem, people: People) -> bool:

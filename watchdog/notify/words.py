@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -15,7 +15,7 @@ from watchdog.core.instants import say
 from watchdog.core.kinds import Concern, Kind, Severity
 from watchdog.core.model import Finding
 from watchdog.core.redaction import fit_to_leave
-from watchdog.notify.plan import Dispatch, Event
+from watchdog.notify.plan import Dispatch, Ending, Event
 from watchdog.systems.remedy import remedy_of, system_named
 
 LISTED = 10
@@ -50,6 +50,9 @@ IDS_LENGTH = 500
 Say = Callable[[datetime], str]
 """How instants are given."""
 
+Job = tuple[str, str | None]
+"""A job's source and id."""
+
 
 def message(dispatch: Dispatch, now: datetime, say: Say = say) -> Message:
     """The message for one target."""
@@ -83,23 +86,42 @@ def _ending(dispatch: Dispatch) -> str:
         return ""
     if not dispatch.system:
         return f"{dispatch.incident.source} is not watched any more. It was: "
-    if _is_unseen(dispatch):
+    endings = _endings(dispatch)
+    if Ending.UNSEEN in endings.values():
         return "Whether it is over cannot be seen any more. It was: "
-    if not dispatch.gone:
-        return "It is over. It was: "
-    names = _names_of_the_gone(dispatch)
-    gone = f"{names[0]} is gone, its row is no longer there" if len(names) == 1 else _gone_words(dispatch, names)
-    return f"{gone}. It was: "
+    said = [_ended(ending, endings, dispatch) for ending in _ONE if ending in endings.values()]
+    well = sum(ending is Ending.OVER for ending in endings.values())
+    others = [f"the other {well} well again"] if said and well else []
+    return f"{', '.join([*said, *others]) or 'It is over'}. It was: "
 
 
-def _gone_words(dispatch: Dispatch, names: Sequence[str]) -> str:
-    jobs = {member.finding.job_id for member in dispatch.own}
-    others = "" if len(names) == len(jobs) else f", the other {len(jobs) - len(names)} well again"
-    return f"{len(names)} of {len(jobs)} jobs are gone, their rows no longer there{others}"
+def _ended(ending: Ending, endings: Mapping[Job, Ending], dispatch: Dispatch) -> str:
+    names = {(one.source, one.job_id): _named(one) for one in (member.finding for member in dispatch.members)}
+    mine = [names[job] for job, found in endings.items() if found is ending]
+    if len(endings) == 1:
+        return _ONE[ending].format(mine[0])
+    return f"{len(mine)} of {len(endings)} jobs {_MANY[ending]}"
 
 
-def _names_of_the_gone(dispatch: Dispatch) -> list[str]:
-    return list(dict.fromkeys(_named(m.finding) for m in dispatch.members if m.finding.job_id in dispatch.gone))
+_ONE = {
+    Ending.GONE: "{} is gone, its row is no longer there",
+    Ending.OFF: "{} is switched off, and nothing shows whether it would be well",
+    Ending.UNWANTED: "The configuration has switched this off for {}",
+}
+_MANY = {
+    Ending.GONE: "are gone, their rows no longer there",
+    Ending.OFF: "are switched off",
+    Ending.UNWANTED: "are not asked for this any more",
+}
+
+
+def _endings(dispatch: Dispatch) -> dict[Job, Ending]:
+    """How it ended for each job; where one had several findings, by the one that says the least of being well."""
+    found: dict[Job, Ending] = {}
+    for finding in (member.finding for member in dispatch.own):
+        ending, job = dispatch.endings.get(finding.key, Ending.OVER), (finding.source, finding.job_id)
+        found[job] = max(found.get(job, ending), ending, key=list(Ending).index)
+    return found
 
 
 def _title(dispatch: Dispatch, head: Finding, now: datetime) -> str:
@@ -121,18 +143,16 @@ def _title(dispatch: Dispatch, head: Finding, now: datetime) -> str:
             return f"{severity}: {what}"
 
 
-def _is_unseen(dispatch: Dispatch) -> bool:
-    """Whether of any of it nobody knows if it is over: then nothing is said to be."""
-    return any(member.finding.key in dispatch.unseen for member in dispatch.own)
-
-
 def _end_word(dispatch: Dispatch) -> str:
     if not dispatch.system:
         return "No longer watched"
-    if _is_unseen(dispatch):
+    endings = set(_endings(dispatch).values())
+    if Ending.UNSEEN in endings:
         return "No longer seen"
-    all_gone = {member.finding.job_id for member in dispatch.own} <= dispatch.gone
-    return "Gone" if dispatch.gone and all_gone else "Over"
+    return _END_WORDS.get(next(iter(endings)), "Over") if len(endings) == 1 else "Over"
+
+
+_END_WORDS = {Ending.GONE: "Gone", Ending.OFF: "Switched off", Ending.UNWANTED: "No longer watched"}
 
 
 def _in_all(dispatch: Dispatch) -> str:
@@ -158,8 +178,8 @@ def _over_since(dispatch: Dispatch, now: datetime) -> datetime:
     return max(ends, default=dispatch.incident.clear_since or now)
 
 
-def _by_job(members: Iterable[Member]) -> dict[tuple[str, str | None], list[Finding]]:
-    found: dict[tuple[str, str | None], list[Finding]] = {}
+def _by_job(members: Iterable[Member]) -> dict[Job, list[Finding]]:
+    found: dict[Job, list[Finding]] = {}
     for member in members:
         found.setdefault((member.finding.source, member.finding.job_id), []).append(member.finding)
     return found
@@ -211,7 +231,8 @@ def _lead(dispatch: Dispatch, head: Finding) -> str:
 
 def _facts(dispatch: Dispatch, head: Finding, now: datetime, say: Say) -> list[tuple[str, str]]:
     if dispatch.event is Event.RESOLVED:
-        end = "Last seen" if _is_unseen(dispatch) else "Over since"
+        is_known = {Ending.OVER, Ending.GONE} & set(_endings(dispatch).values())
+        end = "Over since" if is_known else "Last seen"
         return [("Since", say(_since(dispatch))), (end, say(_over_since(dispatch, now)))]
     since = _since(dispatch)
     facts = [("Since" if head.since in (None, since) else "The first of it since", say(since))]
