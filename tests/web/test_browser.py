@@ -186,6 +186,24 @@ def test_a_long_state_stays_in_its_own_column(window: Browser, outage_page: Runn
     assert window.run(over) <= 0
 
 
+def test_on_half_a_screen_no_word_of_a_job_is_broken(window: Browser, outage_page: Running) -> None:
+    metrics = {"width": 800, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    window._do("POST", "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics})
+    try:
+        window.open(outage_page.url)
+        look = """const cell = (label) => document.querySelector(`.jobs td[data-label="${label}"]`)
+            const height = (one) => one.getBoundingClientRect().height
+            const lines = (one) => Math.round(height(one) / parseFloat(getComputedStyle(one).lineHeight))
+            cell('State').innerHTML = '<span class="kind warning">● zero tokens</span>'
+            const next = document.createElement('div')
+            next.textContent = 'was due 169 d ago'
+            cell('Next fire').replaceChildren(next)
+            return [lines(cell('State').firstChild), lines(next)]"""
+        assert window.run(look) == [1, 2]
+    finally:
+        window._do("POST", "/goog/cdp/execute", {"cmd": "Emulation.clearDeviceMetricsOverride", "params": {}})
+
+
 def test_a_long_name_takes_two_lines_and_no_more_than_its_column(window: Browser, outage_page: Running) -> None:
     window.open(outage_page.url)
     look = """const name = document.querySelector('.jobs th .name'), cell = name.closest('th')
