@@ -147,6 +147,13 @@ def test_a_state_that_no_job_has_is_an_error_with_the_nearest(database: Path) ->
     done = command("jobs", "--database", database, "--state", "faild")
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == "scheduler-watchdog: no job is ever 'faild'; is 'failed' meant?\n"
+    assert command("jobs", "--database", database, "--state", "zz").stderr.split().count("failed,") == 1
+
+
+def test_a_shell_completes_the_states() -> None:
+    asked = {"COMP_WORDS": "scheduler-watchdog jobs --state over", "COMP_CWORD": "3"}
+    given = command(_SCHEDULER_WATCHDOG_COMPLETE="bash_complete", **asked)
+    assert given.stdout.split() == ["plain,overdue", "plain,overspend"]
 
 
 @pytest.mark.parametrize(

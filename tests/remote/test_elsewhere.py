@@ -104,6 +104,13 @@ def test_what_does_not_answer_is_said_and_the_others_are_shown(fleet: dict[str, 
     assert [("error" in one, one.get("instance")) for one in document["watchdogs"]] == [(False, "garden"), (True, None)]
 
 
+def test_why_a_name_is_not_found_is_said_without_what_stood_around_it() -> None:
+    with pytest.raises(NotAnsweredError) as caught:
+        Remote("http://nobody.invalid:1").get("/incidents")
+    assert str(caught.value).startswith("http://nobody.invalid:1 did not answer: ")
+    assert not set("()[]") & set(str(caught.value)), caught.value
+
+
 def test_one_incident_is_shown_whole(fleet: dict[str, Running]) -> None:
     done = command("incidents", "1", "--url", fleet["garden"].url)
     assert done.returncode == 0, done.stderr

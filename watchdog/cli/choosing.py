@@ -29,12 +29,22 @@ ORDERS: dict[str, Order] = {
 """What jobs can be sorted by: what is wrong, what ran last, what is next and what used most come first."""
 
 
-def known_states(states: Iterable[str]) -> frozenset[str]:
-    """The words, if all of them are known. Raises CannotGoOn."""
+def words() -> list[str]:
+    """All that a job can be chosen by as its state."""
     from watchdog.core.kinds import Kind
     from watchdog.core.model import STATES
 
-    known = [*STATES, RUNNING, WRONG, WELL, *(kind.value for kind in Kind)]
+    return list(dict.fromkeys([*STATES, RUNNING, WRONG, WELL, *(kind.value for kind in Kind)]))
+
+
+def completed(context: object, parameter: object, begun: str) -> list[str]:
+    """Those of the words that begin so, for a shell that completes them."""
+    return [word for word in words() if word.startswith(begun)]
+
+
+def known_states(states: Iterable[str]) -> frozenset[str]:
+    """The words, if all of them are known. Raises CannotGoOn."""
+    known = words()
     wanted = {state.casefold() for state in states}
     for state in sorted(wanted - set(known)):
         hint = meant(state, known) or f"; known: {', '.join(known)}"

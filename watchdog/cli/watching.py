@@ -114,7 +114,14 @@ def check(config: Path | None, database: Path | None, now: str | None, form: str
 @click.command()
 @what_to_watch
 @at_now
-@click.option("--state", "states", multiple=True, metavar="WORD", help="Only such as failed or wrong; repeatable.")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    metavar="WORD",
+    shell_complete=choosing.completed,
+    help="Only such as failed or wrong; repeatable.",
+)
 @click.option("--match", metavar="PATTERN", help="Only jobs of such a name, like 'report-*'.")
 @click.option("--sort", type=click.Choice(sorted(choosing.ORDERS)), help="By what; else as their scheduler has them.")
 @as_format

@@ -113,4 +113,5 @@ def _why(error: Exception) -> str:
     """The reason without the libraries' own words about it."""
     text = str(getattr(error, "reason", None) or error)
     said = re.split(r"\[Errno -?\d+\] |\): ", text)[-1]
+    said = said if said.count("(") == said.count(")") else said.rstrip(")")  # it was cut out of brackets
     return " ".join(said.split())[:200] or type(error).__name__
