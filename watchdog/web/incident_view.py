@@ -7,7 +7,7 @@ from datetime import datetime
 from watchdog.core.incident import Handover, Incident, Member
 from watchdog.core.message import Entry, State
 from watchdog.notify.targets import parse_key
-from watchdog.web.job_view import Deed, deed
+from watchdog.web.deeds import Deed, deed
 from watchdog.web.problems import Line, Problem, line, of_incident
 from watchdog.web.published_state import Posting
 from watchdog.web.shown import Known, When, incident_url, spoken, when

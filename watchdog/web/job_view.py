@@ -6,15 +6,14 @@ from datetime import datetime
 from itertools import groupby
 
 from watchdog.cadence.plain_words import plainly, rough
-from watchdog.core.action import Action, State
 from watchdog.core.durations import say_duration
 from watchdog.core.incident import Incident
 from watchdog.core.instants import say
 from watchdog.core.model import Job
 from watchdog.incidents.report import verdict
 from watchdog.state.history import KEPT_RUNS, JobKey, Run
-from watchdog.web import advice
 from watchdog.web.chart import Chart, chart
+from watchdog.web.deeds import Deed, deed
 from watchdog.web.listing import GLYPHS, JobRow, all_runs, next_words, row
 from watchdog.web.problems import Problem, problems_of
 from watchdog.web.published_state import Posting
@@ -23,21 +22,6 @@ from watchdog.web.strip import LENGTH, WORDS, Cell, fires, how_many, strip
 
 TIMELINE = 100
 """Entries of a job's timeline, unless all are asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deed:
-    """A recovery. `standing`: its state in words."""
-
-    id: int
-    title: str
-    state: str
-    standing: str
-    by: str
-    why: str
-    when: When
-    steps: tuple[tuple[When, str], ...]
-    approve: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,21 +106,6 @@ def _facts(job: Job, deadline: datetime | None, owner: str, now: datetime) -> It
     if owner:
         yield "Owner", owner, None
     yield "Id", job.id, None
-
-
-def deed(action: Action, known: Known, now: datetime) -> Deed:
-    """A recovery as the pages show it. `approve`: the command that allows it, where it waits for that."""
-    return Deed(
-        action.id,
-        f"{action.kind} {action.subject}",
-        action.state.value,
-        action.standing,
-        action.policy if action.by == "policy" else action.by,
-        action.why,
-        when(action.created.at, now),
-        tuple((when(step.at, now), step.what) for step in action.steps[-30:]),
-        advice.approve(action.id, known.config) if action.state is State.PROPOSED else "",
-    )
 
 
 def _events(source: str, job: Job, runs: Sequence[Run], now: datetime, known: Known, limit: int) -> tuple[Event, ...]:

@@ -10,7 +10,7 @@ from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
 from watchdog.incidents.report import verdict
 from watchdog.state.history import JobKey
-from watchdog.web.job_view import Deed, deed
+from watchdog.web.deeds import Deed, deed
 from watchdog.web.listing import Table, Wanted, table
 from watchdog.web.problems import Problem, problems, title_of
 from watchdog.web.published_state import Posting
