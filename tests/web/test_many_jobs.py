@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -10,8 +11,12 @@ import pytest
 
 from tests.conftest import NOW, build, job_row
 from tests.support.site import ACTS, ORIGIN, PAGE, Site, crowd, outage, serving
+from watchdog.core.action import Action, State
+from watchdog.core.clock import Stamp
+from watchdog.web.deeds import deeds
 from watchdog.web.listing import PAGE as ROWS
 from watchdog.web.listing import wanted
+from watchdog.web.shown import Known
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +148,27 @@ def test_a_whole_storm_is_brought_back_taken_on_and_silenced_at_once(tmp_path: P
         again = site.client.post("/act/revive-all", data={"csrf": csrf, "number": "1"}, headers=ORIGIN)
         assert again.status_code == 303
         assert "Not done: a recovery of" in site.client.get("/", headers=PAGE).text
+
+
+def test_of_a_storms_recoveries_the_newest_are_shown_whole_and_the_rest_counted(tmp_path: Path) -> None:
+    with serving(tmp_path, crowd(1000, 100), recovery=ACTS) as site:
+        csrf = site.sign_in()
+        for number in ("1", "2"):
+            site.client.post("/act/revive-all", data={"csrf": csrf, "number": number}, headers=ORIGIN)
+        for path, count in (("/", 100), ("/incidents/1", 50)):
+            html = site.client.get(path, headers=PAGE).text
+            assert html.count('class="deed"') == 10
+            assert f"and {count - 10} more: {count - 10} about to be done" in html
+            assert "scheduler-watchdog recoveries" in html
+
+
+def test_what_waits_for_a_person_stands_before_all_other_recoveries() -> None:
+    done = [
+        Action(n, Stamp(NOW), "p", "revive", "agent", f"id-{n}", f"job-{n}", "c", State.VERIFIED) for n in range(20)
+    ]
+    shown = deeds([*done, replace(done[0], id=99, state=State.PROPOSED)], Known(), NOW)
+    assert [one.id for one in shown.shown] == [99, *range(9)]
+    assert (shown.more, shown.rest) == (11, "11 done and verified")
 
 
 def test_what_was_taken_on_or_silenced_is_given_back(tmp_path: Path) -> None:

@@ -1,11 +1,17 @@
 """Recoveries as the pages show them."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from watchdog.core.action import Action, State
+from watchdog.core.command_line import command
 from watchdog.web import advice
 from watchdog.web.shown import Known, When, when
+
+SHOWN = 10
+"""Recoveries of which all is shown: of a storm there is one for each of its jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +29,30 @@ class Deed:
     approve: str
 
 
-def deed(action: Action, known: Known, now: datetime) -> Deed:
+@dataclass(frozen=True, slots=True)
+class Deeds:
+    """Recoveries. `rest`: how many stand where of those that are not shown; `all`: the command that lists them."""
+
+    shown: tuple[Deed, ...] = ()
+    more: int = 0
+    rest: str = ""
+    all: str = ""
+
+
+def deeds(actions: Iterable[Action], known: Known, now: datetime) -> Deeds:
+    """The first of them, those that wait for a person before all others, and what has become of the rest."""
+    ordered = sorted(actions, key=lambda action: action.state is not State.PROPOSED)
+    shown, rest = ordered[:SHOWN], ordered[SHOWN:]
+    stand = Counter(action.standing for action in rest)
+    return Deeds(
+        tuple(_deed(action, known, now) for action in shown),
+        len(rest),
+        ", ".join(f"{count} {words}" for words, count in stand.most_common()),
+        advice.whole(command("recoveries"), known.config),
+    )
+
+
+def _deed(action: Action, known: Known, now: datetime) -> Deed:
     """A recovery as the pages show it. `approve`: the command that allows it, where it waits for that."""
     return Deed(
         action.id,
