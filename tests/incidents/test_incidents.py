@@ -248,6 +248,40 @@ def test_a_symptom_that_outlives_its_cause_is_being_served_until_its_incident_is
     assert names(late) == {("overdue", "heartbeat")}
 
 
+def test_what_an_outage_has_left_behind_is_its_own_for_as_long_as_the_queue_gets_on() -> None:
+    diary = Diary()
+    stall = finding("stalled", None)
+    late = [f"job-{number}" for number in range(10)]
+    diary.look(stall, *(finding("overdue", name, under=stall) for name in late))
+    for served in range(1, 10):
+        # one of them is not known to wait for anything in the moment between two runs
+        waiting = [finding("overdue", name, under=(IN_FLIGHT, late[served - 1])) for name in late[served + 1 :]]
+        diary.look(*waiting, finding("overdue", late[served]), after=3 * MINUTE)
+    assert len(diary.ledger.incidents) == 1
+    diary.look(after=5 * MINUTE)
+    assert diary.ledger.open == []
+
+
+def test_what_becomes_late_in_the_queue_after_an_outage_was_left_by_it() -> None:
+    diary = Diary()
+    stall = finding("stalled", None)
+    diary.look(stall, finding("overdue", "a", under=stall))
+    diary.look(finding("overdue", "b", under=(IN_FLIGHT, "a")), finding("overdue", "a"), after=MINUTE)
+    diary.look(finding("overdue", "b"), after=MINUTE)
+    assert [member.finding.job for member in diary.only.symptoms] == ["b"]
+
+
+@pytest.mark.parametrize("every", [7 * MINUTE, 4 * MINUTE])
+def test_a_queue_that_does_not_get_on_or_never_ends_is_none_that_an_outage_has_left(every: timedelta) -> None:
+    diary = Diary()
+    stall = finding("stalled", None)
+    diary.look(stall, *(finding("overdue", f"job-{number}", under=stall) for number in range(40)))
+    for served in range(1, 20):
+        late = (f"job-{number}" for number in range(served, served + 20))
+        diary.look(*(finding("overdue", name, under=(IN_FLIGHT, "x")) for name in late), after=every)
+    assert [incident.family for incident in diary.ledger.open] == ["blocked"]
+
+
 def test_a_symptom_of_something_that_is_itself_no_finding_opens_one_incident_for_all_that_wait() -> None:
     diary = Diary()
     waiting = [finding("overdue", f"job-{number}", under=(IN_FLIGHT, "triage")) for number in range(5)]

@@ -96,7 +96,7 @@ def test_what_is_made_up_after_its_cause_is_gone_is_not_told_and_what_is_not_is(
     made.find(finding("overdue", "a"), finding("overdue", "b"))
     made.wait(4 * MINUTE)
     made.find(finding("overdue", "b"))
-    made.wait(2 * MINUTE)
+    made.wait(6 * MINUTE)
     assert sorted(made.told) == [("ops", "opened"), ("ops", "opened"), ("ops", "resolved")]
     assert "WARNING: b is overdue" in [letter.title for letter in made.letters]
 
@@ -341,6 +341,38 @@ def test_jobs_that_wait_are_one_thing_whichever_run_holds_the_slot() -> None:
         made.find(*late, *([finding("overdue", f"job-{(minute + 9) % 50}")] if minute else []))
         made.wait(MINUTE)
     assert made.told == [("ops", "opened")]
+
+
+def test_who_has_taken_on_that_jobs_wait_has_taken_it_on_whichever_wait_by_then() -> None:
+    made = office({**ESCALATES}, remind_every="1h")
+
+    def waiting(minute: int) -> list[Finding]:
+        first = f"job-{minute % 50}"
+        late = (f"job-{number % 50}" for number in range(minute + 1, minute + 9))
+        return [finding("overdue", name, since=made.now, under=("in_flight", first)) for name in late]
+
+    for minute in range(300):
+        if minute == 90:
+            made.acknowledge()
+        made.find(*waiting(minute))
+        made.wait(MINUTE)
+    assert made.told == [("ops", "opened"), ("boss", "escalated"), ("ops", "reminder")]
+    made.find()
+    made.wait(5 * MINUTE)
+    assert [letter.title[-9:] for letter in made.letters[-2:]] == ["h 59 min)"] * 2
+
+
+def test_who_waited_for_what_has_hung_twice_today_hears_that_it_is_over_each_time() -> None:
+    made = office({"match": {"job": "a"}, "notify": ["ops"]}, {"match": {"job": "b"}, "notify": ["boss"]})
+    run = finding("wedged", "a")
+    for _ in range(2):
+        opened(made, run, finding("overdue", "b", under=run))
+        made.wait(HOUR)
+        made.find(finding("overdue", "b"))
+        made.wait(MINUTE)
+        over(made)
+        made.wait(3 * HOUR)
+    assert [event for target, event in made.told if target == "boss"] == ["opened", "resolved", "back", "resolved"]
 
 
 def test_flapping_itself_is_said_and_its_end_is_told_when_it_has_stayed_away_for_a_day() -> None:

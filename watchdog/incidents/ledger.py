@@ -55,12 +55,12 @@ def update(
     book = _Book(ledger, now, timing)
     home = _homes(ledger.incidents, now, timing)
     present: dict[Key, int] = {}
-    left = _left_behind(ledger.incidents, {finding.key for finding in found}, now, timing)
+    left = _Left(ledger.incidents, {finding.key for finding in found}, now, timing)
     for finding in sorted(found, key=lambda finding: finding.caused_by is not None):
         number = _place(finding, book, home, present, left)
         if number is None:
             number = book.open(finding)
-        book.add(number, finding)
+        book.add(number, finding, is_left=left.holds(finding, number))
         home[finding.key] = present[finding.key] = number
     seen = _Seen(present, blind, unproved, was_tried, now, timing)
     settled = {number: _settled(incident, seen) for number, incident in book.incidents.items()}
@@ -91,12 +91,14 @@ class _Book:
         self._alike.setdefault((incident.source, incident.family), []).append(number)
         return number
 
-    def add(self, number: int, finding: Finding) -> None:
-        """It is true now, and belongs to this incident."""
+    def add(self, number: int, finding: Finding, *, is_left: bool = False) -> None:
+        """It is true now, and belongs to this incident. `is_left`: as something that its cause has left behind."""
         before = self.incidents[number]
         if number not in self._members:
             self._members[number] = dict(before.members)
-        incident = self.incidents[number] = _with(before, finding, self._members[number], self.now.at, self.timing)
+        incident = self.incidents[number] = _with(
+            before, finding, self._members[number], self.now.at, self.timing, is_left=is_left
+        )
         self._note(self.jobs(number), finding.key, incident.members[finding.key])
 
     def alike(self, source: str, family: str) -> list[Incident]:
@@ -137,7 +139,7 @@ def _homes(incidents: Mapping[int, Incident], now: Moment, timing: Timing) -> di
 
 
 def _place(
-    finding: Finding, book: _Book, home: Mapping[Key, int], present: Mapping[Key, int], left: Mapping[Key, int]
+    finding: Finding, book: _Book, home: Mapping[Key, int], present: Mapping[Key, int], left: "_Left"
 ) -> int | None:
     """The incident of a finding: its cause's, the one that it is in, the storm's, or the one that it was before."""
     if finding.caused_by is not None:
@@ -147,8 +149,9 @@ def _place(
             return cause
     elif finding.key in home and not _waits_between_runs(finding, book):
         return home[finding.key]
-    if finding.key in left:
-        return left[finding.key]
+    behind = left.place(finding)
+    if behind is not None:
+        return behind
     family, scope = (QUEUE, "") if _waits_between_runs(finding, book) else _family(finding)
     alike = book.alike(finding.source, family)
     if family == QUEUE and alike and _is_recent(alike[0], book.now, book.timing):
@@ -173,19 +176,41 @@ def _is_recent(incident: Incident, now: Moment, timing: Timing) -> bool:
     return incident.resolved_at is None or now.at - incident.resolved_at <= timing.memory
 
 
-def _left_behind(
-    incidents: Mapping[int, Incident], found: Collection[Key], now: Moment, timing: Timing
-) -> dict[Key, int]:
-    """The symptoms whose cause is over: until its incident is, they are what it left behind, and are being served."""
-    return {
-        key: number
-        for number, incident in incidents.items()
-        if incident.is_open
-        and not any(key in found for key, member in incident.members.items() if not member.under)
-        and not now.reached((incident.clear_since or now.at) + timing.hold)
-        for key, member in incident.members.items()
-        if member.under and member.active
-    }
+class _Left:
+    """What causes that are over left behind and is being served: their symptoms, and what is late in that queue."""
+
+    def __init__(self, incidents: Mapping[int, Incident], found: Collection[Key], now: Moment, timing: Timing) -> None:
+        self._keys: dict[Key, int] = {}
+        self._queues: dict[str, int] = {}
+        for number, incident in incidents.items():
+            if incident.is_open and not any(key in found for key, one in incident.members.items() if not one.under):
+                waiting = _waiting(incident)
+                if waiting and not now.reached(_served_by(incident, now, timing)):
+                    self._keys |= dict.fromkeys(waiting, number)
+                    self._queues[incident.source] = number
+
+    def place(self, finding: Finding) -> int | None:
+        """The incident that it is left of."""
+        if finding.key in self._keys:
+            return self._keys[finding.key]
+        return self._queues.get(finding.source) if finding.kind is Kind.OVERDUE else None
+
+    def holds(self, finding: Finding, number: int) -> bool:
+        """Whether it is in this incident as such."""
+        return self.place(finding) == number
+
+
+def _waiting(incident: Incident) -> list[Key]:
+    return [key for key, member in incident.members.items() if member.under and member.active]
+
+
+def _served_by(incident: Incident, now: Moment, timing: Timing) -> datetime:
+    """By when the next of what was left behind must have been served. As long as the queue gets on it is none of its
+    own, but for no longer than what belongs together is gathered."""
+    clear = incident.clear_since or now.at
+    served = (member.ended_at for member in incident.members.values() if member.under and member.ended_at)
+    last = max(served, default=clear)
+    return max(clear + timing.hold, min(last + timing.hold, clear + timing.gather))
 
 
 def _cause_key(finding: Finding, cause: Cause) -> Key:
@@ -214,11 +239,13 @@ def _opened(number: int, finding: Finding, at: datetime) -> Incident:
     return Incident(number, finding.source, family, scope, at, at, severity=finding.severity, joined_at=at)
 
 
-def _with(incident: Incident, finding: Finding, members: dict[Key, Member], at: datetime, timing: Timing) -> Incident:
+def _with(
+    incident: Incident, finding: Finding, members: dict[Key, Member], at: datetime, timing: Timing, *, is_left: bool
+) -> Incident:
     """The incident with this finding as true now. `members`: its members, to be changed."""
     before = members.get(finding.key)
     was_under = before is not None and before.under and before.active
-    is_under = (finding.caused_by is not None or was_under) and not incident.is_queue
+    is_under = (finding.caused_by is not None or was_under or is_left) and not incident.is_queue
     member = _member(finding, before, at, timing, is_under=is_under)
     if member == before and incident.is_active:
         return incident
@@ -292,6 +319,8 @@ def _settled(incident: Incident, seen: _Seen) -> Incident:
         merged = elsewhere[0] if all(number not in (None, incident.id) for number in elsewhere) else None
         incident = replace(incident, clear_since=now.at, changed_at=now.at, merged_into=merged)
     if any(member.is_unproved for member in incident.members.values()):
+        return incident
+    if _waiting(incident) and not now.reached(_served_by(incident, now, timing)):
         return incident
     hold = timing.calm if incident.is_flapping else timing.hold
     if now.reached((incident.clear_since or now.at) + hold):

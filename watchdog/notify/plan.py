@@ -255,8 +255,8 @@ def _standing(thread: Thread) -> list[Standing]:
     if audience is None or not thread.incident.is_active:
         return []
     heard = [part for part in audience.parts if not _is_hushed(part.member, thread)]
-    found = _as_told(thread.incident, [part for part in heard if not part.is_escalation])
-    further = _as_told(thread.incident, [part for part in heard if part.is_escalation])
+    found = _as_told(thread, [part for part in heard if not part.is_escalation])
+    further = _as_told(thread, [part for part in heard if part.is_escalation])
     if not further:
         return found
     by_others, known = _told_to_others(thread), {one.key for one in found}
@@ -264,11 +264,11 @@ def _standing(thread: Thread) -> list[Standing]:
     return [*found, *(one for one in called if _is_their_turn(one, by_others.get(one.key, ()), thread))]
 
 
-def _as_told(incident: Incident, parts: Sequence[Part]) -> list[Standing]:
+def _as_told(thread: Thread, parts: Sequence[Part]) -> list[Standing]:
     """Each finding by itself; or that jobs wait, where that is all."""
     own = [part for part in parts if not part.member.under or part.member.finding.severity is Severity.CRITICAL]
-    if incident.is_queue or not own:
-        return [_that_jobs_wait(incident, parts)] if parts else []
+    if thread.incident.is_queue or not own:
+        return [_that_jobs_wait(thread, parts)] if parts else []
     return [_alone(part) for part in own]
 
 
@@ -278,13 +278,17 @@ def _alone(part: Part) -> Standing:
     return Standing(finding.key, finding.severity, member.began, graver, (member,), part.owner, part.is_escalation)
 
 
-def _that_jobs_wait(incident: Incident, parts: Sequence[Part]) -> Standing:
-    """All that wait are one thing: another that has to wait is no news."""
+def _that_jobs_wait(thread: Thread, parts: Sequence[Part]) -> Standing:
+    """All that wait are one thing, whichever do at the moment: another that has to is no news. It is as grave, and has
+    been since then, as what they wait for."""
+    key, own = (thread.incident.source, WAITING, None), thread.incident.own
     members = tuple(part.member for part in parts)
-    began = min(member.began for member in members)
-    severity = max((member.finding.severity for member in incident.own), key=_rank)
-    key = (incident.source, WAITING, None)
-    return Standing(key, severity, began, began, members, parts[0].owner, parts[0].is_escalation)
+    told = [item for row in thread.rows.values() if not row.is_over for item in row.items if item.key == key]
+    began = min([*(item.began_at for item in told), *(member.began for member in members)])
+    severity = max((member.finding.severity for member in own), key=_rank)
+    causes = [member for member in own if member.finding.severity is severity and not thread.incident.is_queue]
+    graver = max([began, *(member.graver_at or member.began for member in causes)])
+    return Standing(key, severity, began, graver, members, parts[0].owner, parts[0].is_escalation)
 
 
 def _is_hushed(member: Member, thread: Thread) -> bool:
@@ -479,20 +483,27 @@ def _remind_every(one: Standing, thread: Thread) -> timedelta:
 
 def _has_ended(item: ToldItem, thread: Thread) -> bool:
     """Whether what was told of is no longer so, and has been away for as long as it takes to be sure."""
-    incident, now = thread.incident, thread.now
+    incident = thread.incident
     if incident.source in thread.people.blind and incident.family != Kind.UNREACHABLE:
         return False
     if item.kind == WAITING:
-        return not incident.is_open
+        return not incident.is_open or (not incident.is_queue and _waits_no_more(thread))
     member = incident.members.get(item.key)
-    if member is None:
-        return True
-    if member.is_unproved or (incident.id, *_job(item.key)) in thread.places.jobs:
-        return False  # something else of the same trouble is so, whoever is told of that
-    # one that has come back since is not over, whether or not that is told
-    return member.ended_at is not None and now.reached(
-        member.ended_at + spells.to_be_over(member, thread.people.rules.hold)
-    )
+    # something else of the same trouble may be so, whoever is told of that
+    return member is None or ((incident.id, *_job(item.key)) not in thread.places.jobs and _is_away(member, thread))
+
+
+def _waits_no_more(thread: Thread) -> bool:
+    """Whether what the target's jobs waited for is over, and they have been served."""
+    waiting = thread.audience is not None and any(part.member.under for part in thread.audience.parts)
+    return not waiting and all(_is_away(one, thread) for one in thread.incident.members.values() if not one.under)
+
+
+def _is_away(member: Member, thread: Thread) -> bool:
+    """Whether it has been over for long enough; one that has come back since is not, whether or not that is told."""
+    if member.is_unproved or member.ended_at is None:
+        return False
+    return thread.now.reached(member.ended_at + spells.to_be_over(member, thread.people.rules.hold))
 
 
 def _is_elsewhere(item: ToldItem, thread: Thread) -> bool:

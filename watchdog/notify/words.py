@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from watchdog.core.command_line import PROGRAM, command
 from watchdog.core.durations import say_duration
-from watchdog.core.incident import Member, most_specific
+from watchdog.core.incident import WAITING, Member, most_specific
 from watchdog.core.instants import say
 from watchdog.core.kinds import Concern, Kind, Severity
 from watchdog.core.model import Finding
@@ -169,8 +169,10 @@ def _length(dispatch: Dispatch, now: datetime) -> str:
 
 def _since(dispatch: Dispatch) -> datetime:
     """Since when the earliest of what the target is told of has been so; at the latest since it was seen, whatever a
-    clock that stood ahead has written."""
-    return min((min(m.finding.since or m.began, m.began) for m in dispatch.own), default=dispatch.incident.since)
+    clock that stood ahead has written. Of jobs that wait it may be others by now that do."""
+    told = [item.began_at for item in dispatch.told.items if item.kind == WAITING]
+    known = [min(m.finding.since or m.began, m.began) for m in dispatch.own]
+    return min([*known, *told], default=dispatch.incident.since)
 
 
 def _over_since(dispatch: Dispatch, now: datetime) -> datetime:
