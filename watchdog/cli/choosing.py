@@ -65,6 +65,20 @@ def called_like(word: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if wanted in name.casefold() or fnmatchcase(name.casefold(), wanted)]
 
 
+NAMED = 3
+"""Jobs that are named where what was typed may mean several."""
+
+
+def which_whole(word: str, names: Iterable[str]) -> str:
+    """The whole name that was probably meant where a name has to be whole, as the end of a sentence; else empty."""
+    known = list(names)
+    found = called_like(word, known)
+    if len(found) < 2:
+        return f"; is {found[0]!r} meant?" if found else meant(word, known)
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return f"; give the whole name: {', '.join(map(repr, found[:NAMED]))}{more}"
+
+
 def wider(pattern: str, names: Collection[str]) -> str:
     """What would match where a pattern matches nothing, as the end of a sentence; empty where nothing is near."""
     count = len(called_like(pattern, names))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from watchdog.cli.choosing import which_whole
 from watchdog.cli.endings import EXIT_ERROR, CannotGoOn
 
 if TYPE_CHECKING:
@@ -124,9 +125,22 @@ def silences(remotes: Sequence[Remote], form: str) -> int:
         click.echo(json.dumps({"watchdogs": found}, indent=2))
         return _end(asked)
     for answer in asked:
-        for one in answer.document["silences"] if answer.document else ():
-            click.echo(f"{answer.name}: silence {one['id']}: {one['match']}, until {one['ends_at']}, by {one['by']}")
+        for line in _silences(answer.document) if answer.document else ():
+            click.echo(f"{answer.name}: {line}")
     return _end(asked)
+
+
+def _silences(document: Document) -> list[str]:
+    found = [
+        f"silence {s['id']}: {s['match']}, until {_said(s['ends_at'])}, by {s['by']}" for s in document["silences"]
+    ]
+    return found or ["nothing is silenced"]
+
+
+def _said(instant: str) -> str:
+    from watchdog.core.instants import parse_instant, say
+
+    return say(parse_instant(instant))
 
 
 def unsilence(remotes: Sequence[Remote], number: int) -> int:
@@ -147,7 +161,8 @@ def silence(remotes: Sequence[Remote], match: str, length: str | None, end: bool
     asked = _asked(remotes, lambda one: one.post("/silences", {"match": match, "length": length, "by": _me()}))
     for answer in asked:
         if made := answer.document:
-            click.echo(f"{answer.url}: silence {made['id']}: nobody is told of {match} until {made['ends_at']}")
+            until = _said(made["ends_at"])
+            click.echo(f"{answer.url}: silence {made['id']}: nobody is told of {match} until {until}")
     return _end(asked)
 
 
@@ -195,15 +210,12 @@ def _named(remotes: Sequence[Remote], jobs: Sequence[str]) -> list[tuple[Remote,
 
 
 def _one_of(known: Sequence[tuple[Remote, Document]], name: str) -> tuple[Remote, Document]:
-    from difflib import get_close_matches
-
     found = [(remote, job) for remote, job in known if name in (job["job_id"], job["job"])]
     if len(found) == 1:
         return found[0]
     if found:
         raise CannotGoOn(f"{len(found)} jobs are called {name!r}; give the id, and the --url of its watchdog")
-    near = get_close_matches(name, [job["job"] for _, job in known], 1)
-    raise CannotGoOn(f"there is no job {name!r} there{f'; is {near[0]!r} meant?' if near else ''}")
+    raise CannotGoOn(f"there is no job {name!r} there{which_whole(name, [job['job'] for _, job in known])}")
 
 
 def _asked(remotes: Sequence[Remote], question: Callable[[Remote], Document]) -> list[Answer]:

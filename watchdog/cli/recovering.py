@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from watchdog.cli.asked import (
     usual,
     whose_state,
 )
-from watchdog.cli.choosing import called_like, meant
+from watchdog.cli.choosing import which_whole
 from watchdog.cli.elsewhere import or_elsewhere
 from watchdog.cli.endings import CannotGoOn
 from watchdog.cli.watching import look_once
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from watchdog.config.file import Config
     from watchdog.recovery.by_hand import NoSuchJobError
     from watchdog.state.store import Store
-
-
-NAMED = 3
-"""Jobs that are named where what was typed may mean several."""
 
 
 @click.command()
@@ -173,14 +169,5 @@ def _near(error: NoSuchJobError, config: Path | None, database: Path | None) -> 
     for source, job in jobs:
         if error.wanted in (job.id, job.name):
             return f"nothing can be done about {job.name} of {source} from here: its scheduler's own tools can"
-    names = [job.name for _, job in jobs]
-    hint = _parts(called_like(error.wanted, names)) or meant(error.wanted, names)
+    hint = which_whole(error.wanted, [job.name for _, job in jobs])
     return f"there is no job {error.wanted!r}{hint}" if hint else str(error)
-
-
-def _parts(names: Sequence[str]) -> str:
-    """Whole names that something like what was typed has, as the end of a sentence."""
-    if len(names) < 2:
-        return f"; is {names[0]!r} meant?" if names else ""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"; give the whole name: {', '.join(map(repr, names[:NAMED]))}{more}"
