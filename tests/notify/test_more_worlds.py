@@ -437,7 +437,7 @@ CASES = {
                 60,
                 66,
                 severity="over",
-                matching="1 of 3 jobs are gone.*, 1 of 3 jobs are switched off, the other 1 well again",
+                matching="gamma is gone.*, beta is switched off.*, the other one well again",
             )
         ],
     ),

@@ -41,6 +41,23 @@ def test_outcomes_of_a_storm_are_one_message_as_grave_as_what_they_are_about() -
     assert entry.message["type"] == "failure"
 
 
+def test_questions_that_come_one_by_one_for_hours_are_a_few_and_the_next_day_begins_anew() -> None:
+    made = office()
+    for number in range(36):
+        announced(made, f"Proposed: revive {'abc'[number % 3]}", "abc"[number % 3])
+        made.look()
+        made.wait(8 * MINUTE)
+    made.wait(HOUR)
+    assert len(made.told) <= 9
+    made.wait(10 * HOUR)
+    before = len(made.told)
+    for name in ("a", "b"):
+        announced(made, f"Proposed: revive {name}", name)
+        made.look()
+        made.wait(11 * MINUTE)
+    assert len(made.told) == before + 2
+
+
 def test_that_it_is_verified_is_a_success() -> None:
     made = office()
     announced(made, "Verified: revive a", "a")

@@ -20,6 +20,9 @@ from watchdog.notify.words import LISTED, NAME_LENGTH, Message, plain_message
 PAUSE = timedelta(minutes=10)
 """How long after a message the next one of the same matter gathers what there is to tell."""
 
+LONGEST_PAUSE = timedelta(hours=1)
+"""Up to how long after a question the next one waits: each in a row twice as long, for all are approved at once."""
+
 HEALING = timedelta(days=2)
 """How long good news waits for the rest of a storm: a thousand jobs are revived within a day, a minute apart, and those
 that run daily have shown a day later that they are well."""
@@ -54,22 +57,35 @@ class Told:
 
     batches: list[Batch] = field(default_factory=list)
     changed: dict[str, Notice | None] = field(default_factory=dict)
-    matters: dict[Matter, datetime] = field(default_factory=dict)
+    matters: dict[Matter, "Before"] = field(default_factory=dict)
     firing: list[tuple[str, Notice]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """What gathering goes by. `is_busy`: whether a source has actions under way of which a target will be told;
-    `is_asked`: whether an action still waits for a person; `before`: when each matter was last told; `alerting`: the
+    `is_asked`: whether an action still waits for a person; `before`: how each matter was last told; `alerting`: the
     channels that lead to an Alertmanager; `incidents`: the open incident of each job, by source and id."""
 
     people: People
     is_busy: Callable[[str, Target], bool]
     is_asked: Callable[[int], bool]
-    before: Mapping[Matter, datetime]
+    before: Mapping[Matter, "Before"]
     alerting: frozenset[str] = frozenset()
     incidents: Mapping[tuple[str, str | None], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """When a matter was last told, and after how many others in a row."""
+
+    at: datetime
+    others: int = 0
+
+    def pause(self, matter: Matter) -> timedelta:
+        """How long the next one gathers what there is to tell."""
+        times = 1 << min(self.others, 8) if matter[2] == PROPOSED else 1
+        return min(PAUSE * times, LONGEST_PAUSE)
 
 
 def gathered(notices: Mapping[str, Notice], world: World, now: Moment) -> Told:
@@ -90,6 +106,7 @@ def gathered(notices: Mapping[str, Notice], world: World, now: Moment) -> Told:
     for matter, found in waiting.items():
         if _is_time([notices[key] for key, _ in found], matter, found[0][1], world, now):
             _tell(matter, found, notices, made, now)
+            made.matters[matter] = _told_now(world.before.get(matter), now.at)
     return made
 
 
@@ -127,7 +144,7 @@ def _is_time(notices: Sequence[Notice], matter: Matter, target: Target, world: W
     rules = world.people.rules
     first = min(min(notice.at for notice in notices), now.at)
     before = world.before.get(matter)
-    if before is not None and not now.reached(min(before, now.at) + min(PAUSE, rules.gather)):
+    if before is not None and not now.reached(min(before.at, now.at) + min(before.pause(matter), rules.gather)):
         return False
     if not now.reached(first + rules.group_wait):
         return False
@@ -142,10 +159,15 @@ def _tell(
     keys = [key for key, _ in found]
     target = next(target for _, target in found)
     made.batches.append(Batch(target, tuple(notices[key] for key in keys)))
-    made.matters[matter] = now.at
     for key in keys:
         known = made.changed.get(key) or notices[key]
         made.changed[key] = replace(known, told=(*known.told, target.key))
+
+
+def _told_now(before: Before | None, at: datetime) -> Before:
+    """After a long quiet it begins anew."""
+    is_calm = before is None or not timedelta() <= at - before.at < 2 * LONGEST_PAUSE
+    return Before(at, 0 if before is None or is_calm else before.others + 1)
 
 
 def message(batch: Batch) -> Message:

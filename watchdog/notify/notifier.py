@@ -16,7 +16,7 @@ from watchdog.core.notice import Notice, about
 from watchdog.detectors.published import Published
 from watchdog.incidents.ledger import Timing, update
 from watchdog.notify import alertmanager, carrying, notices, words
-from watchdog.notify.notices import Batch, Matter, World, gathered
+from watchdog.notify.notices import Batch, Before, Matter, World, gathered
 from watchdog.notify.plan import Dispatch, People, Plan, plan, targets_for
 from watchdog.notify.render import rendered
 from watchdog.notify.targets import Target, names_of
@@ -43,7 +43,7 @@ class Notifier:
         self._again_at: datetime | None = None
         self._judged_at: datetime | None = None
         self._has_notices = self._is_news = True
-        self._matters: dict[Matter, datetime] = {}
+        self._matters: dict[Matter, Before] = {}
         self._firing_notices: tuple[tuple[str, Notice], ...] = ()
         self._dispatched: tuple[Dispatch, ...] = ()
         self.use(config)

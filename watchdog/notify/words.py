@@ -91,14 +91,14 @@ def _ending(dispatch: Dispatch) -> str:
         return "Whether it is over cannot be seen any more. It was: "
     said = [_ended(ending, endings, dispatch) for ending in _ONE if ending in endings.values()]
     well = sum(ending is Ending.OVER for ending in endings.values())
-    others = [f"the other {well} well again"] if said and well else []
+    others = [f"the other {'one' if well == 1 else well} well again"] if said and well else []
     return f"{', '.join([*said, *others]) or 'It is over'}. It was: "
 
 
 def _ended(ending: Ending, endings: Mapping[Job, Ending], dispatch: Dispatch) -> str:
     names = {(one.source, one.job_id): _named(one) for one in (member.finding for member in dispatch.members)}
     mine = [names[job] for job, found in endings.items() if found is ending]
-    if len(endings) == 1:
+    if len(mine) == 1:
         return _ONE[ending].format(mine[0])
     return f"{len(mine)} of {len(endings)} jobs {_MANY[ending]}"
 
