@@ -15,7 +15,7 @@ from rich.console import Console
 from tests.conftest import build
 from tests.support.command import Running, command, free_port, running, until
 from tests.support.site import outage
-from watchdog.cli.fleet_tables import incidents_view
+from watchdog.cli.fleet_tables import incidents_view, whole_view
 from watchdog.remote.client import NotAnsweredError, Remote
 from watchdog.remote.fleet import Answer, remotes
 
@@ -91,6 +91,44 @@ def test_since_when_it_is_what_it_is_called_is_what_the_api_says_and_of_an_older
     screen = Console(file=StringIO(), record=True, width=120)
     screen.print(incidents_view([Answer("http://garden", document)]))
     assert f"{wanted} ago" in screen.export_text()
+
+
+def _recovery(number: int, job: str, state: str, *steps: str) -> dict[str, object]:
+    told = [{"at": "2026-06-10T11:30:00Z", "what": step} for step in steps]
+    named = {"id": number, "action": "revive", "source": "agent", "job": job, "why": "failed", "steps": told}
+    return {**named, "state": state, "created_at": "2026-06-10T11:30:00Z"}
+
+
+def _whole(*recoveries: dict[str, object]) -> str:
+    findings = [{"kind": "failed", "since": "2026-06-10T11:00:00Z", "summary": "s"}]
+    facts: dict[str, object] = {
+        "source": "agent",
+        "state": "active",
+        "severity": "critical",
+        "acknowledged_by": None,
+        "symptoms": [],
+    }
+    incident = {"id": 3, "kind": "failed", "summary": "s", "since": "2026-06-10T11:00:00Z", "findings": findings}
+    document = {"now": "2026-06-10T12:00:00Z", "incident": {**incident, **facts}, "messages": []}
+    screen = Console(file=StringIO(), record=True, width=100)
+    screen.print(whole_view({**document, "recoveries": recoveries}))
+    return screen.export_text()
+
+
+def test_what_waits_for_approval_is_not_what_was_done_and_comes_with_its_command() -> None:
+    text = _whole(_recovery(7, "news", "proposed", "failed since"))
+    assert re.search(r"What waits for approval +\n.*revive news  failed *\n scheduler-watchdog approve\b.* 7\n", text)
+    assert "What was done: nothing" in text
+    text = _whole(_recovery(7, "news", "proposed"), _recovery(8, "digest", "proposed"))
+    assert re.search(r"\n scheduler-watchdog approve\b.* --incident 3\n", text)
+
+
+def test_what_was_done_ends_with_what_has_come_of_it() -> None:
+    text = _whole(_recovery(7, "news", "acted", "set active by SQL"), _recovery(6, "digest", "verified", "begun"))
+    done = text.partition("What was done")[2]
+    assert re.search(r"set active by SQL.*\n.*so far: done, not verified yet", done)
+    assert re.search(r"begun.*\n.*done and verified", done)
+    assert "a state of tomorrow" in _whole(_recovery(5, "news", "a state of tomorrow"))
 
 
 def test_what_does_not_answer_is_said_and_the_others_are_shown(fleet: dict[str, Running], tmp_path: Path) -> None:

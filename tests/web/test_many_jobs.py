@@ -13,10 +13,9 @@ from tests.conftest import NOW, build, job_row
 from tests.support.site import ACTS, ORIGIN, PAGE, Site, crowd, outage, serving
 from watchdog.core.action import Action, State
 from watchdog.core.clock import Stamp
-from watchdog.web.deeds import deeds
+from watchdog.state.records import Records
 from watchdog.web.listing import PAGE as ROWS
 from watchdog.web.listing import wanted
-from watchdog.web.shown import Known
 
 
 @pytest.fixture(scope="module")
@@ -162,13 +161,18 @@ def test_of_a_storms_recoveries_the_newest_are_shown_whole_and_the_rest_counted(
             assert "scheduler-watchdog recoveries" in html
 
 
-def test_what_waits_for_a_person_stands_before_all_other_recoveries() -> None:
-    done = [
-        Action(n, Stamp(NOW), "p", "revive", "agent", f"id-{n}", f"job-{n}", "c", State.VERIFIED) for n in range(20)
-    ]
-    shown = deeds([*done, replace(done[0], id=99, state=State.PROPOSED)], Known(), NOW)
-    assert [one.id for one in shown.shown] == [99, *range(9)]
-    assert (shown.more, shown.rest) == (11, "11 done and verified")
+def test_what_waits_for_a_person_stands_before_the_jobs_and_whatever_was_done(tmp_path: Path) -> None:
+    with serving(tmp_path, recovery=ACTS) as site:
+        records = Records(site.store)
+        done = Action(0, Stamp(NOW), "p", "revive", "agent", "id-heartbeat", "heartbeat", "c", State.VERIFIED)
+        for state in (State.PROPOSED, *[State.VERIFIED] * 15, *[State.INEFFECTIVE] * 4):
+            records.add(replace(done, state=state))
+        for path, after in (("/", "Jobs"), ("/incidents/1", "All findings"), ("/jobs/agent/id-heartbeat", "Facts")):
+            html = site.client.get(path, headers=PAGE).text
+            places = [html.index(f">{title}") for title in ("Waits for approval</h2>", after, "Recoveries</h2>")]
+            assert places == sorted(places)
+            assert html.count('class="deed"') == 11
+            assert "and 9 more: 9 done and verified" in html
 
 
 def test_what_was_taken_on_or_silenced_is_given_back(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The tables of what watchdogs answer over their API: all incidents of several, and one incident whole."""
 
+import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,8 @@ from rich.text import Text
 
 from watchdog.cadence.plain_words import ago
 from watchdog.cli.listing import Listing
-from watchdog.core.command_line import as_asked
+from watchdog.core.action import SPOKEN, UNDER_WAY, State
+from watchdog.core.command_line import PROGRAM, as_asked
 from watchdog.core.instants import parse_instant, say
 from watchdog.remote.fleet import Answer
 
@@ -74,29 +76,37 @@ def whole_view(document: Mapping[str, Any]) -> RenderableType:
     if handovers := document.get("handovers"):
         views.append(_lines("Who took it on", [_handover(one) for one in handovers]))
     views.append(_lines("Who was told", [_message(one) for one in document["messages"]]))
-    views.append(_lines("What was done", [_step(one, step) for one in document["recoveries"] for step in one["steps"]]))
+    waiting = [one for one in document["recoveries"] if one["state"] == State.PROPOSED]
+    views += _waiting(waiting, incident["id"])
+    done = [row for one in document["recoveries"] if one not in waiting for row in _steps(one)]
+    views.append(_lines("What was done", done))
     return Group(*views)
 
 
 def _to_do(advised: Mapping[str, str] | None) -> list[RenderableType]:
-    """What helps; a command on a line of its own, which is not broken so that it can be pasted."""
+    """What helps."""
     if not advised:
         return []
-    command = Text(f" {advised['command']}", no_wrap=True, overflow="ignore")
-    views = [Text("To do", style="bold"), Text(f" {advised['words']}"), *([command] if advised["command"] else [])]
-    return [*views, Text("")]
+    return [Text("To do", style="bold"), Text(f" {advised['words']}"), *_pasteable(advised["command"]), Text("")]
+
+
+def _pasteable(command: str) -> list[RenderableType]:
+    """A command on a line of its own that is not broken; nothing where there is none."""
+    return [Text(f" {command}", no_wrap=True, overflow="ignore")] if command else []
 
 
 def _lines(title: str, rows: Sequence[tuple[str, str, str]]) -> RenderableType:
-    if not rows:
-        return Text(f"{title}: nothing\n", style="dim")
+    return Group(_titled(title, rows), Text("")) if rows else Text(f"{title}: nothing\n", style="dim")
+
+
+def _titled(title: str, rows: Sequence[tuple[str, str, str]]) -> Table:
     table = Table(box=None, padding=(0, 1), show_header=False, title=title, title_justify="left", title_style="bold")
     for style in ("dim", "cyan"):
         table.add_column(no_wrap=True, style=style)
     table.add_column(overflow="fold", ratio=1)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    return Group(table, Text(""))
+    return table
 
 
 def _handover(one: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -108,8 +118,24 @@ def _message(one: Mapping[str, Any]) -> tuple[str, str, str]:
     return _at(one["created_at"]), one["channel"], f"{one['title']}{became}{_colon(one['error'])}"
 
 
-def _step(one: Mapping[str, Any], step: Mapping[str, Any]) -> tuple[str, str, str]:
-    return _at(step["at"]), f"{one['action']} {one['job'] or one['source']}", step["what"]
+def _waiting(proposed: Sequence[Mapping[str, Any]], incident: int) -> list[RenderableType]:
+    """What somebody has to allow, and the command that does."""
+    if not proposed:
+        return []
+    rows = _titled("What waits for approval", [(_at(one["created_at"]), _subject(one), one["why"]) for one in proposed])
+    which = ["--incident", str(incident)] if len(proposed) > 1 else [str(proposed[0]["id"])]
+    return [rows, *_pasteable(as_asked(shlex.join([PROGRAM, "approve", *which]), sys.argv)), Text("")]
+
+
+def _steps(one: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """What was done one after the other, and what has come of it."""
+    yield from ((_at(step["at"]), _subject(one), step["what"]) for step in one["steps"])
+    known = next((words for state, words in SPOKEN.items() if state == one["state"]), one["state"])
+    yield "", _subject(one), f"so far: {known}" if one["state"] in UNDER_WAY else known
+
+
+def _subject(one: Mapping[str, Any]) -> str:
+    return f"{one['action']} {one['job'] or one['source']}"
 
 
 def _colon(error: str | None) -> str:

@@ -1,7 +1,7 @@
 """Recoveries as the pages show them."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,10 +39,23 @@ class Deeds:
     all: str = ""
 
 
-def deeds(actions: Iterable[Action], known: Known, now: datetime) -> Deeds:
-    """The first of them, those that wait for a person before all others, and what has become of the rest."""
-    ordered = sorted(actions, key=lambda action: action.state is not State.PROPOSED)
-    shown, rest = ordered[:SHOWN], ordered[SHOWN:]
+@dataclass(frozen=True, slots=True)
+class Recoveries:
+    """Those that wait for a person, who must not have to look for them; and the others."""
+
+    waiting: Deeds
+    others: Deeds
+
+
+def recoveries(actions: Sequence[Action], known: Known, now: datetime) -> Recoveries:
+    """All of them, in their order."""
+    waiting = [action for action in actions if action.state is State.PROPOSED]
+    others = [action for action in actions if action.state is not State.PROPOSED]
+    return Recoveries(_deeds(waiting, known, now), _deeds(others, known, now))
+
+
+def _deeds(actions: Sequence[Action], known: Known, now: datetime) -> Deeds:
+    shown, rest = actions[:SHOWN], actions[SHOWN:]
     stand = Counter(action.standing for action in rest)
     return Deeds(
         tuple(_deed(action, known, now) for action in shown),

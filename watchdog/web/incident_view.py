@@ -7,7 +7,7 @@ from datetime import datetime
 from watchdog.core.incident import Handover, Incident, Member
 from watchdog.core.message import Entry, State
 from watchdog.notify.targets import parse_key
-from watchdog.web.deeds import Deeds, deeds
+from watchdog.web.deeds import Recoveries, recoveries
 from watchdog.web.problems import Line, Problem, line, of_incident
 from watchdog.web.published_state import Posting
 from watchdog.web.shown import Known, When, incident_url, spoken, when
@@ -59,7 +59,7 @@ class IncidentPage:
     after: str
     events: tuple[Happened, ...]
     messages: tuple[Telling, ...]
-    deeds: Deeds
+    recoveries: Recoveries
 
 
 def incident_page(
@@ -89,7 +89,7 @@ def incident_page(
         f"{url}?page={page + 1}" if first + PAGE < len(members) else "",
         tuple(events[:_EVENTS]),
         tuple(_telling(entry, now) for entry in reversed(entries)),
-        deeds([one for one in known.notes.actions if is_about(one, incident)], known, now),
+        recoveries([one for one in known.notes.actions if is_about(one, incident)], known, now),
     )
 
 

@@ -13,7 +13,7 @@ from watchdog.core.model import Job
 from watchdog.incidents.report import verdict
 from watchdog.state.history import KEPT_RUNS, JobKey, Run
 from watchdog.web.chart import Chart, chart
-from watchdog.web.deeds import Deeds, deeds
+from watchdog.web.deeds import Recoveries, recoveries
 from watchdog.web.listing import GLYPHS, JobRow, all_runs, next_words, row
 from watchdog.web.problems import Problem, problems_of
 from watchdog.web.published_state import Posting
@@ -52,7 +52,7 @@ class JobPage:
     events: tuple[Event, ...]
     chart: Chart
     has_more: bool
-    deeds: Deeds
+    recoveries: Recoveries
 
 
 def job_page(posting: Posting, source: str, job_id: str, known: Known, limit: int, range_name: str) -> JobPage | None:
@@ -76,7 +76,7 @@ def job_page(posting: Posting, source: str, job_id: str, known: Known, limit: in
         events[:limit],
         chart(range_name, fires(job, runs, now, known.states.get(key, ()), KEPT_RUNS), now),
         len(runs) > limit or len(events) > limit,
-        deeds([one for one in known.notes.actions if (one.source, one.job_id) == key], known, now),
+        recoveries([one for one in known.notes.actions if (one.source, one.job_id) == key], known, now),
     )
 
 

@@ -10,7 +10,7 @@ from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
 from watchdog.incidents.report import verdict
 from watchdog.state.history import JobKey
-from watchdog.web.deeds import Deeds, deeds
+from watchdog.web.deeds import Recoveries, recoveries
 from watchdog.web.listing import Table, Wanted, table
 from watchdog.web.problems import Problem, problems, title_of
 from watchdog.web.published_state import Posting
@@ -54,7 +54,7 @@ class Front:
     problems: tuple[Problem, ...]
     more: int
     table: Table
-    deeds: Deeds
+    recoveries: Recoveries
     over: tuple[Past, ...]
     silences: tuple[Hush, ...]
 
@@ -73,7 +73,7 @@ def front(posting: Posting, wanted: Wanted, known: Callable[[Sequence[JobKey]], 
         shown[:_SHOWN],
         len(shown[_SHOWN:]),
         table(posting, wanted, known),
-        deeds([one for one in notes.actions if _is_news(one, now)], beside, now),
+        recoveries([one for one in notes.actions if _is_news(one, now)], beside, now),
         tuple(
             Past(i.id, title_of(i), incident_url(i.id), when(i.since, now), when(i.resolved_at, now))
             for i in recent[:_OVER]
