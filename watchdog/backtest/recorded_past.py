@@ -34,7 +34,7 @@ LOOK_BACK = timedelta(days=7)
 GAPS = (
     "not replayed: overdue, stalled and leaked flags, before each job's newest run; when it was due is not on record",
     "known only of each job's newest run: undelivered, interrupted, duplicate, invalid",
-    "not replayed, for they leave no trace: unreachable, acknowledgements",
+    "not replayed: acknowledgements; and unreachable, for it leaves no trace",
 )
 
 

@@ -39,8 +39,8 @@ SHOWS_AFTER = timedelta(seconds=3)
 
 GAPS = (
     "known only of each job's newest run: undelivered, unrecorded, duplicate, invalid",
-    "not replayed, for they leave no trace: unreachable, swept, acknowledgements; and a run that never ended, unless "
-    "it is in flight now: its time looks like a stall",
+    "not replayed: acknowledgements; unreachable and swept, which leave no trace; a run that never ended, unless it "
+    "is in flight now: its time looks like a stall",
     "assumed: schedules as they are now, a run's record written at its end, a restart where runs begin after a silence",
 )
 
