@@ -845,6 +845,26 @@ def test_without_a_ledger_an_open_session_is_a_run_in_flight(tmp_path: Path, lay
     assert ("overdue", "long") in watch.found(TICK + 7 * HOUR)
 
 
+@pytest.mark.parametrize("layout", ["H0", "H1"])
+def test_without_a_ledger_runs_that_come_while_it_is_watched_are_seen_by_their_sessions(
+    tmp_path: Path, layout: str
+) -> None:
+    home = Home(tmp_path / "home", layout=layout)
+    long, free = (home.add(name, every(2), next_run_at=home.iso(TICK + 2 * MINUTE)) for name in ("long", "free"))
+    watch, blind = Watch(home.path), ("blind", None)
+    home.session(free, TICK - 2 * MINUTE)
+    for minutes in range(0, 9, 2):
+        at = TICK + minutes * MINUTE
+        if not minutes:
+            home.session(long, at, seconds=None)
+        else:
+            home.session(free, at, input_tokens=0, output_tokens=0)
+            home.change(free, last_run_at=home.iso(at), last_status="ok", next_run_at=home.iso(at + 2 * MINUTE))
+        home.beat(at)
+        assert watch.found(at + 5 * SECOND) <= {blind, ("zero_tokens", "free")}
+    assert watch.found(at + 5 * SECOND) == {blind, ("zero_tokens", "free")}
+
+
 def test_a_file_of_far_more_values_than_jobs_have_is_not_read(home: Home, watch: Watch) -> None:
     minutely(home, TICK)
     (home.path / "cron/jobs.json").write_bytes(b'{"jobs": [' + b"{}," * 2_000_000 + b"{}]}")

@@ -115,9 +115,10 @@ class Ledger:
         self._state = self.home / "state.db"
 
     def signature(self) -> tuple[object, ...]:
-        """What changes when there is something to read: of the sessions only while some are of interest."""
-        cares = bool(self.open or self._stale)
-        return (_signature(self._executions), _signature(self._state) if cares or not self.has_sessions else None)
+        """What changes when there is something to read: of the sessions only while some are of interest, as all are
+        where no rows tell of a run."""
+        cares = bool(self.open or self._stale) or not (self.has_rows and self.has_sessions)
+        return (_signature(self._executions), _signature(self._state) if cares else None)
 
     def look(self, there: Collection[str]) -> None:
         """Read what is new. `there`: the jobs of which the past is wanted."""
@@ -206,7 +207,8 @@ class Ledger:
         if seen is None:
             self.has_sessions = False
             return
-        wanted = self._stale | {row.job_id for row in self.open.values()} | (set(there) - self._asked)
+        new = set(there) - self._asked if self.has_rows else set(there)
+        wanted = self._stale | {row.job_id for row in self.open.values()} | new
         if not wanted or (seen == self._sessions_seen and not (self._stale or set(there) - self._asked)):
             return
         found, self._sessions_seen = read(self._state, lambda connection: self._query_sessions(connection, wanted))
