@@ -346,6 +346,31 @@ def test_a_frozen_one_stands_still(home: Home, watch: Watch) -> None:
     assert "frozen" in watch.the("stalled", TICK + 4 * MINUTE).summary
 
 
+def test_a_run_that_stood_still_with_its_gateway_is_not_stuck_before_it_had_time_to_get_on(
+    home: Home, watch: Watch
+) -> None:
+    id_ = home.add("report", every(60), next_run_at=home.iso(TICK + HOUR))
+    home.row(id_, TICK, "running")
+    session = home.session(id_, TICK, seconds=None)
+    home.beat(TICK)
+    assert watch.found(TICK) == set()
+    assert isinstance(watch.writers, Seen)
+    watch.writers.frozen.add(PID)
+    for minutes in (1, 10, 20):
+        assert watch.found(TICK + minutes * MINUTE) <= {("stalled", None)}
+    watch.writers.frozen.clear()
+    moves = TICK + 20 * MINUTE
+    home.beat(moves)
+    assert watch.found(moves) == set()
+    watch.begin()
+    home.beat(moves + 14 * MINUTE)
+    assert watch.found(moves + 14 * MINUTE) <= {("long_run", "report")}
+    home.beat(moves + 15 * MINUTE)
+    assert ("wedged", "report") in watch.found(moves + 15 * MINUTE)
+    home.message(session, moves + 15 * MINUTE)
+    assert ("wedged", "report") not in watch.found(moves + 16 * MINUTE)
+
+
 @pytest.mark.parametrize(
     ("beats", "words"),
     [

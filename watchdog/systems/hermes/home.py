@@ -129,6 +129,7 @@ class Home:
         self._liveness = Liveness(path / "state.db", host)
         self._notes: Notebook[Plan] = Notebook(host.memory, f"plans {profile}".strip(), Plan)
         self._alive: Notebook[bool] = Notebook(host.memory, f"alive {profile}".strip(), bool)
+        self._moved: Notebook[datetime] = Notebook(host.memory, f"moved {profile}".strip(), datetime)
         self._plans = dict(self._notes.notes)
         self._paces = Paces()
         self._seen: dict[str, _Seen] = {}
@@ -216,6 +217,8 @@ class Home:
         is_same = (alive, frozen) == (self._process.is_alive, self._process.is_frozen)
         since = self._process.since if is_same and self._process.since else now
         started = max((at for at in (beats.started_at, locked.started_at) if at), default=None)
+        if self._process.is_frozen and not frozen:
+            self._moved.write({"": now})
         self._process = replace(
             locked, is_alive=alive, is_frozen=frozen, since=since, started_at=started, ails=self._ails(alive, frozen)
         )
@@ -389,10 +392,12 @@ class Home:
 
     def _limit(self, flight: _Flight) -> timedelta:
         run, touched = flight.run, flight.run.touched_at
-        if not flight.is_proved or touched is None:
+        if not flight.is_proved or touched is None or self._process.is_frozen:
             return NEVER
         if run.session is None:
             return self._settings.script_limit + SCRIPT_MARGIN
+        # one that stood still with its process gets as long as any other to get on again
+        touched = max(touched, self._moved.notes.get("", touched))
         return max(timedelta(), touched - flight.since) + SILENT_FOR
 
     def _waits_for(self, record: Record, history: History, flights: Mapping[str, _Flight]) -> Hold | None:
