@@ -671,6 +671,23 @@ def test_many_more_runs_than_are_due_are_a_runaway_unless_somebody_asked(home: H
     assert watch.found(TICK) == {("runaway", "wild")}
 
 
+def test_what_a_job_ran_before_its_schedule_was_changed_is_no_runaway_after_a_restart_either(
+    home: Home, watch: Watch
+) -> None:
+    id_ = home.add("slowed", every(1), next_run_at=home.iso(TICK + MINUTE))
+    for minutes in range(40, 0, -1):
+        home.ran(id_, TICK - minutes * MINUTE)
+    home.beat(TICK)
+    assert watch.found(TICK) == set()
+    home.change(id_, schedule=every(10), next_run_at=home.iso(TICK + 10 * MINUTE))
+    assert watch.found(TICK + 2 * SECOND) == set()
+    for minutes in (0, 10):
+        watch.begin()
+        home.beat(TICK + minutes * MINUTE)
+        assert watch.found(TICK + minutes * MINUTE + 5 * SECOND) == set()
+        home.ran(id_, TICK + 10 * MINUTE + SECOND)
+
+
 def test_the_hourly_fire_done_twice_is_told_where_rows_say_for_which_fire_they_were(tmp_path: Path) -> None:
     home = Home(tmp_path / "h3", layout="H3")
     id_ = home.add("report", cron("0 * * * *"), next_run_at=home.iso(TICK + HOUR))

@@ -312,6 +312,20 @@ def test_a_job_that_is_new_and_never_ran_is_counted_from_its_first_sight(tmp_pat
     assert kept_look(tmp_path, [job], NOW + 40 * MINUTE) == {("overdue", "job a")}
 
 
+def test_what_a_job_ran_before_its_schedule_was_changed_is_no_runaway_after_a_restart_of_the_watchdog(
+    tmp_path: Path,
+) -> None:
+    ends = [{"at": iso(NOW - minutes * MINUTE), "status": "ok"} for minutes in range(30, 0, -1)]
+    runs = [{"inside": "runs", "columns": {"started_at": "at", "ended_at": "at", "status": "status"}}]
+    job = {"id": "a", "when": "every 1m", "runs": ends}
+    assert kept_look(tmp_path, [job], NOW, runs=runs) == set()
+    slowed = job | {"when": "every 20m"}
+    assert kept_look(tmp_path, [slowed], NOW + SECOND, runs=runs) == set()
+    assert kept_look(tmp_path, [slowed], NOW + MINUTE, runs=runs) == set()
+    again = slowed | {"runs": [*ends, {"at": iso(NOW + 20 * MINUTE), "status": "ok"}]}
+    assert kept_look(tmp_path, [again], NOW + 21 * MINUTE, runs=runs) == set()
+
+
 def test_a_start_that_was_seen_stays_known_over_a_restart_of_the_watchdog(tmp_path: Path) -> None:
     columns = {**COLUMNS, "next_run_at": "next", "running_since": "since"}
     hangs = {"id": "a", "when": "every 10m", "since": iso(NOW - 5 * MINUTE), "next": iso(NOW - 5 * MINUTE)}

@@ -451,7 +451,7 @@ class Home:
         )
         problems = self._problems(record, now)
         job = self._made(record, history, plan, owed, flights, restarted, problems, now)
-        pace = self._paces.of(job, history.ends, history.asked)
+        pace = self._paces.of(job, history.ends, history.asked, changed_at=plan.changed_at)
         job = replace(job, pace=pace)
         job = known.job if known is not None and known.job == job else job
         until = self._until(record, plan, owed, now)

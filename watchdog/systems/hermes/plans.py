@@ -67,7 +67,8 @@ def plan_of(
     elif before is not None and not is_same and was_watched:
         floor, changed_at = _planned_at(record.schedule, now), now
     else:
-        floor, changed_at = _first_floor(record, history, now, ticks_fail=ticks_fail), None
+        floor = _first_floor(record, history, now, ticks_fail=ticks_fail)
+        changed_at = before.changed_at if before is not None and is_same else None
     lost_at = None if lost is None else before.lost_at if before and before.lost == lost else now
     if lost_at is not None and not isinstance(record.schedule, At):
         floor = max(floor or lost_at, _planned_at(record.schedule, lost_at))

@@ -513,7 +513,8 @@ class JsonSource:
             may_go_at=schedule.at if isinstance(schedule, At) else None,
             problems=tuple(dict.fromkeys(values.problems)),
         )
-        return replace(job, pace=self._paces.of(job, [end.at for end in job.recent]))
+        changed_at = self._known[row.id].since
+        return replace(job, pace=self._paces.of(job, [end.at for end in job.recent], changed_at=changed_at))
 
     def _broken_off(self, broken: Interruption | None) -> Interruption | None:
         """Who plans all jobs anew at its start makes up for none."""

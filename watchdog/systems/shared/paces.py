@@ -26,10 +26,16 @@ class Paces:
         self._known: dict[str, tuple[Schedule, bool, datetime | None]] = {}
 
     def of(
-        self, job: Job, ends: Iterable[datetime], asked: Iterable[datetime] = (), pauses: Sequence[timedelta] = ()
+        self,
+        job: Job,
+        ends: Iterable[datetime],
+        asked: Iterable[datetime] = (),
+        pauses: Sequence[timedelta] = (),
+        changed_at: datetime | None = None,
     ) -> Pace | None:
-        """The job's pace; see `pace_of`. What it ran before somebody changed it does not count."""
-        known = list(ends)
+        """The job's pace; see `pace_of`. What it ran before somebody changed it does not count: `changed_at` is when
+        that was, where its source remembers it."""
+        known = [at for at in ends if changed_at is None or at > changed_at]
         newest = known[-1] if known else None
         schedule, is_planned, since = self._known.get(job.id, (None, None, None))
         if schedule is None:
