@@ -378,6 +378,22 @@ def test_the_cards_of_jobs_that_nothing_brings_back_lack_no_button(tmp_path: Pat
         assert "No Revive here" not in words(page(site))
 
 
+def test_what_has_just_ended_is_not_headed_as_wrong(tmp_path: Path) -> None:
+    rows = outage()
+    rows["cost_events"] = [row for row in rows["cost_events"] if row["input_tokens"]]
+    with serving(tmp_path, rows) as site:
+        assert "What is wrong" in words(page(site))
+        change(
+            site.database,
+            "UPDATE scheduled_jobs SET status = 'active', consecutive_errors = 0, last_run_status = 'ok', "
+            "last_run_at = '2026-06-10T12:00:00Z', next_run_at = '2026-06-10T13:00:00Z'",
+        )
+        text = words(page(site.look(NOW + MINUTE)))
+        assert "OK All is well." in text
+        assert "What is wrong" not in text
+        assert "Clear for now" in text
+
+
 def test_what_is_worse_since_it_was_taken_on_can_be_taken_on_anew(tmp_path: Path) -> None:
     rows = outage()
     rows["scheduled_jobs"][0] |= {"status": "active", "consecutive_errors": 9, "next_run_at": "2026-06-10T12:30:00Z"}

@@ -57,7 +57,7 @@ def _headline_since(incident: Mapping[str, Any]) -> datetime:
 
 def _state(incident: Mapping[str, Any]) -> str:
     if incident["state"] != "active":
-        return "over" if incident["state"] == "resolved" else "clearing"
+        return "over" if incident["state"] == "resolved" else "clear for now"
     return f"{incident['acknowledged_by']} is on it" if incident["acknowledged_by"] else "open"
 
 

@@ -214,7 +214,7 @@ def _incident_state(incident: Incident, acknowledged: tuple[datetime, str] | Non
     if incident.resolved_at:
         return Text(f"over {ago(incident.resolved_at, now)}", style="green")
     if not incident.is_active:
-        return Text("clearing", style="green")
+        return Text("clear for now", style="green")
     if acknowledged is None:
         return Text("open")
     more = "; more since" if incident.has_more_since(acknowledged[0]) else ""
