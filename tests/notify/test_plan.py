@@ -252,6 +252,22 @@ def test_a_second_job_that_is_given_up_is_told_within_minutes_though_the_first_w
     assert made.letters[-1].title == "More of it, CRITICAL: b was given up (2 jobs in all)"
 
 
+def test_two_that_join_within_seconds_are_one_message_and_one_for_seconds_is_none() -> None:
+    made = opened(office(), failed("a"))
+    made.wait(30 * MINUTE)
+    made.find(failed("a"), failed("b"))
+    made.wait(5 * SECOND)
+    made.find(failed("a"))
+    made.wait(MINUTE)
+    assert made.told == [("ops", "opened")]
+    made.find(failed("a"), failed("c"))
+    made.wait(5 * SECOND)
+    made.find(failed("a"), failed("c"), failed("d"))
+    made.wait(2 * HOUR)
+    assert made.told == [("ops", "opened"), ("ops", "joined")]
+    assert made.letters[-1].title == "More of it, CRITICAL: 2 jobs were given up: c and 1 more (3 jobs in all)"
+
+
 def test_a_storm_that_grows_for_forty_minutes_is_a_few_messages_and_the_last_one_counts_all() -> None:
     made = office()
     for number in range(1, 301):
@@ -375,13 +391,13 @@ def test_who_waited_for_what_has_hung_twice_today_hears_that_it_is_over_each_tim
     assert [event for target, event in made.told if target == "boss"] == ["opened", "resolved", "back", "resolved"]
 
 
-def test_flapping_itself_is_said_and_its_end_is_told_when_it_has_stayed_away_for_a_day() -> None:
+def test_flapping_itself_is_said_and_its_end_is_told_when_it_has_stayed_away_for_a_good_hour() -> None:
     made = opened(office())
     over(made)
-    made.find(finding("overdue"))
+    opened(made)
     assert "Comes and goes: 2 times so far" in made.letters[-1].text
     made.find()
-    made.wait(DAY - SECOND)
+    made.wait(65 * MINUTE - SECOND)
     assert made.told[2:] == [("ops", "back")]
     made.wait(SECOND)
     assert made.told[3:] == [("ops", "resolved")]
@@ -503,11 +519,44 @@ def test_what_comes_back_has_to_wait_for_its_escalation_again() -> None:
     made = opened(office(ESCALATES))
     made.wait(HOUR)
     over(made)
-    made.find(finding("overdue"))
+    opened(made)
     came_back = made.now - NOW
     assert made.told[-1] == ("ops", "back")
     made.wait(HOUR)
     assert times(made, "escalated", "boss")[1:] == [came_back + 30 * MINUTE]
+
+
+def test_what_comes_back_for_seconds_only_is_not_told() -> None:
+    made = opened(office(), finding("unreachable", None))
+    over(made)
+    made.find(finding("unreachable", None))
+    made.wait(4 * SECOND)
+    made.find()
+    made.wait(2 * DAY)
+    assert made.told == [("ops", "opened"), ("ops", "resolved")]
+
+
+def test_a_job_that_was_revived_and_fails_is_over_once_it_has_been_well_for_the_hold() -> None:
+    made = opened(office(), failed("a"))
+    made.find(failing("a"))
+    made.wait(3 * HOUR)
+    made.find()
+    made.wait(4 * MINUTE)
+    assert made.told == [("ops", "opened")]
+    made.wait(MINUTE)
+    assert made.letters[-1].title == "Over: a was given up (for 3 h)"
+
+
+def test_what_a_job_had_when_it_was_given_up_is_not_over_before_that_is() -> None:
+    made = opened(office(), finding("undelivered", "a"))
+    made.find(failed("a"))
+    made.wait(3 * HOUR)
+    assert made.told == [("ops", "opened"), ("ops", "opened")]
+    made.find()
+    made.wait(5 * MINUTE - SECOND)
+    assert made.told[2:] == []
+    made.wait(SECOND)
+    assert made.told[2:] == [("ops", "resolved"), ("ops", "resolved")]
 
 
 def test_what_comes_back_is_not_escalated_again_at_once_though_ends_are_not_told() -> None:

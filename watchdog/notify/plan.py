@@ -174,22 +174,28 @@ def _by_incident(told: Mapping[ToldKey, Told]) -> dict[int, dict[str, Told]]:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What stands now. `kinds`: in which incidents a kind of finding of a job does, each with its source; `jobs`: the
-    incidents with the jobs that something is wrong with in them, each with its source."""
+    """`kinds`: in which incidents a kind of finding of a job stands now, each with its source; `jobs`: all that is, or
+    was, wrong with a job of a source in an incident; `given_up`: the jobs that were given up, each with its source, and
+    in which incidents."""
 
     kinds: Mapping[tuple[str, str | None], frozenset[tuple[int, str]]]
-    jobs: frozenset[tuple[int, str, str | None]]
+    jobs: Mapping[tuple[int, str, str | None], Sequence[Member]]
+    given_up: Mapping[tuple[str, str | None], Sequence[tuple[int, Member]]]
 
 
 def _places(incidents: Iterable[Incident]) -> Places:
     kinds: dict[tuple[str, str | None], set[tuple[int, str]]] = {}
-    jobs: set[tuple[int, str, str | None]] = set()
+    jobs: dict[tuple[int, str, str | None], list[Member]] = {}
+    given_up: dict[tuple[str, str | None], list[tuple[int, Member]]] = {}
     for incident in incidents:
         for (source, kind, job_id), member in incident.members.items():
             if member.active:
                 kinds.setdefault((kind, job_id), set()).add((incident.id, source))
-                jobs |= set() if member.under else {(incident.id, source, job_id)}
-    return Places({key: frozenset(places) for key, places in kinds.items()}, frozenset(jobs))
+            if not member.under:
+                jobs.setdefault((incident.id, source, job_id), []).append(member)
+            if kind == Kind.FAILED:
+                given_up.setdefault((source, job_id), []).append((incident.id, member))
+    return Places({key: frozenset(places) for key, places in kinds.items()}, jobs, given_up)
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,10 +427,9 @@ def _beginning(thread: Thread, standing: Sequence[Standing]) -> Found | None:
         return None
     if all(one.is_escalation for one in due):
         return Event.ESCALATED, due
-    if any(one.key in known for one in due):
-        return Event.BACK, due
-    began = min(one.began for one in due)
-    return (Event.OPENED, due) if thread.now.reached(began + thread.people.rules.group_wait) else None
+    if not thread.now.reached(min(one.began for one in due) + thread.people.rules.group_wait):
+        return None
+    return Event.BACK if any(one.key in known for one in due) else Event.OPENED, due
 
 
 def _is_damped(one: Standing, item: ToldItem | None, thread: Thread) -> bool:
@@ -443,7 +448,8 @@ def _is_time_for(news: Sequence[Standing], before: Told, thread: Thread) -> bool
     pause = spells.pause(_burst(before, severity, thread), severity)
     if severity is Severity.WARNING and {_job(one.key) for one in news} <= {_job(item.key) for item in before.items}:
         pause = max(pause, thread.people.rules.gather)  # one more name for the same job's trouble
-    return is_first or thread.now.reached(before.last_at + pause)
+    settled = min(one.began for one in news) + thread.people.rules.group_wait
+    return is_first or thread.now.reached(max(before.last_at + pause, settled))
 
 
 def _burst(before: Told, severity: Severity, thread: Thread) -> int:
@@ -488,9 +494,19 @@ def _has_ended(item: ToldItem, thread: Thread) -> bool:
         return False
     if item.kind == WAITING:
         return not incident.is_open or (not incident.is_queue and _waits_no_more(thread))
-    member = incident.members.get(item.key)
     # something else of the same trouble may be so, whoever is told of that
-    return member is None or ((incident.id, *_job(item.key)) not in thread.places.jobs and _is_away(member, thread))
+    return not _is_given_up(item, thread) and all(_is_away(member, thread) for member in _of_its_job(item, thread))
+
+
+def _of_its_job(item: ToldItem, thread: Thread) -> Sequence[Member]:
+    """All that is or was wrong with its job in this incident."""
+    return thread.places.jobs.get((thread.incident.id, *_job(item.key)), ())
+
+
+def _is_given_up(item: ToldItem, thread: Thread) -> bool:
+    """Whether its job was given up, which is an incident of its own: nothing shows then whether this is mended."""
+    found = thread.places.given_up.get(_job(item.key), ())
+    return any(number != thread.incident.id and not _is_away(member, thread) for number, member in found)
 
 
 def _waits_no_more(thread: Thread) -> bool:
@@ -554,13 +570,15 @@ def _end(thread: Thread, before: Told, over: Sequence[ToldItem], left: tuple[Tol
 
 
 def _members_of(items: Iterable[ToldItem], thread: Thread) -> Iterator[Member]:
-    """What was told of, as it was at its end."""
-    members = thread.incident.members
+    """What was told of, as it was at its end, with what became of it."""
+    found: dict[Key, Member] = {}
     for item in items:
         if item.kind == WAITING:
-            yield from _who_waited(thread)
-        elif item.key in members:
-            yield members[item.key]
+            found |= {member.finding.key: member for member in _who_waited(thread)}
+        for member in _of_its_job(item, thread):
+            if member.finding.key == item.key or (member.ended_at or item.at) > item.at:
+                found[member.finding.key] = member
+    yield from found.values()
 
 
 def _who_waited(thread: Thread) -> list[Member]:

@@ -20,9 +20,6 @@ LONGEST = timedelta(minutes=65)
 APART = timedelta(hours=2)
 """What was well for so long in between are two outages, and the second one is over as soon as the first one was."""
 
-CALM = timedelta(hours=24)
-"""How long what comes and goes has to stay away to be over."""
-
 STANDS = {Severity.CRITICAL: timedelta(minutes=10), Severity.WARNING: timedelta(hours=1)}
 
 FIRST_PAUSE = {Severity.CRITICAL: timedelta(minutes=5), Severity.WARNING: timedelta(minutes=10)}
@@ -44,7 +41,7 @@ def to_be_over(member: Member, hold: timedelta) -> timedelta:
     if not member.earlier or member.ended_at is None:
         return hold
     if member.ended_at - member.began < STANDS[member.finding.severity]:
-        return max(CALM, hold)
+        return max(LONGEST, hold)  # it comes and goes, until it has stayed away for longer than such things do
     began = [spell.began_at for spell in member.earlier[1:]] + [member.began]
     gaps = [next_ - spell.ended_at for spell, next_ in zip(member.earlier, began, strict=True)]
     return _beyond(hold, [gap for gap in gaps if gap < APART], LONGEST)
