@@ -9,6 +9,7 @@ from watchdog.core.instants import parse_instant
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Finding, Job, RecordedRun, RunEnd, Snapshot
 from watchdog.core.moment import Moment
+from watchdog.detectors.lateness import AFTER_A_RUN, is_passed_over, waits_for
 
 RECORD_LAG = timedelta(seconds=2)
 
@@ -45,7 +46,7 @@ def verdict(
         return _paused(action, job, now)
     if action.kind == "command":
         return _commanded(action, job, snapshot, findings, now, counts_tokens=counts_tokens)
-    return _revived(action, job, findings, now, counts_tokens=counts_tokens)
+    return _revived(action, job, snapshot, findings, now, counts_tokens=counts_tokens)
 
 
 def is_proof(job: Job, run: RecordedRun, *, counts_tokens: bool) -> bool:
@@ -55,7 +56,13 @@ def is_proof(job: Job, run: RecordedRun, *, counts_tokens: bool) -> bool:
 
 
 def _revived(
-    action: Action, job: Job | None, findings: Sequence[Finding], now: Moment, *, counts_tokens: bool
+    action: Action,
+    job: Job | None,
+    snapshot: Snapshot,
+    findings: Sequence[Finding],
+    now: Moment,
+    *,
+    counts_tokens: bool,
 ) -> Verdict | None:
     if job is None:
         what = "the job's row is gone: deleted by somebody, or by a one-shot that ran and deletes itself"
@@ -69,7 +76,14 @@ def _revived(
     if not job.is_planned:
         return Verdict(State.REFUSED, f"somebody has made it {job.state}")
     limit = max(filter(None, (action.heard_by, _due(job))))
-    return None if not now.reached(limit) else Verdict(None, "nothing has started: the scheduler has not heard of it")
+    if not now.reached(limit) or _awaits_its_turn(job, snapshot, now):
+        return None
+    return Verdict(None, "nothing has started: the scheduler has not heard of it")
+
+
+def _awaits_its_turn(job: Job, snapshot: Snapshot, now: Moment) -> bool:
+    """Whether other runs keep it waiting: a scheduler that is busy has not shown what it has heard of."""
+    return waits_for(job, snapshot, now) is not None and not is_passed_over(job, AFTER_A_RUN)
 
 
 def _paused(action: Action, job: Job | None, now: Moment) -> Verdict | None:
@@ -177,7 +191,8 @@ def _commanded(
     is_so = any((f.source, f.kind, f.job_id) == (action.source, action.about, action.job_id) for f in findings)
     limit = max(filter(None, (action.heard_by, _due(job) if job and job.is_planned else None)), default=now.at)
     is_running = job is not None and job.in_flight_since is not None and not _is_stuck(action, findings)
-    is_late = now.reached(limit) and not is_running
+    is_queued = job is not None and job.is_planned and _awaits_its_turn(job, snapshot, now)
+    is_late = now.reached(limit) and not is_running and not is_queued
     if is_so:
         return Verdict(State.INEFFECTIVE, f"it is still {action.about}") if is_late else None
     run = job.last_run if job else _newest_run(snapshot)
