@@ -154,6 +154,29 @@ def test_however_long_its_spells_what_comes_and_goes_all_day_is_told_in_a_few_me
     assert len(made.told) <= 8
 
 
+@pytest.mark.parametrize("minutes", [3, 30])
+def test_the_short_second_outage_of_a_day_is_over_as_soon_as_the_first_one_was(minutes: int) -> None:
+    made = opened(office(remind_every="0s"))
+    over(made)
+    made.wait(12 * HOUR)
+    began = made.now
+    made.find(finding("overdue"))
+    made.wait(minutes * MINUTE)
+    over(made)
+    assert [event for _, event in made.told] == ["opened", "resolved", "back", "resolved"]
+    assert times(made, "resolved")[1] - (began - NOW) <= (minutes + 5) * MINUTE
+
+
+def test_short_outages_hours_apart_are_told_of_twice_a_day() -> None:
+    made = office(remind_every="0s")
+    while made.now < NOW + DAY:
+        made.find(finding("overdue"))
+        made.wait(5 * MINUTE)
+        made.find()
+        made.wait(3 * HOUR)
+    assert [event for _, event in made.told] == ["opened", "resolved", "back", "resolved"]
+
+
 def test_a_job_that_flaps_beside_one_that_stays_is_no_flood() -> None:
     made = opened(office(), finding("undelivered", "alpha"))
     for _ in range(36):

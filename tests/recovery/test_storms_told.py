@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import DAY, HOUR
+from tests.support.harness import DAY, HOUR, MINUTE
 from tests.support.recovering import OVERLOADED, REVIVE, Rig, in_this_process, rig
 from watchdog.core.action import State
 from watchdog.core.message import Entry
@@ -67,3 +67,19 @@ def test_what_was_tried_and_is_well_is_over_only_once_a_run_has_shown_it(tmp_pat
         it.run_until(lambda: it.states() == [State.VERIFIED])
         it.run(HOUR)
         assert sum(number for (_, event), number in told(it).items() if event == "resolved") == 1
+
+
+def test_a_storm_that_is_brought_back_on_a_slot_that_is_full_is_well_as_soon_as_its_turn_has_come(
+    tmp_path: Path,
+) -> None:
+    """Twelve jobs of half an hour with runs of five minutes: each waits longer for its turn than for its fire."""
+    with rig(tmp_path, POLICY, stock=False) as it:
+        it.configure_more(notify={}, owners=OWNERS, channels=CHANNELS)
+        names = [f"job-{number:02}" for number in range(12)]
+        it.fail(*names)
+        it.let(Outcome(duration=5 * MINUTE), *names)
+        it.run_until(lambda: Counter(it.states())[State.VERIFIED] == 12)
+        assert set(it.states()) == {State.VERIFIED}
+        it.run(HOUR)
+        for channel in ("ops", "night"):
+            assert told(it)[channel, "resolved"] == 1

@@ -40,10 +40,10 @@ def to_be_over(member: Member, hold: timedelta) -> timedelta:
     """How long it must have been away to be told as over."""
     if not member.earlier or member.ended_at is None:
         return hold
-    if member.ended_at - member.began < STANDS[member.finding.severity]:
-        return max(LONGEST, hold)  # it comes and goes, until it has stayed away for longer than such things do
     began = [spell.began_at for spell in member.earlier[1:]] + [member.began]
     gaps = [next_ - spell.ended_at for spell, next_ in zip(member.earlier, began, strict=True)]
+    if gaps[-1] < APART and member.ended_at - member.began < STANDS[member.finding.severity]:
+        return max(LONGEST, hold)  # it comes and goes, until it has stayed away for longer than such things do
     return _beyond(hold, [gap for gap in gaps if gap < APART], LONGEST)
 
 
