@@ -312,6 +312,43 @@ def test_a_job_that_is_new_and_never_ran_is_counted_from_its_first_sight(tmp_pat
     assert kept_look(tmp_path, [job], NOW + 40 * MINUTE) == {("overdue", "job a")}
 
 
+def test_a_backup_that_was_put_back_makes_no_job_late_whose_work_was_done_since(tmp_path: Path) -> None:
+    more = {"jobs": {**COLUMNS, "next_run_at": "next"}, "one_at_a_time": True, "recomputed_at_start": True}
+    job = {"id": "a", "when": "every 1h", "status": "ok"}
+    day = job | {"last": iso(NOW - DAY), "next": iso(NOW - 23 * HOUR)}
+    done = job | {"last": iso(NOW - MINUTE), "next": iso(NOW + 59 * MINUTE)}
+    assert kept_look(tmp_path, [done], NOW, **more) == set()
+    assert kept_look(tmp_path, [day], NOW + MINUTE, **more) == set()
+    assert kept_look(tmp_path, [day], NOW + 2 * HOUR, **more) == set()
+    assert kept_look(tmp_path, [day], NOW + 3 * HOUR + MINUTE, **more) >= {("overdue", "job a")}
+
+
+class Remembers:
+    """A service's memory."""
+
+    def recall(self, name: str, kind: object) -> dict[str, Any]:
+        return {}
+
+    def keep(self, name: str, things: Mapping[str, object]) -> None:
+        return
+
+
+def test_a_file_that_is_being_written_is_no_finding_until_a_second_look_finds_it_so(tmp_path: Path) -> None:
+    file = write(tmp_path, [{"id": "a"}])
+    watched = source(tmp_path, Remembers())
+    assert only(watched.look(NOW).snapshot).id == "a"
+    for minutes, text in enumerate(("", '[{"id": "a', None)):
+        began = NOW + minutes * MINUTE
+        file.unlink() if text is None else file.write_text(text)
+        assert only(watched.look(began + 2 * SECOND).snapshot).id == "a"
+        assert only(watched.look(began + 6 * SECOND).snapshot).id == "a"
+        found = watched.look(began + 7 * SECOND).snapshot
+        assert found.problem is not None
+        assert found.problem_since == began + 2 * SECOND
+        write(tmp_path, [{"id": "a"}], began)
+        assert only(watched.look(began + 8 * SECOND).snapshot).id == "a"
+
+
 def test_what_a_job_ran_before_its_schedule_was_changed_is_no_runaway_after_a_restart_of_the_watchdog(
     tmp_path: Path,
 ) -> None:

@@ -12,10 +12,7 @@ from watchdog.systems.hermes.home import STARTING, Home, Part, profiles_of
 from watchdog.systems.hermes.section import Hermes
 from watchdog.systems.shared.host import Host, NoMemory
 from watchdog.systems.shared.plain_file import marks
-from watchdog.systems.shared.unreadable import UnreadableError
-
-BELIEVED_AFTER = timedelta(seconds=5)
-"""A file of jobs that cannot be read is looked at again so much later before that is told: it may be being written."""
+from watchdog.systems.shared.unreadable import BELIEVED_AFTER, UnreadableError
 
 _MARKS = ("config.yaml", "state.db", "gateway_state.json")
 """By what a folder is a Hermes home, though nobody has made a job in it yet."""

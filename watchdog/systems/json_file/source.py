@@ -52,14 +52,14 @@ from watchdog.systems.json_file.runs import (
 from watchdog.systems.json_file.schedules import schedule_of
 from watchdog.systems.json_file.section import JsonFile, Runs
 from watchdog.systems.shared.bounded import MOST_ROWS
-from watchdog.systems.shared.host import Host
+from watchdog.systems.shared.host import Host, NoMemory
 from watchdog.systems.shared.json_document import read_document
 from watchdog.systems.shared.notebook import Notebook
 from watchdog.systems.shared.paces import Paces
 from watchdog.systems.shared.plain_file import marks
 from watchdog.systems.shared.sqlite_file import harm
 from watchdog.systems.shared.unchanged import Unchanged
-from watchdog.systems.shared.unreadable import UnreadableError
+from watchdog.systems.shared.unreadable import BELIEVED_AFTER, UnreadableError
 from watchdog.systems.shared.values import ERROR_LENGTH, Values
 
 RETRY_AFTER = 0.1
@@ -157,6 +157,7 @@ class JsonSource:
         self._seen: object = None
         self._again_at: datetime | None = None
         self._snapshot: Snapshot | None = None
+        self._unread_since: datetime | None = None
 
     def warnings(self) -> list[str]:
         """Whether reading the SQLite files beside it could harm their writer."""
@@ -174,8 +175,11 @@ class JsonSource:
             return Look(self._snapshot, is_new=False)
         try:
             snapshot = self._assembled(self._document(), now)
-            self._seen = seen if self._is_settled() else None
+            self._seen, self._unread_since = (seen if self._is_settled() else None), None
         except UnreadableError as error:
+            if self._snapshot is not None and not self._is_believed(now):
+                self._seen = None
+                return Look(self._snapshot, is_new=False)
             snapshot = self._unreadable(str(error), now)
         except Exception as error:
             # the file is a stranger's: whatever it holds, the other sources must still be looked at
@@ -204,14 +208,21 @@ class JsonSource:
     def _unreadable(self, reason: str, now: datetime) -> Snapshot:
         self._seen = None
         before = self._snapshot
-        since = before.problem_since if before and before.problem else now
+        since = before.problem_since if before and before.problem else self._unread_since or now
         return Snapshot(self.name, self.kind, problem=one_line(reason, 500), problem_since=since)
 
+    def _is_believed(self, now: datetime) -> bool:
+        """Whether it could not be read at a look before this one. A single look has no other."""
+        self._unread_since = self._unread_since or now
+        return isinstance(self._memory, NoMemory) or now >= self._unread_since + BELIEVED_AFTER
+
     def _document(self) -> object:
-        """What stands there; a file that is missing or half-written is tried once more before that is believed."""
+        """What stands there; a file that is missing or half-written is tried once more where no look was before."""
         try:
             return read_document(self._settings.store)
         except UnreadableError:
+            if self._snapshot is not None and not isinstance(self._memory, NoMemory):
+                raise
             time.sleep(RETRY_AFTER)
             return read_document(self._settings.store)
 
@@ -539,6 +550,8 @@ class JsonSource:
             return (derived if waits and not is_lost_one_shot(facts.schedule, self._restarted_at) else None), None
         if facts.last_start is not None and facts.last_start >= written - SAME_MOMENT:
             return derived or written, None  # it has run, and that is not written yet
+        if written < facts.anchor and facts.anchor != facts.sight.anchor:
+            return derived or written, None  # since that was planned it has run, or was changed, as was seen before
         is_held_back = self._settings.backs_off and _has_failed(run)
         if derived is None or written <= derived or is_held_back or isinstance(facts.schedule, At):
             return written, None
