@@ -24,10 +24,11 @@ EXECUTIONS = (
     "process_started_at INTEGER, status TEXT, claimed_at TEXT, started_at TEXT, finished_at TEXT, error TEXT{more})"
 )
 SESSIONS = (
-    "CREATE TABLE sessions (id TEXT PRIMARY KEY, source TEXT, model TEXT, started_at REAL, ended_at REAL, "
-    "end_reason TEXT, message_count INTEGER, input_tokens INTEGER, output_tokens INTEGER, cache_read_tokens INTEGER, "
-    "estimated_cost_usd REAL, actual_cost_usd REAL)"
+    "CREATE TABLE sessions (id TEXT PRIMARY KEY, source TEXT, model TEXT, parent_session_id TEXT, started_at REAL, "
+    "ended_at REAL, end_reason TEXT, message_count INTEGER, input_tokens INTEGER, output_tokens INTEGER, "
+    "cache_read_tokens INTEGER, estimated_cost_usd REAL, actual_cost_usd REAL)"
 )
+CHILDREN = "CREATE INDEX idx_sessions_parent ON sessions (parent_session_id)"
 MESSAGES = "CREATE TABLE messages (id INTEGER PRIMARY KEY, session_id TEXT, role TEXT, timestamp REAL)"
 
 
@@ -86,7 +87,7 @@ class Home:
             self._make(
                 self.path / "cron/runtime.db", "CREATE TABLE job_runtime (job_id TEXT PRIMARY KEY, state_json TEXT)"
             )
-        self._make(self.path / "state.db", SESSIONS, MESSAGES)
+        self._make(self.path / "state.db", SESSIONS, CHILDREN, MESSAGES)
         self.save()
 
     def _make(self, path: Path, *schemas: str) -> None:
@@ -230,6 +231,23 @@ class Home:
         self._insert("state.db", "sessions", row)
         self._insert("state.db", "messages", {"session_id": row["id"], "role": "user", "timestamp": began.timestamp()})
         return str(row["id"])
+
+    def close(self, session_id: str, at: datetime, why: str = "cron_complete") -> None:
+        """The end of a session."""
+        values = (at.timestamp(), why, session_id)
+        self._do("state.db", "UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ?", values)
+
+    def follow(self, parent: str, id_: str, at: datetime, source: str = "cron") -> str:
+        """A session that came of another one: its agent goes on there, or one that works for it. Its id."""
+        row = {
+            "id": id_,
+            "source": source,
+            "parent_session_id": parent,
+            "started_at": at.timestamp(),
+            "model": "fake-1",
+        }
+        self._insert("state.db", "sessions", row)
+        return id_
 
     def message(self, session_id: str, at: datetime) -> None:
         """A sign that a run gets on."""

@@ -283,6 +283,32 @@ def test_a_run_without_a_message_for_a_quarter_of_an_hour_is_wedged(home: Home, 
     assert (findings[1].caused_by.kind, findings[1].caused_by.job) == ("wedged", "builder")
 
 
+def test_a_run_whose_agent_has_others_work_for_it_gets_on_with_their_messages(home: Home, watch: Watch) -> None:
+    _, _, session = wedge(home, workdir=str(home.path))
+    helper = home.follow(session, "20261125_211000_abcdef", TICK + MINUTE, "subagent")
+    deeper = home.follow(helper, "20261125_211100_abcdef", TICK + 2 * MINUTE, "subagent")
+    for minutes in range(5, 35, 5):
+        at = TICK + minutes * MINUTE
+        home.message(deeper, at - SECOND)
+        home.beat(at)
+        assert ("wedged", "builder") not in watch.found(at)
+    home.beat(TICK + 45 * MINUTE)
+    assert ("wedged", "builder") in watch.found(TICK + 45 * MINUTE)
+
+
+def test_a_run_whose_session_was_closed_to_make_it_shorter_goes_on_in_the_next_one(home: Home, watch: Watch) -> None:
+    _, _, session = wedge(home, workdir=str(home.path))
+    home.close(session, TICK + 5 * MINUTE, "compression")
+    following = home.follow(session, "20261125_211500_abcdef", TICK + 5 * MINUTE)
+    for minutes in range(10, 40, 10):
+        at = TICK + minutes * MINUTE
+        home.message(following, at - SECOND)
+        home.beat(at)
+        assert ("wedged", "builder") not in watch.found(at)
+    home.beat(TICK + 46 * MINUTE)
+    assert ("wedged", "builder") in watch.found(TICK + 46 * MINUTE)
+
+
 def test_of_several_open_runs_the_one_with_a_working_directory_is_the_cause(home: Home, watch: Watch) -> None:
     other = home.add("reader", every(60))
     home.row(other, TICK - 2 * MINUTE, "running")

@@ -35,7 +35,19 @@ _ROW = ("id", "job_id", "source", "process_id", "pid", "process_started_at", "st
 _ROW_END = ("finished_at", "error")
 _LATER = ("scheduled_instant", "delivery_outcome")
 _SESSION = ("id", "started_at", "ended_at", "message_count", "input_tokens", "output_tokens")
-_ASIDE = ("cache_read_tokens", "cache_write_tokens", "estimated_cost_usd", "actual_cost_usd", "model")
+_ASIDE = ("cache_read_tokens", "cache_write_tokens", "estimated_cost_usd", "actual_cost_usd", "model", "end_reason")
+
+_GOES_ON = "compression"
+"""Why a session ends whose agent goes on in another, which has it as its parent."""
+
+_NEWEST_MESSAGE = "SELECT max(timestamp) FROM messages WHERE session_id = ?"
+
+_NEWEST_OF_ALL = """
+WITH RECURSIVE line (id, depth) AS (
+    SELECT ?, 0 UNION ALL
+    SELECT sessions.id, depth + 1 FROM sessions JOIN line ON parent_session_id = line.id WHERE depth < 3 LIMIT 200
+) SELECT max((SELECT max(timestamp) FROM messages WHERE session_id = line.id)) FROM line"""
+"""Of a session and of those that came of it: its agent went on there, or others work there for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +83,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What an agent did in one run. `touched_at`: its newest message, where it is open and that is known."""
+    """What an agent did in one run. `touched_at`: its newest message, where it is open and that is known. `goes_on`:
+    it has ended, and its agent has not."""
 
     id: str
     wall: datetime
@@ -82,6 +95,7 @@ class Session:
     output_tokens: int | None
     cost_usd: float | None
     model: str | None
+    goes_on: bool = False
     touched_at: datetime | None = None
 
     @property
@@ -237,12 +251,16 @@ class Ledger:
             return None
         columns = (*_SESSION, *(name for name in _ASIDE if name in names))
         has_messages = {"session_id", "timestamp"} <= set(columns_of(connection, "messages"))
+        newest = _NEWEST_OF_ALL if _finds_children(connection) else _NEWEST_MESSAGE
         open_jobs = {row.job_id for row in self.open.values()}
         found = {}
         for job_id in wanted:
             sessions = _sessions_of(connection, columns, job_id)
             if job_id in open_jobs and has_messages:
-                sessions = [_touched(connection, each) if each.ended_at is None else each for each in sessions]
+                sessions = [
+                    _touched(connection, newest, each) if each.ended_at is None or each.goes_on else each
+                    for each in sessions
+                ]
             found[job_id] = tuple(sessions)
         return found
 
@@ -339,6 +357,7 @@ def _session(fields: Mapping[str, object], length: int) -> Session | None:
         _whole(fields["output_tokens"]),
         _cost(fields),
         model if isinstance(model, str) else None,
+        fields.get("end_reason") == _GOES_ON,
     )
 
 
@@ -365,7 +384,13 @@ def _epoch(value: object) -> datetime | None:
         return None
 
 
-def _touched(connection: sqlite3.Connection, session: Session) -> Session:
-    ask = "SELECT max(timestamp) FROM messages WHERE session_id = ?"
-    touched = _epoch(connection.execute(ask, (session.id,)).fetchone()[0])
+def _finds_children(connection: sqlite3.Connection) -> bool:
+    """Whether those that came of a session are found without reading all sessions that there ever were."""
+    ask = "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'sessions'"
+    indexes = [str(sql) for (sql,) in connection.execute(ask).fetchall()]
+    return any("(parent_session_id" in "".join(sql.split()).lower() for sql in indexes)
+
+
+def _touched(connection: sqlite3.Connection, newest: str, session: Session) -> Session:
+    touched = _epoch(connection.execute(newest, (session.id,)).fetchone()[0])
     return replace(session, touched_at=touched or session.started_at)

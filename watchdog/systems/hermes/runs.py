@@ -44,7 +44,9 @@ class Run:
     @property
     def touched_at(self) -> datetime | None:
         """When it was last known to get on; None if that cannot be seen."""
-        return (self.session.ended_at or self.session.touched_at) if self.session else self.started_at
+        if self.session is None:
+            return self.started_at
+        return self.session.touched_at or self.session.ended_at
 
 
 def runs_of(record: Record | None, rows: Mapping[int, Row], sessions: Sequence[Session]) -> list[Run]:
