@@ -267,6 +267,10 @@ class Home:
             "cron/executions.db", "UPDATE executions SET status = ?, finished_at = ?, error = ? WHERE id = ?", values
         )
 
+    def prune(self) -> None:
+        """As Hermes drops the rows of runs that have ended."""
+        self._do("cron/executions.db", "DELETE FROM executions WHERE finished_at IS NOT NULL", ())
+
     def _insert(self, name: str, table: str, row: Mapping[str, Any]) -> None:
         columns = ", ".join(row)
         self._do(name, f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({', '.join('?' * len(row))})", row.values())

@@ -640,6 +640,32 @@ def test_failures_are_counted_by_the_rows_and_ends_with_the_gateway_are_none(hom
     assert finding.evidence["error_class"] == "permanent"
 
 
+def test_errors_in_a_row_are_not_forgotten_with_the_rows_that_hermes_drops(home: Home, watch: Watch) -> None:
+    """It keeps those of a thousand runs of all jobs, which may be less than a day's."""
+    id_ = home.add("daily", cron("0 4 * * *"))
+    for day in range(6):
+        at = TICK + timedelta(days=day)
+        home.prune()
+        home.row(id_, at, "failed", error="HTTP 401")
+        home.change(
+            id_,
+            last_run_at=home.iso(at),
+            last_status="error",
+            last_error="HTTP 401",
+            next_run_at=home.iso(at + 24 * HOUR),
+        )
+        home.beat(at + MINUTE)
+        assert watch.see(at + MINUTE).jobs[0].consecutive_errors == day + 1
+        watch.begin()
+    at += MINUTE
+    home.change(id_, last_run_at=home.iso(at), last_error="Gateway shutdown killed the job's tool subprocess")
+    assert watch.see(at + SECOND).jobs[0].consecutive_errors == 6
+    home.prune()
+    home.change(id_, last_run_at=home.iso(at + MINUTE), last_status="ok", last_error=None)
+    watch.begin()
+    assert watch.see(at + MINUTE + SECOND).jobs[0].consecutive_errors == 0
+
+
 def test_zero_tokens_say_nothing_of_a_model_that_never_counts_any(home: Home, watch: Watch) -> None:
     local = home.add("local", every(10), next_run_at=home.iso(TICK + 10 * MINUTE))
     paid = home.add("paid", every(10), next_run_at=home.iso(TICK + 10 * MINUTE))

@@ -476,7 +476,6 @@ class Home:
         is_lost = self._is_lost_for_good(record, broken)
         next_run = None if is_lost else self._next_run(record, plan, owed, now, is_in_flight=flight is not None)
         ran_at = last_end(record, history)
-        errors = record.streak if record.streak is not None else history.errors
         return Job(
             id=self.named(record.id),
             name=self.named(record.name),
@@ -485,7 +484,7 @@ class Home:
             status="completed" if is_over else record.status,
             next_run_at=next_run,
             last_run=history.last_run or _run_of(record, ran_at),
-            consecutive_errors=plan.errors if errors is None else errors,
+            consecutive_errors=self._errors(record, history, plan),
             delivery_status=f"error:{record.delivery_error}" if record.delivery_error else None,
             delivery_target=record.deliver,
             updated_at=plan.changed_at,
@@ -506,6 +505,14 @@ class Home:
             spent=history.spent,
             has_used_tokens=history.has_used,
         )
+
+    def _errors(self, record: Record, history: History, plan: Plan) -> int:
+        """In a row. Hermes keeps the rows of a thousand runs: of a seldom job fewer may be left than were seen."""
+        if record.streak is not None:
+            return record.streak
+        if history.errors is None or history.may_be_more:
+            return max(history.errors or 0, plan.errors)
+        return history.errors
 
     @property
     def _ticks_fail(self) -> bool:

@@ -27,8 +27,8 @@ A_TICK_OFF = timedelta(seconds=5)
 class Plan:
     """A job as it was last seen. `floor`: nothing that was due before it is owed; None: nothing is known of that.
 
-    `is_owed`: a fire was seen to go by. `null_since`: since when it has had no next run. `errors`, `counted_at`: of a
-    Hermes without a ledger, the errors in a row, and the run that was counted last. `has_run`: it has left a folder.
+    `is_owed`: a fire was seen to go by. `null_since`: since when it has had no next run. `errors`, `counted_at`: by the
+    file, the errors in a row, and the run that was counted last. `has_run`: it has left a folder.
     """
 
     name: str
@@ -121,7 +121,11 @@ def last_end(record: Record, history: History) -> datetime | None:
     one for jobs that only waited, too."""
     if history.last_end is not None or history.newest is not None:
         return history.last_end
-    return None if "shutdown" in (record.last_error or "").casefold() else record.last_run_at
+    return None if _is_by_shutdown(record) else record.last_run_at
+
+
+def _is_by_shutdown(record: Record) -> bool:
+    return "shutdown" in (record.last_error or "").casefold()
 
 
 def owed_by(record: Record, history: History, floor: datetime | None) -> datetime | None:
@@ -140,8 +144,8 @@ def owed_by(record: Record, history: History, floor: datetime | None) -> datetim
 
 def _counted(plan: Plan, record: Record, before: Plan | None) -> Plan:
     """With one more error, or none, for each run that the file has told of since."""
-    if record.last_run_at is None:
-        return plan
+    if record.last_run_at is None or _is_by_shutdown(record):
+        return replace(plan, errors=before.errors, counted_at=before.counted_at) if before else plan
     if before is not None and before.counted_at is not None and record.last_run_at <= before.counted_at:
         return replace(plan, errors=before.errors, counted_at=before.counted_at)
     failed = record.last_status not in (None, "ok", "delivery_failed")

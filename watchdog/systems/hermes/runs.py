@@ -89,7 +89,8 @@ class History:
 
     `lost`: its newest one, if that ended with its gateway, whether it had begun or not.
     `last_end`: when its newest run that has ended did; `ends`: when all that are known did; `asked`: those that
-    somebody asked for; `errors`: how many in a row failed, None where no rows tell.
+    somebody asked for; `errors`: how many in a row failed, None where no rows tell; `may_be_more`: no row that is left
+    tells of one that worked.
     """
 
     newest: Run | None = None
@@ -100,6 +101,7 @@ class History:
     ends: tuple[datetime, ...] = ()
     asked: tuple[datetime, ...] = ()
     errors: int | None = None
+    may_be_more: bool = False
     zeros: ZeroStreak | None = None
     spent: tuple[Spent, ...] = ()
     has_used: bool = False
@@ -129,6 +131,7 @@ def history_of(
         ends=tuple(run.ended_at for run in told if run.ended_at),
         asked=tuple(run.ended_at for run in told if run.ended_at and run.row and run.row.is_direct),
         errors=_errors(runs) if has_rows else None,
+        may_be_more=not any(run.is_ok for run in runs),
         zeros=_zeros(told, counted) if is_agent else None,
         spent=_spent(told),
         has_used=any(run.session and (run.session.input_tokens or run.session.output_tokens) for run in runs),
