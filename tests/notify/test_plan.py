@@ -650,6 +650,21 @@ def test_nobody_is_told_of_what_nobody_owns() -> None:
     assert opened(office({"match": {"job": "triage"}, "notify": ["ops"]})).told == []
 
 
+def test_what_is_about_no_job_and_nobody_has_named_concerns_all_who_may_have_jobs_there() -> None:
+    made = opened(
+        office(
+            {"match": {"job": "a*"}, "notify": ["ops"]},
+            {"match": {"created_by": "anna", "source": "ag*"}, "notify": ["boss"]},
+            {"match": {"labels": {"team": "day"}}, "notify": ["json://127.0.0.1:9/day"]},
+            {"match": {"source": "other"}, "notify": ["json://127.0.0.1:9/other"]},
+        ),
+        finding("unreachable", None),
+    )
+    assert made.told == [("ops", "opened"), ("boss", "opened")]
+    over(made)
+    assert made.told[2:] == [("ops", "resolved"), ("boss", "resolved")]
+
+
 def test_without_owners_every_channel_is_told() -> None:
     made = Office(configured(owners=[]))
     assert opened(made).told == [("ops", "opened"), ("boss", "opened")]

@@ -11,8 +11,8 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from watchdog.config.file import Notify, Owner, QuietHours
-from watchdog.config.owners import Subject, owners_of, subject_of
+from watchdog.config.file import Notify, Owner, OwnerMatch, QuietHours
+from watchdog.config.owners import Subject, fits, owners_of, subject_of
 from watchdog.core.incident import WAITING, Incident, Key, Member, Told, ToldItem, ToldKey, head_of
 from watchdog.core.kinds import Family, Kind, Severity
 from watchdog.core.model import Finding, Job, Unseen
@@ -714,31 +714,41 @@ def audiences(incident: Incident, people: People) -> list[Audience]:
 
 
 def _ways(finding: Finding, people: People) -> Iterator[tuple[Owner, Target, bool]]:
-    """Where its owner is told of it; then where, if nobody takes it on."""
-    owner, targets = owner_of(finding, people)
-    if owner is None:
-        return
-    yield from ((owner, target, False) for target in targets)
-    if owner.escalate is not None:
-        job = people.jobs.get((finding.source, finding.job_id or ""))
-        further = targets_of(owner.escalate.notify, finding, job, people.addresses)
+    """Where its owners are told of it; then where, if nobody takes it on."""
+    job = people.jobs.get((finding.source, finding.job_id or ""))
+    for owner, targets in _owners(finding, job, people):
+        yield from ((owner, target, False) for target in targets)
+        further = targets_of(owner.escalate.notify, finding, job, people.addresses) if owner.escalate else []
         yield from ((owner, target, True) for target in further)
 
 
 def owner_of(finding: Finding, people: People) -> tuple[Owner | None, list[Target]]:
     """The first owner that matches and can be reached: an address may ask for facts that are not known."""
     job = people.jobs.get((finding.source, finding.job_id or ""))
+    return next(_owners(finding, job, people), (None, []))
+
+
+def _owners(finding: Finding, job: Job | None, people: People) -> Iterator[tuple[Owner, list[Target]]]:
+    """The owner; of what is about no job, and that nobody has named, all who may have jobs there."""
     labels = people.labels.get(finding.source, {})
     asked = subject_of(finding.source, job, labels) if job else Subject(finding.source, finding.job, labels=labels)
-    for owner in owners_of(people.owners, asked):
-        targets = targets_of(owner.notify, finding, job, people.addresses)
-        if targets:
-            return owner, targets
-    if finding.kind is Kind.UNSAVED:  # about no job and no source that an owner could have named
-        names = people.addresses
-        reachable = ((owner, targets_of(owner.notify, finding, job, names)) for owner in people.owners)
-        return next((pair for pair in reachable if pair[1]), (None, []))
-    return None, []
+    found = [*_reached(owners_of(people.owners, asked), finding, job, people)][:1]
+    if not found and finding.job_id is None:
+        is_ours = finding.kind is Kind.UNSAVED  # about no source that an owner could have named
+        concerned = (owner for owner in people.owners if is_ours or fits(_of_any_job(owner.match), asked))
+        found = [*_reached(concerned, finding, job, people)]
+    yield from found
+
+
+def _of_any_job(match: OwnerMatch) -> OwnerMatch:
+    return match.model_copy(update=dict.fromkeys(("job", "created_by", "delivery_target")))
+
+
+def _reached(
+    owners: Iterable[Owner], finding: Finding, job: Job | None, people: People
+) -> Iterator[tuple[Owner, list[Target]]]:
+    pairs = ((owner, targets_of(owner.notify, finding, job, people.addresses)) for owner in owners)
+    return (pair for pair in pairs if pair[1])
 
 
 def targets_for(finding: Finding, people: People) -> list[Target]:
