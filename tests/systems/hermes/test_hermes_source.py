@@ -813,9 +813,10 @@ def test_paused_and_completed_jobs_are_quiet_whatever_stands_there(home: Home, w
     home.add("paused", every(1), enabled=False, state="paused", last_status="error", last_delivery_error="x")
     home.add("done", once(TICK - HOUR), enabled=False, state="completed")
     home.add("gone", {"kind": "weekly"}, enabled=False, state="paused", script="no.sh")
+    home.add("null", every(1), enabled=None, state="paused", next_run_at=home.iso(TICK - HOUR))
     home.beat(TICK)
     assert watch.found(TICK) == set()
-    assert [job.state for job in watch.see(TICK).jobs] == ["paused", "completed", "paused"]
+    assert [job.state for job in watch.see(TICK).jobs] == ["paused", "completed", "paused", "paused"]
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def record_of(job: Mapping[str, Any], clock: Clock) -> Record:
     schedule = _schedule(job.get("schedule"), clock)
     if isinstance(schedule, Unreadable):
         problems.append(f"its schedule cannot be read: {schedule.reason}")
-    enabled, state = job.get("enabled") is not False, job.get("state")
+    enabled, state = bool(job.get("enabled", True)), job.get("state")
     if enabled and state == "error" and not problems:
         problems.append("Hermes could not work out its next run")
     repeat = job.get("repeat") if isinstance(job.get("repeat"), dict) else {}
