@@ -145,7 +145,7 @@ def _began_to_owe(job: Job) -> datetime:
     if job.in_flight_since:
         return job.in_flight_since
     broken = job.interrupted
-    if broken and not broken.outlook and (job.due is None or job.due > broken.started_at):
+    if broken and (job.due is None or (not broken.outlook and job.due > broken.started_at)):
         return broken.started_at
     return due_at(job)
 

@@ -566,6 +566,16 @@ def test_a_one_shot_whose_only_run_was_broken_off_will_never_run(home: Home, wat
     assert "will never run" in watch.the("interrupted", TICK + 3 * MINUTE).summary
 
 
+def test_one_whose_gateway_died_under_it_and_stays_away_is_told_with_that(home: Home, watch: Watch) -> None:
+    lost(home)
+    assert watch.found(TICK + 3 * MINUTE) == {("interrupted", "remind")}
+    assert isinstance(watch.writers, Seen)
+    watch.writers.alive.clear()
+    found = {(finding.kind.value, finding.job) for at in (4, 7) for finding in watch.findings(TICK + at * MINUTE)}
+    assert found == {("interrupted", "remind"), ("stalled", None)}
+    assert "the run of remind" in watch.the("stalled", TICK + 8 * MINUTE).summary
+
+
 def test_it_is_told_still_when_hermes_has_dropped_it_unrun(home: Home, watch: Watch) -> None:
     id_ = lost(home)
     watch.see(TICK + 3 * MINUTE)
