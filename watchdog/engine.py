@@ -8,8 +8,10 @@ from watchdog.cadence.schedule import plus
 from watchdog.config.file import Config
 from watchdog.config.owners import owner_name, owners_of, subject_of
 from watchdog.config.sources import LOOK_LIMIT
+from watchdog.core.logs import log
 from watchdog.core.model import Finding, Snapshot
 from watchdog.core.moment import Gap
+from watchdog.core.redaction import fit_to_leave
 from watchdog.detectors.calm import Calm
 from watchdog.detectors.diagnosis import Diagnosis, diagnose
 from watchdog.detectors.missed import MissedFires
@@ -147,6 +149,8 @@ class Engine:
                 self._is_behind[index] = False
                 snapshot = before.snapshot if before and not is_new else self._with_memory(before, look.snapshot, now)
                 state = self._judge(before, snapshot, now, is_new=is_new)
+                # where that broke off it is tried again
+                self._is_behind[index] = state.snapshot.problem is not None and snapshot.problem is None
             has_changed = has_changed or before is None or state.judged_at != before.judged_at
             self._states[index] = state
         self._publish(has_changed=has_changed)
@@ -182,6 +186,22 @@ class Engine:
         read_at = now if snapshot.problem is None else before.read_at if before else None
         if before is not None and not is_new and not _is_outdated(before, now):
             return before if before.read_at == read_at else replace(before, read_at=read_at)
+        try:
+            return self._judged(snapshot, now, read_at)
+        except Exception as error:
+            return self._unjudged(before, snapshot, error, now)
+
+    def _unjudged(self, before: SourceState | None, snapshot: Snapshot, error: Exception, now: datetime) -> SourceState:
+        """Told of the source: whatever a stranger's store holds, the others are judged, and the service goes on."""
+        log.debug("judging broke off", exc_info=error, extra={"action": "judge", "source": snapshot.source})
+        reason = f"judging it broke off: {type(error).__name__}: {fit_to_leave(str(error), 200)}".removesuffix(": ")
+        if before is not None and before.snapshot.problem == reason:
+            return before
+        self._calm[snapshot.source] = Calm(self._config.detect)
+        told = Snapshot(snapshot.source, snapshot.kind, problem=reason, problem_since=now)
+        return self._judged(told, now, before.read_at if before else None)
+
+    def _judged(self, snapshot: Snapshot, now: datetime, read_at: datetime | None) -> SourceState:
         settings, ahead = self._config.detect, snapshot.clock_ahead
         sifted = self._calm[snapshot.source].sift(snapshot.jobs, now - ahead)
         # where rows are dated as before the clock was put back, that is made up for already

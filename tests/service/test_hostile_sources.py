@@ -15,6 +15,7 @@ from tests.support.hostile import HOSTILE, Section
 from watchdog.config.file import Config
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Snapshot
+from watchdog.detectors.diagnosis import Diagnosis, diagnose
 from watchdog.detectors.published import Published
 from watchdog.engine import Engine
 from watchdog.systems.base import Look, Source
@@ -163,6 +164,27 @@ def test_whatever_a_source_raises_is_its_own_problem_and_holds_no_secret(tmp_pat
         assert engine.tick(NOW + SECOND).has_changed is False
         engine.end()
         (tmp_path / "good.db").unlink()
+
+
+def test_a_rule_that_fails_on_what_one_source_holds_is_that_source_s_problem_until_it_can_be_judged(
+    tmp_path: Path, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging.let_go.set()
+    engine = _in_turn(hanging, tmp_path)
+
+    def fails(snapshot: Snapshot, *rest: Any) -> Diagnosis:
+        if snapshot.source == "bad" and snapshot.problem is None:
+            raise ValueError("max() arg is an empty sequence")
+        return diagnose(snapshot, *rest)
+
+    monkeypatch.setattr("watchdog.engine.diagnose", fails)
+    published = engine.tick(NOW).published
+    assert (_of(published, "good"), _of(published, "bad")) == ([Kind.FAILED], [Kind.UNREACHABLE])
+    (told,) = (finding for finding in published.findings if finding.source == "bad")
+    assert "judging it broke off: ValueError" in told.summary
+    assert engine.tick(NOW + SECOND).has_changed is False
+    monkeypatch.undo()
+    assert _of(engine.tick(NOW + 2 * SECOND).published, "bad") == []
 
 
 def _in_turn(bad: Source, tmp_path: Path) -> Engine:
