@@ -410,6 +410,32 @@ CASES = {
         must=[must("ops", 120, 200, "401")],
         operator=[does(30, "ack", 1)],
     ),
+    "what was told while the clock stood ahead keeps its age when it is put right": Case(
+        [daily("alpha")],
+        [
+            {"at": at(1), "clock": {"ahead_s": 172_800}},
+            changed(10, given_up("alpha", 10)),
+            {"at": at(35), "clock": {"ahead_s": 0}},
+            changed(200, daily("alpha")),
+        ],
+        must=[
+            must("boss", 40, 41, "alpha"),
+            must("ops", 200, 206, "alpha", severity="over", matching=r"for 3 h 10 min"),
+        ],
+        at_most=[most("boss", 2), most("ops", 2)],
+        config=CALLED,
+    ),
+    "what was told before the clock was set forward for a while keeps its age": Case(
+        [daily("alpha")],
+        [
+            changed(10, given_up("alpha", 10)),
+            {"at": at(20), "clock": {"ahead_s": 600}},
+            {"at": at(25), "clock": {"ahead_s": 0}},
+        ],
+        must=[must("boss", 40, 41, "alpha")],
+        at_most=[most("boss", 1), most("ops", 1)],
+        config=CALLED,
+    ),
     "two outages hours apart: the second is over as soon as the first was": Case(
         [daily("alpha")],
         flaps("alpha", 10, 2, down=90, up=150),

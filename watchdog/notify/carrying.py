@@ -1,8 +1,8 @@
 """What stands in the state file, made fit to go on with: after an upgrade, and after the clock was put back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from watchdog.core.incident import Incident, Member, Spell, Told, ToldItem, ToldKey
 from watchdog.core.silences import Silence
@@ -23,39 +23,48 @@ def carried_over(told: Told, incident: Incident | None) -> Told:
     return replace(told, items=items)
 
 
-def not_ahead(incident: Incident, now: datetime) -> Incident:
-    """The incident with none of its own instants in the future, where only a clock that was put back can leave one."""
+Date = Callable[[datetime], datetime]
+"""What an instant that stands in the state file is by the clock as it is now."""
+
+
+def put_back(now: datetime, step: timedelta, since: datetime) -> Date:
+    """After the clock was put back by `step`: by so much all was ahead that has been written from `since` on. Nothing
+    lies in the future: where the step is not known it is zero, and what lies there is so from now on."""
+    return lambda instant: min(instant - step if instant >= since else instant, now)
+
+
+def dated(incident: Incident, date: Date) -> Incident:
+    """The incident with its own instants by the clock as it is now."""
     return replace(
         incident,
-        opened_at=min(incident.opened_at, now),
-        changed_at=min(incident.changed_at, now),
-        joined_at=_least(incident.joined_at, now),
-        clear_since=_least(incident.clear_since, now),
-        resolved_at=_least(incident.resolved_at, now),
-        members={key: _member(member, now) for key, member in incident.members.items()},
+        opened_at=date(incident.opened_at),
+        changed_at=date(incident.changed_at),
+        joined_at=_maybe(incident.joined_at, date),
+        clear_since=_maybe(incident.clear_since, date),
+        resolved_at=_maybe(incident.resolved_at, date),
+        members={key: _member(member, date) for key, member in incident.members.items()},
     )
 
 
-def _member(member: Member, now: datetime) -> Member:
+def _member(member: Member, date: Date) -> Member:
     return replace(
         member,
-        first_seen=min(member.first_seen, now),
-        began_at=_least(member.began_at, now),
-        graver_at=_least(member.graver_at, now),
-        ended_at=_least(member.ended_at, now),
-        earlier=tuple(Spell(min(spell.began_at, now), min(spell.ended_at, now)) for spell in member.earlier),
+        first_seen=date(member.first_seen),
+        began_at=_maybe(member.began_at, date),
+        graver_at=_maybe(member.graver_at, date),
+        ended_at=_maybe(member.ended_at, date),
+        earlier=tuple(Spell(date(spell.began_at), date(spell.ended_at)) for spell in member.earlier),
     )
 
 
-def told_not_ahead(told: Told, now: datetime) -> Told:
+def told_dated(told: Told, date: Date) -> Told:
     """The same of what a target was told."""
-    items = tuple(_item(item, now) for item in told.items)
-    return replace(told, first_at=min(told.first_at, now), last_at=min(told.last_at, now), items=items)
+    items = tuple(_item(item, date) for item in told.items)
+    return replace(told, first_at=date(told.first_at), last_at=date(told.last_at), items=items)
 
 
-def _item(item: ToldItem, now: datetime) -> ToldItem:
-    at, began_at, graver_at = min(item.at, now), min(item.began_at, now), _least(item.graver_at, now)
-    return replace(item, at=at, began_at=began_at, graver_at=graver_at)
+def _item(item: ToldItem, date: Date) -> ToldItem:
+    return replace(item, at=date(item.at), began_at=date(item.began_at), graver_at=_maybe(item.graver_at, date))
 
 
 def silence_not_ahead(silence: Silence, seen: datetime, now: datetime) -> Silence:
@@ -71,5 +80,5 @@ def ahead(told: Mapping[ToldKey, Told], incidents: Mapping[int, Incident], now: 
     return late | {number for number, incident in incidents.items() if incident.changed_at > now}
 
 
-def _least(instant: datetime | None, now: datetime) -> datetime | None:
-    return min(instant, now) if instant is not None else None
+def _maybe(instant: datetime | None, date: Date) -> datetime | None:
+    return date(instant) if instant is not None else None

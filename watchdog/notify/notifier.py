@@ -1,8 +1,8 @@
 """From what was published to what is written down to be sent: incidents, who was told, and the outbox, in one step."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from watchdog.config.file import Config
 from watchdog.core import faults
@@ -42,6 +42,8 @@ class Notifier:
         self._version = -1
         self._again_at: datetime | None = None
         self._judged_at: datetime | None = None
+        self._put_back_by = timedelta()
+        self._clock_since: datetime | None = None
         self._has_notices = self._is_news = True
         self._matters: dict[Matter, Before] = {}
         self._firing_notices: tuple[tuple[str, Notice], ...] = ()
@@ -164,23 +166,35 @@ class Notifier:
 
     def _put_right(self, now: datetime) -> None:
         """After the clock was put back nothing waits until it has caught up: what lies ahead is so from now on."""
-        if self._judged_at is not None and now >= self._judged_at:
+        step, since = self._put_back_by, self._clock_since or now
+        self._put_back_by, self._clock_since = timedelta(), since - step
+        if not step and self._judged_at is not None and now >= self._judged_at:
             return
         self._put_silences_right(now)
-        ahead = carrying.ahead(self._told, self._ledger.incidents, now)
-        if not ahead:
-            return
-        incidents = {
-            n: carrying.not_ahead(self._ledger.incidents[n], now) for n in ahead & self._ledger.incidents.keys()
-        }
-        told = {key: carrying.told_not_ahead(state, now) for key, state in self._told.items() if key[0] in ahead}
-        with self._store.transaction():
-            self._store.save_incidents(incidents.values())
-            self._store.save_told(told)
-            for number, (at, _) in self._store.acknowledgements().items():
-                if at > now:
-                    self._store.date_acknowledgement(number, now)
-        self._ledger = replace(self._ledger, incidents={**self._ledger.incidents, **incidents})
+        incidents = self._ledger.incidents
+        changed = incidents.keys() if step else carrying.ahead(self._told, incidents, now)
+        if changed:
+            with self._store.transaction():
+                self._date(changed, carrying.put_back(now, step, since))
+
+    def clock_was_set(self, step: timedelta) -> None:
+        """By so much, back where it is negative: what was written down by the clock before keeps its age."""
+        if step > timedelta():
+            self._clock_since = None
+        else:
+            self._put_back_by -= step
+
+    def _date(self, numbers: Set[int], date: carrying.Date) -> None:
+        """All that was written down of these incidents, by the clock as it is now."""
+        known = self._ledger.incidents
+        incidents = {number: carrying.dated(known[number], date) for number in numbers & known.keys()}
+        told = {key: carrying.told_dated(state, date) for key, state in self._told.items() if key[0] in numbers}
+        self._store.save_incidents(incidents.values())
+        self._store.save_told(told)
+        for number, (at, _) in self._store.acknowledgements().items():
+            if date(at) != at:
+                self._store.date_acknowledgement(number, date(at))
+        self._ledger = replace(self._ledger, incidents={**known, **incidents})
         self._told |= told
 
     def _put_silences_right(self, now: datetime) -> None:

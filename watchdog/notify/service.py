@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from watchdog.config.file import Config
@@ -96,6 +96,10 @@ class NotificationService:
             self._complain(str(error))
         else:
             self._complain("")
+
+    def clock_was_set(self, step: timedelta) -> None:
+        """By so much, back where it is negative."""
+        self._notifier.clock_was_set(step)
 
     def _complain(self, problem: str) -> None:
         """Say once that there is a problem, and once that there is none any more."""

@@ -152,6 +152,7 @@ class Turns:
             self._note(Gap(stamp.at - step, ends), "the clock was set forward: timers go by the old one still")
         if abs(step) > few_polls:
             self._put_back(step, stamp.at)
+            self.notifications.clock_was_set(step)
         if self._awake_noted_at is None or self._awake_noted_at.elapsed(stamp) >= NOTED_EVERY:
             self._note_awake()
 
