@@ -577,9 +577,13 @@ def _two_newest(marks: Iterable[tuple[datetime | None, str | None]]) -> list[tup
 Evidence = Mapping[str, object]
 
 
+IN_FLIGHT = "in_flight"
+"""Stands for the kind of a cause that is a run, and no fault."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What a symptom is filed under: another finding's kind and job, or `in_flight` for a run that is merely long."""
+    """What a symptom is filed under: another finding's kind and job, or `IN_FLIGHT` for a run."""
 
     kind: str
     job_id: str | None

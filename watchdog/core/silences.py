@@ -9,10 +9,10 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from watchdog.core.kinds import Kind, Severity
-from watchdog.core.model import Cause, Finding
+from watchdog.core.model import IN_FLIGHT, Cause, Finding
 
 _FIELDS = ("job", "kind", "source", "severity", "job_id", "incident")
-_WORDS = {"kind": (*(kind.value for kind in Kind), "in_flight"), "severity": tuple(one.value for one in Severity)}
+_WORDS = {"kind": (*(kind.value for kind in Kind), IN_FLIGHT), "severity": tuple(one.value for one in Severity)}
 """What can be said of these; of the others anything."""
 _NEXT_CONDITION = re.compile(rf",(?=\s*(?:{'|'.join(_FIELDS)})\s*=)")
 """A comma anywhere else belongs to a name."""

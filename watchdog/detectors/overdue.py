@@ -6,7 +6,7 @@ from datetime import datetime
 from watchdog.cadence.schedule import words
 from watchdog.core.instants import say
 from watchdog.core.kinds import Kind, Severity
-from watchdog.core.model import Cause, Finding, Hold, Job, Snapshot
+from watchdog.core.model import IN_FLIGHT, Cause, Finding, Hold, Job, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about, last_ran
 from watchdog.detectors.lateness import Overdue as Overdue
@@ -33,7 +33,7 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
                 deadline=deadline,
                 schedule=words(job.schedule),
                 last_run_at=job.last_started_at,
-                caused_by=Cause("in_flight", holder.job_id, holder.job) if holder else None,
+                caused_by=Cause(IN_FLIGHT, holder.job_id, holder.job) if holder else None,
             )
         elif (since := _due_before_the_clock_was_put_back(job, now, settings.of(job))) is not None:
             yield about(

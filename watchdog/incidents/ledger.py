@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from watchdog.core.incident import QUEUE, Incident, Key, Ledger, Member, Spell
 from watchdog.core.kinds import Family, Kind, Severity
-from watchdog.core.model import Cause, Finding
+from watchdog.core.model import IN_FLIGHT, Cause, Finding
 from watchdog.core.moment import Moment
 
 SPELLS = 12
@@ -205,12 +205,13 @@ def _waiting(incident: Incident) -> list[Key]:
 
 
 def _served_by(incident: Incident, now: Moment, timing: Timing) -> datetime:
-    """By when the next of what was left behind must have been served. As long as the queue gets on it is none of its
-    own, but for no longer than what belongs together is gathered."""
-    clear = incident.clear_since or now.at
-    served = (member.ended_at for member in incident.members.values() if member.under and member.ended_at)
-    last = max(served, default=clear)
-    return max(clear + timing.hold, min(last + timing.hold, clear + timing.gather))
+    """By when what was left behind must have been served. A queue that gets on, or waits for a run, is none of its own;
+    but for no longer than what belongs together is gathered."""
+    clear, members = incident.clear_since or now.at, incident.members
+    causes = (members[key].finding.caused_by for key in _waiting(incident))
+    if any(cause is not None and cause.kind == IN_FLIGHT for cause in causes):
+        return clear + max(timing.hold, timing.gather)
+    return max(clear + timing.hold, min(incident.changed_at + timing.hold, clear + timing.gather))
 
 
 def _cause_key(finding: Finding, cause: Cause) -> Key:
@@ -247,7 +248,7 @@ def _with(
     was_under = before is not None and before.under and before.active
     is_under = (finding.caused_by is not None or was_under or is_left) and not incident.is_queue
     member = _member(finding, before, at, timing, is_under=is_under)
-    if member == before and incident.is_active:
+    if member == before and (incident.is_active or (is_under and incident.is_open)):
         return incident
     members[finding.key] = member
     is_back = not incident.is_open
