@@ -112,14 +112,14 @@ def free_port() -> int:
     return int(probe.getsockname()[1])
 
 
-def until(is_so: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
-    """Wait until it is so; the answer."""
+def until(is_so: Callable[[], Any], what: str, patience: float = PATIENCE, every: float = 0.02) -> Any:
+    """Wait until it is so, and ask so often; the answer."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
         answer = is_so()
         if answer:
             return answer
-        time.sleep(0.02)
+        time.sleep(every)
     pytest.fail(f"waited {patience:.0f} s in vain until {what}")
 
 

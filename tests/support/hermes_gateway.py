@@ -149,6 +149,8 @@ class RealHermes:
             "model:\n  default: fake-1\n  provider: custom\n"
             f"  base_url: http://127.0.0.1:{model.server_port}/v1\n  api_key: anything\n"
             "timezone: Europe/Berlin\n"
+            # else the first run of each gateway installs packages into the environment that all share
+            "security:\n  allow_lazy_installs: false\n  tirith_enabled: false\n"
         )
         self.user = folder / "home"
         self.user.mkdir()
@@ -193,6 +195,15 @@ class RealHermes:
             self.process.wait()
         self.process = None
 
+    def end(self) -> None:
+        """All that still goes on for this home, whoever started it: a gateway of an operator's own, a `cron run`."""
+        self.kill()
+        mark = f"HERMES_HOME={self.home}"
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if mark in (folder / "environ").read_text(errors="replace").split("\0"):
+                    os.kill(int(folder.name), signal.SIGKILL)
+
     def add(self, name: str, schedule: str, *options: str, prompt: str | None = None) -> str:
         """A job that asks the model with its name as its token; its id."""
         words = [prompt if prompt is not None else f"Say TOKEN-{name}-NEKOT."]
@@ -225,7 +236,7 @@ def real_hermes(folder: Path, model: Model) -> Iterator[RealHermes]:
     try:
         yield hermes
     finally:
-        hermes.kill()
+        hermes.end()
 
 
 def watched(folder: Path, homes: dict[str, RealHermes], **recovery: Any) -> Path:
