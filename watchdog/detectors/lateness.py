@@ -16,6 +16,9 @@ A run shows in the database only some seconds after it started."""
 AFTER_A_MARKED_RUN = timedelta(seconds=5)
 """The same where a start is written down at once: the scheduler's pause between two passes, and a write."""
 
+A_MISSED_FIRE = timedelta(minutes=10)
+"""How long a fire may wait for a scheduler that is known to stand still, however seldom the job's fires are."""
+
 A_REDEPLOY = timedelta(minutes=2)
 """For how long a scheduler may be gone, or stand still, before that means anything: it is being replaced."""
 
@@ -126,6 +129,19 @@ def cut_off_since(job: Job, snapshot: Snapshot, now: Moment) -> datetime | None:
         return None
     limit = plus(process.since, A_REDEPLOY)
     return limit if now.reached(limit) else None
+
+
+def missed_since(job: Job, snapshot: Snapshot, now: Moment) -> datetime | None:
+    """From when on a fire counts as missed before the job is late by its own cadence: where the scheduler gives signs
+    of life, and has given none for too long. A nightly job would not be late before its second night."""
+    due = _owed_fire(job)
+    if due is None or not job.is_planned or job.in_flight_since is not None:
+        return None
+    limit = max(plus(due, A_MISSED_FIRE), plus(_changed_at(job) or due, AFTER_AN_EDIT))
+    if not now.reached(now.lived(limit)):
+        return None
+    stands_from = snapshot.stands_from.get(job.terms.served_by)
+    return limit if stands_from is not None and now.reached(stands_from) else None
 
 
 def is_unserved(job: Job, snapshot: Snapshot, now: Moment, margin: timedelta) -> bool:

@@ -8,7 +8,15 @@ from watchdog.core.instants import say
 from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import Finding, Job, Process, Restarts, Snapshot
 from watchdog.core.moment import Moment
-from watchdog.detectors.lateness import A_LOOP, cut_off_since, due_at, is_unserved, late_since, restarts_in_vain
+from watchdog.detectors.lateness import (
+    A_LOOP,
+    cut_off_since,
+    due_at,
+    is_unserved,
+    late_since,
+    missed_since,
+    restarts_in_vain,
+)
 from watchdog.detectors.rules import Rule, RulesForAll
 
 
@@ -125,7 +133,11 @@ def _unserved_since(job: Job, snapshot: Snapshot, now: Moment, settings: RulesFo
     deadline = late_since(job, now, rules)
     if deadline and is_unserved(job, snapshot, now, rule.started_after):
         return deadline
-    return restarts_in_vain(job, snapshot, now, rules) or cut_off_since(job, snapshot, now)
+    return (
+        restarts_in_vain(job, snapshot, now, rules)
+        or cut_off_since(job, snapshot, now)
+        or missed_since(job, snapshot, now)
+    )
 
 
 def _what(late: list[tuple[datetime, Job]], oldest: Job) -> str:

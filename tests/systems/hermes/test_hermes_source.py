@@ -364,6 +364,27 @@ def test_a_gateway_that_is_dead_stands_still_once_a_job_is_late(home: Home, watc
     assert "its process is down" in found[0].summary
 
 
+@pytest.mark.parametrize("is_dead", [True, False], ids=["a dead process", "one that is up and ticks no more"])
+def test_a_gateway_that_stands_still_is_told_with_the_first_fire_that_it_misses(
+    home: Home, watch: Watch, is_dead: bool
+) -> None:
+    """A nightly job would be late by its own cadence two nights later."""
+    due = TICK.replace(hour=4, minute=30, second=0) + 24 * HOUR - HOUR
+    id_ = home.add("nightly", cron("30 4 * * *"), next_run_at=home.iso(due))
+    home.ran(id_, due - 24 * HOUR)
+    home.beat(TICK)
+    assert isinstance(watch.writers, Seen)
+    if is_dead:
+        watch.writers.alive.clear()
+    for at in (TICK, TICK + HOUR, due, due + 9 * MINUTE):
+        assert watch.found(at) == set()
+    assert watch.found(due + 10 * MINUTE) == {("stalled", None)}
+    assert "nightly was due at" in watch.the("stalled", due + 11 * MINUTE).summary
+    home.ran(id_, due + 12 * MINUTE)
+    home.beat(due + 12 * MINUTE)
+    assert watch.found(due + 12 * MINUTE) == set()
+
+
 def test_a_frozen_one_stands_still(home: Home, watch: Watch) -> None:
     minutely(home, TICK)
     assert isinstance(watch.writers, Seen)
