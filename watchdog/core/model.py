@@ -448,7 +448,8 @@ class Traits:
     `longest_timer`: how far ahead it arms its timer at the most, where that stands still while the machine sleeps.
     `shows_passes`: runs cannot be seen, but each pass of the scheduler moves the next run of all that is due on.
     `is_sure`: it does so at once; otherwise a single one that stands may wait for its run to end. `may_hide_jobs`:
-    permissions decide which jobs are shown, so that one that is not there any more need not be gone.
+    permissions decide which jobs are shown, so that one that is not there any more need not be gone. `may_be_away`: for
+    how long its process may be gone, or stand still, with a run in flight before that alone means anything.
     """
 
     has_one_slot: bool = True
@@ -461,6 +462,7 @@ class Traits:
     shows_passes: bool = False
     is_sure: bool = False
     may_hide_jobs: bool = False
+    may_be_away: timedelta = timedelta(minutes=2)
 
 
 HealthAnswer = Literal["alive", "mute", "refused"]

@@ -127,7 +127,7 @@ def cut_off_since(job: Job, snapshot: Snapshot, now: Moment) -> datetime | None:
     is_still = bool(process.is_frozen) and job.in_flight_since is not None
     if not snapshot.traits.marks_starts or process.since is None or not (is_broken or is_still):
         return None
-    limit = plus(process.since, A_REDEPLOY)
+    limit = plus(process.since, snapshot.traits.may_be_away)
     return limit if now.reached(limit) else None
 
 

@@ -403,8 +403,10 @@ def test_a_run_that_stood_still_with_its_gateway_is_not_stuck_before_it_had_time
     assert watch.found(TICK) == set()
     assert isinstance(watch.writers, Seen)
     watch.writers.frozen.add(PID)
-    for minutes in (1, 10, 20):
-        assert watch.found(TICK + minutes * MINUTE) <= {("stalled", None)}
+    assert watch.found(TICK + SECOND) == set()
+    assert watch.found(TICK + 3 * MINUTE) == set()
+    for minutes in (4, 10, 20):
+        assert watch.found(TICK + minutes * MINUTE) == {("stalled", None)}
     watch.writers.frozen.clear()
     moves = TICK + 20 * MINUTE
     home.beat(moves)
@@ -592,9 +594,9 @@ def test_one_whose_gateway_died_under_it_and_stays_away_is_told_with_that(home: 
     assert watch.found(TICK + 3 * MINUTE) == {("interrupted", "remind")}
     assert isinstance(watch.writers, Seen)
     watch.writers.alive.clear()
-    found = {(finding.kind.value, finding.job) for at in (4, 7) for finding in watch.findings(TICK + at * MINUTE)}
+    found = {(finding.kind.value, finding.job) for at in (4, 8) for finding in watch.findings(TICK + at * MINUTE)}
     assert found == {("interrupted", "remind"), ("stalled", None)}
-    assert "the run of remind" in watch.the("stalled", TICK + 8 * MINUTE).summary
+    assert "the run of remind" in watch.the("stalled", TICK + 9 * MINUTE).summary
 
 
 def test_it_is_told_still_when_hermes_has_dropped_it_unrun(home: Home, watch: Watch) -> None:

@@ -8,6 +8,7 @@ from watchdog.core.kinds import Kind
 from watchdog.core.model import Departed, Process, Snapshot, Traits, Unseen
 from watchdog.core.redaction import one_line
 from watchdog.systems.base import Look
+from watchdog.systems.hermes.gateway import TICKER_LIMIT
 from watchdog.systems.hermes.home import STARTING, Home, Part, profiles_of
 from watchdog.systems.hermes.section import Hermes
 from watchdog.systems.shared.host import Host, NoMemory
@@ -123,7 +124,8 @@ class HermesSource:
                 deleted={id_: at for part in parts.values() for id_, at in part.deleted.items()},
                 ran={id_: at for part in parts.values() for id_, at in part.ran.items()},
             ),
-            traits=Traits(has_one_slot=False, marks_starts=True, catch_up=STARTING),
+            # a run that its process left is told no sooner than a job a minute is late for it
+            traits=Traits(has_one_slot=False, marks_starts=True, catch_up=STARTING, may_be_away=TICKER_LIMIT),
             process=only.process if only else Process(),
             unseen=tuple(dict.fromkeys([*unseen, *(each for part in parts.values() for each in part.unseen)])),
             stands_from={name: part.stands_from for name, part in parts.items() if part.stands_from},
