@@ -1255,12 +1255,36 @@ def test_by_hand_a_job_that_cannot_be_revived_says_each_step(tmp_path: Path) -> 
         assert "is locked" in out
 
 
+def test_what_a_scheduler_that_is_gone_has_not_begun_is_left_open_for_a_day(tmp_path: Path) -> None:
+    with rig(tmp_path, REVIVE, stock=False) as it:
+        it.fail("one")
+        it.agent.usual.clear()
+        it.run_until(lambda: State.ACTED in it.states())
+        it.sim.kill()
+        it.run(20 * HOUR)
+        assert it.states() == [State.ACTED]
+        it.run(5 * HOUR)
+        assert it.states() == [State.FAILED]
+
+
+def test_what_a_scheduler_that_was_gone_or_that_slept_has_not_begun_is_no_failure(tmp_path: Path) -> None:
+    with rig(tmp_path, REVIVE, stock=False) as it:
+        it.fail("one")
+        it.agent.usual.clear()
+        it.run_until(lambda: State.ACTED in it.states())
+        it.sim.kill()
+        it.run(5 * HOUR)
+        it.sim.start()
+        it.suspend(3 * HOUR)
+        it.run(HOUR)
+        assert it.states() == [State.VERIFIED]
+
+
 def test_a_revival_by_hand_that_nobody_hears_is_told_in_mode_observe_too(tmp_path: Path) -> None:
-    with rig(tmp_path, mode="observe", stock=False) as it:
+    with rig(tmp_path, mode="observe", stock=False, with_api=False) as it:
         it.fail("one")
         it.sim.drop_timer()
         list(revive(it.config, it.store, "one", False))
-        it.sim.kill()
         it.sim.run_until(max(it.sim.now, datetime.now(UTC)))
         it.run(2 * HOUR)
         assert it.states() == [State.INEFFECTIVE]

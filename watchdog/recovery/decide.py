@@ -37,6 +37,8 @@ COMES_UP = timedelta(minutes=5)
 """How long a process that has just started gets to come to what is late."""
 
 
+STANDS_STILL = "its scheduler's process stands still, and would not hear of it: whoever holds it lets it go on"
+
 IN_VAIN = "it starts again and again and ends no run, so that a restart would only break off one more"
 
 
@@ -319,11 +321,13 @@ def opposed(case: Case, now: Moment) -> str | None:
     """What speaks against the action as things stand now, whatever was done before; None if nothing does."""
     if _is_put_off(case, now):
         return NOT_DUE
-    return _never(case, now.at) or (not_now(case, now) if case.policy.action == "restart" else None)
+    return _never(case, now.at) or not_now(case, now)
 
 
 def not_now(case: Case, now: Moment) -> str | None:
-    """What speaks against this restart for now."""
+    """What speaks against this action for now."""
+    if case.policy.action != "restart":
+        return STANDS_STILL if case.kind and case.snapshot and case.snapshot.process.is_frozen else None
     if case.is_restart_in_vain:
         return IN_VAIN
     return not_to_restart(case.snapshot, now, case.stuck) or _must_settle(case, now)

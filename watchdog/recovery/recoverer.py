@@ -114,6 +114,8 @@ class Recoverer:
         self._seen: dict[str, Snapshot] = {}
         self._failed: dict[str, frozenset[tuple[str, datetime | None]]] = {}
         self._sights = Sights()
+        self._slept: timedelta | None = None
+        self._awake_since: datetime | None = None
         self.use(config)
 
     def use(self, config: Config) -> None:
@@ -132,6 +134,8 @@ class Recoverer:
 
         `slept`: how long in all, since this process began, nobody has looked.
         """
+        if slept != self._slept:
+            self._slept, self._awake_since = slept, stamp.at
         self._sights.see(published, stamp, slept)
         basis = (published.version, self._records.version)
         if self._last is None or basis != self._looked_at or _is_outdated(self._last, stamp.at):
@@ -217,7 +221,15 @@ class Recoverer:
                 continue
             job = next((job for job in snapshot.jobs if job.id == action.job_id), None)
             counts = job is None or self._counts_tokens(job)
-            found = verdict(action, job, snapshot, published.findings, now, counts_tokens=counts)
+            found = verdict(
+                action,
+                job,
+                snapshot,
+                published.findings,
+                now,
+                counts_tokens=counts,
+                awake_since=self._awake_since,
+            )
             if found is not None:
                 self._conclude(action, found, stamp)
 
@@ -273,7 +285,7 @@ class Recoverer:
             return Objection("the job is no longer as it was seen" if is_seen else "its cause is gone")
         if (case.circuit, case.finding.kind.value) != (action.circuit, action.about):
             return Objection(f"its cause is another one now ({case.finding.kind.value})")
-        against = not_now(case, now) if action.kind == "restart" else None
+        against = not_now(case, now)
         if against is not None:
             return Objection(against, is_passing=True)
         if action.by == "policy" and has_not_rested(case, now):

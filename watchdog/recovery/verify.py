@@ -13,6 +13,12 @@ from watchdog.detectors.lateness import AFTER_A_RUN, is_passed_over, waits_for
 
 RECORD_LAG = timedelta(seconds=2)
 
+TO_HEAR = timedelta(minutes=5)
+"""So long a scheduler that can gets to begin a run that is due."""
+
+LONGEST_WAIT = timedelta(days=1)
+"""For so long the proof is left open while the scheduler's process is gone or stands still: that is told by itself."""
+
 TOKENS_LAG = timedelta(seconds=10)
 """So much later than its outcome a run's tokens may be written, where they stand in another file."""
 
@@ -25,6 +31,10 @@ class Verdict:
     what: str
 
 
+UNHEARD = Verdict(None, "nothing has started: the scheduler has not heard of it")
+STUCK = Verdict(State.INEFFECTIVE, "a run of it is stuck")
+
+
 def verdict(
     action: Action,
     job: Job | None,
@@ -33,10 +43,12 @@ def verdict(
     now: Moment,
     *,
     counts_tokens: bool = True,
+    awake_since: datetime | None = None,
 ) -> Verdict | None:
     """What has become of an action that was carried out; None while that is open.
 
-    `counts_tokens`: whether a run of this job must have used tokens to be proof.
+    `counts_tokens`: whether a run of this job must have used tokens to be proof. `awake_since`: from when on somebody
+    has looked without a break; before that the machine may have slept, and its scheduler with it.
     """
     if snapshot.problem is not None or action.acted_at is None:
         return None
@@ -46,7 +58,10 @@ def verdict(
         return _paused(action, job, now)
     if action.kind == "command":
         return _commanded(action, job, snapshot, findings, now, counts_tokens=counts_tokens)
-    return _revived(action, job, snapshot, findings, now, counts_tokens=counts_tokens)
+    proof = _revived(action, job, snapshot, findings, now, counts_tokens=counts_tokens)
+    if proof in (UNHEARD, STUCK) and not now.reached(action.acted_at + LONGEST_WAIT):
+        return None if _could_not_go_on(snapshot, awake_since, now) else proof
+    return proof
 
 
 def is_proof(job: Job, run: RecordedRun, *, counts_tokens: bool) -> bool:
@@ -78,12 +93,22 @@ def _revived(
     limit = max(filter(None, (action.heard_by, _due(job))))
     if not now.reached(limit) or _awaits_its_turn(job, snapshot, now):
         return None
-    return Verdict(None, "nothing has started: the scheduler has not heard of it")
+    return UNHEARD
 
 
 def _awaits_its_turn(job: Job, snapshot: Snapshot, now: Moment) -> bool:
     """Whether other runs keep it waiting: a scheduler that is busy has not shown what it has heard of."""
     return waits_for(job, snapshot, now) is not None and not is_passed_over(job, AFTER_A_RUN)
+
+
+def _could_not_go_on(snapshot: Snapshot, awake_since: datetime | None, now: Moment) -> bool:
+    """Whether that nothing happens means nothing: its process is gone or stands still, or has not been there for long,
+    or this machine has only just woken."""
+    process = snapshot.process
+    if process.is_alive is False or process.is_frozen:
+        return True
+    began = max(filter(None, (process.started_at, process.since, awake_since)), default=None)
+    return began is not None and not now.reached(began + TO_HEAR)
 
 
 def _paused(action: Action, job: Job | None, now: Moment) -> Verdict | None:
@@ -104,7 +129,7 @@ def _paused(action: Action, job: Job | None, now: Moment) -> Verdict | None:
 def _in_flight(action: Action, findings: Sequence[Finding], now: Moment) -> Verdict | None:
     """Its run is waited for; one that hangs proves nothing, and must not keep the next attempt back for ever."""
     is_late = action.heard_by is None or now.reached(action.heard_by)
-    return Verdict(State.INEFFECTIVE, "a run of it is stuck") if is_late and _is_stuck(action, findings) else None
+    return STUCK if is_late and _is_stuck(action, findings) else None
 
 
 def _is_stuck(action: Action, findings: Sequence[Finding]) -> bool:
@@ -133,7 +158,7 @@ def _known(written: object) -> datetime | None:
 
 def _due(job: Job) -> datetime | None:
     """The scheduler's own next run counts, where it has set a later one."""
-    return job.next_run_at + timedelta(minutes=5) if job.next_run_at else None
+    return job.next_run_at + TO_HEAR if job.next_run_at else None
 
 
 def _by_run(job: Job, now: Moment, *, counts_tokens: bool) -> Verdict | None:
