@@ -993,6 +993,20 @@ def test_without_a_ledger_runs_that_come_while_it_is_watched_are_seen_by_their_s
     assert watch.found(at + 5 * SECOND) == {blind, ("zero_tokens", "free")}
 
 
+def test_without_a_ledger_a_session_that_a_restart_left_open_is_no_run_in_flight(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home", layout="H1")
+    id_ = home.add("often", every(5), last_run_at=home.iso(TICK - MINUTE), last_status="ok", next_run_at=home.iso(TICK))
+    home.session(id_, TICK, seconds=None)
+    home.beat(TICK)
+    watch = Watch(home.path)
+    assert watch.see(TICK + MINUTE).jobs[0].in_flight_since == TICK
+    began = TICK + 2 * MINUTE
+    home.beat(began)
+    state = {"pid": PID + 1, "start_time": TICKS + 1, "gateway_state": "running", "updated_at": began.isoformat()}
+    (home.path / "gateway_state.json").write_text(json.dumps(state))
+    assert watch.see(began + MINUTE).jobs[0].in_flight_since is None
+
+
 def test_a_file_of_far_more_values_than_jobs_have_is_not_read(home: Home, watch: Watch) -> None:
     minutely(home, TICK)
     (home.path / "cron/jobs.json").write_bytes(b'{"jobs": [' + b"{}," * 2_000_000 + b"{}]}")

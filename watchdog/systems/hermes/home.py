@@ -366,9 +366,11 @@ class Home:
 
     def _by_session(self, record: Record, history: History, now: datetime) -> _Flight | None:
         """Where there is no ledger: an open session that is newer than the last run that the file tells of. It stays
-        open if its process dies, so it counts for a while."""
-        run = history.newest
+        open if its process dies, so it counts for a while, and until the gateway has started anew."""
+        run, restarted = history.newest, self._process.started_at
         if run is None or run.session is None or run.started_at is None or run.ended_at is not None:
+            return None
+        if restarted is not None and run.started_at < restarted:
             return None
         ends = min(run.started_at + OPEN_FOR, self._fresh_until or run.started_at + OPEN_FOR)
         self._look_by(ends, now)
