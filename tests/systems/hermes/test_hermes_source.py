@@ -285,8 +285,8 @@ def test_a_run_without_a_message_for_a_quarter_of_an_hour_is_wedged(home: Home, 
 
 def test_a_run_whose_agent_has_others_work_for_it_gets_on_with_their_messages(home: Home, watch: Watch) -> None:
     _, _, session = wedge(home, workdir=str(home.path))
-    helper = home.follow(session, "20261125_211000_abcdef", TICK + MINUTE, "subagent")
-    deeper = home.follow(helper, "20261125_211100_abcdef", TICK + 2 * MINUTE, "subagent")
+    other = home.follow(session, "20261125_211000_abcdef", TICK + MINUTE, "subagent")
+    deeper = home.follow(other, "20261125_211100_abcdef", TICK + 2 * MINUTE, "subagent")
     for minutes in range(5, 35, 5):
         at = TICK + minutes * MINUTE
         home.message(deeper, at - SECOND)
