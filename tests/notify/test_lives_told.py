@@ -200,6 +200,10 @@ class Life:
 
     def _judge(self, dispatch: Dispatch, hushed: frozenset[str]) -> None:
         said = message(dispatch, self.office.now)
+        ended = [one.finding for one in dispatch.members if dispatch.event is Event.RESOLVED]
+        for one in ended:
+            assert (one.job, one.kind) not in self.so, f"it is so: {said.title}"
+            assert (one.job, "failed") not in self.so, f"it was given up: {said.title}"
         text = " ".join([said.title, said.lead, *said.jobs])
         for name in JOBS:
             if name not in text:
