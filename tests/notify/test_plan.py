@@ -549,6 +549,18 @@ def test_what_comes_back_has_to_wait_for_its_escalation_again() -> None:
     assert times(made, "escalated", "boss")[1:] == [came_back + 30 * MINUTE]
 
 
+def test_that_it_comes_and_goes_is_said_only_to_who_has_heard_of_it_before() -> None:
+    made = office(remind_every="1h")
+    made.find(finding("overdue"))
+    made.wait(10 * SECOND)
+    made.find()
+    made.wait(30 * MINUTE)
+    opened(made)
+    made.wait(2 * HOUR)
+    assert made.told == [("ops", "opened"), ("ops", "reminder"), ("ops", "reminder")]
+    assert not any("Comes and goes" in letter.text for letter in made.letters)
+
+
 def test_what_comes_back_for_seconds_only_is_not_told() -> None:
     made = opened(office(), finding("unreachable", None))
     over(made)

@@ -239,7 +239,8 @@ def _facts(dispatch: Dispatch, head: Finding, now: datetime, say: Say) -> list[t
     since = _since(dispatch)
     facts = [("Since" if head.since in (None, since) else "The first of it since", say(since))]
     times = max(len(member.earlier) for member in dispatch.own) + 1
-    if times > 1 and (dispatch.event is Event.BACK or dispatch.told.count > 1):
+    has_heard = any(dispatch.told.first_at < member.began for member in dispatch.own)
+    if times > 1 and (dispatch.event is Event.BACK or has_heard):
         facts.append(("Comes and goes", f"{times} times so far; you hear of it again when it stays, or stays away"))
     ahead = (
         _about_error(head),
