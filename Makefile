@@ -47,7 +47,7 @@ check: $(READY) ## formatting, lint, layers, types and what is imported
 	@$(BIN)/mypy
 	@$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
 	@$(BIN)/deptry watchdog
-	@$(BIN)/deptry --ignore DEP002,DEP004 tests bench alerts
+	@$(BIN)/deptry --ignore DEP002,DEP004 --extend-exclude bench/work tests bench alerts
 	@$(BIN)/hadolint Dockerfile
 
 format: $(READY) ## put the formatting right

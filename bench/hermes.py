@@ -101,6 +101,7 @@ def _fill(home: Home) -> None:
             at = ran - back * 60 * _MINUTE
             name, began = f"{at.astimezone(zone):%Y%m%d_%H%M%S}", at.timestamp()
             db.executemany(
-                "INSERT INTO sessions VALUES (?, 'cron', 'fake-1', ?, ?, 'cron_complete', 2, 321, 12, 0, NULL, NULL)",
+                "INSERT INTO sessions VALUES "
+                "(?, 'cron', 'fake-1', NULL, ?, ?, 'cron_complete', 2, 321, 12, 0, NULL, NULL)",
                 [(f"cron_{id_}_{name}", began, began + 1) for id_ in home.jobs],
             )

@@ -249,3 +249,15 @@ def test_what_the_example_shows_in_comments_is_good_too(tmp_path: Path) -> None:
     assert (done.returncode, said_but_of_its_store(done.stderr)) == (0, [])
     assert "escalate" in shown
     assert "policies" in shown
+
+
+def test_what_nobody_knows_what_to_do_with_is_answered_with_the_help_that_says_what_it_takes() -> None:
+    for said, where in (
+        (("jobs", "heartbeat"), "jobs"),
+        (("fires", "0", "9", "*", "*", "1"), "fires"),
+        (("validate", "watchdog.yaml"), "validate"),
+        (("frob",), ""),
+    ):
+        done = command(*said)
+        assert done.returncode == 3
+        assert f"(`{' '.join(filter(None, ['scheduler-watchdog', where]))} --help` says what it takes)" in done.stderr

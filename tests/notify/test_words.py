@@ -156,7 +156,7 @@ def test_an_error_is_said_once_however_long_it_is() -> None:
     error = "Error: 529 overloaded, " + "and more of it " * 20
     message = told(finding("failed", summary=f"it was given up: {error}", last_error=error, error_class="transient"))
     assert message["text"].count("529 overloaded") == 1
-    assert "The error is: transient: trying again can help" in message["text"]
+    assert "The error is: transient; trying again can help" in message["text"]
     unnamed = told(finding("failing", last_error="Error: 401 nope", error_class="permanent"))
     assert "Error: 401 nope (permanent)" in unnamed["text"]
 

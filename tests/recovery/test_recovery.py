@@ -33,7 +33,7 @@ from watchdog.demo.operations import Answer
 from watchdog.demo.outcome import Outcome
 from watchdog.demo.simulator import Simulator
 from watchdog.engine import Engine
-from watchdog.recovery.by_hand import RefusedError, restore, revive
+from watchdog.recovery.by_hand import RefusedError, jobs_of, restore, revive
 from watchdog.recovery.executor import Executor
 from watchdog.recovery.recoverer import Recoverer
 from watchdog.recovery.service import RecoveryService
@@ -43,6 +43,7 @@ from watchdog.state.records import Records
 from watchdog.state.store import Store
 from watchdog.systems.phantom import api as phantom_api
 from watchdog.systems.phantom import ways as phantom_ways
+from watchdog.web.advice import of_incident
 
 TRANSIENT = {**REVIVE, "match": {"kind": "failed", "error_class": "transient"}}
 WELL = Outcome()
@@ -1253,6 +1254,21 @@ def test_by_hand_a_job_that_cannot_be_revived_says_each_step(tmp_path: Path) -> 
         assert (code, len(err)) == (3, 1)
         assert "one was not revived: no way that is allowed worked" in err[0]
         assert "is locked" in out
+
+
+def test_of_a_job_that_was_brought_back_its_next_run_is_waited_for_before_anything_else(tmp_path: Path) -> None:
+    with rig(tmp_path, REVIVE, stock=False) as it:
+        it.fail("one")
+        it.agent.usual.clear()
+        it.run_until(lambda: State.ACTED in it.states())
+        it.run(MINUTE)
+        advised = of_incident(it.store.ledger().incidents[1], it.config, "phantom")
+        assert advised.words.startswith("It was brought back, and its next run shows whether that has helped.")
+        it.run_until(lambda: State.VERIFIED in it.states())
+        it.run(MINUTE)
+        assert "brought back" not in of_incident(it.store.ledger().incidents[1], it.config, "phantom").words
+        with pytest.raises(ValueError, match="incident 1 is clear: none of its jobs has to be brought back"):
+            jobs_of(it.store, 1)
 
 
 def test_what_a_scheduler_that_is_gone_has_not_begun_is_left_open_for_a_day(tmp_path: Path) -> None:

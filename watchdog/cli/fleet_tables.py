@@ -70,7 +70,7 @@ def whole_view(document: Mapping[str, Any]) -> RenderableType:
     facts = Text(f"{incident['source']}, since {say(since)} ({ago(since, now)}), {_state(incident)}", style="dim")
     views: list[RenderableType] = [head, facts, Text("")]
     found = [*incident["findings"], *incident["symptoms"]]
-    what = "What was so" if incident["state"] == "resolved" else "What is so"
+    what = "What is so" if incident["state"] == "active" else "What was so"
     views.append(_lines(what, [(_at(one["since"]), one["kind"], one["summary"]) for one in found]))
     views += _to_do(document.get("to_do"))
     if handovers := document.get("handovers"):

@@ -9,7 +9,7 @@ import click
 
 from watchdog.cli import past, people, recovering, screen_text, setting_up, streams, watching
 from watchdog.cli.endings import EXIT_ERROR, CannotGoOn
-from watchdog.core.command_line import as_asked
+from watchdog.core.command_line import PROGRAM, as_asked
 
 
 class _Verbs(click.Group):
@@ -85,7 +85,7 @@ def _run(arguments: list[str], *, is_debug: bool) -> int:
         click.echo(help_.format_message())
         return EXIT_ERROR
     except click.ClickException as error:
-        return _fail(error.format_message(), error, is_debug=is_debug)
+        return _fail(f"{error.format_message()}{_help(error)}", error, is_debug=is_debug)
     except (KeyboardInterrupt, click.Abort):
         return 130
     except BrokenPipeError:
@@ -93,6 +93,15 @@ def _run(arguments: list[str], *, is_debug: bool) -> int:
         return EXIT_ERROR
     except Exception as error:
         return _fail(f"{type(error).__name__}: {error} (this is a fault of ours)", error, is_debug=is_debug)
+
+
+def _help(error: click.ClickException) -> str:
+    """Where it stands what can be said, where something was said that nobody knows what to do with."""
+    is_unknown = error.format_message().startswith(("Got unexpected", "No such command", "Missing argument"))
+    if not is_unknown or not isinstance(error, click.UsageError) or error.ctx is None:
+        return ""
+    verb = f" {error.ctx.info_name}" if error.ctx.parent else ""
+    return f" (`{PROGRAM}{verb} --help` says what it takes)"
 
 
 def _meant(arguments: list[str]) -> list[str]:

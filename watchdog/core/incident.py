@@ -17,6 +17,10 @@ QUEUE = "blocked"
 """The family of an incident about jobs that wait for runs, none of which is a fault."""
 
 
+BROUGHT_BACK = "It was brought back, and its next run shows whether that has helped. If it has not: "
+"""What comes before the advice for a job of which an incident awaits the proof."""
+
+
 @dataclass(frozen=True, slots=True)
 class Spell:
     """A time in which a finding was true."""
@@ -129,6 +133,10 @@ class Incident:
     def unproved(self) -> list[Finding]:
         """What is over by a revival that no run has proved yet; so long it is as grave as it was."""
         return [member.finding for member in self.members.values() if member.is_unproved and not member.active]
+
+    def awaits_proof_of(self, job_id: str | None) -> bool:
+        """Whether that job was brought back, and no run of it has ended well since."""
+        return job_id is not None and any(finding.job_id == job_id for finding in self.unproved)
 
     @property
     def since(self) -> datetime:

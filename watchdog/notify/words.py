@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from watchdog.core.command_line import PROGRAM, command
 from watchdog.core.durations import say_duration
-from watchdog.core.incident import WAITING, Member, most_specific
+from watchdog.core.incident import BROUGHT_BACK, WAITING, Member, most_specific
 from watchdog.core.instants import say
 from watchdog.core.kinds import Concern, Kind, Severity
 from watchdog.core.model import Finding
@@ -250,7 +250,8 @@ def _facts(dispatch: Dispatch, head: Finding, now: datetime, say: Say) -> list[t
     waiting = len(dispatch.incident.symptoms)
     if waiting:
         facts.append(("Because of it", f"{waiting} {'job is' if waiting == 1 else 'jobs are'} late"))
-    facts.append(("To do", _to_do(dispatch, head)))
+    before = BROUGHT_BACK if dispatch.incident.awaits_proof_of(head.job_id) else ""
+    facts.append(("To do", f"{before}{_to_do(dispatch, head)}"))
     return facts
 
 
@@ -291,8 +292,8 @@ def _about_error(head: Finding) -> tuple[str, str]:
 
 
 _OF_CLASS = {
-    "transient": "transient: trying again can help",
-    "permanent": "permanent: trying again does not help",
+    "transient": "transient; trying again can help",
+    "permanent": "permanent; trying again does not help",
 }
 
 

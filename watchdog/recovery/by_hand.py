@@ -194,7 +194,9 @@ def jobs_of(store: Store, number: int) -> list[str]:
     ids = dict.fromkeys(member.finding.job_id for member in incident.own if member.active)
     found = [job_id for job_id in ids if job_id is not None]
     if not found:
-        raise ValueError(f"incident {number} is about no job")
+        is_well = any(member.finding.job_id for member in incident.own)
+        what = "is clear: none of its jobs has to be brought back" if is_well else "is about no job"
+        raise ValueError(f"incident {number} {what}")
     return found
 
 

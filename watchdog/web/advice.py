@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from watchdog.config.file import Config
 from watchdog.config.policies import is_like
 from watchdog.core.command_line import PROGRAM, command, pasteable
-from watchdog.core.incident import Incident, head_of
+from watchdog.core.incident import BROUGHT_BACK, Incident, head_of
 from watchdog.core.model import Finding
 from watchdog.systems.remedy import is_a_loop, remedy_of, revive_command
 
@@ -32,8 +32,15 @@ def advise(finding: Finding, config: Config | None, system: str) -> Advice:
 
 def of_incident(incident: Incident, config: Config | None, system: str) -> Advice:
     """What helps against what it is about most; of several jobs that can be brought back, one command does all."""
-    advised = advise(head_of(incident.own), config, system)
+    head = head_of(incident.own)
+    advised = waiting(advise(head, config, system), incident, head)
     return replace(advised, command=revive_all(incident, system) or advised.command)
+
+
+def waiting(advised: Advice, incident: Incident, finding: Finding) -> Advice:
+    """The same, but of a job that was brought back its next run is waited for first."""
+    is_awaited = incident.awaits_proof_of(finding.job_id)
+    return replace(advised, words=f"{BROUGHT_BACK}{advised.words}") if is_awaited else advised
 
 
 def _restart(config: Config | None, source: str) -> str:

@@ -162,7 +162,14 @@ def _of_part(incident: Incident, members: Sequence[Member], posting: Posting, kn
     own = _listed(others, posting.at)
     storm = _storm(incident, posting, known) if len(jobs_of(incident)) > 1 else None
     return replace(
-        base, key=f"incident-{incident.id}", url="", own=own, own_count=len(own), revivable=revivable, storm=storm
+        base,
+        key=f"incident-{incident.id}",
+        url="",
+        advice=advice.waiting(base.advice, incident, head),
+        own=own,
+        own_count=len(own),
+        revivable=revivable,
+        storm=storm,
     )
 
 
