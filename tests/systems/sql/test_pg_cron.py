@@ -4,6 +4,7 @@ pg_cron fires on the minute, which is long to wait for, but it runs `@reboot` jo
 here are its own, made by restarts; only then do the jobs get the cadence that they are judged by.
 """
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -205,7 +206,8 @@ def test_validate_tries_the_queries(old: str, new: str, told: str, server: Serve
     ended = command("validate", "-c", file, PG_CRON_PASSWORD=PASSWORD)
     assert ended.returncode == 3
     assert told in ended.stderr
-    assert ended.stderr.startswith(f"scheduler-watchdog: {file}: sources[0]: ")
+    line = 1 + file.read_text().split("\n").index("sources:")
+    assert re.match(rf"scheduler-watchdog: {re.escape(str(file))}: line {line + 1}: sources\[0\]: ", ended.stderr)
     assert ended.stderr.count("\n") == 1
 
 
