@@ -75,11 +75,7 @@ class Trouble:
         deed(length)
 
     def _redeploy(self, length: timedelta) -> None:
-        with self.it.api.lock:
-            self.it.sim.kill()
-        self.it.run(min(length, MINUTE))
-        with self.it.api.lock:
-            self.it.sim.start()
+        self._off(min(length, MINUTE))
 
     def _off(self, length: timedelta) -> None:
         with self.it.api.lock:
