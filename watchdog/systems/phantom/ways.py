@@ -220,9 +220,13 @@ class PhantomWays:
         writing.set_active(self._source.database, action.job_id or "", writing.fingerprint(row), fire, now)
         faults.point("revived")
         wait = LATEST_TIMER if timer_may_be_armed else timedelta()
-        self._on.acted(
-            action, f"set active by SQL, due at {say(fire)}; the scheduler has yet to take it up", max(wait, fire - now)
+        heard = (
+            "when its timer fires, within the hour"
+            if timer_may_be_armed
+            else "once it is restarted: it plans nothing else"
         )
+        what = f"set active by SQL, due at {say(fire)}; the scheduler notices that {heard}"
+        self._on.acted(action, what, max(wait, fire - now))
 
     def _next_fire(self, row: Row, now: datetime) -> datetime:
         schedule = read_schedule(row.get("schedule_kind"), row.get("schedule_value"), self._source.timezone)
