@@ -664,11 +664,11 @@ class Home:
 
     def _ghosts(self, there: Iterable[str], now: datetime) -> dict[str, Plan]:
         """One-shots whose record is gone, until it is known that they have run: Hermes drops one that it has lost."""
-        there = set(there)
-        names = {self._plans[id_].name for id_ in there if id_ in self._plans}
-        found = {}
-        for id_, plan in self._plans.items():
-            if id_ in there or not isinstance(plan.schedule, At) or not plan.is_planned or plan.name in names:
+        there, found = set(there), {}
+        gone = [(id_, plan) for id_, plan in self._plans.items() if id_ not in there and isinstance(plan.schedule, At)]
+        names = {self._plans[id_].name for id_ in there if id_ in self._plans} if gone else set()
+        for id_, plan in gone:
+            if not plan.is_planned or plan.name in names:
                 continue
             gone_at = plan.gone_at or now
             if now < gone_at + TOLD_FOR:
