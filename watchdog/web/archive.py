@@ -2,11 +2,12 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from watchdog.core.action import Action
 from watchdog.core.incident import Handover, Incident
@@ -20,6 +21,8 @@ from watchdog.state.records import Records
 from watchdog.state.store import Decoded as Incidents
 from watchdog.state.store import Store
 from watchdog.web.strip import LENGTH
+
+T = TypeVar("T")
 
 
 class NoArchiveError(Exception):
@@ -144,21 +147,18 @@ class Archive:
 
     def messages(self, number: int) -> list[Entry]:
         """All messages about an incident, oldest first; none while the file cannot be read."""
-        if self.path is None:
-            return []
-        try:
-            with self.opened() as store:
-                return store.entries(number)
-        except NoArchiveError:
-            return []
+        return self._if_readable(lambda store: store.entries(number))
 
     def handovers(self, number: int) -> list[Handover]:
         """Who took an incident on and gave it back, oldest first; nobody while the file cannot be read."""
+        return self._if_readable(lambda store: store.handovers(number))
+
+    def _if_readable(self, read: Callable[[Store], list[T]]) -> list[T]:
         if self.path is None:
             return []
         try:
             with self.opened() as store:
-                return store.handovers(number)
+                return read(store)
         except NoArchiveError:
             return []
 
