@@ -224,20 +224,22 @@ class Engine:
     def _publish(self, *, has_changed: bool) -> None:
         states = tuple(state for state in self._states if state is not None)
         version = self._published.version + 1 if has_changed else self._published.version
-        self._published = _beside(self._published.own, states, version)
+        self._published = _beside(states, version, self._published.own, self._published.to_follow)
 
-    def add(self, own: tuple[Finding, ...]) -> Published:
-        """Publish what the watchdog knows from its own records beside what was found."""
-        if own != self._published.own:
+    def add(self, own: tuple[Finding, ...], to_follow: tuple[Finding, ...] = ()) -> Published:
+        """Publish what the watchdog knows from its own records beside what was found, and what it is about to do."""
+        if (own, to_follow) != (self._published.own, self._published.to_follow):
             states = tuple(state for state in self._states if state is not None)
-            self._published = _beside(own, states, self._published.version + 1)
+            self._published = _beside(states, self._published.version + 1, own, to_follow)
         return self._published
 
 
-def _beside(own: tuple[Finding, ...], states: tuple[SourceState, ...], version: int) -> Published:
+def _beside(
+    states: tuple[SourceState, ...], version: int, own: tuple[Finding, ...], to_follow: tuple[Finding, ...]
+) -> Published:
     """What was found, and what the watchdog knows from its own records, which says more of the same."""
     known = {finding.key for finding in own}
-    return Published(tuple(_without(state, known) for state in states) if known else states, version, own)
+    return Published(tuple(_without(state, known) for state in states) if known else states, version, own, to_follow)
 
 
 def _without(state: SourceState, known: Collection[tuple[str, str, str | None]]) -> SourceState:

@@ -150,15 +150,24 @@ def test_a_cut_is_shown() -> None:
         (" 5m ", 300),
         ("0s", 0),
         ("1d2h3m4s5ms", 93_784.005),
+        ("10 m", 600),
+        ("1h 30m", 5400),
+        ("2 h 30 min", 9000),
     ],
 )
 def test_a_duration_is_read_as_people_write_it(text: str, seconds: float) -> None:
     assert parse_duration(text) == timedelta(seconds=seconds)
 
 
+@given(st.integers(min_value=0, max_value=10 * 366 * 86_400))
+def test_a_duration_that_the_program_has_said_can_be_given_back_to_it(seconds: int) -> None:
+    said = say_duration(timedelta(seconds=seconds))
+    assert say_duration(parse_duration(said)) == said
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", "10", "m", "10 m", "1h 30m", "-5m", "+5m", "5M", "1h30", "1,5h", "five minutes", "٣m", "1e3s", "∞", "10m\n5"],
+    ["", "10", "m", "10 mi", "1h 30", "-5m", "+5m", "5M", "1h30", "1,5h", "five minutes", "٣m", "1e3s", "∞", "10m\n5"],
 )  # fmt: skip
 def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="with a unit, like 90s, 10m, 2h30m or 7d"):

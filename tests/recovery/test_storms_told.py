@@ -41,6 +41,19 @@ def test_each_owner_hears_that_it_began_what_was_done_and_that_it_is_over(tmp_pa
         assert sum(each.values()) == 3 * len(OWNERS)
 
 
+def test_who_is_well_before_the_next_is_tried_does_not_make_a_message_for_each(tmp_path: Path) -> None:
+    """A storm of a thousand is like that: each has shown that it is well while hundreds still wait for their turn."""
+    with rig(tmp_path, {**POLICY, "spacing": "1h"}, stock=False) as it:
+        it.configure_more(notify={}, owners=OWNERS, channels=CHANNELS)
+        it.fail(*(f"job-{number:02}" for number in range(8)))
+        it.agent.usual.clear()
+        it.run_until(lambda: it.states() == [State.VERIFIED] * 8)
+        it.run(DAY)
+        each = told(it)
+        for channel in ("ops", "night"):
+            assert [each[channel, event] for event in ("opened", "recovery", "resolved")] == [1, 1, 1]
+
+
 def test_an_outage_of_days_costs_one_message_for_each_try(tmp_path: Path) -> None:
     with rig(tmp_path, POLICY, stock=False) as it:
         it.configure_more(notify={}, owners=OWNERS, channels=CHANNELS)

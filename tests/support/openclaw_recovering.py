@@ -187,7 +187,7 @@ class Rig(Recovered):
         """One turn of the service and of the hand."""
         self.published = self.engine.tick(self.now).published
         turn = self.recoverer.turn(self.published, self.stamp())
-        self.published = self.engine.add(turn.findings)
+        self.published = self.engine.add(turn.findings, turn.to_follow)
         self.notifier.turn(self.published, self.now)
         self.hand.turn()
 

@@ -178,7 +178,7 @@ class Rig(Recovered):
         while True:
             published = self.engine.tick(self.now, self.gaps).published
             turn = self.recoverer.turn(published, self.stamp(), self.slept)
-            self.published = self.engine.add(turn.findings)
+            self.published = self.engine.add(turn.findings, turn.to_follow)
             self.notifier.turn(self.published, self.now)
             wanted = (published.look_again_at, turn.look_again_at, self.notifier.look_again_at)
             self._again_at = min(filter(None, wanted), default=None)

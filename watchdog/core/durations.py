@@ -1,4 +1,4 @@
-"""Durations as people write them: `90s`, `10m`, `2h30m`, `7d`, `500ms`."""
+"""Durations as people write them: `90s`, `10m`, `2h30m`, `7d`, `500ms`; and as they are said: `2 h 30 min`."""
 
 import re
 from datetime import timedelta
@@ -9,15 +9,16 @@ LONGEST = timedelta(days=3660)
 _UNITS = {
     "ms": timedelta(milliseconds=1),
     "s": timedelta(seconds=1),
+    "min": timedelta(minutes=1),
     "m": timedelta(minutes=1),
     "h": timedelta(hours=1),
     "d": timedelta(days=1),
     "w": timedelta(weeks=1),
 }
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|[smhdw])\s*", re.ASCII)
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
 
-PATTERN = r"^\s*([0-9]+(\.[0-9]+)?(ms|[smhdw]))+\s*$"
+PATTERN = r"^\s*([0-9]+(\.[0-9]+)?\s*(ms|min|[smhdw])\s*)+$"
 """The same as a JSON schema may say it."""
 
 

@@ -28,12 +28,14 @@ class SourceState:
 class Published:
     """What everybody sees after a tick. `version` grows only when something in it has changed.
 
-    `own`: what the watchdog knows from its own records, such as a job that the scheduler has deleted.
+    `own`: what the watchdog knows from its own records, such as a job that the scheduler has deleted. `to_follow`: of
+    what was found, what recovery brings back as soon as its turn in a storm has come.
     """
 
     sources: tuple[SourceState, ...]
     version: int = 0
     own: tuple[Finding, ...] = ()
+    to_follow: tuple[Finding, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:

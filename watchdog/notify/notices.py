@@ -63,9 +63,9 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What gathering goes by. `is_busy`: whether a source has actions under way of which a target will be told;
-    `is_asked`: whether an action still waits for a person; `before`: how each matter was last told; `alerting`: the
-    channels that lead to an Alertmanager; `incidents`: the open incident of each job, by source and id."""
+    """What gathering goes by. `is_busy`: whether a source has actions under way, or next, of which a target will be
+    told; `is_asked`: whether an action still waits for a person; `before`: how each matter was last told; `alerting`:
+    the channels that lead to an Alertmanager; `incidents`: the open incident of each job, by source and id."""
 
     people: People
     is_busy: Callable[[str, Target], bool]

@@ -88,7 +88,7 @@ class Notifier:
         ledger = update(self._ledger, published.findings, people.blind, moment, self._timing, unproved, tried)
         made = plan(self._told_of(ledger), self._told, people, moment)
         has_written = self._write(ledger, made, now)
-        has_written = self._tell_notices(people, moment) or has_written
+        has_written = self._tell_notices(published, people, moment) or has_written
         # only now: what could not be written is tried again at the next look. What was just told has deadlines of its
         # own, such as its first reminder, which are found by looking once more
         self._version, self._judged_at, self._again_at = published.version, now, now if made.due else moment.next_change
@@ -227,7 +227,7 @@ class Notifier:
         self._store.remember(_NOTICES, _NOTICES, {key: notice}, now)
         self._has_notices = self._is_news = True
 
-    def _tell_notices(self, people: People, moment: Moment) -> bool:
+    def _tell_notices(self, published: Published, people: People, moment: Moment) -> bool:
         """What recovery has to tell, as far as it is due."""
         self._firing_notices = ()
         if not self._has_notices:
@@ -240,8 +240,9 @@ class Notifier:
             return action is not None and action.state is State.PROPOSED
 
         def is_busy(source: str, target: Target) -> bool:
-            mine = (action for action in records.under_way() if action.source == source)
-            return any(target in targets_for(about(action), people) for action in mine)
+            tried = (about(action) for action in records.under_way())
+            mine = (finding for finding in (*tried, *published.to_follow) if finding.source == source)
+            return any(target in targets_for(finding, people) for finding in mine)
 
         alerting = frozenset(self._alert_channels)
         told = gathered(

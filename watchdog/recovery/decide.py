@@ -84,13 +84,17 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`allowed`: act now. Otherwise `why` says what it waits for; `used_up` names a budget that needs a person now."""
+    """`allowed`: act now. Otherwise `why` says what it waits for; `used_up` names a budget that needs a person now.
+
+    `follows`: it only waits for its turn among those of its storm, all of which are brought back one by one.
+    """
 
     case: Case
     allowed: bool
     why: str
     is_canary: bool = False
     used_up: str = ""
+    follows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +288,7 @@ def decide(cases_: Sequence[Case], past: Past, looked: Looked, stamp: Stamp, now
     for case in sorted(cases_, key=lambda case: (looked.is_hushed(case.finding), _next_run(case, now.at))):
         decision = _decide(case, past, circuits, stamp, now)
         if decision.allowed and _is_shared(case) and case.circuit in taken:
-            decision = Decision(case, False, "another job of the same storm goes first")
+            decision = Decision(case, False, "another job of the same storm goes first", follows=True)
         if decision.allowed:
             taken.add(case.circuit)
         decisions.append(decision)
@@ -514,5 +518,5 @@ def _spaced(case: Case, since_last: timedelta, now: Moment) -> Decision:
     left = case.policy.spacing - since_last
     if left > timedelta():
         _wake_when(left, now)
-        return Decision(case, False, "it follows the one before at a distance")
+        return Decision(case, False, "it follows the one before at a distance", follows=True)
     return Decision(case, True, "the canary's run used real tokens")

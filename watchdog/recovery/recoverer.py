@@ -95,10 +95,12 @@ def log_would(action: str, finding: Finding) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one step gave: findings of recovery's own, and when to look again."""
+    """What one step gave: findings of recovery's own, when to look again, and what is brought back as soon as it is its
+    turn."""
 
     findings: tuple[Finding, ...]
     look_again_at: datetime | None
+    to_follow: tuple[Finding, ...] = ()
 
 
 class Recoverer:
@@ -153,8 +155,8 @@ class Recoverer:
         self._verify(published, stamp, now)
         self._report(stamp)
         self._take_approvals(stamp)
-        self._intend(published, stamp, now)
-        return Turn((*self._swept(published, stamp.at), *self._left_off(published)), now.next_change)
+        to_follow = self._intend(published, stamp, now)
+        return Turn((*self._swept(published, stamp.at), *self._left_off(published)), now.next_change, to_follow)
 
     # definitions
 
@@ -306,17 +308,20 @@ class Recoverer:
                     action.stepped(stamp.at, f"approved by {who}", state=State.INTENDED, by=who, created=stamp)
                 )
 
-    def _intend(self, published: Published, stamp: Stamp, now: Moment) -> None:
+    def _intend(self, published: Published, stamp: Stamp, now: Moment) -> tuple[Finding, ...]:
+        """Follow what is decided; what waits for its turn."""
         recovery = self._config.recovery
         if not recovery.policies:
             self._withdraw((), published, stamp)
-            return
+            return ()
         looked = self._looked(published, stamp.at)
         found = self._cases(looked)
         self._withdraw(found, published, stamp)
         self._forget_would(found, published)
-        for decision in decide(found, self._records, looked, stamp, now):
+        decisions = decide(found, self._records, looked, stamp, now)
+        for decision in decisions:
             self._follow(decision, found, published, stamp, now)
+        return tuple(decision.case.finding for decision in decisions if decision.follows)
 
     def _looked(self, published: Published, at: datetime) -> Looked:
         must_ask = self._config.recovery.mode != "act"

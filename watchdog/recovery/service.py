@@ -39,6 +39,7 @@ class RecoveryService:
         self._recoverer = Recoverer(config, self._records, announce, count, would)
         self._looks = FreshLooks()
         self._look_again_at: datetime | None = None
+        self._to_follow: tuple[Finding, ...] = ()
         self._problem = ""
         self._thread: ExecutorThread | None = None
         self._is_started = False
@@ -47,6 +48,11 @@ class RecoveryService:
     def look_again_at(self) -> datetime | None:
         """When something may be allowed, or is to be verified."""
         return self._look_again_at
+
+    @property
+    def to_follow(self) -> tuple[Finding, ...]:
+        """What waits for its turn in a storm that is being brought back."""
+        return self._to_follow
 
     def start(self) -> None:
         """Begin to act, where that is wanted. Without a file nothing is written down, so nothing is done."""
@@ -81,7 +87,7 @@ class RecoveryService:
             self._complain(str(error))
             return published.own
         self._complain("")
-        self._look_again_at = turn.look_again_at
+        self._look_again_at, self._to_follow = turn.look_again_at, turn.to_follow
         if is_wanted:
             self._start()
         if self._thread is not None:

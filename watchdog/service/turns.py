@@ -113,8 +113,9 @@ class Turns:
         recovered = self.recovery.turn(tick.published, self._slept)
         told = about_state if self.config.detect.is_on(Kind.UNSAVED) else ()
         own = (*(finding for finding in recovered if finding.kind is not Kind.UNSAVED), *told)
-        if own != tick.published.own:
-            tick = replace(tick, published=self.engine.add(own), has_changed=True)
+        published = self.engine.add(own, self.recovery.to_follow)
+        if published is not tick.published:
+            tick = replace(tick, published=published, has_changed=True)
         self._show(tick, now, time.perf_counter() - began)
         if tick.has_changed:
             self._tell(tick.published)
