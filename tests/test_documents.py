@@ -105,7 +105,7 @@ def test_commands_are_seen_where_they_stand() -> None:
     assert list(documents.commands_of(line)) == ["scheduler-watchdog init --notify a://b", "scheduler-watchdog jobs"]
     assert sum(len(list(documents.commands(page))) for page in PAGES) > 60
     assert sum(len(list(documents.comments(path))) for path in documents.commented_files()) > 5
-    for bad in ("scheduler-watchdog chekc", "scheduler-watchdog ack --wrong 1", "scheduler-watchdog fires"):
+    for bad in ("scheduler-watchdog chekc", "scheduler-watchdog ack --wrong 1", "scheduler-watchdog jobs"):
         assert _wrong(iter([Piece("x.md", 1, f"{bad} x y")])), bad
 
 

@@ -156,7 +156,7 @@ def test_an_answer_is_bounded_whatever_stands_in_it() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "say which watchdog is meant"),
+        ((), "no configuration is named"),
         (("--url", "ftp://box"), "is no address of a watchdog"),
         (("--url", "box:1", "--token-file", "not-there"), "cannot be read"),
     ],

@@ -144,6 +144,8 @@ def test_an_address_that_is_none_is_told_and_nothing_is_written(home: Path) -> N
     assert done.returncode == 3
     assert "--notify" in done.stderr
     assert "slak" in done.stderr
+    none = init(home, "--notify", "foo")
+    assert "--notify: it is no address; write one like ntfys://topic, " in none.stderr
     assert not (home / "watchdog.yaml").exists()
 
 
@@ -152,6 +154,8 @@ def test_an_address_where_nobody_listens_is_told_and_the_file_stays(home: Path) 
     done = init(home, "--notify", f"json://127.0.0.1:{free_port()}")
     assert done.returncode == 3
     assert "the test message was not sent" in done.stdout
+    (line,) = (line for line in done.stdout.splitlines() if "stays as it is" in line)
+    assert line.endswith(f" notify-test -c {home}/watchdog.yaml"), "and how to try again"
     assert command("validate", "-c", home / "watchdog.yaml").returncode == 0
 
 

@@ -15,7 +15,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from tests.support.command import COMMAND, ROOT, Running, command, free_port, until
+from tests.support.command import COMMAND, ROOT, Running, command, command_in, free_port, until
 from watchdog.cli import tables
 from watchdog.config.file import Config
 from watchdog.demo.outcome import Outcome
@@ -189,12 +189,11 @@ def test_fires_are_shown_in_the_zone_that_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["check", "-c", "a", "--database", "b"], "not both"),
+        (["check", "-c", "a", "--database", "b"], "only one of them"),
         (["incidents", "-c", "a", "--database", "b"], "only one of them"),
-        (["backtest", "-c", "a", "--database", "b"], "not both"),
+        (["backtest", "-c", "a", "--database", "b"], "only one of them"),
         (["-v"], "--version"),
         (["run", "--database", "x", "--listen", "nowhere"], "is not an address with a port"),
-        (["notify-test"], "--config"),
     ],
 )
 def test_a_slip_is_answered_with_what_would_be_right(arguments: list[str], words: str) -> None:
@@ -202,6 +201,37 @@ def test_a_slip_is_answered_with_what_would_be_right(arguments: list[str], words
     assert done.returncode == 3
     assert len(done.stderr.splitlines()) == 1
     assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("verb", "instead"),
+    [
+        (["check"], " (or --database PATH)"),
+        (["incidents"], " (or --database PATH or --state PATH)"),
+        (["revive", "one"], " (or --database PATH)"),
+        (["backtest"], " (or --database PATH)"),
+        (["mcp"], " (or --url URL)"),
+        (["validate"], ""),
+        (["notify-test"], ""),
+    ],
+)
+def test_without_a_configuration_each_verb_says_where_it_looked_and_what_to_do(
+    verb: list[str], instead: str, tmp_path: Path
+) -> None:
+    without = {name: value for name, value in os.environ.items() if name != "WATCHDOG_CONFIG"}
+    why = "scheduler-watchdog: no configuration is named: there is no -c, and WATCHDOG_CONFIG is not set. Give -c "
+    said = command_in(tmp_path, without, *verb)
+    begin = "; `scheduler-watchdog init` writes one"
+    assert (said.returncode, said.stderr) == (3, f"{why}FILE{instead}, or export WATCHDOG_CONFIG=FILE{begin}\n")
+    (tmp_path / "watchdog.yaml").touch()
+    near = command_in(tmp_path, without, *verb).stderr
+    found = f"{tmp_path}/watchdog.yaml"
+    assert near == f"{why}watchdog.yaml, which lies here{instead}, or export WATCHDOG_CONFIG={found}\n"
+
+
+def test_a_file_that_only_the_variable_names_is_missed_by_its_name() -> None:
+    said = command("check", WATCHDOG_CONFIG="nowhere.yaml").stderr
+    assert said.endswith("nowhere.yaml: cannot be read: No such file or directory; WATCHDOG_CONFIG names it\n")
 
 
 def test_help_is_a_verb_as_well() -> None:
@@ -250,14 +280,25 @@ def test_a_silence_says_what_it_fits_now_and_what_was_probably_meant(watched: Pa
     environment = {"WATCHDOG_CONFIG": str(watched)}
     fits = command("silence", "report-*", "--for", "1h", **environment).stdout.splitlines()
     assert re.fullmatch(r"it fits 6 jobs, and \d+ of what is wrong now", fits[1])
-    part = command("silence", "job=report", "--for", "1h", **environment).stdout.splitlines()
-    assert part[1] == "it fits no job now, and nothing that is wrong now; '*report*' would match 6 jobs"
-    slip = command("silence", "report-77", "--for", "1h", **environment).stdout.splitlines()
-    assert slip[1].startswith("it fits no job now, and nothing that is wrong now; is 'report-")
-    for match, words in (("kind=faild", "is 'failed' meant?"), ("severity=crit", "is no severity")):
+    assert re.fullmatch(r"to end it sooner: scheduler-watchdog unsilence \d+", fits[2])
+    for match, words in (
+        ("kind=faild", "is 'failed' meant?"),
+        ("severity=crit", "is no severity"),
+        ("job=report", "no job is like 'job=report'; '*report*' would match 6 jobs; for jobs that are to come"),
+        ("report-77", "no job is like 'report-77'; is 'report-"),
+    ):
         refused = command("silence", match, "--for", "1h", **environment)
         assert refused.returncode == 3
         assert words in refused.stderr
+    assert command("silences", **environment).stdout.count("silence ") == 2, "of those that were refused none was made"
+
+
+def test_jobs_that_are_to_come_can_be_silenced_by_a_word(watched: Path) -> None:
+    made = command("silence", "audit-*", "--for", "1h", "--ahead", "-c", watched).stdout.splitlines()
+    assert made[1] == "it fits no job now, and nothing that is wrong now"
+    ending = made[2].removeprefix("to end it sooner: scheduler-watchdog ")
+    assert f" -c {watched} " in ending, "it can be pasted"
+    assert command(*ending.split()).stdout.endswith("has ended\n")
 
 
 def test_several_incidents_are_taken_on_and_an_unknown_one_is_told(watched: Path) -> None:

@@ -560,6 +560,17 @@ class TestWhereAndHow:
             (SOURCES + "owners: [{match: {job: *}, notify: [x]}]", "put what begins with such a sign in quotes"),
             (SOURCES.replace("kind: phantom", "kind: phantm"), "did you mean phantom?"),
             (SOURCES + "http: 9846", "http: should be a mapping like {listen: …}"),
+            (SOURCES + "channels: [ops]", "channels: should be a mapping like {NAME: …}"),
+            (
+                SOURCES + "channels:\n  ops ntfys://x",
+                "channels: should be a mapping; a colon is missing after the name",
+            ),
+            (SOURCES + "http:\n  listen 127.0.0.1:1", "http: should be a mapping; a colon is missing after the name"),
+            (
+                "poll 3s\n" + SOURCES,
+                "line 2: not YAML: mapping values are not allowed here; is a colon missing in line 1?",
+            ),
+            (SOURCES + "poll 3s\n", "not YAML: could not find expected ':'; is a colon missing in line 2?"),
         ],
     )
     def test_the_words_are_an_operators(self, file: Path, text: str, wanted: str) -> None:

@@ -185,7 +185,6 @@ def test_what_cannot_be_done_is_said_in_one_line(state: Path, tmp_path: Path) ->
     assert "say what to silence" in error_of("silence", " , ", "--for", "2h", "--state", state)
     assert error_of("silence", "7", "--end", "--state", state) == "there is no silence 7 that has not ended"
     assert "no watchdog has run with it" in error_of("incidents", "--state", tmp_path / "none.db")
-    assert "say which watchdog is meant" in error_of("incidents")
 
 
 def test_the_watched_database_is_no_state_file_and_stays_as_it_was(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_where_the_api_does_not_answer_the_row_is_paused_by_sql(tmp_path: Path) 
         job_id = break_loose(it)
         it.token_file.write_text("wrong")
         it.run(40 * MINUTE)
-        assert "api did not work" in said(it.only)
+        assert "API it did not work" in said(it.only)
         assert (it.only.state, it.row(job_id)["status"]) == (State.VERIFIED, "paused")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import sys
@@ -24,7 +25,7 @@ from tests.support.linux import needs_proc
 from tests.support.recovering import DENIED, OVERLOADED, REVIVE, TOKEN, ZERO, Rig, in_this_process, rig, said
 from tests.systems.test_recordings import SHARED, rebuilt, recording
 from watchdog.config.file import Config
-from watchdog.core.action import Action, State
+from watchdog.core.action import BEING_DONE, Action, State
 from watchdog.core.clock import Stamp, WallClock
 from watchdog.core.instants import parse_instant
 from watchdog.core.model import Every, Job, RecordedRun, Snapshot
@@ -281,7 +282,7 @@ def test_the_api_that_dies_after_the_pause_leaves_the_row_exactly_as_it_was(tmp_
             ("revive_undone", "paused", "failed"),
         ]
         (told,) = it.letters("Did not work: revive of one")
-        assert "pause_resume did not work" in told
+        assert "resume through its scheduler's API it did not work" in told
 
 
 def test_where_the_api_is_down_the_next_way_is_taken(tmp_path: Path) -> None:
@@ -385,7 +386,7 @@ def test_with_every_job_failed_sql_is_not_heard_and_the_next_way_is_taken(furthe
         assert it.states() == [State.ACTED]
         assert it.row(job_id)["status"] == "active"
         it.run(10 * MINUTE)
-        assert "nothing has started: the scheduler has not heard of it; the next way is tried" in said(it.only)
+        assert "nothing has started: the scheduler has not heard of it; it is tried another way" in said(it.only)
         assert it.only.way == further
         if further == "restart":
             assert restarted.exists()
@@ -451,7 +452,7 @@ def test_where_no_process_can_be_started_the_next_way_is_taken(tmp_path: Path, m
         it.fail("one")
         it.run(HOUR / 2)
         assert it.only.way == "sql"
-        assert "api did not work: the API cannot be asked: Resource temporarily unavailable" in said(it.only)
+        assert "API it did not work: the API cannot be asked: Resource temporarily unavailable" in said(it.only)
 
 
 # never
@@ -561,7 +562,7 @@ def test_only_a_new_recorded_run_with_tokens_is_proof(
         (told,) = it.letters(f"{title}: revive of one")
         assert words in told
         for step in it.only.steps:
-            assert step.what.split(";")[0] in told or step.what == "begun"
+            assert step.what.split(";")[0] in told or step.what == BEING_DONE
         assert it.counts == [("revive", state.value)]
 
 
@@ -1173,7 +1174,10 @@ def test_by_hand_a_dry_run_changes_nothing_and_the_real_one_is_verified_by_the_s
         before, config = _file(it.path), tmp_path / "watchdog.yaml"
         code, out, err = _told("revive", "-c", config, "one", "--dry-run")
         assert (code, err, it.actions, _file(it.path)) == (0, [], [], before)
-        assert out.startswith("would revive one: api then pause_resume then sql; its next run would be at ")
+        assert out.startswith(
+            "would revive one through its scheduler's API, else by a pause, and a resume through its scheduler's API, "
+            "else by writing the job's row in its scheduler's database; its next run would be at "
+        )
         it.sim.run_until(later)  # the command goes by the machine's clock
         code, out, err = _told("revive", "-c", config, job_id)
         assert (code, err) == (0, [])
@@ -1187,7 +1191,12 @@ def test_by_hand_a_dry_run_changes_nothing_and_the_real_one_is_verified_by_the_s
         (plain,) = json.loads(out)["recoveries"]
         assert (plain["job"], plain["state"], plain["policy"]) == ("one", "verified", "by hand")
         assert plain["why"] == "asked for by hand"
-        assert [step["what"] for step in plain["steps"]][1:3] == ["trying api", "begun"]
+        assert [step["what"] for step in plain["steps"]][1:3] == ["trying it through its scheduler's API", "being done"]
+        code, out, err = _told("revive", "-c", config, "one")
+        assert (code, out, len(err)) == (3, "", 1)
+        assert re.search(
+            r"one is active, and its next run is at .*It was brought back at .* and it has run well", err[0]
+        )
 
 
 def test_by_hand_errors_are_one_line_with_exit_code_3(tmp_path: Path) -> None:
@@ -1200,7 +1209,7 @@ def test_by_hand_errors_are_one_line_with_exit_code_3(tmp_path: Path) -> None:
             ("revive", "nobody", "there is no job 'nobody' (name or id); `scheduler-watchdog jobs"),
             ("revive", "wel", "there is no job 'wel'; is 'well' meant?"),
             ("revive", "el", "there is no job 'el'; is 'well' meant?"),
-            ("revive", "well", "well is active; only a failed job can be revived"),
+            ("revive", "well", "well is active, and its next run is at 2026-06-10 14:05 UTC; only a failed job can be"),
             ("restore", "nobody", "no definition of 'nobody' is kept"),
             ("restore", "one", "is there already"),
             ("approve", "7", "no recovery 7 waits for approval"),
@@ -1252,7 +1261,7 @@ def test_by_hand_a_job_that_cannot_be_revived_says_each_step(tmp_path: Path) -> 
         finally:
             locked.close()
         assert (code, len(err)) == (3, 1)
-        assert "one was not revived: no way that is allowed worked" in err[0]
+        assert "one was not revived: nothing that may be tried has worked" in err[0]
         assert "is locked" in out
 
 

@@ -167,6 +167,9 @@ def test_an_incident_there_is_taken_on_and_given_back(fleet: dict[str, Running],
 def test_a_silence_there_begins_and_ends(fleet: dict[str, Running], token: Path) -> None:
     there = ("--url", fleet["garden"].url, "--token-file", token)
     assert "silence 1: nobody is told of heart* until" in command("silence", "heart*", "--for", "2h", *there).stdout
+    slip = command("silence", "hart", "--for", "2h", *there)
+    assert (slip.returncode, slip.stdout) == (3, "")
+    assert "no job is like 'hart'; is 'heart" in slip.stderr
     assert re.match(r"garden: silence 1: heart\*, until [-\d]+ [:\d]+ UTC, by ", command("silences", *there).stdout)
     assert command("unsilence", "1", *there).stdout == "silence 1 has ended\n"
     assert command("silences", *there).stdout == "garden: nothing is silenced\n"

@@ -113,10 +113,22 @@ def _field(title: str, low: int, high: int, longest_step: int, accepted: str, nu
 
 _MINUTE: Final = _field("minute", 0, 59, 60, f"0-59 as {_COMMON}", {})
 _HOUR: Final = _field("hour", 0, 23, 24, f"0-23 as {_COMMON}", {})
-_DAY: Final = _field("day-of-month", 1, 31, 31, f"1-31 as {_COMMON}; L also behind a day, LW alone, and NW", {})
+_DAY: Final = _field(
+    "day-of-month",
+    1,
+    31,
+    31,
+    f"1-31 as {_COMMON}; L, the last day; LW, the last weekday; 15W, the weekday nearest the 15th",
+    {},
+)
 _MONTH: Final = _field("month", 1, 12, 12, f"1-12 and JAN-DEC as {_COMMON}", _MONTH_NUMBERS)
 _WEEKDAY: Final = _field(
-    "day-of-week", 0, 7, 7, f"0-7 and SUN-SAT as {_COMMON}; NL, N#L and N#1 to N#5; + in front", _WEEKDAY_NUMBERS
+    "day-of-week",
+    0,
+    7,
+    7,
+    f"0-7 and SUN-SAT as {_COMMON}; 5L or 5#L, the last Friday; 5#2, the second; +5, a Friday that is such a day too",
+    _WEEKDAY_NUMBERS,
 )
 
 # The blanks of JavaScript, whose trimming the scheduler relies on; Python's own split() knows other ones.

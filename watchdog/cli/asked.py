@@ -70,9 +70,7 @@ def state_of(config: Path | None, database: Path | None, state: Path | None) -> 
     from watchdog.state.opening import StoreError
 
     config = usual(config, database, state)
-    if sum(way is not None for way in (config, database, state)) != 1:
-        several = ", and only one of them" if config or database or state else ""
-        raise CannotGoOn(f"say which watchdog is meant: -c FILE, --database PATH or --state PATH{several}")
+    must_be_one(config, database, state, instead="--database PATH or --state PATH")
     try:
         store = incident_verbs.open_state(state or configured(config, database).state)
     except StoreError as error:
@@ -87,9 +85,33 @@ def configured(config: Path | None, database: Path | None) -> Config:
     from watchdog.config.file import for_database
 
     config = usual(config, database)
-    if (config is None) == (database is None):
-        raise CannotGoOn(f"say what to watch: either --database PATH or -c FILE{', not both' if config else ''}")
+    must_be_one(config, database, instead="--database PATH")
     return loaded(config) if config else for_database(database or Path())
+
+
+def must_be_one(*ways: Path | None, instead: str) -> None:
+    """Raises CannotGoOn where nothing says which watchdog is meant, and where two do."""
+    given = sum(way is not None for way in ways)
+    if not given:
+        raise unnamed(instead)
+    if given > 1:
+        raise CannotGoOn(f"-c FILE and {instead} each say which watchdog is meant: give only one of them")
+
+
+HERE = Path("watchdog.yaml")
+"""What `init` writes where nothing else is said."""
+
+
+def unnamed(instead: str = "") -> CannotGoOn:
+    """That nothing says which configuration is meant: where that was looked for, and what to do. `instead`: what else
+    could say it."""
+    file = f"{HERE}, which lies here" if HERE.is_file() else "FILE"
+    other = f" (or {instead})" if instead else ""
+    begin = "" if HERE.is_file() else "; `scheduler-watchdog init` writes one"
+    return CannotGoOn(
+        f"no configuration is named: there is no -c, and WATCHDOG_CONFIG is not set. Give -c {file}{other}, or "
+        f"export WATCHDOG_CONFIG={HERE.absolute() if HERE.is_file() else 'FILE'}{begin}"
+    )
 
 
 def usual(config: Path | None, *others: Path | None) -> Path | None:
@@ -104,7 +126,13 @@ def loaded(path: Path) -> Config:
     try:
         return load(path)
     except ConfigError as error:
-        raise CannotGoOn("\n".join(error.problems)) from error
+        raise CannotGoOn("\n".join(error.problems) + _who_named(path)) from error
+
+
+def _who_named(path: Path) -> str:
+    """Of a file that is not there, that it was not named on the command line."""
+    is_usual = os.environ.get("WATCHDOG_CONFIG") == str(path)
+    return "; WATCHDOG_CONFIG names it" if is_usual and not path.exists() else ""
 
 
 def instant_of(text: str | None) -> datetime:
@@ -122,5 +150,5 @@ def the_file(config: Path | None) -> Path:
     """The configuration file, where there has to be one."""
     found = usual(config)
     if found is None:
-        raise CannotGoOn("say which configuration is meant: -c FILE (--config)")
+        raise unnamed()
     return found

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from watchdog.assistant.questions import Questions
+from watchdog.cli.asked import unnamed
 from watchdog.cli.endings import CannotGoOn
 from watchdog.config.fields import read_secret
 from watchdog.config.file import Address, ConfigError, load
@@ -15,7 +16,7 @@ from watchdog.remote.client import Remote, address
 def serve(config: Path | None, url: str | None, token_file: Path | None) -> None:
     """Answer over stdio until its host closes it."""
     if config is None and url is None:
-        raise CannotGoOn("say which watchdog is meant: -c FILE or --url URL")
+        raise unnamed("--url URL")
     try:
         from watchdog.assistant import server
     except ImportError:

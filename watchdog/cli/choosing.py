@@ -86,6 +86,14 @@ def wider(pattern: str, names: Collection[str]) -> str:
     return many if count else meant(pattern, names)
 
 
+def no_such_job(match: str, names: Collection[str]) -> str:
+    """That what is to be silenced is like no job there is, and what may have been meant."""
+    from watchdog.core.silences import read_match
+
+    pattern = next((text for name, text in read_match(match) if name == "job"), match)
+    return f"no job is like {match!r}{wider(pattern, names)}; for jobs that are to come give --ahead as well"
+
+
 def instead(published: Published, states: Collection[str], pattern: str) -> str:
     """The same for a pattern that none of the jobs in these states matches."""
     jobs = chosen(published, states, None, None)

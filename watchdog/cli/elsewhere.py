@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from watchdog.cli.choosing import which_whole
+from watchdog.cli.choosing import no_such_job, which_whole
 from watchdog.cli.endings import EXIT_ERROR, CannotGoOn
+from watchdog.core.command_line import command
 
 if TYPE_CHECKING:
     from watchdog.remote.client import Document, Remote
@@ -150,7 +151,7 @@ def unsilence(remotes: Sequence[Remote], number: int) -> int:
     return 0
 
 
-def silence(remotes: Sequence[Remote], match: str, length: str | None, end: bool) -> int:
+def silence(remotes: Sequence[Remote], match: str, length: str | None, end: bool, ahead: bool) -> int:
     """Keep quiet about what matches, at each of them."""
     if end:
         if not match.isdecimal() or len(match) > 15:
@@ -158,12 +159,33 @@ def silence(remotes: Sequence[Remote], match: str, length: str | None, end: bool
         return unsilence(remotes, int(match))
     if length is None:
         raise CannotGoOn("say for how long: --for 2h")
+    if not ahead:
+        _must_mean_something(remotes, match)
     asked = _asked(remotes, lambda one: one.post("/silences", {"match": match, "length": length, "by": _me()}))
     for answer in asked:
         if made := answer.document:
             until = _said(made["ends_at"])
             click.echo(f"{answer.url}: silence {made['id']}: nobody is told of {match} until {until}")
+            click.echo(f"  to end it sooner: {command('unsilence', str(made['id']), '--url', answer.url)}")
     return _end(asked)
+
+
+def _must_mean_something(remotes: Sequence[Remote], match: str) -> None:
+    """Raises CannotGoOn where none of their jobs is like that, and nothing that is wrong; those that cannot be asked
+    may have one."""
+    from watchdog.core.silences import means_job, read_match
+
+    try:
+        names = {name for name, _ in read_match(match)}
+    except ValueError as error:
+        raise CannotGoOn(str(error)) from error
+    asked = _asked(remotes, lambda one: one.get("/jobs"))
+    if names.isdisjoint(("job", "job_id", "source")) or not all(answer.document for answer in asked):
+        return
+    jobs = [job for answer in asked if answer.document for job in answer.document["jobs"]]
+    if any(means_job(match, job["source"], job["job"], job["job_id"]) for job in jobs):
+        return
+    raise CannotGoOn(no_such_job(match, [job["job"] for job in jobs]))
 
 
 def revive(remotes: Sequence[Remote], jobs: tuple[str, ...], incident: int | None, dry_run: bool) -> int:

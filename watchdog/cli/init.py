@@ -72,7 +72,7 @@ def init(
         )
         _put(draft, output, force=force)
     click.echo(f"{output}: written, and good: watches {', '.join(name for name, _ in watched)}")
-    is_told = _tried(config) if notify else _untold()
+    is_told = _tried(config, output) if notify else _untold()
     is_mac = sys.platform == "darwin"
     unit = unit or (not is_mac and _wants("a unit for systemd"))
     agent = agent or (is_mac and _wants("an agent for launchd"))
@@ -149,7 +149,7 @@ def _checked(draft: Path, output: Path) -> Config:
     return config
 
 
-def _tried(config: Config) -> bool:
+def _tried(config: Config, output: Path) -> bool:
     from watchdog.notify import trial
 
     outcomes = [outcome for _, outcome in trial.try_channels(config, datetime.now(UTC))]
@@ -157,7 +157,11 @@ def _tried(config: Config) -> bool:
         click.echo(
             "a test message was sent: look for it" if outcome.ok else f"the test message was not sent: {outcome.error}"
         )
-    return all(outcome.ok for outcome in outcomes)
+    is_told = all(outcome.ok for outcome in outcomes)
+    if not is_told:
+        again = f"{init_files.called()} notify-test -c {shlex.quote(str(output))}"
+        click.echo(f"{output} stays as it is: put the address under `channels` in it right, and try it again: {again}")
+    return is_told
 
 
 def _untold() -> bool:

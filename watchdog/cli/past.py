@@ -13,6 +13,7 @@ import click
 from watchdog.cli.asked import (
     as_format,
     configured,
+    must_be_one,
     usual,
     what_to_watch,
     whose_state,
@@ -49,8 +50,7 @@ def backtest(
     from watchdog.config.file import ConfigError
 
     config = usual(config, database)
-    if (config is None) == (database is None):
-        raise CannotGoOn(f"say what to replay: either --database PATH or -c FILE{', not both' if config else ''}")
+    must_be_one(config, database, instead="--database PATH")
     try:
         begin, end = command.span(since, until, datetime.now(UTC))
         done = command.backtest(command.scenarios(config, database, state, settings), begin, end)

@@ -19,10 +19,11 @@ from watchdog.cli.asked import (
     state_of,
     whose_state,
 )
-from watchdog.cli.choosing import wider
+from watchdog.cli.choosing import no_such_job
 from watchdog.cli.elsewhere import or_elsewhere
 from watchdog.cli.endings import CannotGoOn
 from watchdog.cli.watching import look_once
+from watchdog.core.command_line import PROGRAM, as_asked, command
 
 if TYPE_CHECKING:
     from watchdog.config.file import Config
@@ -58,7 +59,6 @@ def incidents(
 
 def _show_whole(store: Store, number: int, now: datetime, form: str, settings: Config | None) -> None:
     from watchdog.cli import fleet_tables, tables
-    from watchdog.core.command_line import as_asked
     from watchdog.web import whole
 
     try:
@@ -127,7 +127,9 @@ def silences(config: Path | None, database: Path | None, state: Path | None, for
         return
     for one in found:
         click.echo(f"silence {one.id}: {one.match}, until {say(one.ends_at)}{f', by {one.by}' if one.by else ''}")
-    if not found:
+    if found:
+        click.echo(as_asked(f"To end one: {PROGRAM} unsilence ID", sys.argv))
+    else:
         click.echo("Nothing is silenced.")
 
 
@@ -151,8 +153,15 @@ def unsilence(config: Path | None, database: Path | None, state: Path | None, nu
 @click.argument("match")
 @click.option("--for", "length", metavar="DURATION", help="How long, like 2h.")
 @click.option("--end", is_flag=True, help="End the silence whose number MATCH is.")
+@click.option("--ahead", is_flag=True, help="Also where no job is like that yet: for jobs to come.")
 def silence(
-    config: Path | None, database: Path | None, state: Path | None, match: str, length: str | None, end: bool
+    config: Path | None,
+    database: Path | None,
+    state: Path | None,
+    match: str,
+    length: str | None,
+    end: bool,
+    ahead: bool,
 ) -> None:
     """Tell nobody of what MATCHes: a job's name or pattern, or like kind=overdue,job=heartbeat*."""
     from watchdog.core.durations import parse_duration
@@ -163,22 +172,27 @@ def silence(
     with state_of(config, database, state) as store:
         try:
             if end:
-                if not match.isdecimal() or len(match) > 15:
-                    raise CannotGoOn(
-                        f"{match!r} is not the number of a silence; `scheduler-watchdog silences` lists them"
-                    )
-                if not store.end_silence(int(match), now):
-                    raise CannotGoOn(f"there is no silence {match} that has not ended")
-                click.echo(f"silence {match} has ended")
+                _end_silence(store, match, now)
                 return
             if length is None:
                 raise CannotGoOn("say for how long: --for 2h")
-            made = incident_verbs.silence(store, match, parse_duration(length), now)
+            wanted = incident_verbs.wanted_silence(match, parse_duration(length), now)
+            wrong = [member.finding for one in store.ledger().open for member in one.members.values() if member.active]
+            fitting = _what_fits(wanted, wrong, _jobs_now(config, database, state, now), ahead=ahead)
+            number = store.add_silence(wanted)
         except ValueError as error:
             raise CannotGoOn(str(error)) from error
-        wrong = [member.finding for one in store.ledger().open for member in one.members.values() if member.active]
-    click.echo(f"silence {made.id}: nobody is told of {match} until {say(made.ends_at)}")
-    click.echo(_what_fits(made, wrong, _jobs_now(config, database, state, now)))
+    click.echo(f"silence {number}: nobody is told of {match} until {say(wanted.ends_at)}")
+    click.echo(fitting)
+    click.echo(as_asked(f"to end it sooner: {command('unsilence', str(number))}", sys.argv))
+
+
+def _end_silence(store: Store, number: str, now: datetime) -> None:
+    if not number.isdecimal() or len(number) > 15:
+        raise CannotGoOn(f"{number!r} is not the number of a silence; `scheduler-watchdog silences` lists them")
+    if not store.end_silence(int(number), now):
+        raise CannotGoOn(f"there is no silence {number} that has not ended")
+    click.echo(f"silence {number} has ended")
 
 
 def _jobs_now(
@@ -193,16 +207,20 @@ def _jobs_now(
     return [(one.snapshot.source, job.name, job.id) for one in sources for job in one.snapshot.jobs]
 
 
-def _what_fits(made: Silence, wrong: Sequence[Finding], jobs: Sequence[tuple[str, str, str]] | None) -> str:
-    """How much a silence is about now, so that a slip of the pen is seen."""
+def _what_fits(
+    wanted: Silence, wrong: Sequence[Finding], jobs: Sequence[tuple[str, str, str]] | None, *, ahead: bool
+) -> str:
+    """How much a silence is about now. Raises CannotGoOn for one of nothing that is there, unless it is for jobs to
+    come: that is a slip of the pen, after which people are told of what they believe to be silenced."""
     from watchdog.core.silences import means_job, read_match
 
-    found = sum(made.fits(finding) for finding in wrong)
+    found = sum(wanted.fits(finding) for finding in wrong)
     told = f"{found} of what is wrong now" if found else "nothing that is wrong now"
-    if jobs is None or any(name == "incident" for name, _ in read_match(made.match)):
+    if jobs is None or any(name == "incident" for name, _ in read_match(wanted.match)):
         return f"it fits {told}"
-    fitting = sum(means_job(made.match, *job) for job in jobs)
+    fitting = sum(means_job(wanted.match, *job) for job in jobs)
     if fitting:
         return f"it fits {fitting} {'job' if fitting == 1 else 'jobs'}, and {told}"
-    pattern = next((text for name, text in read_match(made.match) if name == "job"), made.match)
-    return f"it fits no job now, and {told}{wider(pattern, [name for _, name, _ in jobs])}"
+    if found or ahead:
+        return f"it fits no job now, and {told}"
+    raise CannotGoOn(no_such_job(wanted.match, [name for _, name, _ in jobs]))

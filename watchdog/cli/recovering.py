@@ -17,6 +17,7 @@ from watchdog.cli.asked import (
     as_format,
     configured,
     state_of,
+    unnamed,
     usual,
     whose_state,
 )
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 @click.command()
 @or_elsewhere(elsewhere.revive)
 @whose_state
-@click.argument("jobs", nargs=-1, metavar="JOB...")
+@click.argument("jobs", nargs=-1, metavar="[JOB]...")
 @click.option("--incident", type=Number("incidents"), metavar="ID", help="All jobs of this incident.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 def revive(
@@ -78,7 +79,7 @@ def restore(config: Path | None, database: Path | None, state: Path | None, job:
 
 @click.command()
 @whose_state
-@click.argument("number", type=Number("recoveries"), metavar="ID", required=False)
+@click.argument("number", type=Number("recoveries"), metavar="[ID]", required=False)
 @click.option("--all", "is_all", is_flag=True, help="All that is proposed.")
 @click.option("--incident", type=Number("incidents"), metavar="ID", help="All that is proposed for an incident.")
 def approve(
@@ -139,7 +140,7 @@ def _by_hand(
 
     config = usual(config, database)
     if config is None and database is None:
-        raise CannotGoOn("say which scheduler is meant: -c FILE or --database PATH")
+        raise unnamed("--database PATH")
     settings = configured(config, database)
     try:
         store = Store(state or settings.state, exclusive=False)

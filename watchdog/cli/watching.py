@@ -22,7 +22,7 @@ from watchdog.cli.asked import (
     what_to_watch,
 )
 from watchdog.cli.endings import CannotGoOn
-from watchdog.core.command_line import as_asked
+from watchdog.core.command_line import PROGRAM, as_asked
 
 if TYPE_CHECKING:
     from watchdog.config.file import Config
@@ -153,18 +153,19 @@ def jobs(
 
 
 @click.command()
-@click.argument("expression")
+@click.argument("words", metavar="EXPRESSION", nargs=-1, required=True)
 @click.option("--timezone", "zone", default="UTC", show_default=True, help="An IANA name such as Europe/Berlin.")
 @click.option("--from", "start", metavar="ISO", help="Fires after this instant instead of the present one.")
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many.")
 @as_format
-def fires(expression: str, zone: str, start: str | None, count: int, form: str) -> None:
-    """Show when the watched scheduler would fire a cron EXPRESSION.
+def fires(words: tuple[str, ...], zone: str, start: str | None, count: int, form: str) -> None:
+    """Show when the watched scheduler would fire a cron EXPRESSION, which stands in quotes.
 
     With - it reads JSON lines {"expr", "tz", "after_ms", "n"} and answers each with {"fires_ms": [...]} or {"error"}.
     """
     from watchdog.cadence import fires as answers
 
+    expression = _quoted(words)
     if expression == "-":
         for line in sys.stdin:
             if line.strip():
@@ -183,6 +184,18 @@ def fires(expression: str, zone: str, start: str | None, count: int, form: str) 
         from watchdog.cli import tables
 
         tables.show(tables.fires_view(found, instant, ZoneInfo(zone)))
+
+
+def _quoted(words: tuple[str, ...]) -> str:
+    """The expression. Without quotes the shell may have put the names of files in the place of its stars."""
+    if len(words) == 1:
+        return words[0]
+    meant = " ".join(words) if len(words) == FIELDS else "0 9 * * MON"
+    raise CannotGoOn(f"the expression has to stand in quotes, like: {PROGRAM} fires '{meant}'")
+
+
+FIELDS = 5
+"""Of a cron expression."""
 
 
 def look_once(config: Path | None, database: Path | None, now: datetime) -> Published:

@@ -110,12 +110,21 @@ def _shape(detail: ErrorDetails, place: Place, model: type[BaseModel], data: Map
         return "should be text" + ("; put it in quotes, for YAML reads it as something else" if is_other else "")
     if kind in ("tuple_type", "list_type"):
         return "should be a list" + ("; put it in [brackets]" if isinstance(given, str | int | float) else "")
+    if kind in ("dict_type", "mapping_type", "model_type", "model_attributes_type") and _lacks_a_colon(given):
+        return "should be a mapping; a colon is missing after the name in it, like `name: value`"
+    if kind in ("dict_type", "mapping_type"):
+        return "should be a mapping like {NAME: …}"
     if kind in ("dict_type", "mapping_type", "model_type", "model_attributes_type"):
         inner = _find_model(_annotation_at(place, model, data))
         if inner is not None and issubclass(inner, Rule):
             return f"should be `off`, or a mapping like {_sample(inner)}"
         return "should be a mapping" + (f" like {_sample(inner)}" if inner else "")
     return ""
+
+
+def _lacks_a_colon(given: object) -> bool:
+    """Whether it was read as one text because a name and its value have no colon between them."""
+    return isinstance(given, str) and " " in given.strip()
 
 
 def _sample(model: type[BaseModel]) -> str:

@@ -138,7 +138,11 @@ def _hint(text: str, mark: yaml.Mark | None) -> str:
     line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
     if re.search(r"(?:[:,\[{]|- )\s*[*&!%@`]", line):
         return "; put what begins with such a sign in quotes"
-    return "; indent with blanks" if "\t" in line else ""
+    if "\t" in line:
+        return "; indent with blanks"
+    # a name without one goes on as a text, until the next name or the end
+    before = text.splitlines()[mark.line - 1].partition("#")[0].strip() if mark and mark.line else ""
+    return f"; is a colon missing in line {mark.line}?" if mark and before and ":" not in before else ""
 
 
 def _lines(text: str) -> dict[str, int]:

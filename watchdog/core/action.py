@@ -1,6 +1,6 @@
 """One recovery, from the intent to the proof. It is written down before anything is done, and after every step."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -39,6 +39,26 @@ SPOKEN = {
     State.UNKNOWN: "not certain",
 }
 """The states for people, who do not know what comes after what."""
+
+
+_WAYS = {
+    "api": "through its scheduler's API",
+    "pause_resume": "by a pause, and a resume through its scheduler's API",
+    "sql": "by writing the job's row in its scheduler's database",
+    "restart": "by restarting the agent",
+}
+"""How something can be done, one way or the other."""
+
+BEING_DONE = "being done"
+"""The step that says that it is done next."""
+
+
+def spoken_ways(ways: Sequence[str]) -> str:
+    """How it is tried, as part of a sentence: each way where the one before it did not work, or the commands of its
+    scheduler's own one after the other."""
+    if all(way in _WAYS for way in ways):
+        return ", else ".join(_WAYS[way] for way in ways)
+    return f"by its scheduler's own command: {', then '.join(ways)}".replace("_", " ")
 
 
 UNDER_WAY = (State.INTENDED, State.BEGUN, State.ACTED)

@@ -52,12 +52,10 @@ def unacknowledge(store: Store, number: int, at: datetime) -> Incident:
     return incident
 
 
-def silence(store: Store, match: str, length: timedelta, at: datetime) -> Silence:
-    """Keep quiet about what matches for a time; raises ValueError with what can be matched."""
+def wanted_silence(match: str, length: timedelta, at: datetime) -> Silence:
+    """Quiet about what matches for a time, as it is to be noted; raises ValueError with what can be matched."""
     read_match(match)
-    wanted = Silence(0, match, at, at + length, whoami())
-    number = store.add_silence(wanted)
-    return Silence(number, match, at, at + length, wanted.by)
+    return Silence(0, match, at, at + length, whoami())
 
 
 def whoami() -> str:

@@ -69,6 +69,9 @@ def _form(formats: Any) -> str:
     return "markdown" if names[0] == "markdown" else "text"
 
 
+EXAMPLES = "ntfys://topic, mailtos://user:password@example.com or tgram://token/chat"
+
+
 def check(order: Mapping[str, Any]) -> dict[str, Any]:
     """Whether an address is one that apprise knows; nothing is sent."""
     import apprise
@@ -85,6 +88,8 @@ def _unknown_scheme(address: str) -> str:
     """What the beginning of an address was probably meant to be; empty where it is known, or like nothing."""
     import apprise
 
+    if "://" not in address:
+        return f"it is no address; write one like {EXAMPLES}"
     scheme = address.partition("://")[0].lower()
     known = [str(one) for one in apprise.plugins.N_MGR.schemas()]  # type: ignore[no-untyped-call]
     near = [] if scheme in known else get_close_matches(scheme, known, 1)

@@ -24,7 +24,7 @@ def try_channels(config: Config, now: datetime) -> Iterator[tuple[str, Result]]:
         facts=(("Sent", voice.say(now)),),
         jobs=(),
         command="",
-        foot="scheduler-watchdog notify-test",
+        foot="scheduler-watchdog",
     )
     message = rendered(voice.completed(tested), "info")
     for name, channel in config.channels.items():

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from logging import NullHandler
 
 from watchdog.config.file import Config
-from watchdog.core.action import BY_HAND, Action, State, Step
+from watchdog.core.action import BEING_DONE, BY_HAND, Action, State, Step, spoken_ways
 from watchdog.core.clock import Stamp, WallClock
 from watchdog.core.command_line import command
 from watchdog.core.incident import Incident
@@ -43,7 +43,7 @@ def revive(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[st
     records = Records(store)
     action, next_run = _unfinished(config, records, job), ""
     if action is None:
-        target = find(config, job, now.at)
+        target = _found(config, records, job, now)
         next_run = target.next_run(now.at)
         if dry_run:
             yield _plan(target, now.at)
@@ -59,7 +59,7 @@ def revive(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[st
         told = "`scheduler-watchdog recoveries` tells what became of it"
         raise RefusedError(f"a running watchdog has gone on with {action.job}; {told}") from None
     done = records.action(action.id) or action
-    yield from (f"{say(step.at)}  {step.what}" for step in done.steps)
+    yield from (f"{say(step.at)}  {step.what}" for step in done.steps if step.what != BEING_DONE)
     if done.state is not State.ACTED:
         raise RefusedError(f"{done.job} was not revived: {done.steps[-1].what}")
     ahead = f", {next_run}" if next_run and not _ran_at_once(config, done) else ""
@@ -67,8 +67,8 @@ def revive(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[st
 
 
 def _plan(target: Target, at: datetime) -> str:
-    ways = " then ".join(target.steps)
-    return f"would {target.action} {target.name}: {ways}; its next run would be {target.next_run(at)}"
+    verb, how = target.action.replace("_", " "), spoken_ways(target.steps)
+    return f"would {verb} {target.name} {how}; its next run would be {target.next_run(at)}"
 
 
 def planned(config: Config, source_name: str, job_id: str) -> str:
@@ -77,10 +77,29 @@ def planned(config: Config, source_name: str, job_id: str) -> str:
     return _plan(_target(config, source_name, job_id, now), now.at)
 
 
-def _target(config: Config, source_name: str, job_id: str, now: Stamp) -> Target:
+def _found(config: Config, records: Records | None, job: str, now: Stamp, source_name: str | None = None) -> Target:
+    """The job; of one that has just been brought back the refusal says so. Raises RefusedError."""
+    try:
+        return find(config, job, now.at, source_name)
+    except NoSuchJobError:
+        raise
+    except RefusedError as error:
+        raise RefusedError(f"{error}{_brought_back(records, job) if records else ''}") from None
+
+
+def _brought_back(records: Records, job: str) -> str:
+    """When it was, and whether that has helped, as the end of a sentence; empty where it was not."""
+    mine = [action for action in records.actions() if job in (action.job_id, action.job) and action.acted_at]
+    if not mine or mine[-1].acted_at is None or mine[-1].state not in (State.ACTED, State.VERIFIED):
+        return ""
+    last = "it has run well since" if mine[-1].state is State.VERIFIED else "that run shows whether it has helped"
+    return f". It was brought back at {say(mine[-1].acted_at)} (recovery {mine[-1].id}), and {last}"
+
+
+def _target(config: Config, source_name: str, job_id: str, now: Stamp, records: Records | None = None) -> Target:
     if all(source.name != source_name for source in config.sources):
         raise RefusedError(f"there is no source {source_name!r}")
-    target = find(config, job_id, now.at, source_name)
+    target = _found(config, records, job_id, now, source_name)
     if target.id != job_id:
         raise RefusedError(f"there is no job with the id {job_id!r} in {source_name}")
     return target
@@ -102,7 +121,7 @@ def _ran_at_once(config: Config, action: Action) -> bool:
 def intend(config: Config, records: Records, source_name: str, job_id: str, by: str) -> Action:
     """Write a revival down for the running service, with the guards of `revive`. Raises RefusedError."""
     now = WallClock().stamp()
-    target = _target(config, source_name, job_id, now)
+    target = _target(config, source_name, job_id, now, records)
     if any((one.source, one.job_id) == (source_name, job_id) for one in records.under_way()):
         raise RefusedError(f"a recovery of {target.name} is under way")
     action = _action(target, now)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from watchdog.config.file import Config
 from watchdog.config.sources import Section
-from watchdog.core.action import BY_HAND, Action, State, Step
+from watchdog.core.action import BEING_DONE, BY_HAND, Action, State, Step
 from watchdog.core.clock import Stamp
 from watchdog.core.command_line import command
 from watchdog.core.instants import say
@@ -237,7 +237,7 @@ class Recoverer:
 
     def _conclude(self, action: Action, found: Verdict, stamp: Stamp) -> None:
         if found.state is None and action.ways and self._config.recovery.mode != "observe":
-            again = action.stepped(stamp.at, f"{found.what}; the next way is tried", state=State.INTENDED)
+            again = action.stepped(stamp.at, f"{found.what}; it is tried another way", state=State.INTENDED)
             known = {name: action.seen[name] for name in ("last_run_at",) if name in action.seen}
             self._records.save(replace(again, seen={"status": "active", **known}))
             return
@@ -527,7 +527,7 @@ def timeline(steps: Iterable[Step]) -> tuple[tuple[str, str], ...]:
     told = list(steps)
     last = len(told) - 1
     news = [
-        step for place, step in enumerate(told) if place == last or step.what not in ("begun", told[place + 1].what)
+        step for place, step in enumerate(told) if place == last or step.what not in (BEING_DONE, told[place + 1].what)
     ]
     return tuple((say(step.at), step.what) for step in news[-10:])
 

@@ -79,6 +79,6 @@ def _silence(match: str, length: str) -> Act:
     duration = parse_duration(length)
 
     def act(store: Store, now: datetime) -> None:
-        verbs.silence(store, match, duration, now)
+        store.add_silence(verbs.wanted_silence(match, duration, now))
 
     return act

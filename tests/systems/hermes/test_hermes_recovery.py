@@ -304,5 +304,5 @@ def test_nothing_ever_asks_for_what_ends_the_gateways_of_other_homes() -> None:
 def test_what_a_person_asks_for_needs_something_wrong(rig: Rig) -> None:
     rig.home.add("well", every(60), next_run_at=rig.home.iso(rig.now + 30 * MINUTE))
     rig.home.beat(rig.now)
-    with pytest.raises(RefusedError, match="neither overdue, interrupted nor paused"):
+    with pytest.raises(RefusedError, match="only one that is overdue, interrupted or paused is brought back"):
         ACTING.find(rig.section, "well", rig.now, Detect())[0]()

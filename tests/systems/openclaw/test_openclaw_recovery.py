@@ -788,7 +788,9 @@ def test_a_person_is_told_why_there_is_nothing_to_do(tmp_path: Path, monkeypatch
     with rig(tmp_path, monkeypatch, ENABLE) as it:
         it.add("digest", enabled=False)
         it.begin()
-        with pytest.raises(RefusedError, match="digest is disabled, and neither given up, stuck nor overdue"):
+        with pytest.raises(
+            RefusedError, match="digest is disabled; only one that is given up, stuck or overdue is brought back"
+        ):
             list(revive(it.config, it.store, "digest", False))
         with pytest.raises(RefusedError, match="there is no job 'nobody'"):
             list(revive(it.config, it.store, "nobody", False))

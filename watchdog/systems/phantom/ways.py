@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from watchdog.cadence.schedule import next_fire
 from watchdog.config.policies import Policy
 from watchdog.core import faults
-from watchdog.core.action import Action, State
+from watchdog.core.action import Action, State, spoken_ways
 from watchdog.core.instants import from_ms, say, to_ms
 from watchdog.core.model import At, Every, Unreadable
 from watchdog.core.redaction import fit_to_leave
@@ -71,7 +71,7 @@ class PhantomWays:
         while action.ways:
             way, rest = action.ways[0], action.ways[1:]
             # not saved before it is begun: after a crash until then it must be tried yet
-            action = action.stepped(self._on.now().at, f"trying {way}", ways=rest, way=way)
+            action = action.stepped(self._on.now().at, f"trying it {spoken_ways([way])}", ways=rest, way=way)
             try:
                 if self._try(action, way, policy):
                     return
@@ -84,8 +84,10 @@ class PhantomWays:
             except (WayFailedError, NoRestartLeftError, ApiError, CannotWriteError, UnreadableError) as error:
                 reason = fit_to_leave(str(error), REASON)
                 # no longer this way: a restart that was not allowed is none
-                action = self._on.save(action.stepped(self._on.now().at, f"{way} did not work: {reason}", way=""))
-        self._on.settle(action, State.FAILED, "no way that is allowed worked")
+                action = self._on.save(
+                    action.stepped(self._on.now().at, f"{spoken_ways([way])} it did not work: {reason}", way="")
+                )
+        self._on.settle(action, State.FAILED, "nothing that may be tried has worked")
 
     def _try(self, action: Action, way: str, policy: Policy) -> bool:
         if way == "restart":

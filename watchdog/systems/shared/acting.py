@@ -164,6 +164,12 @@ class Acting(Protocol[C]):
         """How long a watchdog that has ended may still be heard of: what it asked may be done until then."""
 
 
+def is_as_planned(name: str, state: str, next_run_at: datetime | None) -> str:
+    """How a job stands that nothing has to be done about, as the beginning of a sentence."""
+    ahead = f", and its next run is at {say(next_run_at)}" if state == "active" and next_run_at else ""
+    return f"{name} is {state}{ahead}"
+
+
 def unfit_for_revival(job: Job, at: datetime, *, must_be_on: bool) -> str | None:
     """Why a job cannot be brought back that its scheduler has given up; None if it can."""
     if job.status != "failed":

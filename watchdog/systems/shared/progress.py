@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from watchdog.core import faults
-from watchdog.core.action import Action, State
+from watchdog.core.action import BEING_DONE, Action, State
 from watchdog.core.clock import Stamp
 from watchdog.core.logs import log
 
@@ -54,7 +54,7 @@ class Progress:
         """Something is done next."""
         faults.point("before-begun")
         now = self.now()
-        begun = self.save(action.stepped(now.at, "begun", state=State.BEGUN, begun=now))
+        begun = self.save(action.stepped(now.at, BEING_DONE, state=State.BEGUN, begun=now))
         faults.point("begun")
         return begun
 
