@@ -145,28 +145,40 @@ def _tried(path: Path) -> tuple[Config, list[str]]:
 @click.option("--seconds", type=click.IntRange(5, 3600), help="Stop after so long; else at the end of the story.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Where its page is; else 9846, or a free one.")
 @click.option("--stay", is_flag=True, help="Go on serving after the story has ended, until Ctrl-C.")
-def demo(seconds: int | None, port: int | None, stay: bool) -> None:
-    """Watch a simulated agent through an outage, as it unfolds; a second stands for an hour."""
+@click.option("--live", is_flag=True, help="To practise: in real time, in a folder that stays, until Ctrl-C.")
+def demo(seconds: int | None, port: int | None, stay: bool, live: bool) -> None:
+    """Watch a simulated agent through an outage, as it unfolds; a second stands for an hour.
+
+    With --live a second is a second: a job fails and a run hangs within minutes, and every command can be tried on it.
+    """
+    from watchdog.demo import live as practice
+    from watchdog.demo import story
     from watchdog.web.server import CannotListenError
 
+    def tell(port: int) -> None:
+        if live:
+            practice.tell(port, seconds)
+        else:
+            story.tell(port, seconds, stay=stay)
+
     try:
-        _tell_the_story(port, seconds, stay=stay)
+        # where no port was asked for it need not be the usual one: a watchdog may be at work there
+        tell(_usual_or_free_port() if port is None else port)
     except CannotListenError as error:
         raise CannotGoOn(f"{error}; choose another with --port") from error
 
 
-def _tell_the_story(port: int | None, seconds: int | None, *, stay: bool) -> None:
-    """Where no port was asked for it need not be the usual one: a watchdog may be at work there.
+def _usual_or_free_port() -> int:
+    """The usual port of the page where nobody has it, else any that is free."""
+    import socket
 
-    Raises CannotListenError.
-    """
-    from watchdog.demo import story
-    from watchdog.web.server import CannotListenError
+    from watchdog.config.file import DEFAULT_LISTEN, parse_address
 
-    if port is not None:
-        story.tell(port=port, seconds=seconds, stay=stay)
-        return
-    try:
-        story.tell(seconds=seconds, stay=stay)
-    except CannotListenError:
-        story.tell(port=0, seconds=seconds, stay=stay)
+    usual = parse_address(DEFAULT_LISTEN)
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((usual.host, usual.port))
+        except OSError:
+            tried.bind((usual.host, 0))
+        return int(tried.getsockname()[1])

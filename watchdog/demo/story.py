@@ -39,7 +39,8 @@ STEP = 0.02
 POLL = timedelta(minutes=5)
 """On the story's clock: 83 ms of the machine's. Three polls without a look would be a machine that slept."""
 
-JOBS: tuple[tuple[str, dict[str, object]], ...] = (
+Jobs = tuple[tuple[str, dict[str, object]], ...]
+JOBS: Jobs = (
     ("heartbeat", {"kind": "cron", "expr": "0 * * * *", "tz": "UTC"}),
     ("inbox-triage", {"kind": "every", "intervalMs": 30 * 60_000}),
     ("price-watch", {"kind": "every", "intervalMs": 15 * 60_000}),
@@ -52,13 +53,15 @@ RATE_LIMITED = Outcome.failing("Error: 429 rate_limit_error: This request would 
 class World:
     """The simulated agent: who errs, and who hangs. A run takes `takes`."""
 
-    def __init__(self, path: Path, begin: datetime = BEGIN, takes: timedelta = timedelta(seconds=45)) -> None:
+    def __init__(
+        self, path: Path, begin: datetime = BEGIN, takes: timedelta = timedelta(seconds=45), jobs: Jobs = JOBS
+    ) -> None:
         self.path = path
         self.errs: set[str] = set()
         self.hangs: set[str] = set()
         self._takes = takes
         self.simulator = Simulator(path, begin, behaviour=self._behave, durable=True)
-        self.ids = {name: self.simulator.add(name, schedule) for name, schedule in JOBS}
+        self.ids = {name: self.simulator.add(name, schedule) for name, schedule in jobs}
 
     def _behave(self, name: str, now: datetime) -> Outcome:
         if name in self.hangs:
