@@ -436,6 +436,27 @@ CASES = {
         at_most=[most("boss", 1), most("ops", 1)],
         config=CALLED,
     ),
+    "a clock that is set forward by hours brings no call, no reminder and no end early": Case(
+        [daily("alpha")],
+        [
+            changed(10, given_up("alpha", 10)),
+            {"at": at(20), "clock": {"ahead_s": 90_000}},
+            changed(120, daily("alpha")),
+        ],
+        must=[
+            must("boss", 40, 41, "alpha"),
+            must("ops", 120, 126, "alpha", severity="over"),
+        ],
+        at_most=[most("boss", 2), most("ops", 2)],
+        config=CALLED,
+    ),
+    "quiet that was wanted before the clock was set forward lasts as long as was wanted": Case(
+        [daily("alpha")],
+        [{"at": at(15), "clock": {"ahead_s": 7200}}, changed(20, given_up("alpha", 20))],
+        must=[must("ops", 65, 67, "alpha")],
+        at_most=[most("ops", 0, 0, 64), most("ops", 1)],
+        operator=[silence(5, "alpha", "1h")],
+    ),
     "two outages hours apart: the second is over as soon as the first was": Case(
         [daily("alpha")],
         flaps("alpha", 10, 2, down=90, up=150),

@@ -1,4 +1,4 @@
-"""What stands in the state file, made fit to go on with: after an upgrade, and after the clock was put back."""
+"""What stands in the state file, made fit to go on with: after an upgrade, and after the clock was set."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -27,10 +27,10 @@ Date = Callable[[datetime], datetime]
 """What an instant that stands in the state file is by the clock as it is now."""
 
 
-def put_back(now: datetime, step: timedelta, since: datetime) -> Date:
-    """After the clock was put back by `step`: by so much all was ahead that has been written from `since` on. Nothing
-    lies in the future: where the step is not known it is zero, and what lies there is so from now on."""
-    return lambda instant: min(instant - step if instant >= since else instant, now)
+def after_a_step(now: datetime, step: timedelta, since: datetime) -> Date:
+    """After the clock was set by `step`, back where it is negative: what was written from `since` on keeps its age.
+    Nothing lies in the future: where the step is not known it is zero, and what lies there is so from now on."""
+    return lambda instant: min(instant + step if instant >= since else instant, now)
 
 
 def dated(incident: Incident, date: Date) -> Incident:
@@ -67,11 +67,11 @@ def _item(item: ToldItem, date: Date) -> ToldItem:
     return replace(item, at=date(item.at), began_at=date(item.began_at), graver_at=_maybe(item.graver_at, date))
 
 
-def silence_not_ahead(silence: Silence, seen: datetime, now: datetime) -> Silence:
-    """A silence that begins in the future, begun now, for as long as was left of it. `seen`: when the clock was last
-    looked at before it was put back."""
+def silence_dated(silence: Silence, date: Date, seen: datetime, now: datetime) -> Silence:
+    """A silence by the clock as it is now, for as long as was left of it when the clock was last looked at (`seen`)
+    before it was set."""
     left = silence.ends_at - min(max(silence.starts_at, seen), silence.ends_at)
-    return replace(silence, starts_at=now, ends_at=now + left)
+    return replace(silence, starts_at=date(silence.starts_at), ends_at=now + left)
 
 
 def ahead(told: Mapping[ToldKey, Told], incidents: Mapping[int, Incident], now: datetime) -> set[int]:

@@ -42,8 +42,8 @@ class Notifier:
         self._version = -1
         self._again_at: datetime | None = None
         self._judged_at: datetime | None = None
-        self._put_back_by = timedelta()
-        self._clock_since: datetime | None = None
+        self._step = timedelta()
+        self._began: datetime | None = None
         self._has_notices = self._is_news = True
         self._matters: dict[Matter, Before] = {}
         self._firing_notices: tuple[tuple[str, Notice], ...] = ()
@@ -165,24 +165,24 @@ class Notifier:
         return bool(changed or told)
 
     def _put_right(self, now: datetime) -> None:
-        """After the clock was put back nothing waits until it has caught up: what lies ahead is so from now on."""
-        step, since = self._put_back_by, self._clock_since or now
-        self._put_back_by, self._clock_since = timedelta(), since - step
+        """After the clock was set nothing comes early, and nothing waits until it has caught up: what this process has
+        written down keeps its age, and what lies ahead is so from now on."""
+        step, self._step = self._step, timedelta()
+        since = self._began or now - step
+        self._began = since + step
         if not step and self._judged_at is not None and now >= self._judged_at:
             return
-        self._put_silences_right(now)
+        date = carrying.after_a_step(now, step, min(since, now))
+        self._put_silences_right(date, since, now - step if step else self._judged_at, now)
         incidents = self._ledger.incidents
         changed = incidents.keys() if step else carrying.ahead(self._told, incidents, now)
         if changed:
             with self._store.transaction():
-                self._date(changed, carrying.put_back(now, step, since))
+                self._date(changed, date)
 
     def clock_was_set(self, step: timedelta) -> None:
-        """By so much, back where it is negative: what was written down by the clock before keeps its age."""
-        if step > timedelta():
-            self._clock_since = None
-        else:
-            self._put_back_by -= step
+        """By so much, back where it is negative."""
+        self._step += step
 
     def _date(self, numbers: Set[int], date: carrying.Date) -> None:
         """All that was written down of these incidents, by the clock as it is now."""
@@ -197,15 +197,16 @@ class Notifier:
         self._ledger = replace(self._ledger, incidents={**known, **incidents})
         self._told |= told
 
-    def _put_silences_right(self, now: datetime) -> None:
-        """Quiet that somebody has wanted is kept, though it was wanted at an instant that has yet to come."""
-        seen = self._judged_at
-        ahead = [silence for silence in self._store.silences(now) if silence.starts_at > now]
-        if seen is None or not ahead:
+    def _put_silences_right(self, date: carrying.Date, since: datetime, seen: datetime | None, now: datetime) -> None:
+        """Quiet that somebody has wanted is kept for as long as was left of it, when the clock was last `seen` before
+        it was set."""
+        if seen is None:
             return
+        known = self._store.silences(min(seen, now))
+        moved = [silence for silence in known if silence.starts_at >= min(since, now)]
         with self._store.transaction():
-            for silence in ahead:
-                self._store.date_silence(carrying.silence_not_ahead(silence, seen, now))
+            for silence in moved:
+                self._store.date_silence(carrying.silence_dated(silence, date, seen, now))
 
     def announce(
         self,
