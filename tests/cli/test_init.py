@@ -107,6 +107,18 @@ def test_what_lies_about_in_a_home_is_found_told_of_and_watched(home: Path, http
         )
 
 
+def test_a_nanobot_that_works_elsewhere_is_watched_with_what_it_keeps_in_its_own_folder(home: Path) -> None:
+    lay_out("healthy", home)
+    (home / ".nanobot").mkdir()
+    (home / "llm_usage.sqlite3").rename(home / ".nanobot" / "llm_usage.sqlite3")
+    (home / ".nanobot" / "config.json").write_text('{"agents": {"defaults": {"workspace": "~/workspace"}}}')
+    assert init(home).returncode == 0
+    (source,) = written(home)
+    assert source["model_calls"] == {"database": f"{home}/.nanobot/llm_usage.sqlite3"}
+    valid = command("validate", "-c", home / "watchdog.yaml")
+    assert (valid.returncode, valid.stderr) == (0, "")
+
+
 def test_in_a_bare_home_it_says_so_in_three_lines_and_writes_nothing(home: Path) -> None:
     done = init(home, "--notify", "json://127.0.0.1:9")
     assert done.returncode == 3

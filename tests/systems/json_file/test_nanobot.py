@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,8 +32,8 @@ LATE = {("overdue", "ok-30s"), ("overdue", "zero-30s"), ("overdue", "auth-30s")}
 HANGS = ("in_flight", "hang-30s")
 
 
-def source(workspace: Path, host: Host | None = None) -> JsonSource:
-    given = {"kind": "json", "preset": "nanobot", "folder": str(workspace), "timezone": "Europe/Berlin"}
+def source(workspace: Path, host: Host | None = None, **more: Any) -> JsonSource:
+    given = {"kind": "json", "preset": "nanobot", "folder": str(workspace), "timezone": "Europe/Berlin", **more}
     return open_json(JsonFile.model_validate(given), host or Host())
 
 
@@ -41,6 +42,26 @@ def findings(workspace: Path, now: datetime) -> tuple[Finding, ...]:
     assert snapshot.problem is None
     assert not snapshot.unseen
     return diagnose(snapshot, now, Detect()).findings
+
+
+def test_where_no_call_of_its_model_is_on_record_it_says_that_it_cannot_tell_work_from_none(tmp_path: Path) -> None:
+    workspace, now = lay_out("healthy", tmp_path)
+    (tmp_path / "llm_usage.sqlite3").rename(tmp_path / "elsewhere.sqlite3")
+    snapshot = source(workspace).look(now).snapshot
+    blind = [finding for finding in diagnose(snapshot, now, Detect()).findings if finding.kind == "blind"]
+    assert [finding.evidence["hidden"] for finding in blind] == [["zero_tokens"]]
+    assert f"{tmp_path}/llm_usage.sqlite3" in blind[0].summary
+
+
+@pytest.mark.parametrize(("says", "is_told"), [({"database": "../elsewhere.sqlite3"}, NO_MODEL), (None, set())])
+def test_where_its_calls_are_on_record_can_be_said_or_that_none_are_kept(
+    says: Any, is_told: set[tuple[str, str]], tmp_path: Path
+) -> None:
+    workspace, now = lay_out("healthy", tmp_path)
+    (tmp_path / "llm_usage.sqlite3").rename(tmp_path / "elsewhere.sqlite3")
+    snapshot = source(workspace, model_calls=says).look(now).snapshot
+    assert not snapshot.unseen
+    assert {each for each in told(diagnose(snapshot, now, Detect()).findings) if each[0] == "zero_tokens"} == is_told
 
 
 def told(found: tuple[Finding, ...]) -> set[tuple[str, str | None]]:
@@ -124,12 +145,6 @@ def test_a_run_without_any_call_of_the_model_did_no_work_unless_the_job_needs_no
     jobs = workspace / "cron" / "jobs.json"
     jobs.write_text(jobs.read_text().replace("agent_turn", "system_event"))
     assert ("zero_tokens", "ok-30s") not in told(findings(workspace, now + timedelta(minutes=1)))
-
-
-def test_without_the_record_of_calls_nothing_is_said_of_tokens(tmp_path: Path) -> None:
-    workspace, now = lay_out("healthy", tmp_path)
-    (tmp_path / "llm_usage.sqlite3").unlink()
-    assert told(findings(workspace, now)) == ALWAYS
 
 
 def test_a_record_of_calls_that_cannot_be_read_is_told(tmp_path: Path) -> None:

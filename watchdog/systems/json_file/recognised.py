@@ -60,8 +60,29 @@ def section_of(file: Path) -> Mapping[str, object] | None:
         if _fits(looks, jobs, file, usual):
             folder = file.parents[len(usual.parts) - 1]
             named = {} if folder / usual == file else {"file": str(file)}
-            return {"preset": looks.preset, "folder": str(folder), **named}
+            more = _calls_elsewhere(folder) if looks.preset == "nanobot" else {}
+            return {"preset": looks.preset, "folder": str(folder), **named, **more}
     return None
+
+
+def _calls_elsewhere(workspace: Path) -> Mapping[str, object]:
+    """Where nanobot keeps its calls of a model: beside its own configuration, which may name a workspace anywhere."""
+    for above in workspace.parents:
+        own = above / ".nanobot"
+        if own not in workspace.parents and _workspace_of(own / "config.json", above) == workspace:
+            calls = str(own / "llm_usage.sqlite3")
+            return {"model_calls": {"database": calls}, "held_open": calls}
+    return {}
+
+
+def _workspace_of(config: Path, home: Path) -> Path | None:
+    try:
+        named = value_at(read_document(config), "agents.defaults.workspace")
+    except UnreadableError:
+        return None
+    if not isinstance(named, str):
+        return None
+    return home / named[2:] if named.startswith("~/") else Path(named)
 
 
 def _fits(looks: _Looks, jobs: Sequence[object] | None, file: Path, usual: Path) -> bool:

@@ -213,6 +213,11 @@ class CallRecords:
         """The files."""
         return [file.path for file in self._files]
 
+    @property
+    def are_kept(self) -> bool:
+        """Whether one of the files is there: before the first call there is none."""
+        return any(marks(path) is not None for path in self.paths)
+
     def signature(self) -> object:
         """What changes with them."""
         return tuple(file.signature() for file in self._files)

@@ -94,6 +94,13 @@ def _placed(given: Mapping[str, Any], usual: str) -> Mapping[str, Any]:
     return {**given, "folder": parents[min(len(Path(usual).parts), len(parents)) - 1]}
 
 
+def _with_own(known: Mapping[str, Any], own: object) -> object:
+    """What the preset says of a part, with what is said otherwise."""
+    if own is None:
+        return known
+    return {**known, **own} if isinstance(own, Mapping) else own
+
+
 def _several(value: object) -> object:
     return (value,) if isinstance(value, str | os.PathLike) else value
 
@@ -185,9 +192,9 @@ class JsonFile(Section):
         if not isinstance(given, Mapping) or given.get("preset") not in NAMES:
             return given
         known = facts(given["preset"])
-        own = given.get("jobs", {})
-        jobs = {**known["jobs"], **own} if isinstance(own, Mapping) else own
-        return {"name": given["preset"], **known, **_placed(given, known["file"]), "jobs": jobs}
+        parts = {part: _with_own(known[part], given.get(part)) for part in ("jobs", "model_calls") if part in known}
+        off = {part: None for part in ("model_calls",) if part in given and given[part] is None}
+        return {"name": given["preset"], **known, **_placed(given, known["file"]), **parts, **off}
 
     @model_validator(mode="after")
     def _enough(self) -> Self:

@@ -1,7 +1,7 @@
 """A scheduler that keeps its jobs in a JSON file, read as the configuration maps it (docs/json.md)."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -233,7 +233,9 @@ class JsonSource:
         records, hidden = self._recorded()
         calls, unheard = self._called()
         self._again_at = None
-        facts = [self._facts(row, now) for row in self._rows(jobs, records, calls, now)]
+        rows = self._rows(jobs, records, calls, now)
+        unheard += self._uncalled(rows)
+        facts = [self._facts(row, now) for row in rows]
         self._facts_of = {each.row.id: each for each in facts}
         restarted = _newest(self._restart([each.sight for each in facts]), self._process_seen.started_at)
         process = self._process_at(restarted, now, [each.row.history for each in facts])
@@ -303,6 +305,16 @@ class JsonSource:
             return self._calls.read(), []
         except UnreadableError as error:
             return None, [Unseen(one_line(str(error), 300), (Kind.ZERO_TOKENS,), "let it be read")]
+
+    def _uncalled(self, rows: Sequence[_Row]) -> Iterator[Unseen]:
+        """That no call of a model is on record anywhere, though there were runs that made some."""
+        settings = self._settings.model_calls
+        if self._calls is None or settings is None or settings.needed is None or self._calls.are_kept:
+            return
+        if any(row.history.last_ended and holds(settings.needed, row.document) for row in rows):
+            what = f"there is no record of the calls of its model: {' or '.join(map(str, self._calls.paths))}"
+            remedy = "say where it is, model_calls: {database: FILE}, or that none is kept, model_calls: null"
+            yield Unseen(what, (Kind.ZERO_TOKENS,), remedy)
 
     def _id(self, job: Object) -> str:
         ways = self._settings.jobs
