@@ -1,11 +1,13 @@
 """What people hear of a storm that recovery heals, or tries to: it began, what was done, it is over."""
 
+import os
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.harness import DAY, HOUR, MINUTE
+from tests.support.harness import DAY, HOUR, MINUTE, SECOND
 from tests.support.recovering import OVERLOADED, REVIVE, Rig, in_this_process, rig
 from watchdog.core.action import State
 from watchdog.core.message import Entry
@@ -52,6 +54,33 @@ def test_who_is_well_before_the_next_is_tried_does_not_make_a_message_for_each(t
         each = told(it)
         for channel in ("ops", "night"):
             assert [each[channel, event] for event in ("opened", "recovery", "resolved")] == [1, 1, 1]
+
+
+@pytest.mark.slow
+def test_a_storm_of_hundreds_is_three_messages_for_each_owner(tmp_path: Path) -> None:
+    """With WATCHDOG_STORM=1000 a thousand, which takes some ten minutes."""
+    names = [f"job-{number:04}" for number in range(int(os.environ.get("WATCHDOG_STORM", "150")))]
+    with rig(tmp_path, POLICY, stock=False) as it:
+        it.configure_more(notify={}, owners=OWNERS, channels=CHANNELS)
+        ids = [it.sim.add(name, _schedule(number)) for number, name in enumerate(names)]
+        it.let(OVERLOADED, *names)
+        while any(it.row(id_)["status"] != "failed" for id_ in ids):
+            it.sleep(HOUR)
+        it.let(Outcome(duration=2 * SECOND), *names)
+        while Counter(it.states())[State.VERIFIED] < len(names) or it.published.findings:
+            it.run(HOUR)
+        it.run(DAY + 2 * HOUR)
+        each = told(it)
+        for channel in ("ops", "night"):
+            assert [each[channel, event] for event in ("opened", "recovery", "resolved")] == [1, 1, 1]
+        assert sum(each.values()) == 3 * len(OWNERS)
+
+
+def _schedule(number: int) -> Any:
+    minute, zone = number * 7 % 60, "Europe/Berlin"
+    kinds: list[Any] = [("every", HOUR), ("every", 2 * HOUR), ("every", 4 * HOUR)]
+    kinds += [("cron", f"{minute} * * * *"), ("cron", f"{minute} */2 * * *", zone)]
+    return kinds[number % len(kinds)]
 
 
 def test_an_outage_of_days_costs_one_message_for_each_try(tmp_path: Path) -> None:
