@@ -311,7 +311,7 @@ class JsonSource:
         settings = self._settings.model_calls
         if self._calls is None or settings is None or settings.needed is None or self._calls.are_kept:
             return
-        if any(row.history.last_ended and holds(settings.needed, row.document) for row in rows):
+        if any(_is_well(row.history.last_ended) and holds(settings.needed, row.document) for row in rows):
             what = f"there is no record of the calls of its model: {' or '.join(map(str, self._calls.paths))}"
             remedy = "say where it is, model_calls: {database: FILE}, or that none is kept, model_calls: null"
             yield Unseen(what, (Kind.ZERO_TOKENS,), remedy)
@@ -627,6 +627,10 @@ def _records(settings: Runs, section: JsonFile) -> Records:
 
 def _newest(*instants: datetime | None) -> datetime | None:
     return max((instant for instant in instants if instant), default=None)
+
+
+def _is_well(run: Run | None) -> bool:
+    return run is not None and run.outcome == "ok"
 
 
 def _ended(history: History) -> datetime | None:
