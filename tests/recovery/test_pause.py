@@ -17,7 +17,7 @@ from watchdog.core.clock import Stamp
 from watchdog.core.model import Every, Job, RunEnd, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.demo.outcome import Outcome
-from watchdog.recovery.verify import verdict
+from watchdog.recovery.verify import Scene, verdict
 
 PAUSE: dict[str, Any] = {"match": {"kind": "runaway"}, "action": "pause", "after": "0s"}
 SHORT = Outcome(duration=8 * SECOND)
@@ -135,8 +135,8 @@ def test_only_a_job_that_stands_still_is_proof_of_a_pause(job: Job | None, state
         1, Stamp(NOW), "p", "pause", "agent", "id", "loop", "c", State.ACTED, acted_at=NOW, heard_by=heard_by
     )
     snapshot = Snapshot("agent", "phantom", (job,) if job else ())
-    found = verdict(action, job, snapshot, (), Moment(heard_by))
+    found = verdict(action, Scene(job, snapshot, (), Moment(heard_by)))
     assert found is not None
     assert found.state is state
     if state is State.VERIFIED:
-        assert verdict(action, job, snapshot, (), Moment(heard_by - SECOND)) is None
+        assert verdict(action, Scene(job, snapshot, (), Moment(heard_by - SECOND))) is None

@@ -38,7 +38,7 @@ from watchdog.recovery.by_hand import RefusedError, jobs_of, restore, revive
 from watchdog.recovery.executor import Executor
 from watchdog.recovery.recoverer import Recoverer
 from watchdog.recovery.service import RecoveryService
-from watchdog.recovery.verify import verdict
+from watchdog.recovery.verify import Scene, verdict
 from watchdog.state import records as records_module
 from watchdog.state.records import Records
 from watchdog.state.store import Store
@@ -610,7 +610,7 @@ def test_where_tokens_are_not_written_anywhere_the_proof_says_so() -> None:
     action = Action(1, Stamp(NOW), "p", "revive", "phantom", "id", "one", "c", State.ACTED, acted_at=NOW)
     run = RecordedRun(NOW + HOUR, "ok")
     job = Job("id", "one", Every(HOUR), last_run=run, zero_streak=None)
-    found = verdict(action, job, Snapshot("phantom", "phantom", (job,)), (), Moment(NOW + HOUR))
+    found = verdict(action, Scene(job, Snapshot("phantom", "phantom", (job,)), (), Moment(NOW + HOUR)))
     assert found is not None
     assert found.state is State.VERIFIED
     assert "its tokens are not written anywhere" in found.what

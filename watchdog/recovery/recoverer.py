@@ -36,7 +36,7 @@ from watchdog.recovery.fresh_look import Objection
 from watchdog.recovery.known_actions import KnownActions, acting_of, definitions_of
 from watchdog.recovery.preserving import preserve_failed
 from watchdog.recovery.sights import Sights
-from watchdog.recovery.verify import Verdict, verdict
+from watchdog.recovery.verify import Scene, Verdict, verdict
 from watchdog.state.records import Preserved, Records, Version
 from watchdog.systems.remedy import OUT_OF_A_LOOP
 from watchdog.systems.shared.fingerprint import Facts, fingerprint
@@ -217,21 +217,16 @@ class Recoverer:
 
     def _verify(self, published: Published, stamp: Stamp, now: Moment) -> None:
         snapshots = {state.snapshot.source: state.snapshot for state in published.sources}
-        for action in self._records.under_way():
+        under_way = self._records.under_way()
+        jobs = _jobs(published) if under_way else {}
+        findings = published.findings
+        for action in under_way:
             snapshot = snapshots.get(action.source)
             if action.state is not State.ACTED or snapshot is None or not _is_settled(action, now):
                 continue
-            job = next((job for job in snapshot.jobs if job.id == action.job_id), None)
+            job = jobs.get((action.source, action.job_id or ""))
             counts = job is None or self._counts_tokens(job)
-            found = verdict(
-                action,
-                job,
-                snapshot,
-                published.findings,
-                now,
-                counts_tokens=counts,
-                awake_since=self._awake_since,
-            )
+            found = verdict(action, Scene(job, snapshot, findings, now, counts, self._awake_since))
             if found is not None:
                 self._conclude(action, found, stamp)
 

@@ -31,36 +31,39 @@ class Verdict:
     what: str
 
 
-UNHEARD = Verdict(None, "nothing has started: the scheduler has not heard of it")
-STUCK = Verdict(State.INEFFECTIVE, "a run of it is stuck")
-
-
-def verdict(
-    action: Action,
-    job: Job | None,
-    snapshot: Snapshot,
-    findings: Sequence[Finding],
-    now: Moment,
-    *,
-    counts_tokens: bool = True,
-    awake_since: datetime | None = None,
-) -> Verdict | None:
-    """What has become of an action that was carried out; None while that is open.
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a look shows of an action that was carried out: its job, its scheduler, and what is found.
 
     `counts_tokens`: whether a run of this job must have used tokens to be proof. `awake_since`: from when on somebody
     has looked without a break; before that the machine may have slept, and its scheduler with it.
     """
-    if snapshot.problem is not None or action.acted_at is None:
+
+    job: Job | None
+    snapshot: Snapshot
+    findings: Sequence[Finding]
+    now: Moment
+    counts_tokens: bool = True
+    awake_since: datetime | None = None
+
+
+UNHEARD = Verdict(None, "nothing has started: the scheduler has not heard of it")
+STUCK = Verdict(State.INEFFECTIVE, "a run of it is stuck")
+
+
+def verdict(action: Action, scene: Scene) -> Verdict | None:
+    """What has become of an action that was carried out; None while that is open."""
+    if scene.snapshot.problem is not None or action.acted_at is None:
         return None
     if action.kind == "restart":
-        return _restarted(action, snapshot, findings, now)
+        return _restarted(action, scene)
     if action.kind == "pause":
-        return _paused(action, job, now)
+        return _paused(action, scene.job, scene.now)
     if action.kind == "command":
-        return _commanded(action, job, snapshot, findings, now, counts_tokens=counts_tokens)
-    proof = _revived(action, job, snapshot, findings, now, counts_tokens=counts_tokens)
-    if proof in (UNHEARD, STUCK) and not now.reached(action.acted_at + LONGEST_WAIT):
-        return None if _could_not_go_on(snapshot, awake_since, now) else proof
+        return _commanded(action, scene)
+    proof = _revived(action, scene)
+    if proof in (UNHEARD, STUCK) and not scene.now.reached(action.acted_at + LONGEST_WAIT):
+        return None if _could_not_go_on(scene) else proof
     return proof
 
 
@@ -70,45 +73,38 @@ def is_proof(job: Job, run: RecordedRun, *, counts_tokens: bool) -> bool:
     return is_well and (not counts_tokens or _never_used_any(job) or _used_tokens(job, run) is not False)
 
 
-def _revived(
-    action: Action,
-    job: Job | None,
-    snapshot: Snapshot,
-    findings: Sequence[Finding],
-    now: Moment,
-    *,
-    counts_tokens: bool,
-) -> Verdict | None:
+def _revived(action: Action, scene: Scene) -> Verdict | None:
+    job, now = scene.job, scene.now
     if job is None:
         what = "the job's row is gone: deleted by somebody, or by a one-shot that ran and deletes itself"
         return Verdict(State.UNKNOWN, f"{what}; there is no proof")
     if job.last_run is not None and _is_new(job.last_run, action):
-        return _by_run(job, now, counts_tokens=counts_tokens)
+        return _by_run(job, now, counts_tokens=scene.counts_tokens)
     if job.status == "failed":
         return Verdict(State.INEFFECTIVE, "it is failed again")
     if job.in_flight_since is not None:
-        return _in_flight(action, findings, now)
+        return _in_flight(action, scene)
     if not job.is_planned:
         return Verdict(State.REFUSED, f"somebody has made it {job.state}")
     limit = max(filter(None, (action.heard_by, _due(job))))
-    if not now.reached(limit) or _awaits_its_turn(job, snapshot, now):
+    if not now.reached(limit) or _awaits_its_turn(job, scene):
         return None
     return UNHEARD
 
 
-def _awaits_its_turn(job: Job, snapshot: Snapshot, now: Moment) -> bool:
+def _awaits_its_turn(job: Job, scene: Scene) -> bool:
     """Whether other runs keep it waiting: a scheduler that is busy has not shown what it has heard of."""
-    return waits_for(job, snapshot, now) is not None and not is_passed_over(job, AFTER_A_RUN)
+    return waits_for(job, scene.snapshot, scene.now) is not None and not is_passed_over(job, AFTER_A_RUN)
 
 
-def _could_not_go_on(snapshot: Snapshot, awake_since: datetime | None, now: Moment) -> bool:
+def _could_not_go_on(scene: Scene) -> bool:
     """Whether that nothing happens means nothing: its process is gone or stands still, or has not been there for long,
     or this machine has only just woken."""
-    process = snapshot.process
+    process = scene.snapshot.process
     if process.is_alive is False or process.is_frozen:
         return True
-    began = max(filter(None, (process.started_at, process.since, awake_since)), default=None)
-    return began is not None and not now.reached(began + TO_HEAR)
+    began = max(filter(None, (process.started_at, process.since, scene.awake_since)), default=None)
+    return began is not None and not scene.now.reached(began + TO_HEAR)
 
 
 def _paused(action: Action, job: Job | None, now: Moment) -> Verdict | None:
@@ -126,14 +122,15 @@ def _paused(action: Action, job: Job | None, now: Moment) -> Verdict | None:
     return Verdict(State.VERIFIED, f"it is {job.state}, and no run of it has begun since")
 
 
-def _in_flight(action: Action, findings: Sequence[Finding], now: Moment) -> Verdict | None:
+def _in_flight(action: Action, scene: Scene) -> Verdict | None:
     """Its run is waited for; one that hangs proves nothing, and must not keep the next attempt back for ever."""
-    is_late = action.heard_by is None or now.reached(action.heard_by)
-    return STUCK if is_late and _is_stuck(action, findings) else None
+    is_late = action.heard_by is None or scene.now.reached(action.heard_by)
+    return STUCK if is_late and _is_found(Kind.WEDGED, action, scene) else None
 
 
-def _is_stuck(action: Action, findings: Sequence[Finding]) -> bool:
-    return any((f.source, f.kind, f.job_id) == (action.source, Kind.WEDGED, action.job_id) for f in findings)
+def _is_found(kind: str, action: Action, scene: Scene) -> bool:
+    """Whether the action's job is found to be so now."""
+    return any((f.source, f.kind, f.job_id) == (action.source, kind, action.job_id) for f in scene.findings)
 
 
 def _is_new(run: RecordedRun, action: Action) -> bool:
@@ -203,30 +200,22 @@ def _ends_of(job: Job, run: RecordedRun) -> Sequence[RunEnd]:
     return [end for end in job.recent if end.at >= run.started_at.replace(microsecond=0)]
 
 
-def _commanded(
-    action: Action,
-    job: Job | None,
-    snapshot: Snapshot,
-    findings: Sequence[Finding],
-    now: Moment,
-    *,
-    counts_tokens: bool,
-) -> Verdict | None:
+def _commanded(action: Action, scene: Scene) -> Verdict | None:
     """A command is proved by what it was for: that is over, and a run since then ended ok."""
-    is_so = any((f.source, f.kind, f.job_id) == (action.source, action.about, action.job_id) for f in findings)
+    job, now = scene.job, scene.now
     limit = max(filter(None, (action.heard_by, _due(job) if job and job.is_planned else None)), default=now.at)
-    is_running = job is not None and job.in_flight_since is not None and not _is_stuck(action, findings)
-    is_queued = job is not None and job.is_planned and _awaits_its_turn(job, snapshot, now)
+    is_running = job is not None and job.in_flight_since is not None and not _is_found(Kind.WEDGED, action, scene)
+    is_queued = job is not None and job.is_planned and _awaits_its_turn(job, scene)
     is_late = now.reached(limit) and not is_running and not is_queued
-    if is_so:
+    if _is_found(action.about, action, scene):
         return Verdict(State.INEFFECTIVE, f"it is still {action.about}") if is_late else None
-    run = job.last_run if job else _newest_run(snapshot)
+    run = job.last_run if job else _newest_run(scene.snapshot)
     if run is not None and _is_new(run, action):
-        by_run = _by_run(job, now, counts_tokens=counts_tokens) if job else None
+        by_run = _by_run(job, now, counts_tokens=scene.counts_tokens) if job else None
         return by_run if job else Verdict(State.VERIFIED, "it is over, and a run has started since")
     if not is_late:
         return None
-    if run is None and not any(other.last_run for other in snapshot.jobs):
+    if run is None and not any(other.last_run for other in scene.snapshot.jobs):
         return Verdict(State.VERIFIED, "it is over; runs are not written anywhere that can be read")
     return Verdict(State.UNKNOWN, "it is over, and no run has been recorded since; there is no proof")
 
@@ -236,10 +225,11 @@ def _newest_run(snapshot: Snapshot) -> RecordedRun | None:
     return max(runs, key=lambda run: run.started_at, default=None)
 
 
-def _restarted(action: Action, snapshot: Snapshot, findings: Sequence[Finding], now: Moment) -> Verdict | None:
+def _restarted(action: Action, scene: Scene) -> Verdict | None:
     """A restart is proved by a run that began and ended since, and nothing else is: what stood still may start again
     and stand still again."""
-    is_still = any(_is_its_cause(finding, action) for finding in findings)
+    snapshot, now = scene.snapshot, scene.now
+    is_still = any(_is_its_cause(finding, action) for finding in scene.findings)
     since = _came_up(action, snapshot)
     if not is_still and any(_has_ended(job, since) for job in snapshot.jobs):
         return Verdict(State.VERIFIED, "a run has ended since, and the cause is gone")
