@@ -1099,13 +1099,23 @@ def test_profiles_may_be_left_out(home: Home) -> None:
 @pytest.mark.parametrize(
     ("given", "configured", "written", "zone"),
     [
-        ("Asia/Tokyo", "Europe/Berlin", "2026-11-25T22:00:00+01:00", "Asia/Tokyo"),
+        ("Europe/Paris", "Europe/Berlin", "2026-11-25T22:00:00+01:00", "Europe/Paris"),
+        ("Asia/Tokyo", "Europe/Berlin", None, "Asia/Tokyo"),
+        ("Asia/Tokyo", "Europe/Berlin", "2026-11-25T22:00:00+01:00", "Europe/Berlin"),
         (None, "Europe/Berlin", "2026-11-25T22:00:00+01:00", "Europe/Berlin"),
         (None, "Europe/Berlin", "2026-11-25T22:00:00-05:00", "Etc/GMT+5"),
         (None, None, "2026-11-25T22:00:00+05:30", "Asia/Calcutta"),
         (None, "nonsense", None, None),
     ],
-    ids=["the operator's", "the configured", "another by the environment", "a half hour's", "none is known"],
+    ids=[
+        "the operator's",
+        "nothing is written yet",
+        "a profile has another",
+        "the configured",
+        "another by the environment",
+        "a half hour's",
+        "none is known",
+    ],
 )
 def test_the_zone_is_the_one_that_hermes_writes_in(
     given: str | None, configured: str | None, written: str | None, zone: str | None

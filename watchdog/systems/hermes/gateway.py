@@ -105,15 +105,14 @@ def settings_of(home: Path) -> Settings:
 
 
 def clock_of(given: str | None, configured: str | None, written: str | None) -> Clock:
-    """The zone: what the operator says; else what is configured, or this host's, if what Hermes has written bears its
-    offset; else any with that offset. `written`: the stamp that it wrote last."""
-    if given is not None:
-        return Clock(given, host=_zone(given) or UTC)
+    """The zone: what the operator says, what is configured, or this host's, if what Hermes has written bears its offset:
+    a profile may have another than the operator thought of; else any with that offset. `written`: the stamp that it
+    wrote last."""
     stamp = _stamp(written)
-    for name in (configured, local_zone()):
+    for name in (given, configured, local_zone()):
         zone = _zone(name)
         if name and zone and (stamp is None or stamp.astimezone(zone).utcoffset() == stamp.utcoffset()):
-            return Clock(name, is_assumed=name != configured, host=zone)
+            return Clock(name, is_assumed=name not in (given, configured), host=zone)
     offset = (stamp.utcoffset() if stamp else None) or timedelta()
     name = _zone_of(offset)
     return Clock(name, is_assumed=True, host=ZoneInfo(name))
