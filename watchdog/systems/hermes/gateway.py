@@ -105,9 +105,9 @@ def settings_of(home: Path) -> Settings:
 
 
 def clock_of(given: str | None, configured: str | None, written: str | None) -> Clock:
-    """The zone: what the operator says, what is configured, or this host's, if what Hermes has written bears its offset:
-    a profile may have another than the operator thought of; else any with that offset. `written`: the stamp that it
-    wrote last."""
+    """The zone: what the operator says, what is configured, or this host's, whichever has the offset of what Hermes has
+    written (a profile may have another than the operator thought of); else any with that offset. `written`: the stamp
+    that it wrote last."""
     stamp = _stamp(written)
     for name in (given, configured, local_zone()):
         zone = _zone(name)
