@@ -10,6 +10,8 @@ import stat
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import pytest
 import yaml
 from pytest_httpserver import HTTPServer
 
-from tests.conftest import SCHEMA
+from tests.conftest import SCHEMA, as_nobody
 from tests.support.command import COMMAND, command, command_in, free_port, running, until
 from tests.support.hermes_home import START, cron, every
 from tests.support.hermes_home import Home as Hermes
@@ -25,6 +27,9 @@ from tests.support.linux import needs_proc
 from tests.systems.json_file.nanobot import lay_out
 from tests.systems.json_file.test_presets import NOW, fang, goose, pico, pico_file, task
 from tests.test_portable import assert_launchd_takes
+from watchdog.systems import discovery
+from watchdog.systems.discovery import Search, note_stranger, search
+from watchdog.systems.shared.processes import Process
 
 OPENCLAW_JOB = {
     "id": "j1",
@@ -402,3 +407,133 @@ def test_a_copy_of_a_store_is_left_out_and_said(home: Path) -> None:
     assert done.returncode == 0
     assert "which is left alone: it looks like an older copy of" in done.stdout
     assert [source["state_dir"] for source in written(home)] == [str(home / ".openclaw")]
+
+
+def as_bot(folder: Path, workspace: Path | str) -> Path:
+    """A nanobot's own folder, whose configuration names a workspace."""
+    return make_json(folder / "config.json", {"agents": {"defaults": {"workspace": str(workspace)}}})
+
+
+def test_a_workspace_that_only_the_bots_configuration_names_is_found_with_its_calls(home: Path, tmp_path: Path) -> None:
+    lay_out("healthy", tmp_path / "far")
+    as_bot(home / ".nanobot-second", tmp_path / "far" / "workspace")
+    (tmp_path / "far" / "llm_usage.sqlite3").rename(home / ".nanobot-second" / "llm_usage.sqlite3")
+    assert init(home).returncode == 0
+    (source,) = written(home)
+    assert source["folder"] == str(tmp_path / "far" / "workspace")
+    assert source["model_calls"] == {"database": f"{home}/.nanobot-second/llm_usage.sqlite3"}
+
+
+def test_a_home_that_is_a_link_is_found_and_what_has_two_names_is_watched_once(home: Path, tmp_path: Path) -> None:
+    lay_out("healthy", tmp_path / "disk" / "bot")
+    (home / ".nanobot").symlink_to(tmp_path / "disk" / "bot")
+    Hermes(home / "agents" / "hermes").add("mail", every(30))
+    (home / ".hermes").symlink_to(home / "agents" / "hermes")
+    done = init(home)
+    assert done.returncode == 0, done.stderr
+    places = [source.get("folder") or source["home"] for source in written(home)]
+    assert places == [f"{home}/.hermes", f"{home}/.nanobot/workspace"]
+    assert "copy" not in done.stdout
+
+
+def test_two_bots_with_nothing_but_the_jobs_that_every_one_has_are_no_copies_of_each_other(home: Path) -> None:
+    for name in ("one", "two"):
+        lay_out("healthy", home / name)
+        path = home / name / "workspace" / "cron" / "jobs.json"
+        jobs = json.loads(path.read_text())["jobs"][:2]
+        own = [{**job, "id": id_, "name": id_} for job, id_ in zip(jobs, ("dream", "heartbeat"), strict=True)]
+        make_json(path, {"version": 1, "jobs": own})
+    assert init(home).returncode == 0
+    assert [source["name"] for source in written(home)] == ["nanobot", "nanobot-2"]
+
+
+def test_compose_is_read_as_compose_reads_it(home: Path, tmp_path: Path) -> None:
+    for number, place in enumerate(("by-dotenv", "by-default", "by-device", "stack/beside")):
+        Hermes(tmp_path / place).add("mail", every(30), id=f"{number:012x}")
+    stack = tmp_path / "stack"
+    volumes = [
+        "${DATA}:/a",
+        "${NOWHERE:-../by-default}:/b:ro",
+        "named:/c",
+        "./beside:/d",
+        "${}:/e",
+        "$:/f",
+        "${UNSET}:/g",
+    ]
+    named = {"named": {"driver_opts": {"type": "none", "o": "bind", "device": "${DEVICE}"}}}
+    make_json(stack / "compose.yaml", {"services": {"x": {"volumes": volumes}}, "volumes": named})
+    (stack / ".env").write_text(f"# where\nexport DATA='{tmp_path}/by-dotenv'\nDEVICE={tmp_path}/by-device\n")
+    done = init(home, "--path", stack / "compose.yaml")
+    assert done.returncode == 0, done.stderr
+    assert {source["home"] for source in written(home)} == {
+        str(tmp_path / place) for place in ("by-dotenv", "by-default", "by-device", "stack/beside")
+    }
+
+
+def test_a_path_to_nothing_is_told_at_once_and_one_where_nothing_lies_afterwards(home: Path, tmp_path: Path) -> None:
+    make_openclaw(home / ".openclaw")
+    done = init(home, "--path", tmp_path / "nowhere")
+    assert (done.returncode, done.stderr) == (
+        3,
+        f"scheduler-watchdog: --path {tmp_path}/nowhere: No such file or directory\n",
+    )
+    (tmp_path / "bare").mkdir()
+    done = init(home, "--path", tmp_path / "bare")
+    assert done.returncode == 0
+    assert f"nothing to watch was found at {tmp_path}/bare" in done.stdout
+
+
+def test_a_variable_of_hermes_that_is_not_whole_is_meant_from_where_it_runs(home: Path, tmp_path: Path) -> None:
+    Hermes(home / "sub" / "h~1").add("mail", every(30))
+    done = init(home, HERMES_HOME="sub/h~1")
+    assert [source["home"] for source in written(home)] == [f"{home}/sub/h~1"], done.stdout
+
+
+def test_presets_are_found_by_their_own_variables(home: Path, tmp_path: Path) -> None:
+    make_json(tmp_path / "moved" / "cron_jobs.json", PRESETS["openfang"][1])
+    done = init(home, OPENFANG_HOME=str(tmp_path / "moved"))
+    assert done.returncode == 0, done.stdout
+    assert [source["folder"] for source in written(home)] == [str(tmp_path / "moved")]
+
+
+def test_a_folder_in_the_place_of_the_file_is_told_with_what_to_say(home: Path) -> None:
+    make_openclaw(home / ".openclaw")
+    done = init(home, "-o", home, "--force")
+    assert (done.returncode, done.stderr) == (
+        3,
+        f"scheduler-watchdog: {home} is a folder: name a file in it, -o {home}/watchdog.yaml\n",
+    )
+
+
+def test_what_this_user_may_not_look_into_is_said_and_stops_nothing(home: Path, tmp_path: Path) -> None:
+    Hermes(tmp_path / "closed" / "hermes").add("mail", every(30))
+    make_json(home / "hermes-old" / "x.json", {})
+    for folder in (home / "hermes-old", tmp_path / "closed"):
+        folder.chmod(0o700)
+    now = datetime.now(UTC)
+    as_found = search([], {"HERMES_HOME": str(tmp_path / "closed" / "hermes")}, home, now)
+    assert [found.says["home"] for found in as_found.found] == [str(tmp_path / "closed" / "hermes")]
+
+    def closed() -> list[str]:
+        os.chdir(home)
+        found = search([], {"HERMES_HOME": str(tmp_path / "closed" / "hermes")}, home, now)
+        return [str(path) for path in found.closed if path.is_relative_to(tmp_path)]
+
+    for folder in (*home.parents, home):
+        if folder.is_relative_to(tmp_path.parents[1]):
+            folder.chmod(0o755)
+    assert as_nobody(closed) == [str(tmp_path / "closed"), str(home / "hermes-old")]
+
+
+def test_an_agent_of_another_user_is_said_with_its_user(home: Path) -> None:
+    others = Process(77, 1, datetime.now(UTC), line="/usr/bin/python3 /opt/hermes/bin/hermes gateway", user=54_321)
+    mere_words = replace(others, pid=78, line="vim hermes.md")
+    searched = Search({}, home)
+    for process in (others, mere_words, replace(others, pid=79)):
+        note_stranger(searched, process)
+    assert searched.strangers == ["hermes of user 54321"]
+
+
+def test_what_there_is_no_time_to_look_through_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "PATIENCE", -1.0)
+    assert home in search([], {}, home, datetime.now(UTC)).cut_short

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
+_MOST_SAID = 6
+"""Places that are named in one line."""
+
 PRIVATE = 0o600
 """An address that is told may hold a password."""
 
@@ -48,8 +51,14 @@ def init(
     from watchdog.systems.discovery import search, straight
 
     output = straight(output)
-    if output.exists() and not force:
+    if os.path.isdir(output):  # noqa: PTH112 - it raises nothing
+        raise CannotInitError(
+            f"{output} is a folder: name a file in it, -o {shlex.quote(str(output / 'watchdog.yaml'))}"
+        )
+    if os.path.lexists(output) and not force:
         raise CannotInitError(f"{output} is there already; --force writes it anew, -o names another file")
+    paths = list(paths)
+    _must_be_there(paths)
     now = datetime.now(UTC)
     searched = search(paths, os.environ, Path.home(), now, is_root=os.geteuid() == 0)
     found = init_files.named(searched.found)
@@ -57,9 +66,11 @@ def init(
     left_out = [(name, each) for name, each in found if each.problem or each.harm]
     if not found:
         _say_nothing_found(searched)
+        _say_what_may_be_missing(searched)
         return False
     for name, each in found:
         click.echo(_said(name, each))
+    _say_what_may_be_missing(searched)
     if not watched:
         raise CannotInitError(
             "none of them can be read as this user, so nothing was written: run it as the agent's user"
@@ -92,6 +103,30 @@ def _say_nothing_found(searched: Search) -> None:
     click.echo(
         f"Say where yours lies: {init_files.called()} init --path FOLDER; for any other scheduler see docs/systems.md."
     )
+
+
+def _must_be_there(paths: Iterable[Path]) -> None:
+    for path in paths:
+        try:
+            path.expanduser().stat()
+        except (OSError, RuntimeError) as error:
+            raise CannotInitError(f"--path {path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _say_what_may_be_missing(searched: Search) -> None:
+    for path in searched.barren:
+        click.echo(f"nothing to watch was found at {path}: docs/systems.md tells what is known by itself")
+    if searched.closed:
+        where = ", ".join(map(str, searched.closed[:_MOST_SAID]))
+        click.echo(f"not looked into, for this user may not: {where}. Run this as the user whose it is")
+    if searched.strangers:
+        who = ", ".join(searched.strangers[:_MOST_SAID])
+        click.echo(f"running here as another user: {who}. Run this as that user to have it watched")
+    if searched.cut_short:
+        where = ", ".join(map(str, searched.cut_short[:_MOST_SAID]))
+        click.echo(
+            f"not looked through to the end, for it takes too long: {where}. Name what is missing: --path FOLDER"
+        )
 
 
 def _said(name: str, found: Found) -> str:

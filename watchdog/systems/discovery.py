@@ -7,6 +7,7 @@ regular files is opened, and what cannot be looked into is passed over.
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import subprocess
 import sys
@@ -20,17 +21,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from watchdog.config import kinds
 from watchdog.config.sources import Section
-from watchdog.core.redaction import one_line
 from watchdog.systems import KINDS, system
+from watchdog.systems.base import System
 from watchdog.systems.opening import open_source
-from watchdog.systems.shared.plain_file import read_bytes
+from watchdog.systems.shared import mounts
 from watchdog.systems.shared.processes import Neighbourhood, Process, processes_here
-from watchdog.systems.shared.unreadable import UnreadableError
 
 SYSTEM_FOLDERS = ("/var/lib", "/opt", "/srv", "/data", "/app", "/a0")
 """Where agents lie that are nobody's own."""
@@ -42,6 +41,9 @@ DEEPEST = 5
 """Folders within each other that are walked down."""
 
 MOST_FOLDERS = 20_000
+
+MOST_LINKS = 2_000
+"""Links that are looked at for folders."""
 
 PATIENCE = 6.0
 """Seconds for all folders together; what is given by the operator has as long again."""
@@ -55,8 +57,6 @@ _PASSED_OVER_ON_MACOS = re.compile(
     r"Mobile Documents|CloudStorage|Containers|Group Containers|.*\.(?:app|photoslibrary|musiclibrary)"
 )
 """What programs keep for themselves there, and what lies in a cloud: looked into, the system asks its user about it."""
-
-_COMPOSE = re.compile(r"(?:docker-)?compose[\w.-]*\.ya?ml")
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -82,15 +82,25 @@ class Found:
 
 @dataclass
 class Search:
-    """What was looked through, and what was found, each scheduler once."""
+    """What was looked through, and what was found, each scheduler once.
+
+    `barren`: what the operator named, and nothing is there. `closed`: where an agent seems to lie, and this user may
+    not look. `cut_short`: what there was no time to look through to its end. `strangers`: agents of other users that
+    run here, as `name of user`.
+    """
 
     environment: Mapping[str, str]
     home: Path
     found: list[Found] = field(default_factory=list)
     places: list[str] = field(default_factory=list)
+    barren: list[Path] = field(default_factory=list)
+    closed: list[Path] = field(default_factory=list)
+    cut_short: list[Path] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)
     _walked: set[Path] = field(default_factory=set)
     _extra: list[Path] = field(default_factory=list)
+    _links: list[Path] = field(default_factory=list)
 
     def take(self, says: Mapping[str, object], now: datetime) -> None:
         """Look at it, unless it is known."""
@@ -101,8 +111,11 @@ class Search:
             section = kinds.section_of(str(says["kind"])).model_validate(says)
         except ValidationError:
             return
-        if section.identity not in self._known:
-            self._known.add(section.identity)
+        known = system(section.kind)
+        # by two names that links make of one place it is one scheduler
+        really = f"{section.kind} {os.path.realpath(_store(known, says))}"
+        if not {section.identity, really} & self._known:
+            self._known |= {section.identity, really}
             self.found.append(_looked_at(section, says, now))
 
 
@@ -117,21 +130,25 @@ def search(
 ) -> Search:
     """All that is found; first what the operator named."""
     searched = Search(environment, home)
-    named = [straight(path) for path in given]
-    _walk(searched, named, now, PATIENCE)
+    for path in map(straight, given):
+        before = len(searched.found), len(searched._extra)
+        _walk(searched, [path], now, PATIENCE)
+        searched.barren += [path] if (len(searched.found), len(searched._extra)) == before else []
     for kind in KINDS:
         _usual(searched, kind, environment, now)
     here = processes_here()
-    processes = list(_processes(here, home))
+    processes = list(_processes(searched, here))
     for process, own in processes:
+        folder = here.folder(process.pid)
         for kind in KINDS:
-            _usual(searched, kind, own, now, is_variable=True)
-        searched._extra += filter(None, [here.folder(process.pid)])
+            _usual(searched, kind, own, now, is_variable=True, folder=folder)
+        searched._extra += filter(None, [folder])
     is_mac = sys.platform == "darwin"
     homes = [home, *(sorted(Path("/Users" if is_mac else "/home").glob("*")) if is_root else [])]
     folders = [Path.cwd(), *homes, *searched._extra, *map(Path, MAC_FOLDERS if is_mac else SYSTEM_FOLDERS)]
     _walk(searched, folders, now, PATIENCE)
     _walk(searched, [path for path in searched._extra if path not in folders], now, PATIENCE / 2)
+    _walk(searched, _leading_elsewhere(searched), now, PATIENCE / 2)
     searched.found = _without_copies(searched.found)
     searched.places += [f"{len(processes)} running agent{'' if len(processes) == 1 else 's'} of this user's"]
     return searched
@@ -139,15 +156,19 @@ def search(
 
 def _looked_at(section: Section, says: Mapping[str, object], now: datetime) -> Found:
     known = system(section.kind)
-    store = Path(str(says.get("file") or says.get(known.place) or says.get("folder") or says["kind"]))
+    store = _store(known, says)
     folders = known.folders(section)
     source = open_source(section)
     harm = tuple(source.warnings())
     if harm:
         return Found(says, store, folders, harm=harm)
     snapshot = source.look(now).snapshot
-    ids = frozenset(job.id for job in snapshot.jobs)
+    ids = frozenset(job.id for job in snapshot.jobs) - known.common_ids
     return Found(says, store, folders, len(snapshot.jobs), snapshot.problem, ids=ids)
+
+
+def _store(known: System[Any], says: Mapping[str, object]) -> Path:
+    return Path(str(says.get("file") or says.get(known.place) or says.get("folder") or says["kind"]))
 
 
 def _without_copies(found: list[Found]) -> list[Found]:
@@ -191,37 +212,90 @@ def _shown(value: object) -> str:
 
 
 def _usual(
-    searched: Search, kind: str, environment: Mapping[str, str], now: datetime, *, is_variable: bool = False
+    searched: Search,
+    kind: str,
+    environment: Mapping[str, str],
+    now: datetime,
+    *,
+    is_variable: bool = False,
+    folder: Path | None = None,
 ) -> None:
-    """What lies where the system's object says, which may be named by variables of the environment."""
+    """What lies where the system's object says, which may be named by variables of the environment: from `folder` on,
+    where it is not whole."""
     known = system(kind)
-    for place in known.usual_places:
+    for place in (*known.usual_places, *known.usual_folders):
         variables = _VARIABLE.findall(place)
         if not all(environment.get(name) for name in variables) or (is_variable and not variables):
             continue
-        path = Path(_VARIABLE.sub(lambda found: environment[found[1]], place).replace("~", str(searched.home), 1))
-        if path.is_dir() if known.is_folder else path.is_file():
-            searched.take({"kind": kind, known.place: str(known.whole(path.absolute()))}, now)
+        path = _expanded(_VARIABLE.sub(lambda found: environment[found[1]], place), searched.home)
+        path = path if path.is_absolute() else (folder or Path.cwd()) / path
+        if place in known.usual_folders:
+            searched._extra.append(path)
+        elif (os.path.isdir if known.is_folder else os.path.isfile)(path):
+            searched.take({"kind": kind, known.place: str(known.whole(straight(path)))}, now)
+        _note_closed(searched, path)
+
+
+def _expanded(path: str, home: Path) -> Path:
+    return home / path[2:] if path.startswith("~/") else Path(path)
+
+
+def _note_closed(searched: Search, path: Path) -> None:
+    """That it may not be looked into, if it may not; what it lies in, where that is why."""
+    while _is_closed(path):
+        closed, path = path, path.parent
+        if not _is_closed(path):
+            searched.closed += [] if closed in searched.closed else [closed]
+
+
+def _is_closed(folder: Path) -> bool:
+    try:
+        with os.scandir(folder):
+            return False
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
 
 
 # processes
 
 
-def _processes(here: Neighbourhood, home: Path) -> Iterator[tuple[Process, Mapping[str, str]]]:
+def _processes(searched: Search, here: Neighbourhood) -> Iterator[tuple[Process, Mapping[str, str]]]:
     """The processes of schedulers that are this user's own, in this view of the file system, and their variables."""
-    words = [word for kind in KINDS for word in system(kind).commands]
-    wanted = {
-        "HOME",
-        *(name for kind in KINDS for place in system(kind).usual_places for name in _VARIABLE.findall(place)),
-    }
+    home, words = str(searched.home), [re.escape(word) for word in _words()]
+    places = [place for kind in KINDS for place in (*system(kind).usual_places, *system(kind).usual_folders)]
+    wanted = {"HOME", *(name for place in places for name in _VARIABLE.findall(place))}
     for pid in here.pids():
         process = here.get(pid)
-        if process is None or process.user != os.geteuid() or pid == os.getpid() or not here.sees_as_here(pid):
+        if process is None or pid == os.getpid():
             continue
-        if any(re.search(rf"\b{re.escape(word)}\b", process.line) for word in words):
+        if process.user != os.geteuid():
+            note_stranger(searched, process)
+        elif here.sees_as_here(pid) and re.search(rf"\b(?:{'|'.join(words)})\b", process.line):
             variables = here.variables(pid, wanted)
-            if variables.get("HOME", str(home)) == str(home):
+            if variables.get("HOME", home) == home:
                 yield process, variables
+
+
+def _words() -> list[str]:
+    return [word for kind in KINDS for word in system(kind).commands]
+
+
+def note_stranger(searched: Search, process: Process) -> None:
+    """An agent that another user has running, told by what is run: the command itself, or what an interpreter runs."""
+    run = {part.rpartition("/")[2] for part in process.line.split()[:2]}
+    for word in _words():
+        said = f"{word} of {_user(process.user)}"
+        if word in run and said not in searched.strangers:
+            searched.strangers.append(said)
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
 
 
 # folders
@@ -230,10 +304,12 @@ def _processes(here: Neighbourhood, home: Path) -> Iterator[tuple[Process, Mappi
 def _walk(searched: Search, folders: Iterable[Path], now: datetime, patience: float) -> None:
     ends = time.monotonic() + patience
     for folder in folders:
-        if folder.is_file():
+        if os.path.isfile(folder):  # noqa: PTH113 - it raises nothing
             _file(searched, folder, now)
             continue
-        if folder in (Path("/"), *searched._walked) or not folder.is_dir():
+        if _may_lie_there(folder):
+            _note_closed(searched, folder)
+        if folder in (Path("/"), *searched._walked) or not os.path.isdir(folder):  # noqa: PTH112
             continue
         searched.places.append(str(folder))
         _down(searched, folder, now, ends)
@@ -279,7 +355,10 @@ def _down(searched: Search, root: Path, now: datetime, ends: float) -> None:
         following: list[Path] = []
         for folder in level:
             seen += 1
-            if seen > MOST_FOLDERS or time.monotonic() > ends or folder in searched._walked:
+            if folder in searched._walked:
+                continue
+            if seen > MOST_FOLDERS or time.monotonic() > ends:
+                searched.cut_short += [] if root in searched.cut_short else [root]
                 continue
             searched._walked.add(folder)
             following += _folder(searched, folder, now, ends)
@@ -293,7 +372,9 @@ def _is_passed_over(name: str) -> bool:
 
 def _folder(searched: Search, folder: Path, now: datetime, ends: float) -> list[Path]:
     """Take what lies in it; the folders that do too."""
-    folders = []
+    folders: list[Path] = []
+    if _may_lie_there(folder):
+        _note_closed(searched, folder)
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             with suppress(OSError):
@@ -301,44 +382,38 @@ def _folder(searched: Search, folder: Path, now: datetime, ends: float) -> list[
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(folder / entry.name)
+                elif entry.is_symlink():
+                    searched._links.append(folder / entry.name)
                 elif entry.is_file(follow_symlinks=False) and time.monotonic() < ends:
                     _file(searched, folder / entry.name, now)
     return sorted(folders)
 
 
+def _may_lie_there(folder: Path) -> bool:
+    """Whether an agent does, by the folder's name."""
+    return any(word in folder.name.lower() for word in _words())
+
+
+def _leading_elsewhere(searched: Search) -> list[Path]:
+    """The links to folders that were not looked through: a home is often moved to a larger disk, and linked."""
+    walked = {os.path.realpath(folder) for folder in searched._walked}
+    found = dict[str, Path]()
+    for link in searched._links[:MOST_LINKS]:
+        with suppress(OSError):
+            aim = os.path.normpath(link.parent / os.readlink(link))  # noqa: PTH115
+            if any(Path(aim).is_relative_to(far) for far in _far()) or not os.path.isdir(aim):  # noqa: PTH112
+                continue
+            real = os.path.realpath(aim)
+            if real not in walked and not any(Path(each).is_relative_to(real) for each in walked):
+                found.setdefault(real, link)
+    return list(found.values())
+
+
 def _file(searched: Search, file: Path, now: datetime) -> None:
-    if _COMPOSE.fullmatch(file.name):
-        searched._extra += [path for path in _mounted(file) if path.is_dir()]
+    if mounts.FILE.fullmatch(file.name):
+        searched._extra += list(mounts.mounted(file, searched.environment))
     for kind in KINDS:
         known = system(kind)
         if any(fnmatchcase(file.name, mark) for mark in known.marks) and (says := known.recognised(file)) is not None:
             searched.take({"kind": kind, **says}, now)
             return
-
-
-# files of compose
-
-
-def _mounted(file: Path) -> Iterator[Path]:
-    """The folders of this machine that its services mount, and its named volumes where Docker keeps them."""
-    try:
-        document: Any = yaml.safe_load(read_bytes(file))
-        services = list(document["services"].values())
-        project = str(document.get("name") or file.parent.name)
-        volumes = document.get("volumes") or {}
-    except (UnreadableError, yaml.YAMLError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        return
-    for service in services:
-        listed = service.get("volumes") if isinstance(service, dict) else None
-        for each in listed if isinstance(listed, list) else []:
-            source = each.get("source") if isinstance(each, dict) else str(each).partition(":")[0]
-            if isinstance(source, str) and "\0" not in source and source:
-                yield _on_this_machine(source, file.parent, project, volumes)
-
-
-def _on_this_machine(source: str, folder: Path, project: str, volumes: object) -> Path:
-    if source.startswith((".", "/", "~")):
-        return Path(os.path.normpath(folder / Path(os.path.expanduser(source))))  # noqa: PTH111
-    named = volumes.get(source) if isinstance(volumes, dict) else None
-    name = named.get("name") if isinstance(named, dict) else None
-    return Path("/var/lib/docker/volumes") / one_line(str(name or f"{project}_{source}"), 200) / "_data"

@@ -1,5 +1,6 @@
 """Which preset a file of jobs is of: by what its jobs look like, or, where it has none, by where it lies."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +49,18 @@ _LOOKS = (
 )
 
 
+OWN = "config.json"
+"""A bot's own configuration, which may name a workspace anywhere."""
+
+_BOTS = ("nanobot", "picoclaw")
+
+
 def section_of(file: Path) -> Mapping[str, object] | None:
     """What a section says that watches the file; None if it is of no preset."""
+    if file.name == OWN:
+        workspace = _workspace_of(file) if any(bot in file.parent.name for bot in _BOTS) else None
+        known = workspace / "cron/jobs.json" if workspace else None
+        return section_of(known) if known and os.path.isfile(known) else None  # noqa: PTH113 - it raises nothing
     try:
         document = read_document(file)
     except UnreadableError:
@@ -67,22 +78,31 @@ def section_of(file: Path) -> Mapping[str, object] | None:
 
 def _calls_elsewhere(workspace: Path) -> Mapping[str, object]:
     """Where nanobot keeps its calls of a model: beside its own configuration, which may name a workspace anywhere."""
-    for above in workspace.parents:
-        own = above / ".nanobot"
-        if own not in workspace.parents and _workspace_of(own / "config.json", above) == workspace:
-            calls = str(own / "llm_usage.sqlite3")
-            return {"model_calls": {"database": calls}, "held_open": calls}
+    for home in (*workspace.parents, Path.home()):
+        for config in _configs(home):
+            if config.parent != workspace.parent and _workspace_of(config) == workspace:
+                return {"model_calls": {"database": str(config.with_name("llm_usage.sqlite3"))}}
     return {}
 
 
-def _workspace_of(config: Path, home: Path) -> Path | None:
+def _configs(home: Path) -> list[Path]:
+    """Of each bot that lives in a home: `~/.nanobot`, and others beside it, named like it."""
+    try:
+        return sorted(home.glob(f".nanobot*/{OWN}"))[:50]
+    except OSError:
+        return []
+
+
+def _workspace_of(config: Path) -> Path | None:
+    """The folder that it names; `~` is the home that it lies in."""
     try:
         named = value_at(read_document(config), "agents.defaults.workspace")
     except UnreadableError:
         return None
-    if not isinstance(named, str):
+    if not isinstance(named, str) or not named or "\0" in named:
         return None
-    return home / named[2:] if named.startswith("~/") else Path(named)
+    found = config.parent.parent / named[2:] if named.startswith("~/") else Path(named)
+    return found if found.is_absolute() else None
 
 
 def _fits(looks: _Looks, jobs: Sequence[object] | None, file: Path, usual: Path) -> bool:

@@ -101,6 +101,13 @@ def _with_own(known: Mapping[str, Any], own: object) -> object:
     return {**known, **own} if isinstance(own, Mapping) else own
 
 
+def _held(known: Mapping[str, Any], parts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The file of calls is what its process holds open: where that lies elsewhere, so does this."""
+    calls = parts.get("model_calls")
+    is_moved = isinstance(calls, Mapping) and known["model_calls"]["database"] == known.get("held_open")
+    return {"held_open": calls["database"]} if is_moved and isinstance(calls, Mapping) else {}
+
+
 def _several(value: object) -> object:
     return (value,) if isinstance(value, str | os.PathLike) else value
 
@@ -194,7 +201,8 @@ class JsonFile(Section):
         known = facts(given["preset"])
         parts = {part: _with_own(known[part], given.get(part)) for part in ("jobs", "model_calls") if part in known}
         off = {part: None for part in ("model_calls",) if part in given and given[part] is None}
-        return {"name": given["preset"], **known, **_placed(given, known["file"]), **parts, **off}
+        held = _held(known, parts) if "held_open" not in given else {}
+        return {"name": given["preset"], **known, **_placed(given, known["file"]), **parts, **off, **held}
 
     @model_validator(mode="after")
     def _enough(self) -> Self:

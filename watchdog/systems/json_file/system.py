@@ -19,8 +19,16 @@ class JsonSystem(System[JsonFile]):
     section = JsonFile
     place = "file"
     joins_health = True
-    marks = ("jobs.json", "cron_jobs.json", "schedule.json", "schedules.json", "tasks.json")
+    marks = ("jobs.json", "cron_jobs.json", "schedule.json", "schedules.json", "tasks.json", "config.json")
     commands = NAMES
+    usual_folders = (
+        "${PICOCLAW_HOME}",
+        "${OPENFANG_HOME}",
+        "${LIBREFANG_HOME}",
+        "${GOOSE_PATH_ROOT}",
+        "${XDG_DATA_HOME}/goose",
+    )
+    common_ids = frozenset(("dream", "heartbeat"))
     tells_all_at_once = False
 
     def open(self, section: JsonFile, host: "Host") -> Source:
