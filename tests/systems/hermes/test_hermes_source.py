@@ -15,12 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import as_nobody
 from tests.support.hermes_home import EXECUTIONS, PID, SESSIONS, START, TICKS, Home, Seen, cron, every
 from tests.support.sqlite_writers import without_row_numbers
 from watchdog.config.file import load
 from watchdog.config.settings import Detect
 from watchdog.config.sources import Section
-from watchdog.core.kinds import Severity
+from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import Finding, Snapshot
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.systems.hermes.gateway import clock_of
@@ -1211,3 +1212,64 @@ def test_nothing_but_a_file_is_opened(home: Home, watch: Watch, name: str, make:
     path.unlink(missing_ok=True)
     make(path)
     assert watch.see(TICK).problem is None
+
+
+def _seen_by_nobody(home: Path, *closed: Path) -> tuple[str | None, list[str], list[str]]:
+    """What a user without rights is told: of the whole, of which jobs, and what is hidden. `closed`: from that user."""
+    for folder in (*home.parents, *home.rglob("*"), home):
+        if folder.is_relative_to(Path("/tmp")) and folder != Path("/tmp"):
+            folder.chmod(0o755 if folder.is_dir() else 0o666)
+    for path in closed:
+        path.chmod(0o700 if path.is_dir() else 0o600)
+
+    def look() -> tuple[str | None, list[str], list[str]]:
+        snapshot = HermesSource(Hermes(kind="hermes", home=home)).look(START + timedelta(minutes=20)).snapshot
+        return snapshot.problem, [job.id for job in snapshot.jobs], [each.what for each in snapshot.unseen]
+
+    problem, ids, hidden = as_nobody(look)
+    return problem, ids, hidden
+
+
+def test_a_profile_that_may_not_be_looked_into_is_told_and_hides_no_other(tmp_path: Path) -> None:
+    home = Home(tmp_path / "h")
+    mine = home.add("mail", every(30))
+    theirs = Home(home.path / "profiles" / "theirs")
+    theirs.add("mail", every(30))
+    problem, ids, hidden = _seen_by_nobody(home.path, theirs.path)
+    assert (problem, ids) == (None, [mine])
+    assert hidden == [
+        f"the jobs of the profile theirs ({theirs.path}/cron/jobs.json may not be read by user 65534)",
+    ]
+    problem, ids, hidden = _seen_by_nobody(home.path, theirs.path.parent)
+    assert (problem, ids) == (None, [mine])
+    assert hidden == [f"the jobs of its profiles ({theirs.path.parent} may not be read by user 65534)"]
+
+
+def test_a_home_that_may_not_be_looked_into_is_told_as_a_whole(tmp_path: Path) -> None:
+    home = Home(tmp_path / "h")
+    home.add("mail", every(30))
+    problem, ids, _ = _seen_by_nobody(home.path, home.path)
+    assert (problem, ids) == (f"{home.path}/cron/jobs.json may not be read by user 65534", [])
+
+
+def test_a_ledger_that_may_not_be_read_is_told_as_one_that_is_there(tmp_path: Path) -> None:
+    home = Home(tmp_path / "h")
+    job = home.add("mail", every(30), last_run_at=home.iso(START), last_status="ok")
+    home.ran(job, START)
+    _, _, hidden = _seen_by_nobody(home.path, home.path / "cron" / "executions.db")
+    assert [what.partition(": run")[0] for what in hidden] == [
+        f"the ledger of runs cannot be read ({home.path}/cron/executions.db may not be read by user 65534",
+    ]
+
+
+@pytest.mark.parametrize("layout", ["H0", "H1", "H2"])
+def test_without_sessions_it_says_that_work_cannot_be_told_from_none(layout: str, tmp_path: Path) -> None:
+    home = Home(tmp_path / "h", layout=layout)
+    job = home.add("mail", every(30), last_run_at=home.iso(START), last_status="ok")
+    if layout == "H2":
+        home.row(job, START)
+    for file in home.path.glob("state.db*"):
+        file.unlink()
+    snapshot = HermesSource(Hermes(kind="hermes", home=home.path)).look(START + timedelta(minutes=20)).snapshot
+    assert f"the sessions cannot be read ({home.path}/state.db is not there)" in [each.what for each in snapshot.unseen]
+    assert any(Kind.ZERO_TOKENS in each.hides for each in snapshot.unseen)

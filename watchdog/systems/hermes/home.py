@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -41,8 +42,9 @@ from watchdog.systems.shared.host import Host, NoMemory
 from watchdog.systems.shared.liveness import Liveness
 from watchdog.systems.shared.notebook import Notebook
 from watchdog.systems.shared.paces import Paces
-from watchdog.systems.shared.plain_file import marks
+from watchdog.systems.shared.plain_file import marks, may_not
 from watchdog.systems.shared.sqlite_file import columns_of, harm, read
+from watchdog.systems.shared.unreadable import UnreadableError
 
 SILENT_FOR = timedelta(seconds=900)
 """A run without a message for so long is stuck: Hermes' own limit of 600 seconds is off, or did not help."""
@@ -159,7 +161,7 @@ class Home:
     @property
     def is_there(self) -> bool:
         """Whether there is a file of jobs."""
-        return self._file.path.exists()
+        return os.path.exists(self._file.path)  # noqa: PTH110 - it raises nothing
 
     def look(self, now: datetime) -> Part:
         """The state now; the same object if nothing has changed. Raises UnreadableError."""
@@ -196,7 +198,7 @@ class Home:
     def _with_states(self, jobs: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         """Where the file holds definitions only, with what stands in `runtime.db`; what the file still says holds."""
         path = self.path / "cron/runtime.db"
-        if not path.exists():
+        if not os.path.exists(path):  # noqa: PTH110 - it raises nothing
             return jobs
         states, _ = read(path, _states)
         return [{**states.get(str(job.get("id")), {}), **job} for job in jobs] if states else jobs
@@ -731,30 +733,36 @@ class Home:
     def _unseen(self, records: Sequence[Record], histories: Mapping[str, History], now: datetime) -> tuple[Unseen, ...]:
         found = []
         agents = [record for record in records if not record.is_script]
-        have_run = any((run := histories[record.id].last_run) and run.status == "ok" for record in agents)
-        if not self._ledger.has_rows and any(record.last_run_at for record in records):
-            found.append(
-                Unseen(
-                    "this Hermes keeps no ledger of its runs",
-                    (Kind.WEDGED, Kind.LONG_RUN, Kind.INTERRUPTED),
-                    "its releases from 0.19 on do",
-                )
-            )
-        if self._ledger.has_rows and have_run and not self._ledger.has_sessions:
-            why = self._ledger.problems[0] if self._ledger.problems else f"{self.path / 'state.db'} has no sessions"
+        have_run = any(
+            record.last_status == "ok" or ((run := histories[record.id].last_run) and run.status == "ok")
+            for record in agents
+        )
+        lacks_ledger = not self._ledger.has_rows and any(record.last_run_at for record in records)
+        if lacks_ledger:
+            found.append(self._without_ledger())
+        if have_run and not self._ledger.has_sessions:
+            sessions = self.path / "state.db"
+            is_there = os.path.exists(sessions)  # noqa: PTH110 - it raises nothing
+            why = self._ledger.sessions_problem or f"{sessions} {'has no sessions' if is_there else 'is not there'}"
             found.append(
                 Unseen(
                     f"the sessions cannot be read ({why})",
-                    (Kind.ZERO_TOKENS, Kind.WEDGED),
-                    "it must be readable for the watchdog's user",
+                    (Kind.ZERO_TOKENS, Kind.WEDGED) if self._ledger.has_rows else (Kind.ZERO_TOKENS,),
+                    "it must be there, and readable for the watchdog's user",
                 )
             )
-        elif self._is_long_unread(now):
+        elif self._is_long_unread(now) and not (lacks_ledger and self._ledger.rows_problem):
             found.append(Unseen(self._ledger.problems[0], (Kind.WEDGED, Kind.FAILING), "it is tried at each look"))
         if self._has_more:
             what = f"{self._file.path} holds more than {MOST_JOBS:,} jobs: those after them are not looked at"
             found.append(Unseen(what, (Kind.OVERDUE, Kind.FAILING, Kind.VANISHED), "see what fills it"))
         return tuple(found)
+
+    def _without_ledger(self) -> Unseen:
+        hides = (Kind.WEDGED, Kind.LONG_RUN, Kind.INTERRUPTED)
+        if self._ledger.rows_problem:
+            return Unseen(f"the ledger of runs cannot be read ({self._ledger.rows_problem})", hides, "let it be read")
+        return Unseen("this Hermes keeps no ledger of its runs", hides, "its releases from 0.19 on do")
 
     def _is_long_unread(self, now: datetime) -> bool:
         """Whether one of the two databases could not be read for a while."""
@@ -812,9 +820,23 @@ def _may_go_at(record: Record, broken: Interruption | None) -> datetime | None:
 
 
 def profiles_of(home: Path) -> list[str]:
-    """The names of the profiles that have a file of jobs."""
+    """The names of the profiles that have a file of jobs, or of which this user may not see whether they have one.
+
+    Raises UnreadableError if not even their names may be read.
+    """
     try:
         names = sorted(os.listdir(home / "profiles"))[:200]  # noqa: PTH208
+    except PermissionError:
+        raise UnreadableError(may_not(home / "profiles")) from None
     except OSError:
         return []
-    return [name for name in names if (home / "profiles" / name / "cron/jobs.json").is_file()]
+    return [name for name in names if _is_file_or_hidden(home / "profiles" / name / "cron/jobs.json")]
+
+
+def _is_file_or_hidden(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False

@@ -117,7 +117,8 @@ class Ledger:
     has_rows: bool = False
     has_slots: bool = False
     has_sessions: bool = False
-    problems: tuple[str, ...] = ()
+    rows_problem: str | None = None
+    sessions_problem: str | None = None
     _mark: int = 0
     _seen: Signature | None = None
     _sessions_seen: Signature | None = None
@@ -136,16 +137,20 @@ class Ledger:
 
     def look(self, there: Collection[str]) -> None:
         """Read what is new. `there`: the jobs of which the past is wanted."""
-        problems = []
+        self.rows_problem = self.sessions_problem = None
         try:
             self._read_rows()
         except UnreadableError as error:
-            problems.append(str(error))
+            self.rows_problem = str(error)
         try:
             self._read_sessions(there)
         except UnreadableError as error:
-            problems.append(str(error))
-        self.problems = tuple(problems)
+            self.sessions_problem = str(error)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why what is there cannot be read."""
+        return tuple(each for each in (self.rows_problem, self.sessions_problem) if each)
 
     # rows
 

@@ -1,5 +1,6 @@
 """Hermes Agent's cron, read from its home folder and those of its profiles (docs/hermes.md tells how it behaves)."""
 
+import os
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,6 +31,7 @@ class HermesSource:
         self._host = host or Host()
         self._main = Home(settings.home, "", settings.timezone, self._host)
         self._profiles: dict[str, Home] = {}
+        self._hidden: str | None = None
         self._folder_marks: object = None
         self._asked_at: datetime | None = None
         self._unread_since: dict[str, datetime] = {}
@@ -45,9 +47,10 @@ class HermesSource:
         """The state now; nothing is read of a home in which nothing has changed."""
         began = time.perf_counter()
         before, parts = self._parts, dict[str, Part]()
-        unseen: list[Unseen] = []
         problem: str | None = None
-        for home in self._homes(now):
+        homes = self._homes(now)
+        unseen = [_unread("its profiles", self._hidden)] if self._hidden else []
+        for home in homes:
             try:
                 parts[home.profile] = home.look(now)
                 self._unread_since.pop(home.profile, None)
@@ -58,7 +61,7 @@ class HermesSource:
                 elif is_believed and not home.profile:
                     problem = str(error)
                 elif is_believed:
-                    unseen.append(_unread(home.profile, str(error)))
+                    unseen.append(_unread(f"the profile {home.profile}", str(error)))
         if problem is not None:
             return self._looked(self._unreadable(problem, now), began)
         self._unread_since = {name: at for name, at in self._unread_since.items() if name in self._names}
@@ -81,7 +84,11 @@ class HermesSource:
     def _homes(self, now: datetime | None) -> list[Home]:
         """The main one and those of the profiles. One without a file of jobs, where others have one, is left out."""
         if self._settings.profiles and self._is_to_be_asked(now):
-            names = profiles_of(self._settings.home)
+            self._hidden, names = None, list(self._profiles)
+            try:
+                names = profiles_of(self._settings.home)
+            except UnreadableError as error:
+                self._hidden = str(error)
             self._profiles = {name: self._profiles.get(name) or self._profile(name) for name in names}
         homes = list(self._profiles.values())
         is_wanted = self._main.is_there or self._main.was_read or not (homes or self._is_new_home())
@@ -99,7 +106,8 @@ class HermesSource:
         return Home(self._settings.home / "profiles" / name, one_line(name, 60), self._settings.timezone, self._host)
 
     def _is_new_home(self) -> bool:
-        return any((self._settings.home / name).exists() for name in _MARKS) and not self._main.was_read
+        is_marked = any(os.path.exists(self._settings.home / name) for name in _MARKS)  # noqa: PTH110 - raises nothing
+        return is_marked and not self._main.was_read
 
     def _is_believed(self, home: Home, now: datetime) -> bool:
         """Whether it could not be read at a look before this one. A single look has no other."""
@@ -136,9 +144,9 @@ def _are_same(parts: dict[str, Part], before: dict[str, Part]) -> bool:
     return parts.keys() == before.keys() and all(parts[name] is before[name] for name in parts)
 
 
-def _unread(profile: str, why: str) -> Unseen:
+def _unread(whose: str, why: str) -> Unseen:
     hides = (Kind.OVERDUE, Kind.STALLED, Kind.FAILING, Kind.VANISHED)
-    return Unseen(f"the jobs of the profile {profile} ({why})", hides, "see what is wrong with its folder")
+    return Unseen(f"the jobs of {whose} ({why})", hides, "see what is wrong with its folder")
 
 
 def path_of(section: Hermes, profile: str) -> Path:
