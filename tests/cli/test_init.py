@@ -171,7 +171,7 @@ def test_an_address_where_nobody_listens_is_told_and_the_file_stays(home: Path) 
     done = init(home, "--notify", f"json://127.0.0.1:{free_port()}")
     assert done.returncode == 3
     assert "the test message was not sent" in done.stdout
-    (line,) = (line for line in done.stdout.splitlines() if "stays as it is" in line)
+    (line,) = (line for line in done.stdout.splitlines() if "is written all the same" in line)
     assert line.endswith(f" notify-test -c {home}/watchdog.yaml"), "and how to try again"
     assert command("validate", "-c", home / "watchdog.yaml").returncode == 0
 

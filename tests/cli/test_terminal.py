@@ -49,7 +49,7 @@ def test_a_storm_is_a_line_with_the_next_step_and_stays_whole_for_programs(datab
     (line,) = rest
     assert line.startswith("CRITICAL failed: 6 jobs were given up: ")
     assert "and 3 more" in line
-    step = shlex.split(line.split("to do: ")[1], comments=True)
+    step = shlex.split(line.split("to do: once its cause is gone: ")[1], comments=True)
     assert step[:4] == ["scheduler-watchdog", "revive", "--database", str(database)]
     assert len(step) == 5, "it is pasted as it stands, and names one job"
     document = json.loads(command("check", "--database", database, "--now", NOW, "--format", "json").stdout)
@@ -284,7 +284,7 @@ def test_a_silence_says_what_it_fits_now_and_what_was_probably_meant(watched: Pa
     for match, words in (
         ("kind=faild", "is 'failed' meant?"),
         ("severity=crit", "is no severity"),
-        ("job=report", "no job is like 'job=report'; '*report*' would match 6 jobs; for jobs that are to come"),
+        ("job=report", "'job=report'; '*report*' would match 6 jobs (--ahead silences jobs that are to come)"),
         ("report-77", "no job is like 'report-77'; is 'report-"),
     ):
         refused = command("silence", match, "--for", "1h", **environment)
@@ -359,3 +359,25 @@ def test_each_shell_is_given_its_completion_as_the_page_says(shell: str) -> None
         given = command(_SCHEDULER_WATCHDOG_COMPLETE=f"{shell}_source")
         assert "_SCHEDULER_WATCHDOG_COMPLETE" in given.stdout
         assert given.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("ack -c FILE ''", r"plain,\d+"),
+        ("revive -c FILE --incident ''", r"plain,\d+"),
+        ("revive -c FILE report-1", "plain,report-1"),
+        ("silence -c FILE report-1", "plain,report-1"),
+        ("jobs -c FILE --match report-1", "plain,report-1"),
+        ("ack -c nowhere.yaml ''", ""),
+        ("ack ''", ""),
+        ("revive --url http://127.0.0.1:9 report", ""),
+    ],
+)
+def test_a_shell_completes_what_there_is_and_is_silent_where_nothing_is(watched: Path, words: str, wanted: str) -> None:
+    typed = shlex.split(words.replace("FILE", str(watched)))
+    place = next(at for at, word in enumerate(typed) if at and word in ("", "report", "report-1"))
+    asked = {"COMP_WORDS": shlex.join(["scheduler-watchdog", *filter(None, typed)]), "COMP_CWORD": str(place + 1)}
+    given = command(_SCHEDULER_WATCHDOG_COMPLETE="bash_complete", **asked)
+    assert re.fullmatch(wanted, given.stdout.partition("\n")[0])
+    assert given.stderr == ""

@@ -121,3 +121,23 @@ def test_both_kinds_of_channel_of_one_owner_hear_of_it_once() -> None:
     made.wait(2 * HOUR)
     assert made.told == [("ops", "recovery")]
     assert firing(made) == []
+
+
+def test_what_recovery_says_names_the_incident_and_is_among_what_its_people_were_told() -> None:
+    made = office()
+    made.find(finding("failed", "a", error_class="transient"), finding("failed", "b", error_class="permanent"))
+    made.look()
+    made.wait(MINUTE)
+    told = len(made.letters)
+    announced(made, "Verified: revive of a", "a")
+    made.look()
+    made.wait(HOUR)
+    announced(made, "Did not help: revive of a", "a")
+    announced(made, "Did not help: revive of b", "b")
+    made.look()
+    made.wait(HOUR)
+    one, both = made.letters[told:]
+    assert "incident 1 of agent" in one.text
+    assert "incidents 1 and 2 of agent" in both.text
+    titles = [[entry.message["title"] for entry in made.store.entries(number)] for number in (1, 2)]
+    assert titles == [[made.letters[0].title, one.title, both.title], [made.letters[1].title, both.title]]

@@ -96,7 +96,7 @@ def test_it_says_what_since_when_why_what_comes_next_and_what_to_do() -> None:
         "Since: 2026-06-10 10:00 UTC",
         "Error: 529 overloaded (transient)",
         "If nobody acts: it never runs again, and its row is deleted at the first restart after 2026-06-17 12:00 UTC",
-        "To do: scheduler-watchdog revive id-heartbeat",
+        "To do: once its cause is gone: scheduler-watchdog revive id-heartbeat",
         "",
         "Acknowledge: scheduler-watchdog ack 1",
         "",
@@ -110,7 +110,7 @@ REVIVE = "scheduler-watchdog revive id-heartbeat"
 @pytest.mark.parametrize(
     ("system", "kind", "evidence", "to_do", "otherwise"),
     [
-        ("phantom", "failed", {}, REVIVE, "it never runs again"),
+        ("phantom", "failed", {}, f"once its cause is gone: {REVIVE}", "it never runs again"),
         (
             "phantom",
             "wedged",

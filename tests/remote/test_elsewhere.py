@@ -177,7 +177,7 @@ def test_a_silence_there_begins_and_ends(fleet: dict[str, Running], token: Path)
 
 def test_a_job_is_found_wherever_it_is_watched(fleet: dict[str, Running], token: Path) -> None:
     both = ("--url", fleet["garden"].url, "--url", fleet["office"].url, "--token-file", token)
-    assert command("revive", "heartbeat", "--dry-run", *both).stdout.startswith("would revive heartbeat: ")
+    assert command("revive", "heartbeat", "--dry-run", *both).stdout.startswith("would revive heartbeat ")
     assert command("revive", "--incident", "1", "--dry-run", *both[:2], *both[4:]).stdout.startswith("would revive")
     assert command("revive", "beat", *both).stderr.endswith("there is no job 'beat' there; is 'heartbeat' meant?\n")
     done = command("revive", "heartbeet", *both)

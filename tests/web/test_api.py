@@ -212,7 +212,7 @@ def test_what_a_revival_would_do_is_told_and_not_done(site: Site) -> None:
     asked = {"source": "agent", "job_id": "id-heartbeat"}
     before = site.said()
     would = site.client.get("/api/v1/revive", params=asked, headers=BEARER).json()["would"]
-    assert would.startswith("would revive heartbeat: ")
+    assert would.startswith("would revive heartbeat ")
     assert site.said() == before
 
 

@@ -197,7 +197,7 @@ def test_on_half_a_screen_no_word_of_a_job_is_broken(window: Browser, outage_pag
             cell('State').innerHTML = '<span class="kind warning">● zero tokens</span>'
             const next = document.createElement('div')
             next.textContent = 'was due 169 d ago'
-            cell('Next fire').replaceChildren(next)
+            cell('Next run').replaceChildren(next)
             return [lines(cell('State').firstChild), lines(next)]"""
         assert window.run(look) == [1, 2]
     finally:
@@ -227,7 +227,7 @@ def test_times_are_told_in_the_viewers_own_zone_with_utc_when_pointed_at(window:
         since = "return document.querySelector('article time.at')"
         assert window.run(f"{since}.innerText").startswith("16:30:08, 10 Jun")
         assert window.run(f"{since}.title") == "2026-06-10 11:00:08 UTC"
-        last = "document.querySelector('td[data-label=\"Last fire\"] time')"
+        last = "document.querySelector('td[data-label=\"Last run\"] time')"
         assert window.run(f"return {last}.title").endswith("· 2026-06-10 11:00:00 UTC")
         hover = "document.querySelector('.strip i').dispatchEvent(new PointerEvent('pointerover', {bubbles: true}))"
         title = window.run(f"{hover}; return document.querySelector('.strip i').title")

@@ -5,22 +5,31 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from html.parser import HTMLParser
+from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from starlette.testclient import TestClient
 
 from tests.conftest import NOW, healthy, job_row
 from tests.support.harness import HOUR, MINUTE, change
 from tests.support.site import ACTS, HOSTILE, ORIGIN, PAGE, TOKEN, Site, given_up, outage, serving
-from tests.support.telling import finding
+from tests.support.telling import Office, finding
+from watchdog.cadence.plain_words import ago
+from watchdog.cli.tables import incidents_view
 from watchdog.config.policies import Recovery
 from watchdog.core.incident import Ledger
+from watchdog.core.instants import say
 from watchdog.core.moment import Moment
+from watchdog.detectors.published import Published
 from watchdog.incidents.ledger import Timing, update
 from watchdog.state.history import JobKey
 from watchdog.web import app, view
+from watchdog.web.archive import Notes
+from watchdog.web.incident_view import incident_page
 from watchdog.web.listing import Wanted
 from watchdog.web.problems import waits_for
 from watchdog.web.prose import with_breaks
@@ -391,7 +400,56 @@ def test_what_has_just_ended_is_not_headed_as_wrong(tmp_path: Path) -> None:
         text = words(page(site.look(NOW + MINUTE)))
         assert "OK All is well." in text
         assert "What is wrong" not in text
-        assert "Clear for now" in text
+        assert "✓ clear" in text
+        assert "over at 2026-06-10 12:06" in text
+        assert "▲ critical" not in text
+        job = re.findall(r'href="(/jobs/[^"]+)" class="name"[^>]*>heartbeat<', page(site))[0]
+        assert "What is wrong" not in words(page(site, job))
+        assert "✓ clear" in words(page(site, job))
+
+
+def test_the_page_message_and_table_say_alike_since_when_it_was_so_and_since_when_it_is_over() -> None:
+    office = Office()
+    office.find(finding("failing", since=NOW - 5 * HOUR))
+    office.wait(MINUTE)
+    office.find(finding("failed", since=office.now))
+    office.wait(HOUR)
+    office.find()
+    over = office.now
+    office.wait(HOUR)
+    message = office.letters[-1]
+    assert message.title == "Over: heartbeat was given up (for 1 h)"
+    assert f"Since: {say(NOW + MINUTE)}" in message.text
+    assert f"Over since: {say(over)}" in message.text
+    (incident,) = office.notifier.ledger.incidents.values()
+    posting = Posting(Published(()), office.now, 0.0)
+    shown = view.front(posting, Wanted(), lambda keys: Known(Notes(incidents=(incident,)))).over
+    assert [(past.began.said, past.ended.said) for past in shown] == [(say(NOW + MINUTE), say(over))]
+    table = StringIO()
+    Console(file=table, width=200).print(incidents_view([incident], {}, (), office.now, None))
+    assert f"{ago(NOW + MINUTE, office.now)}" in table.getvalue()
+    assert f"over {ago(over, office.now)}" in table.getvalue()
+
+
+def test_what_stands_in_an_incidents_history_is_never_dated_anew() -> None:
+    """What was brought back is over when a run has shown it: until then nothing says that it is."""
+    key, timing = ("agent", "id-heartbeat"), Timing()
+    found = update(Ledger(), [finding("failed")], frozenset(), Moment(NOW), timing)
+    steps: list[list[str]] = []
+    for minute, unproved in ((1, {key}), (2, {key}), (3, set()), (4, set()), (30, set())):
+        now = Moment(NOW + minute * MINUTE)
+        found = update(found, [], frozenset(), now, timing, unproved, lambda *_: True)
+        page_ = incident_page(found.incidents[1], Posting(Published(()), now.at, 0.0), Known(), (), (), 1)
+        steps.append([f"{one.at.iso} {one.words}" for one in reversed(page_.events)])
+    for before, after in pairwise(steps):
+        assert after[: len(before)] == before
+    assert [line.partition(" ")[2] for line in steps[-1]] == ["failed", "no longer failed", "it was over"]
+
+
+def test_a_page_that_was_just_loaded_knows_that_nothing_has_changed(site: Site) -> None:
+    (mark,) = re.findall(r'data-page="([^"]+)"', page(site))
+    answer = site.client.get("/", headers={**PAGE, "X-Parts": "", "If-None-Match": f'W/"{mark}"'})
+    assert (answer.status_code, answer.content) == (304, b"")
 
 
 def test_what_is_worse_since_it_was_taken_on_can_be_taken_on_anew(tmp_path: Path) -> None:

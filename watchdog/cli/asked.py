@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from watchdog.cli import completing
 from watchdog.cli.endings import CannotGoOn
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from watchdog.config.file import Config
     from watchdog.state.store import Store
 
@@ -54,6 +57,10 @@ class Number(click.IntRange):
 
     def _describe_range(self) -> str:
         return ""  # where numbers end says nothing to anybody
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Those that there are."""
+        return completing.numbers(ctx, self._listed_by, incomplete)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """As click has it; what is none is told where it stands."""

@@ -91,7 +91,7 @@ def no_such_job(match: str, names: Collection[str]) -> str:
     from watchdog.core.silences import read_match
 
     pattern = next((text for name, text in read_match(match) if name == "job"), match)
-    return f"no job is like {match!r}{wider(pattern, names)}; for jobs that are to come give --ahead as well"
+    return f"no job is like {match!r}{wider(pattern, names)} (--ahead silences jobs that are to come)"
 
 
 def instead(published: Published, states: Collection[str], pattern: str) -> str:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from watchdog.cadence.plain_words import ago
 from watchdog.cli.listing import Listing
+from watchdog.cli.tables import clear
 from watchdog.core.action import SPOKEN, UNDER_WAY, State
 from watchdog.core.command_line import PROGRAM, as_asked
 from watchdog.core.instants import parse_instant, say
@@ -40,7 +41,7 @@ def _table(rows: Sequence[tuple[Answer, Mapping[str, Any]]]) -> Listing:
             Text(str(incident["id"])),
             Text(incident["kind"], style="dim" if is_over else _STYLES[incident["severity"]]),
             Text(ago(_headline_since(incident), now, "")),
-            Text(_state(incident)),
+            Text(_state(incident, now)),
             Text(incident["summary"]),
         )
     return table
@@ -55,9 +56,13 @@ def _headline_since(incident: Mapping[str, Any]) -> datetime:
     return min(map(parse_instant, alike), default=parse_instant(incident["since"]))
 
 
-def _state(incident: Mapping[str, Any]) -> str:
+def _state(incident: Mapping[str, Any], now: datetime) -> str:
     if incident["state"] != "active":
-        return "over" if incident["state"] == "resolved" else "clear for now"
+        over = incident.get("over_since") or incident["resolved_at"]
+        if over:
+            return f"over {ago(parse_instant(over), now)}"
+        until = incident.get("over_at")  # an older version does not say it
+        return clear(parse_instant(until) if until else None, now)
     return f"{incident['acknowledged_by']} is on it" if incident["acknowledged_by"] else "open"
 
 
@@ -67,7 +72,7 @@ def whole_view(document: Mapping[str, Any]) -> RenderableType:
     said = f"Incident {incident['id']}: {as_asked(incident['summary'], sys.argv)}"
     head = Text(said, style=_STYLES[incident["severity"]], no_wrap=True, overflow="ignore")  # it may hold a command
     since = _headline_since(incident)
-    facts = Text(f"{incident['source']}, since {say(since)} ({ago(since, now)}), {_state(incident)}", style="dim")
+    facts = Text(f"{incident['source']}, since {say(since)} ({ago(since, now)}), {_state(incident, now)}", style="dim")
     views: list[RenderableType] = [head, facts, Text("")]
     found = [*incident["findings"], *incident["symptoms"]]
     what = "What is so" if incident["state"] == "active" else "What was so"
@@ -115,7 +120,7 @@ def _handover(one: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def _message(one: Mapping[str, Any]) -> tuple[str, str, str]:
     became = {"sent": "", "waiting": " (waits)", "sending": " (on its way)", "given_up": " (given up)"}[one["state"]]
-    return _at(one["created_at"]), one["channel"], f"{one['title']}{became}{_colon(one['error'])}"
+    return _at(one["settled_at"] or one["created_at"]), one["channel"], f"{one['title']}{became}{_colon(one['error'])}"
 
 
 def _waiting(proposed: Sequence[Mapping[str, Any]], incident: int) -> list[RenderableType]:

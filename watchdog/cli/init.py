@@ -195,7 +195,7 @@ def _tried(config: Config, output: Path) -> bool:
     is_told = all(outcome.ok for outcome in outcomes)
     if not is_told:
         again = f"{init_files.called()} notify-test -c {shlex.quote(str(output))}"
-        click.echo(f"{output} stays as it is: put the address under `channels` in it right, and try it again: {again}")
+        click.echo(f"{output} is written all the same: mend the address under `channels` there, and try it: {again}")
     return is_told
 
 

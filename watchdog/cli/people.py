@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watchdog.cli import elsewhere
+from watchdog.cli import completing, elsewhere
 from watchdog.cli.asked import (
     Number,
     as_format,
@@ -47,14 +47,16 @@ def incidents(
 
     now = datetime.now(UTC)
     with state_of(config, database, state) as store:
+        settings = configured(config, database) if state is None else None
         if number is not None:
-            _show_whole(store, number, now, form, configured(config, database) if state is None else None)
+            _show_whole(store, number, now, form, settings)
             return
+        hold = settings.notify.hold if settings else None
         found = incident_verbs.listed(store, with_resolved=with_resolved)
         if form == "json":
-            click.echo(json.dumps(incident_verbs.document(store, found, now), indent=2))
+            click.echo(json.dumps(incident_verbs.document(store, found, now, hold), indent=2))
         else:
-            tables.show(tables.incidents_view(found, store.acknowledgements(), store.silences(now), now))
+            tables.show(tables.incidents_view(found, store.acknowledgements(), store.silences(now), now, hold))
 
 
 def _show_whole(store: Store, number: int, now: datetime, form: str, settings: Config | None) -> None:
@@ -150,7 +152,7 @@ def unsilence(config: Path | None, database: Path | None, state: Path | None, nu
 @click.command()
 @or_elsewhere(elsewhere.silence)
 @whose_state
-@click.argument("match")
+@click.argument("match", shell_complete=completing.job_names)
 @click.option("--for", "length", metavar="DURATION", help="How long, like 2h.")
 @click.option("--end", is_flag=True, help="End the silence whose number MATCH is.")
 @click.option("--ahead", is_flag=True, help="Also where no job is like that yet: for jobs to come.")

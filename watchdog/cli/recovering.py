@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watchdog.cli import elsewhere
+from watchdog.cli import completing, elsewhere
 from watchdog.cli.asked import (
     Number,
     as_format,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.command()
 @or_elsewhere(elsewhere.revive)
 @whose_state
-@click.argument("jobs", nargs=-1, metavar="[JOB]...")
+@click.argument("jobs", nargs=-1, metavar="[JOB]...", shell_complete=completing.job_names)
 @click.option("--incident", type=Number("incidents"), metavar="ID", help="All jobs of this incident.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 def revive(

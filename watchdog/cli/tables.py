@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from rich import box
 from rich.cells import cell_len
@@ -22,6 +22,7 @@ from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding, Job, Schedule
 from watchdog.core.silences import Silence
 from watchdog.detectors.published import Published, SourceState
+from watchdog.incidents.ledger import over_at
 from watchdog.incidents.report import first_line, gathered, to_do, verdict
 
 STEPS = 5
@@ -180,11 +181,12 @@ def incidents_view(
     acknowledged: Mapping[int, tuple[datetime, str]],
     silences: Sequence[Silence],
     now: datetime,
+    hold: timedelta | None,
 ) -> RenderableType:
-    """The incidents, and what is silenced."""
+    """The incidents, and what is silenced. `hold`: how long one has to stay clear, where that is known."""
     views: list[RenderableType] = []
     if incidents:
-        views.append(_incidents_table(incidents, acknowledged, now))
+        views.append(_incidents_table(incidents, acknowledged, now, hold))
     else:
         views.append(Text("No incident is open.", style="green"))
     for silence in silences:
@@ -194,7 +196,10 @@ def incidents_view(
 
 
 def _incidents_table(
-    incidents: Sequence[Incident], acknowledged: Mapping[int, tuple[datetime, str]], now: datetime
+    incidents: Sequence[Incident],
+    acknowledged: Mapping[int, tuple[datetime, str]],
+    now: datetime,
+    hold: timedelta | None,
 ) -> Listing:
     table = Listing("ID", "What", "Since", "State", "Why", to_the_right=["ID"])
     for incident in incidents:
@@ -204,21 +209,28 @@ def _incidents_table(
             Text(str(incident.id)),
             Text(head.kind.value, style=style),
             Text(ago(incident.headline_since, now, "")),
-            _incident_state(incident, acknowledged.get(incident.id), now),
+            _incident_state(incident, acknowledged.get(incident.id), now, hold),
             Text(f"{as_asked(head.summary, sys.argv)}{_others(incident)}"),
         )
     return table
 
 
-def _incident_state(incident: Incident, acknowledged: tuple[datetime, str] | None, now: datetime) -> Text:
-    if incident.resolved_at:
-        return Text(f"over {ago(incident.resolved_at, now)}", style="green")
+def _incident_state(
+    incident: Incident, acknowledged: tuple[datetime, str] | None, now: datetime, hold: timedelta | None
+) -> Text:
+    if incident.over_since:
+        return Text(f"over {ago(incident.over_since, now)}", style="green")
     if not incident.is_active:
-        return Text("clear for now", style="green")
+        return Text(clear(over_at(incident, hold) if hold is not None else None, now), style="green")
     if acknowledged is None:
         return Text("open")
     more = "; more since" if incident.has_more_since(acknowledged[0]) else ""
     return Text(f"{acknowledged[1]} is on it{more}", style="yellow" if more else "cyan")
+
+
+def clear(until: datetime | None, now: datetime) -> str:
+    """That nothing of an incident is so any more, and when it is over."""
+    return f"clear, over {ago(until, now)}" if until and until > now else "clear"
 
 
 def _others(incident: Incident) -> str:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from watchdog.cli import choosing
+from watchdog.cli import choosing, completing
 from watchdog.cli.asked import (
     as_format,
     at_now,
@@ -122,7 +122,12 @@ def check(config: Path | None, database: Path | None, now: str | None, form: str
     shell_complete=choosing.completed,
     help="Only such as failed or wrong; repeatable.",
 )
-@click.option("--match", metavar="PATTERN", help="Only jobs of such a name, like 'report-*'.")
+@click.option(
+    "--match",
+    metavar="PATTERN",
+    shell_complete=completing.job_names,
+    help="Only jobs of such a name, like 'report-*'.",
+)
 @click.option("--sort", type=click.Choice(sorted(choosing.ORDERS)), help="By what; else as their scheduler has them.")
 @as_format
 def jobs(

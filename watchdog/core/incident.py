@@ -58,6 +58,19 @@ class Member:
         """Whether it is true now."""
         return self.ended_at is None
 
+    @property
+    def since(self) -> datetime:
+        """Since when it has been so, as its store tells; at the latest since it was seen, whatever a clock that stood
+        ahead has written."""
+        return min(self.finding.since or self.began, self.began)
+
+    @property
+    def spells(self) -> tuple[tuple[datetime, datetime | None], ...]:
+        """Each time that it was so, from when until when; None of one that lasts, or whose end is not proved yet."""
+        before = [(spell.began_at, spell.ended_at) for spell in self.earlier]
+        began = self.began if before else self.first_seen
+        return (*before, (began, None if self.is_unproved else self.ended_at))
+
 
 @dataclass(frozen=True, slots=True)
 class Incident:
@@ -121,8 +134,12 @@ class Incident:
     @property
     def headline_since(self) -> datetime:
         """Since when it has been what the headline says; something else of it may have been so before."""
-        head = self.headline
-        return head.since or self.members[head.key].began
+        return self.members[self.headline.key].since
+
+    @property
+    def over_since(self) -> datetime | None:
+        """Since when it is over: since nothing of it was so, which was certain only later. None while it is open."""
+        return None if self.resolved_at is None else self.clear_since or self.resolved_at
 
     def has_more_since(self, at: datetime) -> bool:
         """Whether something as grave as it is has come, or become so, since then: who took it on did not know of it."""

@@ -1,6 +1,6 @@
 """A message for one target, and where it is on its way."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +17,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A message for one target. `target` names the channel, never its address; `crashes` counts interrupted sends."""
+    """A message for one target. `target` names the channel, never its address; `crashes` counts interrupted sends.
+
+    `incident_id` is None where it is about no incident, or about several: then their numbers stand in the message.
+    """
 
     created_at: datetime
     incident_id: int | None
@@ -32,3 +35,16 @@ class Entry:
     settled_at: datetime | None = None
     error: str | None = None
     crashes: int = 0
+
+    def is_about(self, incident: int) -> bool:
+        """Whether it is about this incident."""
+        return self.incident_id == incident or numbered((incident,)) in self.message.get(INCIDENTS, "")
+
+
+INCIDENTS = "incidents"
+"""Under which name a message holds the numbers of several incidents."""
+
+
+def numbered(incidents: Iterable[int]) -> str:
+    """The numbers as they are held there, each between blanks."""
+    return f" {'  '.join(map(str, incidents))} "

@@ -15,7 +15,8 @@ VERIFIED = "Verified"
 class Notice:
     """What is told of one action. `matter`: its first words, by which notices that are alike are gathered; `what`: the
     rest of its title. `finding`: what it is about, by which its owner is found. `action`: the number of the action that
-    is asked for. `told`: the targets that have been told; `fires_since`: since when an Alertmanager is told of it."""
+    is asked for. `told`: the targets that have been told; `fires_since`: since when an Alertmanager is told of it.
+    `incident`: the number of the one that it is about, where there is one."""
 
     at: datetime
     matter: str
@@ -27,6 +28,7 @@ class Notice:
     kind: str = ""
     told: tuple[str, ...] = ()
     fires_since: datetime | None = None
+    incident: int | None = None
 
 
 def about(action: Action) -> Finding:

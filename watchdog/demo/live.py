@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler
@@ -24,7 +25,8 @@ from watchdog.config.file import load
 from watchdog.core import logs
 from watchdog.core.command_line import PROGRAM, pasteable
 from watchdog.core.model import Finding
-from watchdog.demo.story import Event, Jobs, Narrator, World
+from watchdog.demo.outcome import Outcome
+from watchdog.demo.story import RATE_LIMITED, Event, Jobs, Narrator, World
 from watchdog.incidents import report
 from watchdog.service.loop import Service, Wake, signals
 from watchdog.systems.shared.writer import UnknownWriters
@@ -46,6 +48,10 @@ LIVED_FOR = timedelta(minutes=5)
 """How much of a past the other jobs have."""
 
 
+OVERLOADED = replace(RATE_LIMITED, input_tokens=900, output_tokens=1)
+"""A run that errs after a first answer: else it would be told, as well, that it does no work."""
+
+
 class Agent(World):
     """The agent, as it is now: the provider has refused one job for hours."""
 
@@ -55,6 +61,10 @@ class Agent(World):
         self.simulator.run_until(now - LIVED_FOR)
         self.ids |= {name: self.simulator.add(name, schedule) for name, schedule in OTHERS}
         self.simulator.run_until(now)
+
+    def _behave(self, name: str, now: datetime) -> Outcome:
+        found = super()._behave(name, now)
+        return OVERLOADED if found is RATE_LIMITED else found
 
 
 def events(begin: datetime, revive: str, restart: str) -> list[Event]:
@@ -66,7 +76,7 @@ def events(begin: datetime, revive: str, restart: str) -> list[Event]:
             lambda agent: agent.errs.clear(),
         ),
         Event(
-            begin + timedelta(seconds=150),
+            begin + timedelta(seconds=200),
             f"the next run of repo-digest will hang; to restart the agent: {restart}",
             World.digest_hangs,
         ),
@@ -206,7 +216,7 @@ def _introduce(console: Console, url: str, file: Path) -> None:
     console.print("[bold]A simulated agent in real time, and the watchdog beside it. Ctrl-C ends both.[/bold]")
     console.print(Text(f"  its page: {url}/  (to act there: {TOKEN})"), soft_wrap=True)
     console.print(Text(f"  its folder: {file.parent}\n"), soft_wrap=True)
-    console.print("In half a minute a job is given up, two minutes later a run hangs. To try in another terminal:")
+    console.print("In half a minute a job is given up, three minutes later a run hangs. To try in another terminal:")
     for step, what in STEPS:
         verb, _, rest = step.partition(" ")
         words = f"  {PROGRAM} {verb} -c {shlex.quote(str(file))}{f' {rest}' if rest else ''}"

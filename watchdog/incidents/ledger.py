@@ -12,6 +12,8 @@ from watchdog.core.kinds import Family, Kind, Severity
 from watchdog.core.model import IN_FLIGHT, Cause, Finding
 from watchdog.core.moment import Moment
 
+CALM = timedelta(hours=24)
+
 SPELLS = 12
 """How many spells of a finding are remembered: enough to tell that it comes and goes."""
 
@@ -33,7 +35,7 @@ class Timing:
     hold: timedelta = timedelta(minutes=5)
     gather: timedelta = timedelta(hours=1)
     gather_late: timedelta = timedelta(seconds=30)
-    calm: timedelta = timedelta(hours=24)
+    calm: timedelta = CALM
     memory: timedelta = timedelta(hours=24)
 
 
@@ -327,6 +329,14 @@ def _settled(incident: Incident, seen: _Seen) -> Incident:
     if now.reached((incident.clear_since or now.at) + hold):
         return replace(incident, resolved_at=now.at, changed_at=now.at)
     return incident
+
+
+def over_at(incident: Incident, hold: timedelta) -> datetime | None:
+    """When one that is clear is over if it stays so; None where it is not clear, or where that waits for a run."""
+    waits_for_a_run = any(member.is_unproved for member in incident.members.values()) or _waiting(incident)
+    if not incident.is_open or incident.clear_since is None or waits_for_a_run:
+        return None
+    return incident.clear_since + (CALM if incident.is_flapping else hold)
 
 
 def _as_grave_as_it_is(incident: Incident, now: Moment, timing: Timing) -> Incident:

@@ -66,13 +66,15 @@ def whoami() -> str:
         return "somebody"
 
 
-def document(store: Store, incidents: Sequence[Incident], at: datetime) -> dict[str, wire.Json]:
-    """The answer for programs."""
+def document(
+    store: Store, incidents: Sequence[Incident], at: datetime, hold: timedelta | None = None
+) -> dict[str, wire.Json]:
+    """The answer for programs. `hold`: how long an incident has to stay clear, where that is known."""
     acknowledged = store.acknowledgements()
     by = {number: who for number, (_, who) in acknowledged.items()}
     return {
         "now": wire.value(at),
-        "incidents": [wire.incident(incident, by.get(incident.id)) for incident in incidents],
+        "incidents": [wire.incident(incident, by.get(incident.id), hold=hold) for incident in incidents],
         "silences": _listed(store.silences(at)),
     }
 

@@ -1,7 +1,7 @@
 """What programs get: findings, jobs and sources as plain JSON values. Times are ISO 8601 with `Z`."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from watchdog.cadence.schedule import words
 from watchdog.core.incident import Incident
@@ -10,6 +10,7 @@ from watchdog.core.model import Cause, Finding, Job
 from watchdog.core.plain_json import Json as Json
 from watchdog.core.plain_json import value as value
 from watchdog.detectors.published import Published, SourceState
+from watchdog.incidents.ledger import over_at
 
 
 def finding(found: Finding) -> dict[str, Json]:
@@ -106,10 +107,14 @@ def jobs_document(published: Published, now: datetime) -> dict[str, Json]:
     }
 
 
-def incident(of: Incident, acknowledged: str | None = None, untold: Sequence[Json] = ()) -> dict[str, Json]:
+def incident(
+    of: Incident, acknowledged: str | None = None, untold: Sequence[Json] = (), hold: timedelta | None = None
+) -> dict[str, Json]:
     """An incident with what belongs to it, and the messages about it that have not arrived.
 
     `since`: since when any of it has been so; `headline_since`: since when what its `kind`, `job` and `summary` say.
+    `over_since`: since when none of it is so; `over_at`: when one that is clear will be over if it stays so, where
+    `hold`, how long it has to, is known.
     """
     head = of.headline
     return {
@@ -124,6 +129,8 @@ def incident(of: Incident, acknowledged: str | None = None, untold: Sequence[Jso
         "since": iso(of.since),
         "headline_since": iso(of.headline_since),
         "opened_at": iso(of.opened_at),
+        "over_at": value(over_at(of, hold) if hold is not None else None),
+        "over_since": value(of.over_since),
         "resolved_at": value(of.resolved_at),
         "returns": of.returns,
         "acknowledged_by": acknowledged,

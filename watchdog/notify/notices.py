@@ -49,6 +49,19 @@ class Batch:
         is_grave = any(notice.finding.severity is Severity.CRITICAL for notice in self.notices)
         return "failure" if is_grave else "warning"
 
+    @property
+    def incidents(self) -> tuple[int, ...]:
+        """The numbers of those that it is about, each once."""
+        return tuple(dict.fromkeys(notice.incident for notice in self.notices if notice.incident is not None))
+
+    @property
+    def foot(self) -> str:
+        """What it is about, as every message says it."""
+        source, numbers = self.notices[0].finding.source, [str(number) for number in self.incidents]
+        if len(numbers) < 2:
+            return f"incident {numbers[0]} of {source}" if numbers else source
+        return f"incidents {', '.join(numbers[:-1])} and {numbers[-1]} of {source}"
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -174,13 +187,13 @@ def message(batch: Batch) -> Message:
     """What one target reads."""
     first, count = batch.notices[0], len(batch.notices)
     if count == 1:
-        return plain_message(f"{first.matter}: {first.what}", first.lead, first.facts, first.finding.source)
+        return plain_message(f"{first.matter}: {first.what}", first.lead, first.facts, batch.foot)
     names = [notice.finding.job or notice.finding.source for notice in batch.notices]
     said = plain_message(
         f"{first.matter}: {first.kind or 'recovery'} of {count} jobs: {names[0]} and {count - 1} more",
         f"{count} jobs. The first of them: {first.lead}",
         _facts(batch.notices),
-        first.finding.source,
+        batch.foot,
     )
     listed = [
         f"{fit_to_leave(name, NAME_LENGTH)}{_number(one)}" for name, one in zip(names, batch.notices, strict=True)

@@ -9,7 +9,7 @@ from watchdog.core import faults
 from watchdog.core.action import Action, State
 from watchdog.core.incident import Incident, Ledger
 from watchdog.core.instants import iso
-from watchdog.core.message import Entry
+from watchdog.core.message import INCIDENTS, Entry, numbered
 from watchdog.core.model import Finding, Job
 from watchdog.core.moment import Moment
 from watchdog.core.notice import Notice, about
@@ -223,7 +223,7 @@ class Notifier:
         """
         matter, _, what = title.partition(": ")
         number, kind = (action.id, action.kind) if action else (None, "")
-        notice = Notice(now, matter, what, finding, lead, facts, number, kind)
+        notice = Notice(now, matter, what, finding, lead, facts, number, kind, incident=self._incident_of(finding))
         key = f"{iso(now)}|{matter}|{number or finding.job_id}"
         self._store.remember(_NOTICES, _NOTICES, {key: notice}, now)
         self._has_notices = self._is_news = True
@@ -257,6 +257,13 @@ class Notifier:
         self._matters |= told.matters
         self._has_notices = len(pending) > sum(notice is None for notice in told.changed.values())
         return bool(told.batches)
+
+    def _incident_of(self, finding: Finding) -> int | None:
+        """The newest open incident about it, else about its job; it may be over already, and remembered."""
+        job = (finding.source, finding.job_id)
+        known = [one for one in self._ledger.incidents.values() if any((k[0], k[2]) == job for k in one.members)]
+        best = max(known, key=lambda one: (one.is_open, finding.key in one.members, one.id), default=None)
+        return best.id if best else None
 
     def _incident_of_each_job(self) -> dict[tuple[str, str | None], int]:
         keys = ((member.finding, incident.id) for incident in self._ledger.open for member in incident.members.values())
@@ -295,8 +302,11 @@ def _is_unproved(job: Job) -> bool:
 
 
 def _notice_entry(batch: Batch, now: datetime, voice: Voice) -> Entry:
-    said = rendered(voice.completed(notices.message(batch)), batch.type)
-    return Entry(now, None, "recovery", batch.target.key, said, now)
+    numbers = batch.incidents
+    said = rendered(voice.completed(notices.message(batch), next(iter(numbers), None)), batch.type)
+    if len(numbers) > 1:
+        return Entry(now, None, "recovery", batch.target.key, {**said, INCIDENTS: numbered(numbers)}, now)
+    return Entry(now, next(iter(numbers), None), "recovery", batch.target.key, said, now)
 
 
 def _matters(after: Incident, before: Incident | None) -> bool:

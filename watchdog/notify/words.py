@@ -163,16 +163,23 @@ def _in_all(dispatch: Dispatch) -> str:
 
 def _length(dispatch: Dispatch, now: datetime) -> str:
     end = _over_since(dispatch, now) if dispatch.event is Event.RESOLVED else now
-    length = end - min(_since(dispatch), end)
+    length = end - min(_headline_since(dispatch), end)
     return f" (for {say_duration(length)})" if length >= timedelta(seconds=1) else ""
 
 
 def _since(dispatch: Dispatch) -> datetime:
-    """Since when the earliest of what the target is told of has been so; at the latest since it was seen, whatever a
-    clock that stood ahead has written. Of jobs that wait it may be others by now that do."""
+    """Since when the earliest of what the target is told of has been so. Of jobs that wait it may be others by now that
+    do."""
     told = [item.began_at for item in dispatch.told.items if item.kind == WAITING]
-    known = [min(m.finding.since or m.began, m.began) for m in dispatch.own]
-    return min([*known, *told], default=dispatch.incident.since)
+    return min([*(member.since for member in dispatch.own), *told], default=dispatch.incident.since)
+
+
+def _headline_since(dispatch: Dispatch) -> datetime:
+    """Since when it has been what the title says: of a single job what that has come to, else the earliest."""
+    head = dispatch.headline
+    jobs = {(member.finding.source, member.finding.job_id) for member in dispatch.own}
+    mine = [member.since for member in dispatch.own if member.finding.key == head.key]
+    return min(mine) if mine and len(jobs) == 1 else _since(dispatch)
 
 
 def _over_since(dispatch: Dispatch, now: datetime) -> datetime:
@@ -235,9 +242,8 @@ def _facts(dispatch: Dispatch, head: Finding, now: datetime, say: Say) -> list[t
     if dispatch.event is Event.RESOLVED:
         is_known = {Ending.OVER, Ending.GONE} & set(_endings(dispatch).values())
         end = "Over since" if is_known else "Last seen"
-        return [("Since", say(_since(dispatch))), (end, say(_over_since(dispatch, now)))]
-    since = _since(dispatch)
-    facts = [("Since" if head.since in (None, since) else "The first of it since", say(since))]
+        return [*_beginnings(dispatch, say), (end, say(_over_since(dispatch, now)))]
+    facts = _beginnings(dispatch, say)
     times = max(len(member.earlier) for member in dispatch.own) + 1
     has_heard = any(dispatch.told.first_at < member.began for member in dispatch.own)
     if times > 1 and (dispatch.event is Event.BACK or has_heard):
@@ -253,6 +259,15 @@ def _facts(dispatch: Dispatch, head: Finding, now: datetime, say: Say) -> list[t
     before = BROUGHT_BACK if dispatch.incident.awaits_proof_of(head.job_id) else ""
     facts.append(("To do", f"{before}{_to_do(dispatch, head)}"))
     return facts
+
+
+def _beginnings(dispatch: Dispatch, say: Say) -> list[tuple[str, str]]:
+    """Since when it is what the title says; where it began as something else, or with others, also since when that."""
+    since, first = _headline_since(dispatch), _since(dispatch)
+    head = dispatch.headline
+    if since == first and head.since not in (None, first):
+        return [("The first of it since", say(first))]
+    return [("Since", say(since)), *([("The first of it since", say(first))] if first < since else [])]
 
 
 def _to_do(dispatch: Dispatch, head: Finding) -> str:

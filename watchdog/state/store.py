@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from watchdog.core.incident import Handover, Incident, Ledger, Told, ToldKey
 from watchdog.core.instants import iso, iso_or_none, parse_instant
 from watchdog.core.logs import log
-from watchdog.core.message import Entry, State
+from watchdog.core.message import Entry, State, numbered
 from watchdog.core.silences import Silence
 from watchdog.state import opening, refuge, retention
 from watchdog.state.documents import (
@@ -542,9 +542,13 @@ class Store:
 
     def entries(self, incident_id: int) -> list[Entry]:
         """All messages of an incident, oldest first; but those in a state that only a newer version knows."""
-        return self._entries(
-            "incident_id = ? AND state IN ('waiting', 'sending', 'sent', 'given_up') ORDER BY id", incident_id
+        found = self._entries(
+            "(incident_id = ? OR (incident_id IS NULL AND instr(message, ?))) "
+            "AND state IN ('waiting', 'sending', 'sent', 'given_up') ORDER BY id",
+            incident_id,
+            numbered((incident_id,)),
         )
+        return [entry for entry in found if entry.is_about(incident_id)]
 
     def _entries(self, where: str, *values: object) -> list[Entry]:
         rows = self._db.execute(f"SELECT {_ENTRY} FROM outbox WHERE {where}", values).fetchall()

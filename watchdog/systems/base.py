@@ -46,7 +46,8 @@ class Source(Protocol):
         """What the operator should know before it starts: ways in which reading as this user could do harm."""
 
 
-BRING_BACK = "bring it back once its cause is gone"
+CAUSE_GONE = "once its cause is gone"
+BRING_BACK = f"bring it back {CAUSE_GONE}"
 """What `scheduler-watchdog revive` does for a job that was given up."""
 
 

@@ -11,7 +11,7 @@ from watchdog.core.command_line import command
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Finding
 from watchdog.systems import KINDS, system
-from watchdog.systems.base import System
+from watchdog.systems.base import CAUSE_GONE, System
 
 OUT_OF_A_LOOP = "find in its own log what ends it, and pause the job whose run does; a restart does not help"
 """What helps where a scheduler starts again and again and ends no run."""
@@ -23,20 +23,21 @@ _UNKNOWN: System[Any] = System()
 class Remedy:
     """What helps, in words and, where there is one, as a command to be typed where the watchdog runs.
 
-    `first`: what has to be done before. `otherwise`: what helps where the command does not. `example`: how the process
-    is usually restarted, where that is what helps.
+    `first`: what has to be done before; `when`: what the command waits for, which the words say already. `otherwise`:
+    what helps where the command does not. `example`: how the process is usually restarted, where that is what helps.
     """
 
     words: str
     command: str = ""
     first: str = ""
+    when: str = ""
     otherwise: str = ""
     example: str = ""
 
     @property
     def short(self) -> str:
         """In one line: the command rather than the words."""
-        first = f"{self.first}, then: " if self.first else ""
+        first = f"{self.first}, then: " if self.first else f"{self.when}: " if self.when and self.command else ""
         otherwise = f"; or {self.otherwise}" if self.otherwise else ""
         example = f", for example: {self.example}" if self.example else ""
         return f"{first}{self.command or self.words}{otherwise}{example}"
@@ -82,7 +83,8 @@ def remedy_of(finding: Finding, system_kind: str) -> Remedy:
         return Remedy(general, _verb_command(finding), example=example)
     first = "mend what the error says" if finding.evidence.get("error_class") == "permanent" else ""
     otherwise = general if kind.row.by_restart else ""
-    return Remedy(system.remedies[kind], revive, first, otherwise, example)
+    words = system.remedies[kind]
+    return Remedy(words, revive, first, CAUSE_GONE if CAUSE_GONE in words else "", otherwise, example)
 
 
 def revive_command(finding: Finding, kind: str) -> str:

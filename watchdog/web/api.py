@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -228,7 +228,13 @@ class Api:
 
     def _taken(self, number: int) -> Mapping[str, Any]:
         notes = self.archive.notes()
-        return _incident(next(incident for incident in notes.incidents if incident.id == number), notes)
+        found = next(incident for incident in notes.incidents if incident.id == number)
+        return _incident(found, notes, self._hold)
+
+    @property
+    def _hold(self) -> timedelta | None:
+        """How long an incident has to stay clear to be over."""
+        return self.config().notify.hold if self.config else None
 
     # what is read
 
@@ -273,7 +279,7 @@ class Api:
         return self._answer(
             {
                 "now": iso(posting.at),
-                "incidents": [_incident(shown[number], notes) for number in sorted(shown, reverse=True)],
+                "incidents": [_incident(shown[number], notes, self._hold) for number in sorted(shown, reverse=True)],
                 "silences": [_silence(one) for one in notes.silences if one.ends_at > now],
             }
         )
@@ -288,7 +294,9 @@ class Api:
         config = self.config() if self.config else None
         to_do = advice.of_incident(found, config, system_of(posting, found.source)).pasted(config)
         handovers, messages = self.archive.handovers(found.id), self.archive.messages(found.id)
-        return self._answer(whole.document(found, by, handovers, messages, notes.actions, posting.at, to_do))
+        return self._answer(
+            whole.document(found, by, handovers, messages, notes.actions, posting.at, to_do, self._hold)
+        )
 
     def _history(self, asked: Asked) -> Mapping[str, Any]:
         posting, query = self._posting(), asked.query
@@ -346,10 +354,10 @@ def _get(
     return Operation("GET", f"/api/v1{path}", name, summary, answer, do, query=query)
 
 
-def _incident(found: Incident, notes: Notes) -> dict[str, Any]:
+def _incident(found: Incident, notes: Notes, hold: timedelta | None) -> dict[str, Any]:
     """An incident with who has taken it on, and whom it has not reached."""
     _, by = notes.acknowledged.get(found.id, (None, None))
-    return wire.incident(found, by, _untold(notes, found.id))
+    return wire.incident(found, by, _untold(notes, found.id), hold)
 
 
 def _silence(silence: Silence) -> dict[str, Any]:

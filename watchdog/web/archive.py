@@ -41,7 +41,7 @@ class Notes:
 
     def untold_of(self, number: int) -> list[Entry]:
         """The messages about an incident that have not arrived."""
-        return [entry for entry in self.untold if entry.incident_id == number]
+        return [entry for entry in self.untold if entry.is_about(number)]
 
 
 class Archive:

@@ -99,17 +99,18 @@ def _order(member: Member) -> tuple[object, ...]:
 
 def _events(incident: Incident, now: datetime) -> Iterator[Happened]:
     """What became of it, each thing when it was so; many at one instant are one line."""
+    if incident.over_since:
+        yield Happened(when(incident.over_since, now), "it was over")
     together: dict[tuple[datetime, str], list[Member]] = {}
     for member in incident.members.values():
         kind = spoken(member.finding.kind)
-        together.setdefault((member.first_seen, kind), []).append(member)
-        if member.ended_at:
-            together.setdefault((member.ended_at, f"no longer {kind}"), []).append(member)
+        for number, (began, ended) in enumerate(member.spells):
+            together.setdefault((began, f"{kind} again" if number else kind), []).append(member)
+            if ended:
+                together.setdefault((ended, f"no longer {kind}"), []).append(member)
     for (at, words), members in together.items():
         names = tuple(member.finding.job or member.finding.source for member in members[:_NAMED])
         yield Happened(when(at, now), words, names, max(0, len(members) - _NAMED))
-    if incident.resolved_at:
-        yield Happened(when(incident.resolved_at, now), "it was over")
 
 
 def _handover(one: Handover, now: datetime) -> Happened:

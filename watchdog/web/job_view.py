@@ -81,7 +81,7 @@ def job_page(posting: Posting, source: str, job_id: str, known: Known, limit: in
 
 
 def _facts(job: Job, deadline: datetime | None, owner: str, now: datetime) -> Iterator[tuple[str, str, When | None]]:
-    yield "Cadence", plainly(job.schedule), None
+    yield "Schedule", plainly(job.schedule), None
     status = job.last_run.status if job.last_run and not job.in_flight_since else None
     yield "Last run", status or "", maybe(job.last_started_at, now)
     yield "Next run", next_words(job, now), maybe(job.next_run_at if job.is_planned else None, now)
@@ -164,14 +164,17 @@ def _of_past(incident: Incident, key: JobKey, now: datetime) -> Iterator[tuple[d
         kinds = ", ".join(spoken(member.finding.kind) for member in together)
         began = f"incident {incident.id} {_beginning(incident, at, is_first=at == mine[0].first_seen)}: {kinds}"
         yield at, Event(when(at, now), "incident", "▲", began)
-    for member in mine:
-        if member.ended_at and len(mine) > 1:
-            words = f"incident {incident.id}: no longer {spoken(member.finding.kind)}"
-            yield member.ended_at, Event(when(member.ended_at, now), "resolved", "△", words)
-    if mine and incident.resolved_at:
+    if mine and incident.over_since:
         kinds = ", ".join(dict.fromkeys(spoken(member.finding.kind) for member in mine))
         over = f"incident {incident.id} was over: {kinds}"
-        yield incident.resolved_at, Event(when(incident.resolved_at, now), "resolved", "△", over)
+        yield incident.over_since, Event(when(incident.over_since, now), "resolved", "△", over)
+    for member in mine:
+        kind = spoken(member.finding.kind)
+        for number, (again, ended) in enumerate(member.spells):
+            if number:
+                yield again, Event(when(again, now), "incident", "▲", f"incident {incident.id}: {kind} again")
+            if ended:
+                yield ended, Event(when(ended, now), "resolved", "△", f"incident {incident.id}: no longer {kind}")
 
 
 def _beginning(incident: Incident, at: datetime, *, is_first: bool) -> str:

@@ -237,7 +237,7 @@ def _rank(entry: _Entry) -> int:
 
 
 def _columns(asked: Wanted) -> tuple[Column, ...]:
-    named = (("Job", "name"), ("State", "worst"), ("Cadence", ""), ("Last fire", "last"), ("Next fire", "next"))
+    named = (("Job", "name"), ("State", "worst"), ("Schedule", ""), ("Last run", "last"), ("Next run", "next"))
     return (*(_column(words, sort, asked) for words, sort in named), Column("Recent fires"))
 
 

@@ -75,10 +75,11 @@ class Rendered:
 
     @cached_property
     def whole(self) -> bytes:
-        """The page for a browser, each part with its mark."""
+        """The page for a browser: each part with its mark, the first region with the whole page's."""
         shown = list(self.pieces)
         for index, region in enumerate(self.regions):
-            shown[2 * index + 1] = f'<div data-frame="{region.mark}">{_marked(shown[2 * index + 1])}</div>'
+            own = f' data-page="{self.mark}"' if index == 0 else ""
+            shown[2 * index + 1] = f'<div data-frame="{region.mark}"{own}>{_marked(shown[2 * index + 1])}</div>'
         return "".join(shown).encode()
 
     @cached_property

@@ -9,6 +9,7 @@ from watchdog.core.incident import Incident, Member, head_of
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding
 from watchdog.core.silences import Silence
+from watchdog.incidents.ledger import over_at
 from watchdog.incidents.report import ordered
 from watchdog.notify.words import what_is_wrong
 from watchdog.state.history import JobKey
@@ -32,6 +33,7 @@ class Line:
     name: str
     since: When | None = None
     is_over: bool = False
+    is_unproved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,9 @@ class Problem:
     """Something that is wrong. `name` is whom its title and its sentences name; `url` leads to its own page.
 
     `revivable`: the source and id of the jobs that a button can bring back; `unrevivable`: why there is no such button,
-    where a command brings them back. `has_more`: whether more has come since
-    somebody took it on. `unproved`: whose next run it waits for, though nothing of it is as grave any more.
+    where a command brings them back. `has_more`: whether more has come since somebody took it on. `over_at`: when one
+    that is clear is over if it stays so; `over_since`: of one that is over, since when. `unproved`: whose next run it
+    waits for, though nothing of it is as grave any more.
     """
 
     key: str
@@ -84,6 +87,8 @@ class Problem:
     has_more: bool = False
     unproved: str = ""
     storm: Storm | None = None
+    over_at: When | None = None
+    over_since: When | None = None
 
     @property
     def is_active(self) -> bool:
@@ -183,6 +188,8 @@ def _placed(incident: Incident, base: Problem, known: Known, now: datetime) -> P
         acknowledged=acknowledged[1] if acknowledged else "",
         has_more=acknowledged is not None and incident.has_more_since(acknowledged[0]),
         unproved=waits_for(incident),
+        over_since=maybe(incident.over_since, now),
+        over_at=maybe(over_at(incident, known.config.notify.hold) if known.config else None, now),
         acknowledge=advice.acknowledge(incident, known.config),
     )
 
@@ -288,5 +295,6 @@ def line(member: Member, now: datetime) -> Line:
         job_url(finding.source, finding.job_id) if finding.job_id else "",
         finding.job or ("a job without a name" if finding.job_id else finding.source),
         maybe(finding.since or member.began, now),
-        not member.active,
+        not member.active and not member.is_unproved,
+        member.is_unproved and not member.active,
     )

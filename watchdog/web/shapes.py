@@ -132,7 +132,8 @@ class Untold(Shape):
 
 class Incident(Shape):
     """Something that is or was wrong. `since`: since when any of it has been so; `headline_since`: since when what
-    `kind`, `job` and `summary` say has."""
+    `kind`, `job` and `summary` say has; `over_at`: when one that is clear will be over if it stays so, where that does
+    not wait for a run; `over_since`: since when nothing of it has been so; `resolved_at`: when that was certain."""
 
     id: int
     source: str
@@ -145,6 +146,8 @@ class Incident(Shape):
     since: Instant
     headline_since: Instant
     opened_at: Instant
+    over_at: Instant | None
+    over_since: Instant | None
     resolved_at: Instant | None
     returns: int
     acknowledged_by: str | None

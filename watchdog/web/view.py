@@ -64,7 +64,7 @@ def front(posting: Posting, wanted: Wanted, known: Callable[[Sequence[JobKey]], 
     now, published = posting.at, posting.published
     beside = known(())
     notes = beside.notes
-    recent = [i for i in notes.incidents if i.resolved_at and now - i.resolved_at <= timedelta(days=7)]
+    recent = [i for i in notes.incidents if i.over_since and now - i.over_since <= timedelta(days=7)]
     shown = problems(posting, beside)
     return Front(
         "UNKNOWN" if _is_unread(published) else verdict(published.findings),
@@ -75,9 +75,9 @@ def front(posting: Posting, wanted: Wanted, known: Callable[[Sequence[JobKey]], 
         table(posting, wanted, known),
         recoveries([one for one in notes.actions if _is_news(one, now)], beside, now),
         tuple(
-            Past(i.id, title_of(i), incident_url(i.id), when(i.since, now), when(i.resolved_at, now))
+            Past(i.id, title_of(i), incident_url(i.id), when(i.headline_since, now), when(i.over_since, now))
             for i in recent[:_OVER]
-            if i.resolved_at
+            if i.over_since
         ),
         tuple(Hush(s.id, s.match, when(s.ends_at, now), s.by) for s in notes.silences if s.ends_at > now),
     )

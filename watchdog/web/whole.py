@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from watchdog.config.file import Config
@@ -26,13 +26,14 @@ def document(
     actions: Iterable[Action],
     now: datetime,
     to_do: Advice,
+    hold: timedelta | None,
 ) -> dict[str, Any]:
     """The answer. `by` is who has taken it on, `handovers` who took it on and gave it back, `entries` are its messages;
-    `actions` may be about anything."""
+    `actions` may be about anything; `hold`: how long an incident has to stay clear, where that is known."""
     untold = [message(entry) for entry in entries if entry.state is not State.SENT]
     return {
         "now": iso(now),
-        "incident": wire.incident(incident, by, untold),
+        "incident": wire.incident(incident, by, untold, hold),
         "to_do": asdict(to_do) if incident.is_active else None,
         "handovers": [_handover(one) for one in handovers],
         "messages": [told(entry) for entry in entries],
@@ -50,7 +51,8 @@ def stored(store: Store, number: int, now: datetime, config: Config | None) -> d
     to_do = of_incident(incident, config, system)
     _, by = store.acknowledgements().get(number, (None, None))
     actions = reversed(Records(store).actions())
-    return document(incident, by, store.handovers(number), store.entries(number), actions, now, to_do)
+    hold = config.notify.hold if config else None
+    return document(incident, by, store.handovers(number), store.entries(number), actions, now, to_do, hold)
 
 
 def _handover(one: Handover) -> dict[str, Any]:

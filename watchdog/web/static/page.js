@@ -11,7 +11,7 @@
   const regions = [...main.querySelectorAll("[data-frame]")];
   const frames = new Map();
   const title = document.title;
-  let etag = "";
+  let etag = regions.length ? `W/"${regions[0].dataset.page}"` : "";
   let failed = 0;
   let asking = null;
 
