@@ -122,6 +122,16 @@ def test_rows_are_deleted_by_their_key(tmp_path: Path) -> None:
     assert (5.0, "cleared", "failed", "heartbeat") in found
 
 
+def test_what_a_poll_would_find_is_found_though_nothing_is_written_and_nothing_is_due(tmp_path: Path) -> None:
+    """A file that stays half-written: at the first look it may still be being written."""
+    file, config = "cron/jobs.json", "sources: [{kind: json, preset: picoclaw, file: CASE}]"
+    steps = [{"at": at(0), "files": {file: '{"jobs": []}'}}, {"at": at(10), "files": {file: '{"jobs": ['}}]
+    found = spelt(played(tmp_path, [header(source={"kind": "json", "database": file}), *steps], config))
+    ((minutes, *what),) = found
+    assert what == ["found", "unreachable", None]
+    assert 10 < minutes < 11
+
+
 # the clock and sleep
 
 

@@ -66,6 +66,11 @@ class Deed:
     do: Callable[[Store, datetime], Config | None]
 
 
+AT_LEAST_EVERY = timedelta(seconds=30)
+"""The service looks at each poll: a source may say something else though nothing has been written and nothing is due,
+such as of a file that has stayed half-written."""
+
+
 class Sent:
     """A delivery that is over at once, and well."""
 
@@ -159,15 +164,16 @@ class Player:
             self._is_asleep = step.asleep
 
     def _live_until(self, end: datetime) -> Iterator[Change]:
-        """The turns before an instant: the poll after a change, and every deadline."""
-        while not self._is_asleep and (next_ := self._next_turn()) is not None and next_ < end:
+        """The turns before an instant: the poll after a change, every deadline, and twice a minute."""
+        while not self._is_asleep and (next_ := self._next_turn()) < end:
             self._move_to(next_)
             self._look_at = None
             yield from self._turn()
 
-    def _next_turn(self) -> datetime | None:
+    def _next_turn(self) -> datetime:
         deadline = self._turns.look_again_at
-        soon = [self._look_at] if self._look_at else []
+        soon = [self._clock.at + AT_LEAST_EVERY]
+        soon += [self._look_at] if self._look_at else []
         if deadline is not None:
             at = self._clock.true(deadline)
             if at > self._clock.at:
@@ -176,7 +182,7 @@ class Player:
                 # asked for again though it has passed: the service would look at its next poll
                 self._stuck = deadline
                 soon.append(self._clock.at + self._turns.config.poll)
-        return min(soon, default=None)
+        return min(soon)
 
     def _move_to(self, at: datetime) -> None:
         self._clock.at = max(at, self._clock.at)
