@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -139,25 +140,44 @@ def main() -> int:
         return measure_part(report.state_table(measure_year()))
     if options.part == "soak":
         return measure_part(report.soak_table(soak.measure(options.minutes, say)))
+    return measure_all(options.minutes, is_alone=options.alone)
+
+
+def measure_all(minutes: float, *, is_alone: bool) -> int:
+    """Every part; each is shown, and written, as soon as it is measured: what breaks late loses no more than itself."""
     load = os.getloadavg()
     ticks = {events: measure_ticks(events) for events in (SMALL, LARGE)}
-    large, small = measure_live(options.minutes, is_alone=options.alone)
-    tables = [report.budget_table(ticks, large[0], options.minutes)]
-    if not options.alone:
-        tables.append(report.comparison_table(large[0], large[1:], "ten million cost events"))
-        tables.append(report.comparison_table(small[0], small[1:], "one million cost events"))
-        tables.append(report.loop_table(cron_loop.measure(say)))
-        tables.append(report.crowd_table(sources.measure(say)))
-        tables.append(report.openclaw_table(openclaw.measure(say)))
-        tables.append(report.hermes_table(hermes.measure(say)))
-        tables.append(report.state_table(measure_year()))
+    large, small = measure_live(minutes, is_alone=is_alone)
+    budgets = report.budget_table(ticks, large[0], minutes)
+    if is_alone:
+        show(budgets)
+    else:
+        tables = [budgets, *_beside(large, small)]
+        for table in tables:
+            measure_part(table)
+        for measure in _ALONE:
+            tables.append(measure())
+            measure_part(tables[-1])
         accounts = [report.account(seen) for seen in (*large, *small)]
         DOCUMENT.write_text(report.document(tables, report.machine(load), accounts, cron_speed()))
         say(f"written: {DOCUMENT.relative_to(ROOT)}")
-    for table in tables:
-        show(table)
     tidy()
     return 0
+
+
+def _beside(large: list[Seen], small: list[Seen]) -> Iterator[Table]:
+    yield report.comparison_table(large[0], large[1:], "ten million cost events")
+    yield report.comparison_table(small[0], small[1:], "one million cost events")
+
+
+_ALONE: tuple[Callable[[], Table], ...] = (
+    lambda: report.loop_table(cron_loop.measure(say)),
+    lambda: report.crowd_table(sources.measure(say)),
+    lambda: report.openclaw_table(openclaw.measure(say)),
+    lambda: report.hermes_table(hermes.measure(say)),
+    lambda: report.state_table(measure_year()),
+)
+"""The parts that need nothing of each other."""
 
 
 if __name__ == "__main__":
