@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
-from pydantic import SecretStr
 
 from tests.conftest import NOW, build, cost_row, healthy, job_row, session_row
 from watchdog.config.file import Channel, Config, Owner, OwnerMatch, for_database
 from watchdog.config.settings import Detect
+from watchdog.core.fields import Secret
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Every, Job, Snapshot, Totals
 from watchdog.demo.outcome import Outcome
@@ -30,7 +30,7 @@ from watchdog.systems.phantom.section import Phantom
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
-CHANNELS = {name: Channel(url=SecretStr("slack://hunter2")) for name in ("ops", "mail")}
+CHANNELS = {name: Channel(url=Secret("slack://hunter2")) for name in ("ops", "mail")}
 
 OF_JOBS: Mapping[str, tuple[str, set[str]]] = {
     "watchdog_job_info": ("gauge", {"job", "schedule", "owner"}),
@@ -321,7 +321,7 @@ class TestSameBytes:
         rendered = []
         render = StateText.render
 
-        def note(self: StateText, published: Published) -> bytes:
+        def note(self: StateText, published: Published) -> list[bytes]:
             rendered.append(published.version)
             return render(self, published)
 
@@ -437,7 +437,7 @@ def test_any_names_and_numbers_parse(names: list[str], errors: int, cost: float)
         Job(f"{number}", name, Every(HOUR), consecutive_errors=errors, totals=Totals(errors, errors, 0, cost))
         for number, name in enumerate(names)
     ]
-    found = samples(StateText().render(published(jobs)))
+    found = samples(b"".join(StateText().render(published(jobs))))
     assert sum(name == "watchdog_job_info" for name, _ in found) == len(names)
     assert all(found[key] == cost for key in found if key[0] == "watchdog_job_cost_usd_total")
 

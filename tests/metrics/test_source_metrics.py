@@ -100,7 +100,7 @@ def test_a_source_that_the_configuration_names_no_more_leaves_nothing_behind(tmp
 
 def test_a_name_is_escaped_as_prometheus_wants_it(tmp_path: Path) -> None:
     path = build(tmp_path / "a.db", {"scheduled_jobs": [job_row()]})
-    source = Phantom.model_construct(name='say "hi"', database=path)
+    source = Phantom(name='say "hi"', database=path)
     metrics = Metrics()
-    metrics.ticked(Engine(Config.model_construct(sources=(source,))).tick(NOW), NOW, 0.01)
+    metrics.ticked(Engine(Config(sources=(source,))).tick(NOW), NOW, 0.01)
     assert 'watchdog_source_last_read_timestamp_seconds{source="say \\"hi\\""} ' in metrics.text().decode()

@@ -12,7 +12,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import NOW, build, cost_row, healthy, job_row, session_row
-from watchdog.config.file import Config, ConfigError, for_database, load
+from watchdog.config.file import Config, ConfigError, for_database
+from watchdog.config.reading import load
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Job
 from watchdog.detectors.published import Published
@@ -46,7 +47,7 @@ def change(path: Path, statement: str, *values: object) -> None:
 
 
 def metric_names(published: Published) -> set[str]:
-    text = StateText().render(published).decode()
+    text = b"".join(StateText().render(published)).decode()
     return {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}
 
 
@@ -295,7 +296,7 @@ def test_a_credential_in_a_broken_row_does_not_leave(changes: dict[str, Any], da
     published = tick(database, with_row(**changes))
     said = json.dumps([findings_document(published, NOW), jobs_document(published, NOW)])
     assert SECRET[-12:] not in said
-    assert SECRET[-12:] not in StateText().render(published).decode()
+    assert SECRET[-12:] not in b"".join(StateText().render(published)).decode()
 
 
 def test_a_number_in_a_column_of_dates_is_no_date(database: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 
 import click
 
@@ -55,12 +55,14 @@ for verb in (
 
 def _namesake() -> str | None:
     """What to say if the other package that is imported as `watchdog` is in this environment."""
-    try:
-        other = distribution("watchdog")
-    except PackageNotFoundError:
+    # by name alone: what reads the metadata of packages would stay in the service
+    there = (found for folder in sys.path for found in Path(folder).glob("watchdog-*.dist-info"))
+    other = next(there, None)
+    if other is None:
         return None
+    version = other.stem.removeprefix("watchdog-")
     return (
-        f"another package that is imported as `watchdog` (watchdog {other.version}, file system events) is installed "
+        f"another package that is imported as `watchdog` (watchdog {version}, file system events) is installed "
         f"in {sys.prefix}; the two overwrite each other. Install scheduler-watchdog into an environment of its own "
         "(pipx install scheduler-watchdog)"
     )

@@ -23,13 +23,16 @@ from prometheus_client.registry import Collector
 from watchdog.core.incident import Incident
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding, Job
-from watchdog.core.release import version
+from watchdog.core.release import VERSION
 from watchdog.detectors.published import Published, SourceState
 from watchdog.engine import Tick
 from watchdog.metrics.counts import Counts
 from watchdog.metrics.exposition import heads, shared_out
 from watchdog.metrics.jobs import JobCollector, JobFacts
 from watchdog.metrics.sources import SourceReadText, SourceStateText
+
+AT_ONCE = 50
+"""Jobs that are formatted together. What that needs besides is held for ever after: with a thousand it is 3 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,9 @@ class StateText:
         self._jobs: dict[tuple[str, str], _Kept] = {}
         self._counts = Counts()
 
-    def render(self, published: Published) -> bytes:
-        """The text of all families that change only with the state."""
+    def render(self, published: Published) -> list[bytes]:
+        """The text of all families that change only with the state, in the pieces that are kept: put together it would
+        be held a second time."""
         for state in published.sources:
             self._take(state)
         kept = self._jobs
@@ -61,7 +65,7 @@ class StateText:
         for place, head in enumerate(self._heads):
             text.append(head)
             text.extend([job[place] for job in lines])
-        return b"".join(text)
+        return text
 
     def _take(self, state: SourceState) -> None:
         """Format all that are new together: most of what one costs is what surrounds its samples."""
@@ -73,10 +77,11 @@ class StateText:
             kept = self._jobs.get((state.snapshot.source, job.id))
             if kept is None or not _is_as_kept(kept, job, state, found.get(job.id, ())):
                 new.append((self._facts(state, job, found.get(job.id, ())), state.missed.get(job.id, 0)))
-        if new:
-            collector = JobCollector([facts for facts, _ in new])
+        for begin in range(0, len(new), AT_ONCE):
+            some = new[begin : begin + AT_ONCE]
+            collector = JobCollector([facts for facts, _ in some])
             made = shared_out(collector, collector.counts)
-            for (facts, fires), lines in zip(new, made, strict=True):
+            for (facts, fires), lines in zip(some, made, strict=True):
                 self._jobs[(facts.source, facts.job.id)] = _Kept(facts, fires, lines)
 
     def _facts(self, state: SourceState, job: Job, findings: tuple[Finding, ...]) -> JobFacts:
@@ -138,7 +143,7 @@ class Metrics:
         self.registry = CollectorRegistry(auto_describe=False)
         self._state = StateText()
         self._reads = SourceReadText()
-        self._bytes = b""
+        self._pieces: list[bytes] = []
         self._version = -1
         self._ticks = Histogram(
             "watchdog_tick_duration_seconds",
@@ -180,7 +185,7 @@ class Metrics:
 
     def _build(self) -> None:
         info = Gauge("watchdog_build_info", "The running version; always 1.", ["version"], registry=self.registry)
-        info.labels(version()).set(1)
+        info.labels(VERSION).set(1)
         for outcome in ("ok", "error"):
             self.reloads.labels(outcome)
         ProcessCollector(registry=self.registry)
@@ -189,7 +194,7 @@ class Metrics:
         """Take over what a tick gave."""
         # a new engine, after a reload, counts its versions from the start
         if tick.has_changed or tick.published.version != self._version:
-            self._bytes = self._state.render(tick.published)
+            self._pieces = self._state.render(tick.published)
             self._version = tick.published.version
         self._ticks.observe(seconds)
         self._last_tick.set(now.timestamp())
@@ -216,4 +221,4 @@ class Metrics:
 
     def text(self) -> bytes:
         """The whole exposition."""
-        return b"".join((self._bytes, self._reads.render(), generate_latest(self.registry)))
+        return b"".join([*self._pieces, self._reads.render(), generate_latest(self.registry)])

@@ -23,7 +23,7 @@ from starlette.routing import BaseRoute, Route
 from watchdog.config.file import Config
 from watchdog.core.durations import parse_duration
 from watchdog.core.instants import iso
-from watchdog.core.release import version
+from watchdog.core.release import VERSION
 from watchdog.state.history import KEPT_RUNS, JobKey
 from watchdog.web import incident_view, job_view, view
 from watchdog.web.archive import Archive, NoArchiveError
@@ -65,7 +65,7 @@ def _environment() -> "Environment":
         auto_reload=False,
         finalize=shown_text,
     )
-    environment.globals.update(version=version(), asset=_asset, region=region, icon=icon)
+    environment.globals.update(version=VERSION, asset=_asset, region=region, icon=icon)
     environment.filters.update(prose=prose, bounded=bounded, part=part, with_breaks=with_breaks)
     return environment
 

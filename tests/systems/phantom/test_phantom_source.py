@@ -525,7 +525,7 @@ class TestOlderSchema:
 
     def test_nothing_is_hidden_where_nobody_wants_to_know_it(self, database: Path) -> None:
         build(database, healthy(), without=["scheduled_jobs.last_delivery_status"])
-        rules = Detect.model_validate({"undelivered": "off"})
+        rules = Detect.validated({"undelivered": "off"})
         assert diagnose(Watched(database).look().snapshot, NOW, rules).findings == ()
 
     @pytest.mark.parametrize("missing", ["sessions", "cost_events", "scheduler_audit_log"])
@@ -999,7 +999,7 @@ def judged_in_full(source: PhantomSource, engine: Engine, now: datetime) -> None
 
 
 def assert_metrics_parse(published: Published) -> None:
-    text = StateText().render(published).decode()
+    text = b"".join(StateText().render(published)).decode()
     samples = [
         (sample.name, tuple(sorted(sample.labels.items())))
         for family in text_string_to_metric_families(text)
