@@ -388,7 +388,7 @@ def _tables(db: sqlite3.Connection) -> list[str]:
 
 def judged(section: Section, rng: Random, mutate: Callable[[], None]) -> float:
     """Look at a mutant twice, with one more change in between; the most seconds of its own time that a look took."""
-    engine = Engine(Config.model_validate({"sources": [{"name": "a", **section}]}))
+    engine = Engine(Config.validated({"sources": [{"name": "a", **section}]}))
     worst = 0.0
     for step in range(2):
         began = time.process_time()

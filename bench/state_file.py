@@ -136,7 +136,7 @@ def configuration(path: Path) -> Config:
         "channels": {"ops": "json://127.0.0.1:9/ops"},
         "recovery": {"mode": "act", "policies": [policy]},
     }
-    return Config.model_validate(document)
+    return Config.validated(document)
 
 
 def published(at: datetime, failing: int, version: int) -> Published:

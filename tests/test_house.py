@@ -5,6 +5,7 @@ from pathlib import Path
 
 import watchdog
 from watchdog.config.policies import ANYWHERE, Policy
+from watchdog.core.fields import keys
 from watchdog.systems import KINDS, folder, system
 
 HOUSE = Path(watchdog.__file__).parent
@@ -33,16 +34,16 @@ def test_every_folder_of_a_system_is_in_the_list_of_them() -> None:
 def test_every_system_has_a_section_of_its_kind_and_can_do_what_that_says() -> None:
     for kind in KINDS:
         known = system(kind)
-        assert known.section.model_fields["kind"].annotation.__args__ == (kind,)
+        assert keys(known.section)["kind"].annotation.__args__ == (kind,)
         assert set(known.section.actions) == set(known.acting.kinds if known.acting else ())
 
 
 def test_the_keys_that_say_which_jobs_are_meant_and_where_the_store_is_are_keys_of_the_section() -> None:
     for kind in KINDS:
         known = system(kind)
-        assert {*known.section.names_jobs, known.place} <= set(known.section.model_fields)
+        assert {*known.section.names_jobs, known.place} <= set(keys(known.section))
 
 
 def test_every_action_of_a_policy_is_one_for_some_system_or_for_any() -> None:
-    deeds = set(Policy.model_fields["action"].annotation.__args__)  # type: ignore[union-attr]
+    deeds = set(keys(Policy)["action"].annotation.__args__)
     assert deeds == {*ANYWHERE, *(action for kind in KINDS for action in system(kind).section.actions)}

@@ -19,7 +19,8 @@ from alerts.grafana import generate
 from tests.conftest import build, cost_row, healthy, job_row, session_row
 from tests.support.command import ROOT, needs
 from tests.systems.test_recordings import names, rebuilt, recording
-from watchdog.config.file import Config, load
+from watchdog.config.file import Config
+from watchdog.config.reading import load
 from watchdog.core.kinds import Kind, Severity
 from watchdog.demo.story import World
 from watchdog.engine import Engine

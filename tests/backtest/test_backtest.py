@@ -37,7 +37,7 @@ def at(text: str) -> datetime:
 def of(name: str, folder: Path, since: timedelta = timedelta(days=40)) -> Verdict:
     """The replay of a recording, up to the instant that it is of."""
     now = parse_instant(recording(name)["now"])
-    config = for_database(rebuilt(name, folder)).model_copy(update={"state": folder / "none.db"})
+    config = for_database(rebuilt(name, folder)).but(state=folder / "none.db")
     return replayed(config, now - since, now)
 
 
@@ -190,7 +190,7 @@ def test_a_revival_that_leaves_the_time_stamp_is_on_record_beside_the_failure(tm
 def test_a_state_file_that_is_another_programs_is_refused(tmp_path: Path) -> None:
     config = for_database(rebuilt("quiet-healthy", tmp_path))
     with pytest.raises(PastError, match="database of another program"):
-        replayed(config.model_copy(update={"state": tmp_path / "quiet-healthy.db"}), NIGHT, NIGHT + HOUR)
+        replayed(config.but(state=tmp_path / "quiet-healthy.db"), NIGHT, NIGHT + HOUR)
 
 
 def test_what_was_silenced_then_is_told_to_nobody(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def other(tmp_path: Path) -> Config:
         db.execute("INSERT INTO jobs VALUES ('a', 'report', '0 * * * *', 1)")
         db.commit()
     source = {"kind": "sql", "name": "jobs", "database": str(tmp_path / "jobs.db"), "jobs": SQL_JOBS, "runs": SQL_RUNS}
-    return Config.model_validate({"sources": [source], "state": str(tmp_path / "state.db")})
+    return Config.validated({"sources": [source], "state": str(tmp_path / "state.db")})
 
 
 def test_another_scheduler_is_replayed_from_what_the_watchdog_wrote_down(other: Config) -> None:

@@ -168,7 +168,7 @@ def test_without_a_state_file_the_pauses_of_the_breaker_tell_the_errors_of_the_p
 
 
 def test_a_change_of_a_threshold_changes_what_is_told(days: Lived) -> None:
-    config = days.config.model_copy(update={"detect": Detect.model_validate({"long_run": {"floor": "5h"}})})
+    config = days.config.but(detect=Detect.validated({"long_run": {"floor": "5h"}}))
     kinds = {condition.finding.kind.value for condition in replayed(config, SINCE, UNTIL).conditions}
     assert "long_run" not in kinds
     assert "overdue" in kinds

@@ -138,7 +138,7 @@ def costly(folder: Path, *bills: tuple[timedelta, float]) -> Config:
         for hours in range(24 * 20, 0, -1)
     ]
     path = build(folder / "agent.db", rows)
-    return Config.model_validate(
+    return Config.validated(
         {"sources": [{"database": str(path)}], "state": str(folder / "s.db"), "detect": {"overspend": {"job": 5.0}}}
     )
 
@@ -158,6 +158,6 @@ def test_what_was_paid_a_week_ago_is_told_then_and_over_a_day_later(tmp_path: Pa
 
 def test_what_all_jobs_have_cost_lately_is_not_judged_before(tmp_path: Path) -> None:
     config = costly(tmp_path, (2 * HOUR, 4.5), (HOUR, 4.5))
-    detect = config.detect.model_validate({"overspend": {"source": 5.0}})
-    verdict = replayed(config.model_copy(update={"detect": detect}), NOW - 8 * DAY, NOW)
+    detect = config.detect.validated({"overspend": {"source": 5.0}})
+    verdict = replayed(config.but(detect=detect), NOW - 8 * DAY, NOW)
     assert [each.finding.kind for each in verdict.conditions] == []

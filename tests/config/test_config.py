@@ -16,7 +16,8 @@ from tests.conftest import as_nobody
 from tests.support.memory_folder import memory_folder
 from tests.support.sections import smallest
 from watchdog.config.fields import read_secret
-from watchdog.config.file import Config, ConfigError, for_database, load, parse_address
+from watchdog.config.file import Config, ConfigError, for_database, parse_address
+from watchdog.config.reading import load
 from watchdog.config.settings import Detect
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Job, Unreadable

@@ -11,6 +11,7 @@ from watchdog.cli.described import FILES
 from watchdog.config import kinds, meanings, reference, yaml_file
 from watchdog.config.schema import definitions, schema
 from watchdog.core.durations import parse_duration, write_duration
+from watchdog.core.fields import keys
 
 CHECK = jsonschema.Draft202012Validator(schema())
 EXAMPLES = sorted(path for path in (ROOT / "config").glob("*.yaml") if path.name != "docker-compose.yaml")
@@ -37,7 +38,7 @@ def test_no_key_is_without_a_meaning() -> None:
     missing = {
         f"{model.__name__}.{key}"
         for model in meanings.parts()
-        for key in meanings.keys(model)
+        for key in keys(model)
         if not meanings.meanings(model).get(key)
     }
     assert missing == set()
@@ -53,7 +54,7 @@ def test_every_example_names_the_schema_first_and_keeps_to_it(path: Path) -> Non
 def test_what_the_reference_gives_as_an_example_is_of_the_keys_type() -> None:
     known = schema()["$defs"] | definitions() | {"Config": schema()}
     for model in meanings.parts():
-        for key, field in meanings.keys(model).items():
+        for key, field in keys(model).items():
             place: dict[str, Any] = {**known[model.__name__]["properties"][key], "$defs": known}
             shown = yaml_file.parsed(reference.example(model, key, field))
             assert isinstance(shown, dict)

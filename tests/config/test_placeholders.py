@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchdog.config.file import ConfigError, load
+from watchdog.config.file import ConfigError
 from watchdog.config.placeholders import PLACE, misplaced, unfit
+from watchdog.config.reading import load
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import command
-from watchdog.config.file import Config, load
+from watchdog.config.file import Config
+from watchdog.config.reading import load
 from watchdog.core.model import Finding
 from watchdog.demo.live import TOKEN, Agent, configuration, database, token_file
 from watchdog.engine import Engine

@@ -79,7 +79,7 @@ def test_how_long_it_may_fail_can_be_said_for_each_job(tmp_path: Path) -> None:
     _fail(path, 3, START - 37 * HOUR, 12 * HOUR)
 
     def told(rule: object) -> bool:
-        detect = Detect.model_validate({"jobs": [{"match": "rep*", "failing": rule}]})
+        detect = Detect.validated({"jobs": [{"match": "rep*", "failing": rule}]})
         return any(finding.kind == "failing" for finding in findings_of(path, START, detect))
 
     assert not told({"lasting": "48h"})

@@ -69,13 +69,13 @@ def test_over_disturbed_lives(seed: int, rules: dict[str, object], fault: str) -
     with memory_folder() as folder, each_judgement_compared():
         life = Disturbed(seed, Path(folder))
         try:
-            _lead(life, Detect.model_validate(rules), fault)
+            _lead(life, Detect.validated(rules), fault)
         finally:
             life.close()
 
 
 def _lead(life: Disturbed, settings: Detect, fault: str) -> None:
-    life.turns.use(life.turns.config.model_copy(update={"detect": settings}))
+    life.turns.use(life.turns.config.but(detect=settings))
     for _ in range(life.dice.randint(1, 3)):
         life.run(life.dice.choice([MINUTE, 20 * MINUTE, 2 * HOUR]))
         for _ in life.disturb():

@@ -23,7 +23,7 @@ from watchdog.systems.shared.run_ends import Spending
 
 
 def judged(snapshot: Snapshot, at: datetime, **budget: float) -> list[Finding]:
-    settings = Detect.model_validate({"overspend": budget})
+    settings = Detect.validated({"overspend": budget})
     return list(overspend.detect(snapshot, Moment(at), settings))
 
 
@@ -91,14 +91,14 @@ def test_a_file_without_costs_tells_nothing(tmp_path: Path) -> None:
 def test_a_job_may_have_a_budget_of_its_own(tmp_path: Path) -> None:
     look = spent(tmp_path, ("digest", HOUR, 8.0), ("heartbeat", HOUR, 8.0))
     document = {"overspend": {"job": 5.0}, "jobs": [{"match": "dig*", "overspend": {"job": 9.0}}]}
-    found = diagnose(look, NOW, Detect.model_validate(document)).findings
+    found = diagnose(look, NOW, Detect.validated(document)).findings
     assert [finding.job for finding in found if finding.kind == "overspend"] == ["heartbeat"]
 
 
 @pytest.mark.parametrize("budget", [0, -1, "much", float("nan")])
 def test_a_budget_is_an_amount(budget: object) -> None:
     with pytest.raises(ValidationError):
-        Config.model_validate({"sources": [{"database": "/p.db"}], "detect": {"overspend": {"job": budget}}})
+        Config.validated({"sources": [{"database": "/p.db"}], "detect": {"overspend": {"job": budget}}})
 
 
 def test_it_is_told_with_the_run_that_was_too_much_and_over_once_enough_is_a_day_old(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_it_is_told_with_the_run_that_was_too_much_and_over_once_enough_is_a_day
         watch = Watch(sim, tmp_path / "agent.db")
         source = {"name": "phantom", "database": str(tmp_path / "agent.db")}
         budget = {"overspend": {"job": 5.0}}
-        watch.engine = Engine(Config.model_validate({"sources": [source], "detect": budget}))
+        watch.engine = Engine(Config.validated({"sources": [source], "detect": budget}))
         watch.run_for(5 * HOUR)
         agent.usual["digest"] = Outcome(cost_usd=0.01)
         watch.run_for(2 * DAY)

@@ -186,7 +186,7 @@ def test_thresholds_may_differ_for_some_jobs(begin: Begin) -> None:
     watch.run_for(11 * MINUTE)
     breaks(watch, "loop", '{"intervalMs": 0}')
     watch.run_for(30 * MINUTE)
-    lenient = Detect.model_validate({"jobs": [{"match": "loop", "runaway": {"runs": 100}}]})
+    lenient = Detect.validated({"jobs": [{"match": "loop", "runaway": {"runs": 100}}]})
     assert "runaway" in {finding.kind for finding in findings_of(watch.path, sim.now)}
     assert "runaway" not in {finding.kind for finding in findings_of(watch.path, sim.now, lenient)}
 

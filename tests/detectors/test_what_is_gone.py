@@ -42,7 +42,7 @@ class Watch:
     def start(self) -> None:
         self._store = Store(self._state)
         self._memories = Memories(self._store)
-        config = Config.model_validate({"sources": [self._section]})
+        config = Config.validated({"sources": [self._section]})
         sources = open_sources(config, lambda name: Host(memory=self._memories.of(name)))
         self._engine = Engine(config, sources, inventory=Inventory(self._memories.of))
 
@@ -305,7 +305,7 @@ def test_an_expected_job_that_goes_is_critical_and_told_once(tmp_path: Path) -> 
 
 def stranded(folder: Path, **changes: Any) -> list[str | None]:
     path = build(folder / "phantom.db", healthy() | {"scheduled_jobs": [job_row(**changes)]})
-    published = Engine(Config.model_validate({"sources": [{"database": str(path)}]})).tick(NOW).published
+    published = Engine(Config.validated({"sources": [{"database": str(path)}]})).tick(NOW).published
     return [finding.job for finding in published.findings if finding.kind.value == "stranded"]
 
 
@@ -341,7 +341,7 @@ def test_a_next_run_further_ahead_than_the_schedule_allows_is_stranded(
 def test_a_next_run_that_time_has_caught_up_with_is_stranded_no_longer_without_a_write(tmp_path: Path) -> None:
     row = job_row(**EVERY, next_run_at="2026-06-11T13:00:00.000Z")
     path = build(tmp_path / "phantom.db", healthy() | {"scheduled_jobs": [row]})
-    engine = Engine(Config.model_validate({"sources": [{"database": str(path)}]}))
+    engine = Engine(Config.validated({"sources": [{"database": str(path)}]}))
     now, ends = NOW, []
     while now < NOW + DAY:
         published = engine.tick(now).published
@@ -359,7 +359,7 @@ def late(folder: Path, detect: object) -> set[str]:
     path = folder / "phantom.db"
     if not path.exists():
         build(path, rows)
-    config = Config.model_validate({"sources": [{"database": str(path)}], "detect": detect})
+    config = Config.validated({"sources": [{"database": str(path)}], "detect": detect})
     return {finding.kind.value for finding in Engine(config).tick(NOW + 10 * HOUR).published.findings}
 
 

@@ -654,7 +654,7 @@ def test_the_first_owner_that_matches_wins() -> None:
 
 
 def test_a_name_with_brackets_in_it_is_matched_as_it_is_written() -> None:
-    owner = Owner.model_validate({"match": {"job": "[prod] sync"}, "notify": ["ops"]})
+    owner = Owner.validated({"match": {"job": "[prod] sync"}, "notify": ["ops"]})
     assert list(owners_of([owner], Subject("agent", "[prod] sync"))) == [owner]
 
 
@@ -833,14 +833,14 @@ def _berlin(text: str, fold: int = 0) -> datetime:
     ],
 )
 def test_quiet_hours_end_by_the_wall_clock(begin: str, to: str, at: datetime, until: datetime | None) -> None:
-    quiet = QuietHours.model_validate({"from": begin, "to": to, "timezone": "Europe/Berlin"})
+    quiet = QuietHours.validated({"from": begin, "to": to, "timezone": "Europe/Berlin"})
     assert quiet_until(quiet, at) == until
 
 
 @pytest.mark.parametrize("hour", ["00:00", "07:30"])
 @pytest.mark.parametrize("at", [NOW, NOW + 12 * HOUR, NOW + 19.5 * HOUR], ids=str)
 def test_quiet_hours_from_an_hour_to_the_same_are_the_whole_day(hour: str, at: datetime) -> None:
-    quiet = QuietHours.model_validate({"from": hour, "to": hour})
+    quiet = QuietHours.validated({"from": hour, "to": hour})
     until = quiet_until(quiet, at)
     assert until is not None
     assert at < until <= at + DAY

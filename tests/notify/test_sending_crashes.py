@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from tests.support.alertmanager import Manager, ends, manager, starts, watchdog
 from tests.support.command import PATIENCE, until
 from tests.support.told import Agent, Inbox, configure, inbox, outbox, query, senders, service
 from watchdog.config.file import Channel
+from watchdog.core.fields import Secret
 from watchdog.core.instants import iso
 from watchdog.core.message import Entry, State
 from watchdog.notify import dispatch
@@ -261,7 +261,7 @@ class Sending:
 @pytest.fixture
 def sending(tmp_path: Path, post: Inbox) -> Iterator[Sending]:
     store = Store(tmp_path / "state.db")
-    book = Book({"ops": Channel(url=SecretStr(f"json://127.0.0.1:{post.port}/ops"))}, {}, Retry())
+    book = Book({"ops": Channel(url=Secret(f"json://127.0.0.1:{post.port}/ops"))}, {}, Retry())
     yield Sending(store, Sender(store, book))
     store.close()
 

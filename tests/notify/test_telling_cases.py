@@ -14,7 +14,8 @@ from tests.conftest import NOW, build, job_row
 from tests.support.command import command, free_port, running, until
 from tests.support.post_office import never_done
 from tests.support.telling import HOUR, MINUTE, SECOND, Office, configured, failing, finding
-from watchdog.config.file import ConfigError, load
+from watchdog.config.file import ConfigError
+from watchdog.config.reading import load
 from watchdog.core.message import State
 from watchdog.core.model import Snapshot
 from watchdog.detectors.diagnosis import Diagnosis

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from watchdog.config.file import load
+from watchdog.config.reading import load
 from watchdog.recovery.advice import advice
 
 SOURCES = "sources: [{{database: {folder}/phantom.db}}]\n"

@@ -61,7 +61,7 @@ class Household:
 
     def _config(self, **more: Any) -> Config:
         source = {"name": "phantom", "database": str(self.keeper.path), "timezone": self._zone}
-        return Config.model_validate(
+        return Config.validated(
             {
                 "sources": [source],
                 "state": str(self.folder / "state.db"),

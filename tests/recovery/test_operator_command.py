@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from watchdog.config.file import Config, ConfigError, load
+from watchdog.config.file import Config, ConfigError
+from watchdog.config.reading import load
 from watchdog.core.action import Action, State
 from watchdog.core.clock import Stamp
 from watchdog.core.instants import iso
@@ -58,7 +59,7 @@ class Rig:
         runs = "SELECT id, job_id, started_at, ended_at, status, error FROM runs WHERE id > :after"
         source = {"kind": "sql", "name": "jobs", "database": str(self.path), "runs": runs}
         source["jobs"] = "SELECT id, name, status, every, next_run_at FROM jobs"
-        self.config = Config.model_validate(
+        self.config = Config.validated(
             {"sources": [source], "state": str(folder / "s.db"), "recovery": {"mode": "act", "policies": [action]}}
         )
         self.store = Store(folder / "s.db")
@@ -239,8 +240,8 @@ def test_a_next_run_that_is_worked_out_is_no_change_of_the_job(rigs: Any) -> Non
     """The first look counts from when it was; a look of its own counts from another instant."""
     rig = rigs("nothing", match={"kind": "overdue"})
     (source,) = rig.config.sources
-    jobs = source.model_copy(update={"jobs": "SELECT id, name, status, every FROM jobs"})
-    rig.use(rig.config.model_copy(update={"sources": (jobs,)}))
+    jobs = source.but(jobs="SELECT id, name, status, every FROM jobs")
+    rig.use(rig.config.but(sources=(jobs,)))
     rig.job("7", status="active")
     rig.job("8", "other", "active")
     for _ in range(40):

@@ -93,9 +93,7 @@ def test_a_schedule_that_was_mended_meanwhile_is_left_alone(tmp_path: Path) -> N
 def test_a_job_over_its_budget_is_paused_and_all_together_are_not(tmp_path: Path) -> None:
     policy = {**PAUSE, "match": {"kind": "overspend"}}
     with rig(tmp_path, policy) as it:
-        it.config = it.config.model_copy(
-            update={"detect": type(it.config.detect).model_validate({"overspend": {"job": 5.0, "source": 6.0}})}
-        )
+        it.config = it.config.but(detect=type(it.config.detect).validated({"overspend": {"job": 5.0, "source": 6.0}}))
         it.reboot()
         dear, cheap = it.sim.add("dear", ("every", 10 * MINUTE)), it.sim.add("cheap", ("every", 10 * MINUTE))
         it.agent.usual["dear"] = Outcome(duration=8 * SECOND, cost_usd=2.0)

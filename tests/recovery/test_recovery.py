@@ -1137,7 +1137,7 @@ def test_the_sweep_of_the_recording_itself_can_be_undone_too(tmp_path: Path) -> 
 
 def _swept_and_restored(path: Path, folder: Path) -> None:
     now, midnight = parse_instant(recording("storm-sweep-tonight")["now"]), datetime(2026, 6, 4, tzinfo=UTC)
-    config = Config.model_validate({"sources": [{"database": str(path)}], "state": str(folder / "state.db")})
+    config = Config.validated({"sources": [{"database": str(path)}], "state": str(folder / "state.db")})
     query = "SELECT * FROM scheduled_jobs WHERE status = 'failed' ORDER BY id"
     with closing(sqlite3.connect(path)) as connection, closing(Store(folder / "state.db")) as store:
         connection.row_factory = sqlite3.Row

@@ -134,7 +134,7 @@ def _live(order: Mapping[str, Any]) -> None:
 
 
 def _turns(folder: Path, now: datetime, turns: int) -> None:
-    config = Config.model_validate_json((folder / "watchdog.json").read_text())
+    config = Config.validated(json.loads((folder / "watchdog.json").read_text()))
     store = Store(folder / "state.db")
     store.database.execute("CREATE TABLE IF NOT EXISTS letters (title TEXT)")
 

@@ -164,7 +164,7 @@ class Watchdog:
     def __init__(self, agent: Scheduler, ways: Sequence[str], run: Sequence[str] = ()) -> None:
         policy = {"match": {"kind": "failed"}, "action": "revive", "via": list(ways), "run": list(run), "after": "0s"}
         source = {"name": "phantom", "database": str(agent.path), "api": {"url": "http://127.0.0.1:9"}}
-        self._config = Config.model_validate({"sources": [source], "recovery": {"mode": "act", "policies": [policy]}})
+        self._config = Config.validated({"sources": [source], "recovery": {"mode": "act", "policies": [policy]}})
         self.store = Store(None)
         self.now = NOW
         self.begin_anew()
@@ -463,7 +463,7 @@ def test_two_watchdogs_in_threads_that_run_as_they_like_revive_a_job_once(ways: 
 def _restarting(folder: Path, names: Sequence[str], run: Sequence[str]) -> Config:
     sources = [{"name": name, "database": str(folder / "phantom.db")} for name in names]
     policy = {"name": "again", "match": {"kind": "wedged"}, "action": "restart", "run": list(run)}
-    return Config.model_validate({"sources": sources, "recovery": {"mode": "act", "policies": [policy]}})
+    return Config.validated({"sources": sources, "recovery": {"mode": "act", "policies": [policy]}})
 
 
 def _restart_of(source: str) -> Action:

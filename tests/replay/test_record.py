@@ -307,7 +307,7 @@ def test_the_command_records_a_live_store_and_says_how_it_is_played(tmp_path: Pa
 
 
 def _config(*sources: Mapping[str, Any]) -> Config:
-    return Config.model_validate({"sources": list(sources)})
+    return Config.validated({"sources": list(sources)})
 
 
 def test_which_source_is_meant_has_to_be_clear(tmp_path: Path) -> None:

@@ -114,9 +114,7 @@ def hanging() -> Iterator[Hanging]:
 
 def _beside(bad: Source, tmp_path: Path, **options: Any) -> Engine:
     good = build(tmp_path / "good.db", {**healthy(), "scheduled_jobs": [job_row("lost", status="failed")]})
-    config = Config.model_validate(
-        {"sources": [{"name": "good", "database": str(good)}, {"name": "bad", "database": "/x"}]}
-    )
+    config = Config.validated({"sources": [{"name": "good", "database": str(good)}, {"name": "bad", "database": "/x"}]})
     sources = (Engine(config).sources[0], bad)
     return Engine(config, sources, lambda source, limit: OnItsOwn(source, limit, patience=0.05, **options))
 

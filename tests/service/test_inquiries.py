@@ -50,7 +50,7 @@ class Asked(Beside):
     def watch(self) -> None:
         self.store = Store(self.folder / "state.db")
         sources = [{"name": "agent", "database": str(self.path), "health": self.address}]
-        config = Config.model_validate({"sources": sources})
+        config = Config.validated({"sources": sources})
         self.turns = Turns(config, self.store, self.clock, Metrics(), lambda published: None, writers=self.seen)
 
     def until(self, is_so: Callable[[], Any], what: str) -> None:
@@ -207,7 +207,7 @@ def _state(*kinds: Kind, job: Job = LATE, deadline: datetime | None = None) -> S
 
 
 def _inquiry(address: str) -> Inquiry:
-    return Inquiry(Phantom.model_validate({"database": "agent.db", "health": address}))
+    return Inquiry(Phantom.validated({"database": "agent.db", "health": address}))
 
 
 def _ask(asked: Inquiry, now: datetime, even_since: datetime | None = None, state: SourceState | None = None) -> None:
@@ -346,9 +346,9 @@ def test_a_reload_that_changes_something_else_keeps_what_was_told(begin: Begin) 
     section = both.turns.config.sources[0]
     asked = Inquiries([section], both.clock.stamp())
     before = asked._asked["agent"][1]
-    asked.use([section.model_copy(update={"labels": {"team": "home"}})])
+    asked.use([section.but(labels={"team": "home"})])
     assert asked._asked["agent"][1] is before
-    asked.use([section.model_copy(update={"health": "http://127.0.0.1:2/health"})])
+    asked.use([section.but(health="http://127.0.0.1:2/health")])
     assert asked._asked["agent"][1] is not before
-    asked.use([section.model_copy(update={"health": None})])
+    asked.use([section.but(health=None)])
     assert asked.of("agent") is None

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.harness import HOUR, SECOND, START
+from tests.support.written import written
 from watchdog.config.file import Config
 from watchdog.core.logs import log
 from watchdog.demo.outcome import Outcome
@@ -36,7 +37,7 @@ def config(tmp_path: Path) -> Config:
     with Simulator(tmp_path / "phantom.db", START, behaviour=lambda *_: Outcome.failing()) as simulator:
         simulator.add("heartbeat", {"kind": "every", "intervalMs": 600_000})
         simulator.run_until(NOW)
-    return Config.model_validate({"sources": [{"name": "agent", "database": str(tmp_path / "phantom.db")}]})
+    return Config.validated({"sources": [{"name": "agent", "database": str(tmp_path / "phantom.db")}]})
 
 
 def _kinds(published: Published) -> list[str]:
@@ -44,7 +45,7 @@ def _kinds(published: Published) -> list[str]:
 
 
 def _another(config: Config, **sections: object) -> Config:
-    return Config.model_validate(config.model_dump(mode="json", exclude_unset=True) | sections)
+    return Config.validated(written(config) | sections)
 
 
 def test_what_was_found_stands_until_the_source_has_been_looked_at_again(
@@ -79,7 +80,7 @@ def test_a_source_that_is_described_otherwise_is_looked_at_from_the_beginning(
     engine = Engine(config, looked_at_by=Late)
     engine.tick(NOW)
     monkeypatch.setattr(Late, "is_under_way", True)
-    section = config.model_dump(mode="json", exclude_unset=True)["sources"][0]
+    section = written(config)["sources"][0]
     engine = engine.reconfigured(_another(config, sources=[section | {"labels": {"team": "a"}}]), lambda name: Host())
     assert _kinds(engine.tick(NOW + SECOND).published) == []
     assert not engine.has_looked
@@ -93,7 +94,7 @@ def test_the_log_calls_nothing_over_that_is_only_yet_to_be_looked_at_anew(
     engine = Engine(config, looked_at_by=Late)
     diary.write(engine.tick(NOW).published)
     monkeypatch.setattr(Late, "is_under_way", True)
-    section = config.model_dump(mode="json", exclude_unset=True)["sources"][0]
+    section = written(config)["sources"][0]
     engine = engine.reconfigured(_another(config, sources=[section | {"labels": {"team": "a"}}]), lambda name: Host())
     diary.write(engine.tick(NOW + SECOND).published)
     monkeypatch.setattr(Late, "is_under_way", False)

@@ -84,7 +84,7 @@ class Beside:
         self.store = Store(self.folder / "state.db")
         sources = [{"name": "agent", "database": str(self.path)}]
         recovery = {"mode": "act", "policies": list(POLICIES)}
-        config = Config.model_validate({"sources": sources, "detect": self.detect, "recovery": recovery})
+        config = Config.validated({"sources": sources, "detect": self.detect, "recovery": recovery})
         self.turns = Turns(config, self.store, self.clock, Metrics(), lambda published: None, writers=self.seen)
 
     def close(self) -> None:

@@ -140,13 +140,13 @@ class Rig(Recovered):
         self.gateway = Gateway(folder / "openclaw", layout)
         self.played = Played(self.gateway, START)
         monkeypatch.setattr(openclaw_cli, "run", self.played.run)
-        self.config = Config.model_validate(
+        self.config = Config.validated(
             {
                 "sources": [{"kind": "openclaw", "name": "claw", "state_dir": str(folder / "openclaw")}],
                 "state": str(folder / "state.db"),
                 "channels": {"ops": "json://127.0.0.1:9/ops"},
                 "notify": {"group_wait": "0s", "gather": "0s"},
-                "recovery": {"mode": "act", **recovery},
+                "recovery": {"mode": "act"} | recovery,
             }
         )
         self.store = Store(folder / "state.db")

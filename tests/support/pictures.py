@@ -34,7 +34,7 @@ def live(folder: Path) -> Site:
     config = Config(
         sources=(Phantom(name="phantom", database=folder / "phantom.db"),),
         state=folder / "state.db",
-        channels={"ops": Channel.model_validate({"url": "mailto://localhost"})},
+        channels={"ops": Channel.validated({"url": "mailto://localhost"})},
     ).meant_by("-c", Path("/etc/watchdog.yaml"))
     site = Site(folder, {}, config=config)
     now: datetime = BEGIN

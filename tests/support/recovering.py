@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.harness import HOUR, MINUTE, SECOND, START, Agent, row_of
 from tests.support.recovered import Recovered
+from tests.support.written import written
 from watchdog.config.file import Config
 from watchdog.core import child
 from watchdog.core.action import Action
@@ -109,7 +110,7 @@ class Rig(Recovered):
             **self._more,
         }
         (self.folder / "watchdog.yaml").write_text(json.dumps(document))
-        return Config.model_validate(document)
+        return Config.validated(document)
 
     def reboot(self) -> None:
         """The watchdog ends, and begins anew with the same state file."""
@@ -129,7 +130,7 @@ class Rig(Recovered):
     def configure_more(self, **sections: Any) -> None:
         """More sections, taken as at a reload."""
         self._more = sections
-        self.reconfigure(**self.config.recovery.model_dump(mode="json", exclude_defaults=True))
+        self.reconfigure(**written(self.config.recovery))
 
     def reconfigure(self, **recovery: Any) -> None:
         """Another configuration, taken as at a reload."""

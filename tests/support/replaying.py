@@ -78,7 +78,7 @@ def witness(sim: Simulator, config: Config) -> Iterator[Witness]:
 def watching(folder: Path, **sections: object) -> Config:
     """A configuration of one agent in a folder, with what else is said."""
     facts = {"sources": [{"database": str(folder / "agent.db")}], "state": str(folder / "state.db")}
-    return Config.model_validate({**facts, **sections})
+    return Config.validated({**facts, **sections})
 
 
 def past_of(config: Config, since: datetime, until: datetime, *, with_record: bool = True) -> SourcePast:

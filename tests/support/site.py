@@ -1,10 +1,11 @@
 """The web over a database of a test's own, with a state file and a token, and without a running loop."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from starlette.testclient import TestClient
 
@@ -16,7 +17,8 @@ from watchdog.notify.notifier import Notifier
 from watchdog.state.history import History
 from watchdog.state.store import Store
 from watchdog.systems.phantom.section import Phantom
-from watchdog.web import app
+from watchdog.web import app, shapes
+from watchdog.web.api import Api
 from watchdog.web.archive import Archive
 from watchdog.web.published_state import PublishedState
 
@@ -53,6 +55,20 @@ def outage(name: str = "heartbeat") -> dict[str, list[dict[str, object]]]:
         "cost_events": [*ends, cost_row("id-inbox", "2026-06-10 11:01:00")],
         "scheduler_audit_log": [],
     }
+
+
+_OPERATIONS = [
+    (operation, re.compile(re.sub(r"\{[a-z]+\}", r"\\d+", operation.path)))
+    for operation in Api(cast(Any, None), cast(Any, None)).all_operations(cast(Any, None))
+]
+
+
+def _must_be_as_described(response: Any) -> None:
+    """Each answer of the API that tells something is of the shape that its operation names."""
+    for operation, path in _OPERATIONS:
+        asked = (response.request.method, response.status_code)
+        if asked == (operation.method, operation.status) and path.fullmatch(response.request.url.path):
+            getattr(shapes, operation.answer).model_validate_json(response.read())
 
 
 class Site:
@@ -94,6 +110,7 @@ class Site:
             lambda: self.now,
         )
         self.client = TestClient(self.app, follow_redirects=False)
+        self.client.event_hooks = {"response": [_must_be_as_described]}
 
     def look(self, now: datetime = NOW) -> "Site":
         """One tick."""

@@ -108,7 +108,7 @@ def configured(**sections: Any) -> Config:
         "channels": {"ops": "json://127.0.0.1:9/ops", "boss": "json://127.0.0.1:9/boss"},
         "owners": [{"notify": ["ops"]}],
     }
-    return Config.model_validate({**usual, **sections})
+    return Config.validated({**usual, **sections})
 
 
 class Office:

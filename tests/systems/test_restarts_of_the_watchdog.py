@@ -38,7 +38,7 @@ class Kept:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "state.db"
-        self.sql = Config.model_validate(
+        self.sql = Config.validated(
             {"sources": [{"kind": "sql", "name": "s", "database": str(folder / "s.db"), **ASKS}]}
         )
         self.database = sqlite3.connect(folder / "s.db", isolation_level=None)

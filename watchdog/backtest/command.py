@@ -14,8 +14,8 @@ from watchdog.backtest.replay import Progress, replay
 from watchdog.backtest.settings_change import changed, setting
 from watchdog.backtest.silenced import silences
 from watchdog.backtest.verdict import Verdict
-from watchdog.config import file as configuration
-from watchdog.config.file import Config
+from watchdog.config import reading
+from watchdog.config.file import Config, for_database
 from watchdog.config.sources import Section
 from watchdog.config.yaml_file import Document
 from watchdog.core.durations import parse_duration
@@ -80,17 +80,17 @@ def scenarios(
     """As configured, and with the settings where there are any. Raises ConfigError and SettingError."""
     wanted = [setting(text) for text in settings]
     if config is not None:
-        found_there = configuration.read(config)
-        data, usual = found_there.mapping, configuration.checked(found_there, str(config))
+        found_there = reading.read(config)
+        data, usual = found_there.mapping, reading.checked(found_there, str(config))
     else:
-        usual = configuration.for_database(database or Path())
+        usual = for_database(database or Path())
         data = {"sources": [{"database": str(database)}], "state": str(usual.state)}
     found = [Scenario("as configured", usual)]
     if wanted:
         name = f"with {', '.join(one.text for one in wanted)}"
-        found.append(Scenario(name, configuration.checked(Document(changed(data, wanted)), "--set")))
+        found.append(Scenario(name, reading.checked(Document(changed(data, wanted)), "--set")))
     if state is not None:
-        found = [Scenario(one.name, one.config.model_copy(update={"state": state})) for one in found]
+        found = [Scenario(one.name, one.config.but(state=state)) for one in found]
     return found
 
 

@@ -126,4 +126,4 @@ def _with_somebody(config: Config) -> Config:
     """Without any channel one is made up, so that it can be seen what it would be told."""
     if config.people:
         return config
-    return config.model_copy(update={"owners": (Owner(notify=(NOBODY,)),)})
+    return config.but(owners=(Owner(notify=(NOBODY,)),))

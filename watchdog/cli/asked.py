@@ -88,12 +88,17 @@ def state_of(config: Path | None, database: Path | None, state: Path | None) -> 
         store.close()
 
 
-def configured(config: Path | None, database: Path | None) -> Config:
-    from watchdog.config.file import for_database
-
+def configured(config: Path | None, database: Path | None, *, apart: bool = False) -> Config:
+    """What is to be watched; `apart`: checked by a process of its own, for one that is to stay small."""
+    if apart:
+        from watchdog.service.configuration import for_database, load
+    else:
+        from watchdog.config.file import for_database
+        from watchdog.config.reading import load
     config = usual(config, database)
     must_be_one(config, database, instead="--database PATH")
-    return loaded(config) if config else for_database(database or Path())
+    with _told(config):
+        return load(config) if config else for_database(database or Path())
 
 
 def must_be_one(*ways: Path | None, instead: str) -> None:
@@ -127,19 +132,27 @@ def usual(config: Path | None, *others: Path | None) -> Path | None:
     return Path(given) if given and config is None and not any(others) else config
 
 
-def loaded(path: Path) -> Config:
-    from watchdog.config.file import ConfigError, load
+@contextmanager
+def _told(path: Path | None) -> Iterator[None]:
+    from watchdog.config.file import ConfigError
 
     try:
-        return load(path)
+        yield
     except ConfigError as error:
         raise CannotGoOn("\n".join(error.problems) + _who_named(path)) from error
 
 
-def _who_named(path: Path) -> str:
+def _who_named(path: Path | None) -> str:
     """Of a file that is not there, that it was not named on the command line."""
-    is_usual = os.environ.get("WATCHDOG_CONFIG") == str(path)
-    return "; WATCHDOG_CONFIG names it" if is_usual and not path.exists() else ""
+    is_usual = path is not None and os.environ.get("WATCHDOG_CONFIG") == str(path)
+    return "; WATCHDOG_CONFIG names it" if is_usual and path and not path.exists() else ""
+
+
+def loaded(path: Path) -> Config:
+    from watchdog.config.reading import load
+
+    with _told(path):
+        return load(path)
 
 
 def instant_of(text: str | None) -> datetime:

@@ -8,7 +8,8 @@ from watchdog.assistant.questions import Questions
 from watchdog.cli.asked import unnamed
 from watchdog.cli.endings import CannotGoOn
 from watchdog.config.fields import read_secret
-from watchdog.config.file import Address, ConfigError, load
+from watchdog.config.file import Address, ConfigError
+from watchdog.config.reading import load
 from watchdog.core.extras import how_to_add
 from watchdog.remote.client import Remote, address
 

@@ -1,4 +1,4 @@
-"""`make reference`: writes what describes the configuration, made from its types."""
+"""`make reference`: writes what describes the configuration and the API, made from their types."""
 
 import json
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 import watchdog.systems  # noqa: F401 - the kinds of source are known from here on
 from watchdog.config.reference import reference
 from watchdog.config.schema import schema
+from watchdog.web import openapi
 
 
 def schema_text() -> str:
@@ -14,7 +15,11 @@ def schema_text() -> str:
     return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
 
 
-FILES = {"config/watchdog.schema.json": schema_text, "docs/configuration.md": reference}
+FILES = {
+    "config/watchdog.schema.json": schema_text,
+    "docs/configuration.md": reference,
+    "watchdog/web/openapi.json": openapi.text,
+}
 """What is written, from the checkout's folder on."""
 
 if __name__ == "__main__":

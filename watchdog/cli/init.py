@@ -172,7 +172,8 @@ def _ask() -> str | None:
 
 def _checked(draft: Path, output: Path) -> Config:
     """What is to be written as a configuration, tried as `validate` does."""
-    from watchdog.config.file import ConfigError, load
+    from watchdog.config.file import ConfigError
+    from watchdog.config.reading import load
     from watchdog.notify import trial
 
     try:

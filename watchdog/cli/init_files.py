@@ -90,7 +90,7 @@ def configuration(
 def _section(name: str, found: Found, zone: str, indent: str) -> list[str]:
     says = {"kind": found.says["kind"], **{key: value for key, value in found.says.items() if key != "kind"}}
     lines = [f"{indent}- name: {scalar(name)}"] + [f"{indent}  {key}: {flow(value)}" for key, value in says.items()]
-    if "timezone" in system(str(found.says["kind"])).section.model_fields:
+    if hasattr(system(str(found.says["kind"])).section, "timezone"):
         lines.append(f"{indent}  timezone: {scalar(zone)}    # of the scheduler's host, for cron jobs that name none")
     return lines
 

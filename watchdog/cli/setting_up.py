@@ -120,24 +120,25 @@ def mcp(config: Path | None, url: str | None, token_file: Path | None) -> None:
 
 def _tried(path: Path) -> tuple[Config, list[str]]:
     """The configuration, and what of it is allowed but will not work. Raises CannotGoOn with all that is wrong."""
-    from watchdog.config import file
+    from watchdog.config import reading
+    from watchdog.config.file import ConfigError
     from watchdog.config.problems import in_order
     from watchdog.notify import trial
     from watchdog.recovery.advice import advice
     from watchdog.systems.opening import try_out
 
     try:
-        found = file.read(path)
-    except file.ConfigError as error:
+        found = reading.read(path)
+    except ConfigError as error:
         raise CannotGoOn("\n".join(error.problems)) from error
-    settings, wrong = file.judged(found)
+    settings, wrong = reading.judged(found)
     unasked: list[Problem] = []
     if settings is not None and not wrong:
         wrong, unasked = try_out(settings, datetime.now(UTC))
-    known = settings or file.addresses(found)
+    known = settings or reading.addresses(found)
     wrong += trial.bad_addresses(known) if known else ()
     if settings is None or wrong:
-        raise CannotGoOn("\n".join(file.error_of(wrong, found, str(path)).problems))
+        raise CannotGoOn("\n".join(reading.error_of(wrong, found, str(path)).problems))
     return settings.meant_by("-c", path), in_order([*unasked, *advice(settings)], found.lines)
 
 

@@ -41,10 +41,10 @@ def run(config: Path | None, database: Path | None, listen: str | None, debug_lo
 
     SIGHUP reads the configuration file again. Without a file it serves on http://127.0.0.1:9846.
     """
-    from watchdog.config import file as configuration
     from watchdog.core import logs
     from watchdog.incidents import report
     from watchdog.service import memory
+    from watchdog.service.configuration import load
     from watchdog.service.last_resort import end_in_any_case
     from watchdog.service.loop import Service, Wake, signals
     from watchdog.state.opening import StoreError
@@ -52,15 +52,15 @@ def run(config: Path | None, database: Path | None, listen: str | None, debug_lo
     from watchdog.web.server import CannotListenError
 
     file = usual(config, database)
-    settings = _listening(configured(config, database), listen)
-    logs.set_up_beside(debug=debug_log)
+    settings = _listening(configured(config, database, apart=True), listen)
     memory.settle_allocator()
+    logs.set_up_beside(debug=debug_log)
     raise_descriptors()
     wake = Wake()
     try:
         service = Service(
             settings,
-            reread=lambda: _listening(configuration.load(file), listen) if file else settings,
+            reread=lambda: _listening(load(file), listen) if file else settings,
             words=lambda posting: "\n".join(report.lines(posting.published, posting.at)),
             wake=wake,
         )
@@ -84,7 +84,7 @@ def _listening(settings: Config, listen: str | None) -> Config:
         parse_address(listen)
     except ValueError as error:
         raise CannotGoOn(str(error)) from error
-    return settings.model_copy(update={"http": settings.http.model_copy(update={"listen": listen})})
+    return settings.but(http=settings.http.but(listen=listen))
 
 
 @click.command()

@@ -7,10 +7,8 @@ from typing import Annotated
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
-
 from watchdog.core.durations import say_duration
-from watchdog.core.fields import Frozen
+from watchdog.core.fields import Frozen, Mark, bounds, checked
 from watchdog.core.regular_file import read_text
 
 
@@ -22,8 +20,8 @@ def _zone(name: str) -> str:
     return name
 
 
-Zone = Annotated[str, AfterValidator(_zone)]
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
+Zone = Annotated[str, checked(_zone)]
+Name = Annotated[str, bounds(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
 
 
 LARGEST_SECRET = 64 * 1024
@@ -56,7 +54,7 @@ def _readable(path: Path | None) -> Path | None:
     return written_out
 
 
-SecretFile = Annotated[Path, AfterValidator(_readable)]
+SecretFile = Annotated[Path, checked(_readable)]
 
 
 def web_address(url: str) -> str:
@@ -74,7 +72,7 @@ def web_address(url: str) -> str:
     return url
 
 
-WebAddress = Annotated[str, AfterValidator(web_address)]
+WebAddress = Annotated[str, checked(web_address)]
 
 
 class Api(Frozen):
@@ -87,10 +85,10 @@ class Api(Frozen):
     token_file: SecretFile | None = None
 
 
-FilePath = Annotated[Path, AfterValidator(_possible)]
+FilePath = Annotated[Path, checked(_possible)]
 
 
-def between(least: timedelta, most: timedelta) -> AfterValidator:
+def between(least: timedelta, most: timedelta) -> Mark:
     """A duration must lie between these."""
 
     def check(length: timedelta) -> timedelta:
@@ -98,7 +96,7 @@ def between(least: timedelta, most: timedelta) -> AfterValidator:
             raise ValueError(f"must lie between {say_duration(least)} and {say_duration(most)}")
         return length
 
-    return AfterValidator(check)
+    return checked(check)
 
 
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)

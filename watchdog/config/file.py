@@ -1,4 +1,4 @@
-"""The YAML file as typed values. Every error names the file and the path in it; all are reported in one go."""
+"""What an operator can say, as values. What must be so of them stands beside them as marks (`core.fields`)."""
 
 import hashlib
 import ipaddress
@@ -7,30 +7,19 @@ import re
 import shlex
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import field
 from datetime import time, timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    PrivateAttr,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-
-from watchdog.config import kinds, yaml_file
+from watchdog.config import kinds
 from watchdog.config.fields import FilePath, Name, SecretFile, WebAddress, Zone, read_secret
 from watchdog.config.heartbeat import Heartbeat
 from watchdog.config.policies import ANYWHERE, Recovery, is_like
-from watchdog.config.problems import WHOLE, in_order, problems, without
 from watchdog.config.settings import Detect
 from watchdog.config.sources import AnySource, Section
-from watchdog.core.fields import Duration, Frozen
+from watchdog.core.fields import Duration, Frozen, Secret, bounds, checked, rewritten
 
 DEFAULT_LISTEN = "127.0.0.1:9846"
 DEFAULT_STATE = Path("/var/lib/watchdog/state.db")
@@ -40,15 +29,18 @@ class ConfigError(Exception):
     """The configuration cannot be used. `problems` are complete lines: file, path in it, what is wrong."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
+        super().__init__(problems)
         self.problems = problems
+
+    def __str__(self) -> str:
+        return "; ".join(self.problems)
 
 
 class Address(Frozen):
     """Where the service listens."""
 
     host: str
-    port: Annotated[int, Field(ge=0, le=65535)]
+    port: Annotated[int, bounds(ge=0, le=65535)]
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -77,6 +69,20 @@ SHORTEST_TOKEN = 16
 """Characters."""
 
 
+def _listening(text: str) -> str:
+    parse_address(text)
+    return text
+
+
+def _long_enough(path: Path) -> Path:
+    if len(read_secret(path)) < SHORTEST_TOKEN:
+        raise ValueError(
+            f"the token in {path} is shorter than {SHORTEST_TOKEN} characters and can be guessed; make one with: "
+            f"openssl rand -hex 32 > {path}"
+        )
+    return path
+
+
 class Http(Frozen):
     """The service's own address, and who may change things through it.
 
@@ -87,26 +93,10 @@ class Http(Frozen):
     for any part. Requests for others are refused: a page elsewhere could otherwise read here by a name of its own.
     """
 
-    listen: str = DEFAULT_LISTEN
-    token_file: SecretFile | None = None
+    listen: Annotated[str, checked(_listening)] = DEFAULT_LISTEN
+    token_file: Annotated[SecretFile, checked(_long_enough)] | None = None
     public_url: WebAddress | None = None
     hosts: tuple[str, ...] = ()
-
-    @field_validator("token_file")
-    @classmethod
-    def _long_enough(cls, path: Path | None) -> Path | None:
-        if path is not None and len(read_secret(path)) < SHORTEST_TOKEN:
-            raise ValueError(
-                f"the token in {path} is shorter than {SHORTEST_TOKEN} characters and can be guessed; make one with: "
-                f"openssl rand -hex 32 > {path}"
-            )
-        return path
-
-    @field_validator("listen")
-    @classmethod
-    def _address(cls, text: str) -> str:
-        parse_address(text)
-        return text
 
     @property
     def address(self) -> Address:
@@ -136,20 +126,18 @@ class Channel(Frozen):
     cluster a list of all members.
     """
 
-    url: SecretStr | None = None
+    url: Secret | None = None
     url_file: SecretFile | None = None
     alertmanager: Annotated[
         tuple[WebAddress, ...],
-        BeforeValidator(_members, json_schema_input_type=str | list[str]),
-        AfterValidator(_distinct_members),
-        Field(repr=False),
-    ] = ()
+        rewritten(_members, str | list[str]),
+        checked(_distinct_members),
+    ] = field(default=(), repr=False)
 
-    @model_validator(mode="after")
-    def _one_address(self) -> Self:
+    def fits_together(self) -> None:
+        """One way."""
         if sum(bool(way) for way in (self.url is not None, self.url_file is not None, self.alertmanager)) != 1:
             raise ValueError("give one of url, url_file and alertmanager")
-        return self
 
 
 def _channel(value: object) -> object:
@@ -168,7 +156,7 @@ class OwnerMatch(Frozen):
     created_by: str | None = None
     delivery_target: str | None = None
     source: str | None = None
-    labels: Mapping[str, str] = {}
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def _clock_time(text: str) -> str:
@@ -179,7 +167,7 @@ def _clock_time(text: str) -> str:
     return text
 
 
-ClockTime = Annotated[str, AfterValidator(_clock_time)]
+ClockTime = Annotated[str, checked(_clock_time)]
 
 
 class QuietHours(Frozen):
@@ -189,10 +177,10 @@ class QuietHours(Frozen):
     `timezone`: in which zone that is; else that of `notify`. `except`: which severity does not wait.
     """
 
-    from_: ClockTime = Field(alias="from")
+    from_: ClockTime
     to: ClockTime
     timezone: Zone | None = None
-    except_: Literal["critical", "nothing"] = Field(default="critical", alias="except")
+    except_: Literal["critical", "nothing"] = "critical"
 
 
 FILLED_IN = ("delivery_target", "created_by", "job", "job_id", "source")
@@ -208,7 +196,7 @@ def _fillable(addresses: tuple[str, ...]) -> tuple[str, ...]:
     return addresses
 
 
-Addresses = Annotated[tuple[str, ...], Field(min_length=1, repr=False), AfterValidator(_fillable)]
+Addresses = Annotated[tuple[str, ...], bounds(min_length=1), checked(_fillable)]
 """Channel names, or addresses with `{delivery_target}` and the like, which are filled in for each job."""
 
 
@@ -219,7 +207,7 @@ class Escalation(Frozen):
     """
 
     after: Duration
-    notify: Addresses
+    notify: Addresses = field(repr=False)
 
 
 class Owner(Frozen):
@@ -234,7 +222,7 @@ class Owner(Frozen):
 
     name: Name | None = None
     match: OwnerMatch = OwnerMatch()
-    notify: Addresses
+    notify: Addresses = field(repr=False)
     remind_every: Duration | None = None
     quiet_hours: QuietHours | None = None
     escalate: Escalation | None = None
@@ -258,7 +246,7 @@ class Notify(Frozen):
     group_wait: Duration = timedelta(seconds=20)
     hold: Duration = timedelta(minutes=5)
     gather: Duration = timedelta(hours=1)
-    deadline: Annotated[Duration, Field(gt=timedelta())] = timedelta(seconds=30)
+    deadline: Annotated[Duration, bounds(gt=timedelta())] = timedelta(seconds=30)
     give_up_after: Duration = timedelta(hours=24)
     timezone: Zone = "UTC"
     command_prefix: str = ""
@@ -268,6 +256,16 @@ def _sane_poll(poll: timedelta) -> timedelta:
     if not timedelta(milliseconds=50) <= poll <= timedelta(hours=1):
         raise ValueError("must lie between 50ms and 1h")
     return poll
+
+
+def _distinct(sources: tuple[AnySource, ...]) -> tuple[AnySource, ...]:
+    if not sources:
+        raise ValueError("name at least one source to watch")
+    names = [source.name for source in sources]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"the name {twice[0]!r} is given to {names.count(twice[0])} sources; names must differ")
+    return sources
 
 
 class Config(Frozen):
@@ -282,18 +280,18 @@ class Config(Frozen):
     `recovery`: what may be done about it.
     """
 
-    sources: tuple[AnySource, ...]
+    sources: Annotated[tuple[AnySource, ...], checked(_distinct)]
     instance: Name | None = None
     state: FilePath = DEFAULT_STATE
     http: Http = Http()
     heartbeat: Heartbeat | None = None
-    poll: Annotated[Duration, AfterValidator(_sane_poll)] = timedelta(seconds=2)
+    poll: Annotated[Duration, checked(_sane_poll)] = timedelta(seconds=2)
     detect: Detect = Detect()
-    channels: Mapping[Name, Annotated[Channel, BeforeValidator(_channel, json_schema_input_type=str | Channel)]] = {}
+    channels: Mapping[Name, Annotated[Channel, rewritten(_channel, str | Channel)]] = field(default_factory=dict)
     owners: tuple[Owner, ...] = ()
     notify: Notify = Notify()
     recovery: Recovery = Recovery()
-    _invocation: str = PrivateAttr("")
+    _invocation: ClassVar[str] = ""
 
     @property
     def invocation(self) -> str:
@@ -302,53 +300,35 @@ class Config(Frozen):
 
     def meant_by(self, option: str, path: Path) -> Self:
         """The same, meant on the command line by this option and path."""
-        self._invocation = shlex.join([option, str(path.absolute())])
-        return self
+        return self.but(_invocation=shlex.join([option, str(path.absolute())]))
 
     @property
     def called(self) -> str:
         """The name of this watchdog among several."""
         return self.instance or socket.gethostname()
 
-    @field_validator("sources")
-    @classmethod
-    def _distinct(cls, sources: tuple[AnySource, ...]) -> tuple[AnySource, ...]:
-        if not sources:
-            raise ValueError("name at least one source to watch")
-        names = [source.name for source in sources]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"the name {twice[0]!r} is given to {names.count(twice[0])} sources; names must differ")
-        return sources
-
-    @model_validator(mode="after")
-    def _known_channels(self) -> Self:
-        known = ", ".join(self.channels) or "none"
-        wrong = [
-            f"owners[{index}] names the channel {target!r}, which is not there; known: {known}"
-            for index, owner in enumerate(self.owners)
-            for target in [*owner.notify, *(owner.escalate.notify if owner.escalate else ())]
-            if "://" not in target and target not in self.channels
-        ]
-        if wrong:
+    def fits_together(self) -> None:
+        """Every channel is there, and every policy can be carried out somewhere."""
+        if wrong := [*self._unknown_channels()] or [*self._undoable()]:
             raise ValueError("\n".join(wrong))
-        return self
 
-    @model_validator(mode="after")
-    def _doable(self) -> Self:
-        wrong = []
+    def _unknown_channels(self) -> Iterator[str]:
+        known = ", ".join(self.channels) or "none"
+        for index, owner in enumerate(self.owners):
+            for target in [*owner.notify, *(owner.escalate.notify if owner.escalate else ())]:
+                if "://" not in target and target not in self.channels:
+                    yield f"owners[{index}] names the channel {target!r}, which is not there; known: {known}"
+
+    def _undoable(self) -> Iterator[str]:
         for index, policy in enumerate(self.recovery.policies):
             pattern = policy.match.source
             meant = [source for source in self.sources if pattern is None or is_like(source.name, pattern)]
             if not meant or policy.action in ANYWHERE or any(policy.action in source.actions for source in meant):
                 continue
-            wrong.append(
+            yield (
                 f"recovery.policies[{index}] is {policy.action}, an action for a source of kind "
                 f"{kinds.that_can(policy.action)}; {meant[0].name} is of kind {meant[0].kind}, {_instead(meant[0])}"
             )
-        if wrong:
-            raise ValueError("\n".join(wrong))
-        return self
 
     @property
     def people(self) -> tuple[Owner, ...]:
@@ -365,7 +345,7 @@ def _instead(source: Section) -> str:
 def for_database(path: Path) -> Config:
     """What holds when there is no file: this database, with all defaults and a state file of its own."""
     name = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:12]
-    config = Config.model_validate({"sources": [{"database": path}], "state": state_folder() / f"{name}.db"})
+    config = Config.validated({"sources": [{"database": path}], "state": state_folder() / f"{name}.db"})
     return config.meant_by("--database", path)
 
 
@@ -378,80 +358,3 @@ def state_folder() -> Path:
         *(("Library", "Application Support") if sys.platform == "darwin" else (".local", "state"))
     )
     return Path(os.environ.get("XDG_STATE_HOME") or usual) / "scheduler-watchdog"
-
-
-def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
-    """The configuration in a file. Raises ConfigError with every problem in it."""
-    return checked(read(path, environment), str(path)).meant_by("-c", path)
-
-
-def read(path: Path, environment: Mapping[str, str] = os.environ) -> yaml_file.Document:
-    """What stands in a file, which is a mapping. Raises ConfigError."""
-    try:
-        found = yaml_file.load(path, environment)
-    except yaml_file.YamlError as error:
-        raise ConfigError([f"{path}: {problem}" for problem in error.problems]) from None
-    if not isinstance(found.data, dict):
-        raise ConfigError([f"{path}: it must be a mapping that begins with `sources:`"])
-    return found
-
-
-def _a_source() -> dict[str, object]:
-    """Any, where only what stands beside the sources is looked at."""
-    return {"sources": [{"kind": kinds.usual(), "name": "none", "database": "/"}]}
-
-
-def _of_the_rest(error: ValidationError, data: Mapping[str, object]) -> list[yaml_file.Problem]:
-    """What does not fit together in what is left without the values that are wrong by themselves.
-
-    Where what is left is still wrong, as a source without its database is, channels and owners are held together alone.
-    """
-    rest = without(data, error)
-    people: dict[str, object] = {key: rest[key] for key in ("channels", "owners") if key in rest}
-    for left in (rest, {**_a_source(), **people}):
-        try:
-            Config.model_validate(left)
-        except ValidationError as further:
-            if found := [(place, what) for place, what in problems(further, Config, left) if place == WHOLE]:
-                return found
-        else:
-            break
-    return []
-
-
-def addresses(found: yaml_file.Document) -> Config | None:
-    """The channels and owners of a file that is wrong elsewhere, as far as they are right: they can be tried."""
-    given: dict[str, object] = {key: found.mapping[key] for key in ("channels", "owners") if key in found.mapping}
-    for _ in range(2):  # without what is wrong by itself, then without owners whose channel is not there
-        try:
-            return Config.model_validate({**_a_source(), **given})
-        except ValidationError as error:
-            rest = without({**_a_source(), **given}, error)
-            given = {key: rest[key] for key in given if key in rest}
-    try:
-        return Config.model_validate({**_a_source(), "channels": given.get("channels", {})})
-    except ValidationError:
-        return None
-
-
-def checked(found: yaml_file.Document, where: str) -> Config:
-    """What was read as typed values. Raises ConfigError with every problem, each of which begins with `where`."""
-    config, wrong = judged(found)
-    if config is None or wrong:
-        raise error_of(wrong, found, where)
-    return config
-
-
-def judged(found: yaml_file.Document) -> tuple[Config | None, list[yaml_file.Problem]]:
-    """What was read as typed values, where it can be, and all that is wrong with it."""
-    data = found.mapping
-    wrong = list(found.unset)
-    try:
-        return Config.model_validate(data), wrong
-    except ValidationError as error:
-        return None, [*wrong, *problems(error, Config, data), *_of_the_rest(error, data)]
-
-
-def error_of(wrong: Iterable[yaml_file.Problem], found: yaml_file.Document, where: str) -> ConfigError:
-    """What is wrong as an error, in the order of the file; each line of it begins with `where`."""
-    return ConfigError([f"{where}: {problem}" for problem in in_order(wrong, found.lines)])

@@ -1,15 +1,13 @@
 """The section `heartbeat:`: an address that is called while all turns, so that somebody outside hears of a silence."""
 
 from datetime import timedelta
-from typing import Annotated, Self
-
-from pydantic import AfterValidator, SecretStr, model_validator
+from typing import Annotated
 
 from watchdog.config.fields import SecretFile, between, read_secret, web_address
-from watchdog.core.fields import Duration, Frozen
+from watchdog.core.fields import Duration, Frozen, Secret, checked
 
 
-def _web_secret(url: SecretStr) -> SecretStr:
+def _web_secret(url: Secret) -> Secret:
     web_address(url.get_secret_value())
     return url
 
@@ -21,17 +19,16 @@ class Heartbeat(Frozen):
     first line the address stands; it is read anew for each call. `every`: how often it is called, from 1s to 1d.
     """
 
-    url: Annotated[SecretStr, AfterValidator(_web_secret)] | None = None
+    url: Annotated[Secret, checked(_web_secret)] | None = None
     url_file: SecretFile | None = None
     every: Annotated[Duration, between(timedelta(seconds=1), timedelta(days=1))] = timedelta(minutes=1)
 
-    @model_validator(mode="after")
-    def _one_address(self) -> Self:
+    def fits_together(self) -> None:
+        """One address, that can be called."""
         if (self.url is None) == (self.url_file is None):
             raise ValueError("give one of url and url_file")
         if self.url_file is not None:
             _ = self.address
-        return self
 
     @property
     def address(self) -> str:

@@ -1,14 +1,11 @@
 """What each key of the configuration means: it stands in the docstring of its section, as "`key`: meaning"."""
 
 import re
-from collections.abc import Iterator, Mapping
-
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
+from collections.abc import Iterator
 
 from watchdog.config import kinds
 from watchdog.config.file import Config
-from watchdog.core.fields import Frozen
+from watchdog.core.fields import Frozen, keys
 from watchdog.core.kinds import Kind
 from watchdog.detectors.rules import Rules
 
@@ -28,8 +25,8 @@ def _collect(model: type[Frozen], found: dict[type[Frozen], None]) -> None:
     if model in found:
         return
     found[model] = None
-    for field in model.model_fields.values():
-        for inner in models_in(field.annotation):
+    for key in keys(model).values():
+        for inner in models_in(key.annotation):
             _collect(inner, found)
 
 
@@ -41,18 +38,13 @@ def models_in(annotation: object) -> Iterator[type[Frozen]]:
         yield from models_in(part)
 
 
-def keys(model: type[BaseModel]) -> Mapping[str, FieldInfo]:
-    """The keys as they are written."""
-    return {field.alias or name: field for name, field in model.model_fields.items()}
-
-
-def intro(model: type[BaseModel]) -> str:
+def intro(model: type[Frozen]) -> str:
     """What the section is for: what its docstring says before the keys."""
     first = (model.__doc__ or "").split("\n\n")[0]
     return _KEY.split(" ".join(first.split()))[0].strip()
 
 
-def meanings(model: type[BaseModel]) -> dict[str, str]:
+def meanings(model: type[Frozen]) -> dict[str, str]:
     """What each key of a section means; what a section says goes before what its kind of section says."""
     found: dict[str, str] = {}
     for base in reversed([each for each in model.__mro__ if issubclass(each, Frozen)]):

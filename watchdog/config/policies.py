@@ -2,13 +2,11 @@
 
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal, Self
-
-from pydantic import Field, field_validator, model_validator
+from typing import Annotated, Literal
 
 from watchdog.config import kinds
 from watchdog.config.placeholders import misplaced
-from watchdog.core.fields import Count, Duration, Frozen
+from watchdog.core.fields import Count, Duration, Frozen, bounds, checked
 from watchdog.core.kinds import Kind
 from watchdog.core.model import ErrorClass
 
@@ -63,8 +61,14 @@ class Attempts(Frozen):
     max: Count = 3
     per: Duration = timedelta(hours=24)
     pause: Duration = timedelta(minutes=30)
-    factor: Annotated[float, Field(ge=1, le=100)] = 2.0
+    factor: Annotated[float, bounds(ge=1, le=100)] = 2.0
     per_day: Count = 4
+
+
+def _address(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("must be an http:// or https:// address")
+    return url
 
 
 class Probe(Frozen):
@@ -74,15 +78,8 @@ class Probe(Frozen):
     have succeeded since.
     """
 
-    http: str | None = None
+    http: Annotated[str, checked(_address)] | None = None
     other_succeeded: bool = False
-
-    @field_validator("http")
-    @classmethod
-    def _address(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("http://", "https://")):
-            raise ValueError("must be an http:// or https:// address")
-        return url
 
 
 class Call(Frozen):
@@ -91,8 +88,14 @@ class Call(Frozen):
     `url`: the address to call. `method`: with which method.
     """
 
-    url: Annotated[str, Field(pattern=r"^https?://")]
+    url: Annotated[str, bounds(pattern=r"^https?://")]
     method: Literal["POST", "PUT", "GET"] = "POST"
+
+
+def _no_code(run: tuple[str, ...]) -> tuple[str, ...]:
+    if problems := misplaced(run):
+        raise ValueError("; ".join(problems))
+    return run
 
 
 class Policy(Frozen):
@@ -114,15 +117,15 @@ class Policy(Frozen):
     name: str | None = None
     match: PolicyMatch = PolicyMatch()
     action: Deed
-    via: Annotated[tuple[Way, ...], Field(min_length=1)] | None = None
+    via: Annotated[tuple[Way, ...], bounds(min_length=1)] | None = None
     after: Duration = timedelta(minutes=15)
     canary: bool = True
     spacing: Duration = timedelta(minutes=1)
     check: Probe = Probe()
     attempts: Attempts = Attempts()
-    run: tuple[str, ...] = ()
+    run: Annotated[tuple[str, ...], checked(_no_code)] = ()
     call: Call | None = None
-    deadline: Annotated[Duration, Field(gt=timedelta())] = timedelta(seconds=60)
+    deadline: Annotated[Duration, bounds(gt=timedelta())] = timedelta(seconds=60)
     postpone: bool = False
 
     @property
@@ -133,22 +136,14 @@ class Policy(Frozen):
             return self.via
         return (*UNATTENDED, "restart") if self.run or self.call else UNATTENDED
 
-    @field_validator("run")
-    @classmethod
-    def _no_code(cls, run: tuple[str, ...]) -> tuple[str, ...]:
-        if problems := misplaced(run):
-            raise ValueError("; ".join(problems))
-        return run
-
-    @model_validator(mode="after")
-    def _can_restart(self) -> Self:
+    def fits_together(self) -> None:
+        """A restart, and a command, must be told how."""
         wants = self.action == "restart" or (self.action == "revive" and "restart" in self.ways)
         if wants and not self.run and self.call is None:
             example = f'["docker", "restart", "{kinds.usual()}"]'
             raise ValueError(f"a restart needs `run: {example}` or `call: {{url: ...}}`")
         if self.action == "command" and not self.run:
             raise ValueError('a command needs `run: ["program", "an argument", "{job_id}"]`')
-        return self
 
 
 class Recovery(Frozen):

@@ -5,11 +5,12 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from watchdog.config import kinds
 from watchdog.config.sources import Section, kind_of
+from watchdog.core.fields import Frozen, keys
 from watchdog.detectors.rules import Rule
 
 Place = list[int | str]
@@ -18,7 +19,7 @@ WHOLE = "the file"
 """The place of what is wrong with several values together."""
 
 
-def problems(error: ValidationError, model: type[BaseModel], data: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+def problems(error: ValidationError, model: type[Frozen], data: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Each place with what is wrong there, one line each. What follows from another problem is left out."""
     details = error.errors(include_url=False)
     wrong = [_parts(detail) for detail in details]
@@ -91,8 +92,8 @@ def _has(inside: object, part: int | str) -> bool:
     return isinstance(inside, dict) and part in inside
 
 
-def _what(detail: ErrorDetails, place: Place, model: type[BaseModel], data: Mapping[str, object]) -> str:
-    if detail["type"] == "extra_forbidden":
+def _what(detail: ErrorDetails, place: Place, model: type[Frozen], data: Mapping[str, object]) -> str:
+    if detail["type"] == "unexpected_keyword_argument":
         return "unknown key" + meant(str(place[-1]), _fields_at(place[:-1], model, data))
     if detail["type"] == "missing":
         return "is missing"
@@ -102,7 +103,7 @@ def _what(detail: ErrorDetails, place: Place, model: type[BaseModel], data: Mapp
     return message[0].lower() + message[1:]
 
 
-def _shape(detail: ErrorDetails, place: Place, model: type[BaseModel], data: Mapping[str, object]) -> str:
+def _shape(detail: ErrorDetails, place: Place, model: type[Frozen], data: Mapping[str, object]) -> str:
     """How a value is to be written that is of the wrong shape; empty if it is not that."""
     kind, given = detail["type"], detail["input"]
     if kind == "string_type":
@@ -110,11 +111,11 @@ def _shape(detail: ErrorDetails, place: Place, model: type[BaseModel], data: Map
         return "should be text" + ("; put it in quotes, for YAML reads it as something else" if is_other else "")
     if kind in ("tuple_type", "list_type"):
         return "should be a list" + ("; put it in [brackets]" if isinstance(given, str | int | float) else "")
-    if kind in ("dict_type", "mapping_type", "model_type", "model_attributes_type") and _lacks_a_colon(given):
+    if kind in ("dict_type", "mapping_type", "dataclass_type") and _lacks_a_colon(given):
         return "should be a mapping; a colon is missing after the name in it, like `name: value`"
     if kind in ("dict_type", "mapping_type"):
         return "should be a mapping like {NAME: …}"
-    if kind in ("dict_type", "mapping_type", "model_type", "model_attributes_type"):
+    if kind in ("dict_type", "mapping_type", "dataclass_type"):
         inner = _find_model(_annotation_at(place, model, data))
         if inner is not None and issubclass(inner, Rule):
             return f"should be `off`, or a mapping like {_sample(inner)}"
@@ -127,8 +128,8 @@ def _lacks_a_colon(given: object) -> bool:
     return isinstance(given, str) and " " in given.strip()
 
 
-def _sample(model: type[BaseModel]) -> str:
-    names = [field.alias or name for name, field in model.model_fields.items() if name != "on"]
+def _sample(model: type[Frozen]) -> str:
+    names = [key for key in keys(model) if key != "on"]
     return "{" + (f"{names[0]}: …" if names else "on: true") + "}"
 
 
@@ -140,13 +141,13 @@ def meant(key: str, fields: Sequence[str]) -> str:
     return f"; known here: {', '.join(sorted(fields))}" if fields else ""
 
 
-def _fields_at(parents: Place, model: type[BaseModel], data: Mapping[str, object]) -> list[str]:
+def _fields_at(parents: Place, model: type[Frozen], data: Mapping[str, object]) -> list[str]:
     """The keys that may be written at this place."""
     found = _find_model(_annotation_at(parents, model, data))
-    return [field.alias or name for name, field in found.model_fields.items()] if found else []
+    return list(keys(found)) if found else []
 
 
-def _annotation_at(parents: Place, model: type[BaseModel], data: Mapping[str, object]) -> object:
+def _annotation_at(parents: Place, model: type[Frozen], data: Mapping[str, object]) -> object:
     annotation: object = model
     if parents[:1] == ["sources"] and len(parents) > 1:
         annotation, parents = _section_at(parents[1], data), parents[2:]
@@ -170,13 +171,12 @@ def _inside(annotation: object, part: int | str) -> object:
         arguments = annotation.__args__  # type: ignore[attr-defined]
         return arguments[1] if issubclass(origin, Mapping) else arguments[0]
     model = _find_model(annotation)
-    fields = model.model_fields if model else {}
-    named = next((field for name, field in fields.items() if part in (name, field.alias)), None)
+    named = keys(model).get(str(part)) if model else None
     return named.annotation if named else None
 
 
-def _find_model(annotation: object) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _find_model(annotation: object) -> type[Frozen] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Frozen):
         return annotation
     inner = getattr(annotation, "__args__", ())
     return next((found for part in inner if (found := _find_model(part))), None)

@@ -4,15 +4,12 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, get_args
 
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-
 from watchdog.config import kinds, meanings
 from watchdog.config.examples import EXAMPLES
 from watchdog.config.file import Config
 from watchdog.config.schema import Schema, definitions, written
 from watchdog.config.sources import Section
-from watchdog.core.fields import Frozen
+from watchdog.core.fields import Frozen, Key, keys
 from watchdog.detectors.rules import Rule, RulesForSome
 
 HEAD = """# Configuration
@@ -34,7 +31,7 @@ def reference() -> str:
     """The whole page."""
     known = definitions()
     lines = [HEAD, *_table(Config, known), *_sources(known)]
-    for key, field in meanings.keys(Config).items():
+    for key, field in keys(Config).items():
         if key != "sources":
             lines += _inner(key, field, known)
     return "\n".join(lines).rstrip() + "\n"
@@ -44,12 +41,12 @@ def _sources(known: Mapping[str, Schema]) -> Iterator[str]:
     yield from _titled("sources[]", Section, known, ("kind", "name"))
     for kind in kinds.known():
         model = kinds.section_of(kind)
-        yield from _titled(f"sources[], kind: {kind}", model, known, set(meanings.keys(Section)) - {"kind", "name"})
-        for key, field in meanings.keys(model).items():
+        yield from _titled(f"sources[], kind: {kind}", model, known, set(keys(Section)) - {"kind", "name"})
+        for key, field in keys(model).items():
             yield from _inner(f"sources[].{key}", field, known)
 
 
-def _inner(path: str, field: FieldInfo, known: Mapping[str, Schema]) -> Iterator[str]:
+def _inner(path: str, field: Key, known: Mapping[str, Schema]) -> Iterator[str]:
     """The sections within a value, each under its path."""
     for model in meanings.models_in(field.annotation):
         here = path + _how_many(field.annotation)
@@ -59,7 +56,7 @@ def _inner(path: str, field: FieldInfo, known: Mapping[str, Schema]) -> Iterator
             yield from _some(here, model, known)
             continue
         yield from _titled(here, model, known, ())
-        for key, inner in meanings.keys(model).items():
+        for key, inner in keys(model).items():
             yield from _inner(f"{here}.{key}", inner, known)
 
 
@@ -75,9 +72,7 @@ def _how_many(annotation: object) -> str:
 
 
 def _some(path: str, model: type[Frozen], known: Mapping[str, Schema]) -> Iterator[str]:
-    conditions = {
-        key for key, field in meanings.keys(model).items() if next(meanings.models_in(field.annotation), None)
-    }
+    conditions = {key for key, field in keys(model).items() if next(meanings.models_in(field.annotation), None)}
     yield from _titled(path, model, known, conditions)
     yield "Besides, each section of `detect`, with the values in which these jobs differ.\n"
 
@@ -92,7 +87,7 @@ def _table(model: type[Frozen], known: Mapping[str, Schema], without: Collection
     yield "| Key | Type | Default | Example | Meaning |"
     yield "|---|---|---|---|---|"
     said = meanings.meanings(model)
-    for key, field in meanings.keys(model).items():
+    for key, field in keys(model).items():
         if key in without:
             continue
         place = known[model.__name__]["properties"][key]
@@ -101,11 +96,9 @@ def _table(model: type[Frozen], known: Mapping[str, Schema], without: Collection
     yield ""
 
 
-def example(model: type[Frozen], key: str, field: FieldInfo) -> str:
+def example(model: type[Frozen], key: str, field: Key) -> str:
     """The key with a value, as it may stand in a file."""
-    shows_nothing = (
-        field.is_required() or field.default in (None, (), "") or isinstance(field.default, BaseModel | dict)
-    )
+    shows_nothing = field.is_required or field.default in (None, (), "") or isinstance(field.default, Frozen | dict)
     if key == "kind" and issubclass(model, Section):
         return f"{key}: {(*get_args(field.annotation), kinds.usual())[0]}"
     own = model.examples if issubclass(model, Section) else {}
@@ -115,11 +108,11 @@ def example(model: type[Frozen], key: str, field: FieldInfo) -> str:
     return f"{key}: {_yaml(field.default)}"
 
 
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
+def _default(field: Key) -> str:
+    if field.is_required:
         return "required"
-    if field.default is None or isinstance(field.default, BaseModel | dict) or field.default in ("", ()):
-        return "none" if not isinstance(field.default, BaseModel) else "its own"
+    if field.default is None or isinstance(field.default, Frozen | dict) or field.default in ("", ()):
+        return "none" if not isinstance(field.default, Frozen) else "its own"
     return f"`{_yaml(field.default)}`"
 
 

@@ -8,12 +8,11 @@ from datetime import timedelta
 from enum import Enum
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import TypeAdapter
 
 from watchdog.config import kinds, meanings
 from watchdog.core.durations import write_duration
-from watchdog.core.fields import Frozen
+from watchdog.core.fields import Frozen, adapter, keys
 
 Schema = dict[str, Any]
 
@@ -42,7 +41,7 @@ def schema() -> Schema:
 def definitions() -> dict[str, Schema]:
     """Each part of the configuration by its type's name, with each key's meaning and default as they are written."""
     types: dict[str, type[Frozen]] = {model.__name__: model for model in meanings.parts()}
-    made = models_json_schema([(model, "validation") for model in types.values()])[1]["$defs"]
+    made = TypeAdapter.json_schemas([(name, "validation", adapter(model)) for name, model in types.items()])[1]["$defs"]
     for name, one in made.items():
         if name in types:
             _describe(one, types[name])
@@ -52,13 +51,13 @@ def definitions() -> dict[str, Schema]:
 def _describe(one: Schema, model: type[Frozen]) -> None:
     said = meanings.meanings(model)
     one["description"] = meanings.intro(model)
-    for key, field in meanings.keys(model).items():
+    for key, known in keys(model).items():
         place = one["properties"][key]
         place.pop("title", None)
         place.pop("default", None)
         place["description"] = said.get(key, "")
-        if not field.is_required() and not isinstance(field.default, BaseModel | None):
-            place["default"] = written(field.default)
+        if not known.is_required and not isinstance(known.default, Frozen | None):
+            place["default"] = written(known.default)
     one.pop("title", None)
 
 

@@ -1,11 +1,11 @@
 """The section `detect:`: the thresholds of the conditions, one for each row of the table of kinds."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from types import new_class
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BeforeValidator, create_model
-
+from watchdog.core.fields import Mark, rewritten
 from watchdog.detectors import RULES
-from watchdog.detectors.rules import Rule, RulesForAll, RulesForSome
+from watchdog.detectors.rules import Rule, Rules, RulesForAll, RulesForSome
 
 
 def _switch(value: object) -> object:
@@ -17,19 +17,22 @@ def _switch(value: object) -> object:
     return value
 
 
-def _switch_or(rule: type[Rule]) -> BeforeValidator:
-    return BeforeValidator(_switch, json_schema_input_type=rule | Literal["off", "on"] | bool)
+def _switch_or(rule: type[Rule]) -> Mark:
+    return rewritten(_switch, rule | Literal["off", "on"] | bool)
 
 
-def _sections() -> dict[str, Any]:
-    return {kind.value: (Annotated[rule, _switch_or(rule)], rule()) for kind, rule in RULES.items()}
+def _with_sections(base: type[Rules], name: str, **own: tuple[object, object]) -> type[Rules]:
+    keys = {kind.value: (Annotated[rule, _switch_or(rule)], rule()) for kind, rule in RULES.items()} | own
+    annotations = {key: type_ for key, (type_, _) in keys.items()}
+    defaults = {key: default for key, (_, default) in keys.items()}
+    body = {"__annotations__": annotations, "__doc__": base.__doc__, "__module__": __name__, **defaults}
+    made: type[Rules] = new_class(name, (base,), exec_body=lambda space: space.update(body))
+    return made
 
 
 if TYPE_CHECKING:
     JobRules = RulesForSome
     Detect = RulesForAll
 else:
-    JobRules = create_model("JobRules", __base__=RulesForSome, __doc__=RulesForSome.__doc__, **_sections())
-    Detect = create_model(
-        "Detect", __base__=RulesForAll, __doc__=RulesForAll.__doc__, jobs=(tuple[JobRules, ...], ()), **_sections()
-    )
+    JobRules = _with_sections(RulesForSome, "JobRules")
+    Detect = _with_sections(RulesForAll, "Detect", jobs=(tuple[JobRules, ...], ()))

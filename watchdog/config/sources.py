@@ -3,16 +3,14 @@
 import difflib
 import hashlib
 from collections.abc import Mapping
+from dataclasses import field
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import Field, SecretStr, SerializeAsAny, ValidatorFunctionWrapHandler, WrapValidator
-from pydantic_core import PydanticCustomError
-
 from watchdog.config import kinds
 from watchdog.config.fields import Name, WebAddress
-from watchdog.core.fields import Frozen
+from watchdog.core.fields import Frozen, Mark, Secret, bounds
 
 LOOK_LIMIT = timedelta(seconds=5)
 """How long a look at a source may take before it counts as not to be read."""
@@ -38,21 +36,21 @@ class Section(Frozen):
 
     kind: str
     name: Name
-    labels: Mapping[str, str] = {}
+    labels: Mapping[str, str] = field(default_factory=dict)
     health: WebAddress | None = None
-    expect: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    expect: tuple[Annotated[str, bounds(min_length=1)], ...] = ()
 
     @property
     def identity(self) -> str:
         """What is the same as long as the same jobs are meant, by `names_jobs`. It shows nothing of those."""
         values = [getattr(self, key) for key in self.names_jobs]
-        plain = [value.get_secret_value() if isinstance(value, SecretStr) else str(value) for value in values]
+        plain = [value.get_secret_value() if isinstance(value, Secret) else str(value) for value in values]
         return hashlib.sha256("\0".join([self.kind, *plain]).encode()).hexdigest()[:16]
 
     @property
     def places(self) -> Mapping[str, Path]:
         """The paths that are given, by their keys, as they are meant."""
-        return {key: value for key, value in self if isinstance(value, Path)}
+        return {key: value for key, value in vars(self).items() if isinstance(value, Path)}
 
     @property
     def look_limit(self) -> timedelta:
@@ -67,16 +65,18 @@ def kind_of(source: object) -> str | None:
     return kind if isinstance(kind, str) else None
 
 
-def _of_its_kind(source: object, handler: ValidatorFunctionWrapHandler) -> Section:
+def _of_its_kind(source: object, handler: object) -> Section:
     if isinstance(source, Section):
         return source
     kind, known = kind_of(source), kinds.known()
     if kind not in known:
         near = difflib.get_close_matches(kind or "", known, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
+        from pydantic_core import PydanticCustomError
+
         raise PydanticCustomError("kind", "should be " + ", ".join(map(repr, known[:-1])) + f" or {known[-1]!r}{hint}")
-    return kinds.section_of(kind).model_validate(source)
+    return kinds.section_of(kind).validated(source)
 
 
-AnySource = Annotated[SerializeAsAny[Section], WrapValidator(_of_its_kind)]
+AnySource = Annotated[Section, Mark("WrapValidator", _of_its_kind)]
 """One watched scheduler. `kind` says which class it is of."""

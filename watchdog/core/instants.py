@@ -27,6 +27,8 @@ def sane(instant: datetime, assumed: tzinfo = UTC) -> datetime:
     """The instant in UTC, a naive one being in the zone `assumed`; ValueError outside the years 1970 to 2999."""
     if not FIRST_YEAR <= instant.year <= LAST_YEAR:
         raise ValueError(f"not an instant of the years {FIRST_YEAR} to {LAST_YEAR}: {instant.isoformat()!r}")
+    if instant.tzinfo is UTC:
+        return instant
     return (instant if instant.tzinfo else instant.replace(tzinfo=assumed)).astimezone(UTC)
 
 

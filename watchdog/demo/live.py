@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.text import Text
 
 from watchdog.cli import tables
-from watchdog.config.file import load
+from watchdog.config.reading import load
 from watchdog.core import logs
 from watchdog.core.command_line import PROGRAM, pasteable
 from watchdog.core.model import Finding

@@ -67,7 +67,7 @@ def _threshold(job: Job, rule: Failing) -> int:
     """What the operator says; else from when on the job's own scheduler calls it failing; else the default."""
     name = "errors_at" if isinstance(job.schedule, At) else "errors"
     usual: int = getattr(rule, name)
-    return usual if job.terms.failing_from is None or name in rule.model_fields_set else job.terms.failing_from
+    return usual if job.terms.failing_from is None or name in rule.said else job.terms.failing_from
 
 
 def _too_long(job: Job, errors: int, rule: Failing) -> datetime | None:

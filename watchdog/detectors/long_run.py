@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import Field
-
 from watchdog.core.durations import say_duration
-from watchdog.core.fields import Duration
+from watchdog.core.fields import Duration, bounds
 from watchdog.core.instants import say
 from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import Finding, Job, Snapshot
@@ -25,7 +23,7 @@ class LongRun(Rule):
     kind = Kind.LONG_RUN
 
     floor: Duration = timedelta(minutes=30)
-    factor: Annotated[float, Field(ge=1, le=1000)] = 3.0
+    factor: Annotated[float, bounds(ge=1, le=1000)] = 3.0
 
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import Field
-
 from watchdog.cadence.schedule import plus
+from watchdog.core.fields import bounds
 from watchdog.core.instants import say
 from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import Finding, Snapshot, Spent
@@ -16,7 +15,7 @@ from watchdog.detectors.rules import Rule, RulesForAll
 
 DAY = timedelta(days=1)
 
-Usd = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+Usd = Annotated[float, bounds(gt=0, le=1e9, allow_inf_nan=False)]
 
 
 class Overspend(Rule):

@@ -60,11 +60,11 @@ class RulesForSome(Rules):
     def over(self, base: Rules) -> Rules:
         """The rules with each section that is named here changed in the values that it names."""
         changed = {}
-        for section in self.model_fields_set - {"match"}:
+        for section in self.said - {"match"}:
             wanted: Rule = self.__dict__[section]
-            values = {name: getattr(wanted, name) for name in wanted.model_fields_set}
-            changed[section] = base.__dict__[section].model_copy(update=values)
-        return base.model_copy(update=changed)
+            values = {name: getattr(wanted, name) for name in wanted.said}
+            changed[section] = base.__dict__[section].but(**values)
+        return base.but(**changed)
 
 
 class RulesForAll(Rules):

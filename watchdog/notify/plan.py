@@ -741,7 +741,7 @@ def _owners(finding: Finding, job: Job | None, people: People) -> Iterator[tuple
 
 
 def _of_any_job(match: OwnerMatch) -> OwnerMatch:
-    return match.model_copy(update=dict.fromkeys(("job", "created_by", "delivery_target")))
+    return match.but(job=None, created_by=None, delivery_target=None)
 
 
 def _reached(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from watchdog.config import file as configuration
+from watchdog.config import reading
 from watchdog.config.file import Config, ConfigError
 from watchdog.config.sources import kind_of
 from watchdog.config.yaml_file import Document
@@ -28,11 +28,11 @@ def cast(case: Case, path: Path | None, folder: Path) -> Config:
         raise ConfigError([f"{case.path}: a case of kind {case.kind!r:.60} cannot be played; known here: {known}"])
     if path is None:
         own = {**_own(folder), "sources": [_by_default(case, folder)]}
-        return configuration.checked(Document(own), str(case.path))
-    found = configuration.read(path, os.environ)
+        return reading.checked(Document(own), str(case.path))
+    found = reading.read(path, os.environ)
     data = found.mapping
     cast_ = {**data, **_own(folder, data.get("http")), "sources": _pointed(data, case, folder)}
-    return configuration.checked(replace(found, data=cast_), str(path)).meant_by("-c", path)
+    return reading.checked(replace(found, data=cast_), str(path)).meant_by("-c", path)
 
 
 def _own(folder: Path, http: object = None) -> dict[str, object]:

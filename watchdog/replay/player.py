@@ -238,7 +238,7 @@ def _harmless(config: Config) -> Config:
     """Nothing is done in a replay: what recovery would do is said instead."""
     if config.recovery.mode != "act":
         return config
-    return config.model_copy(update={"recovery": config.recovery.model_copy(update={"mode": "observe"})})
+    return config.but(recovery=config.recovery.but(mode="observe"))
 
 
 def _quick(store: Store) -> Store:

@@ -11,49 +11,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
 from watchdog.core.action import Action
 from watchdog.core.incident import Incident, Member
 from watchdog.core.model import Finding
 from watchdog.state import earlier
+from watchdog.state.plain import plain, reader
 
 T = TypeVar("T")
 
 Document = dict[str, Any]
 
 
-_SETTINGS = ConfigDict(ser_json_timedelta="float")
-
-_ADAPTERS: dict[object, TypeAdapter[Any]] = {}
-"""What makes documents of a type, and back: built at its first use, once, for that takes some milliseconds."""
-
-
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    if kind not in _ADAPTERS:
-        # of a tuple: pydantic takes settings for no dataclass alone
-        _ADAPTERS[kind] = TypeAdapter(tuple[kind, ...], config=_SETTINGS)  # type: ignore[valid-type]
-    return _ADAPTERS[kind]
-
-
-def written(kind: type[T], things: Sequence[T]) -> list[Document]:
+def written(things: Sequence[object]) -> list[Document]:
     """The nouns as plain values: instants as ISO text, durations as seconds."""
-    plain: list[Document] = json.loads(_adapter(kind).dump_json(tuple(things)))
-    return plain
+    return [plain(thing) for thing in things]
 
 
 def text_of(thing: object) -> str:
     """One noun, or plain value, as the text of its document."""
-    return _adapter(type(thing)).dump_json((thing,))[1:-1].decode()
+    return json.dumps(plain(thing), ensure_ascii=False, separators=(",", ":"))
 
 
 def readable(kind: type[T], document: object) -> T | None:
     """The noun of plain values; None if this version cannot make one of it."""
     try:
-        things: tuple[T, ...] = _adapter(kind).validate_python((document,))
-    except ValidationError:
+        thing: T = reader(kind)(document)
+    except ValueError:
         return None
-    return things[0]
+    return thing
 
 
 def parsed(text: object) -> Document:
@@ -79,9 +64,9 @@ def _names(kind: type[Any]) -> set[str]:
 
 def write_incidents(incidents: Sequence[Incident]) -> list[Document]:
     """The incidents' documents."""
-    plain = written(Incident, [replace(incident, members={}) for incident in incidents])
+    plain = written([replace(incident, members={}) for incident in incidents])
     for document, incident in zip(plain, incidents, strict=True):
-        document["members"] = written(Member, list(incident.members.values()))
+        document["members"] = written(list(incident.members.values()))
     return plain
 
 
@@ -134,7 +119,7 @@ def _key(part: Mapping[str, Any]) -> tuple[object, ...]:
 
 def write_action(action: Action) -> Document:
     """The action's document."""
-    document = written(Action, [replace(action, seen=packed(action.seen))])[0]
+    document = written([replace(action, seen=packed(action.seen))])[0]
     del document["id"]
     return document
 

@@ -496,7 +496,7 @@ class Store:
 
     def save_told(self, told: Mapping[ToldKey, Told]) -> None:
         """Write down who is told what."""
-        documents = written(Told, list(told.values()))
+        documents = written(list(told.values()))
         rows = [(*key, json.dumps(self._carried_told(key, new))) for key, new in zip(told, documents, strict=True)]
         self._db.executemany("INSERT OR REPLACE INTO told (incident_id, target, document) VALUES (?, ?, ?)", rows)
 

@@ -21,8 +21,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from watchdog.config import kinds
 from watchdog.config.sources import Section
 from watchdog.systems import KINDS, system
@@ -108,8 +106,8 @@ class Search:
             self.found.append(Found({key: _shown(value) for key, value in says.items()}, Path(), problem=why))
             return
         try:
-            section = kinds.section_of(str(says["kind"])).model_validate(says)
-        except ValidationError:
+            section = kinds.section_of(str(says["kind"])).validated(says)
+        except ValueError:
             return
         known = system(section.kind)
         # by two names that links make of one place it is one scheduler

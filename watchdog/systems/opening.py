@@ -1,16 +1,21 @@
 """From what the configuration names to what reads it, and to a look at one of its jobs."""
 
+from __future__ import annotations
+
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from watchdog.config.file import Config
 from watchdog.config.sources import Section
-from watchdog.config.yaml_file import Problem
 from watchdog.core.model import Job, Snapshot
 from watchdog.systems import system_of
 from watchdog.systems.base import Source
 from watchdog.systems.shared.health import heard
 from watchdog.systems.shared.host import Host
 from watchdog.systems.shared.unreadable import UnreadableError
+
+if TYPE_CHECKING:
+    from watchdog.config.yaml_file import Problem
 
 
 def open_source(source: Section, host: Host | None = None) -> Source:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from urllib.parse import quote
 
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -16,6 +15,7 @@ from watchdog.config.file import Config
 from watchdog.config.policies import is_like
 from watchdog.core.action import Action
 from watchdog.core.durations import parse_duration
+from watchdog.core.fields import Frozen
 from watchdog.core.incident import Incident
 from watchdog.core.instants import iso, parse_instant
 from watchdog.core.model import Finding, Job
@@ -26,7 +26,7 @@ from watchdog.incidents import wire
 from watchdog.notify.wire import message
 from watchdog.recovery import by_hand
 from watchdog.state.history import Run, runs_of
-from watchdog.web import advice, openapi, shapes, whole
+from watchdog.web import advice, described, questions, whole
 from watchdog.web.archive import Archive, Notes
 from watchdog.web.auth import Auth
 from watchdog.web.changes import Changes, UnknownError
@@ -56,10 +56,10 @@ class Api:
     def routes(self) -> list[BaseRoute]:
         """All addresses."""
         operations = self.operations()
-        document = openapi.describe(operations)
+        has_changes = any(operation.needs_token for operation in operations)
 
-        async def description(request: Request) -> Response:
-            return JSONResponse(document, headers=API_HEADERS)
+        def description(request: Request) -> Response:
+            return JSONResponse(described.document(with_changes=has_changes), headers=API_HEADERS)
 
         return [
             *(route(operation, self.auth) for operation in operations),
@@ -68,52 +68,54 @@ class Api:
 
     def operations(self) -> list[Operation]:
         """All of them, as data."""
-        return [*self._reading(), *(self._changing(self.changes) if self.changes and self.auth else ())]
+        return self.all_operations(self.changes) if self.changes and self.auth else self._reading()
+
+    def all_operations(self, changes: Changes) -> list[Operation]:
+        """Those that change something with them."""
+        return [*self._reading(), *self._changing(changes)]
 
     def _reading(self) -> list[Operation]:
         return [
-            _get("/jobs", "jobs", "The jobs of every source", shapes.Jobs, self._jobs, shapes.WhichJobs),
+            _get("/jobs", "jobs", "The jobs of every source", "Jobs", self._jobs, questions.WhichJobs),
             _get(
                 "/findings",
                 "findings",
                 "All that is true now",
-                shapes.Findings,
+                "Findings",
                 self._findings,
-                shapes.WhichFindings,
+                questions.WhichFindings,
             ),
             _get(
                 "/incidents",
                 "incidents",
                 "What is wrong since when, and who is on it",
-                shapes.Incidents,
+                "Incidents",
                 self._incidents,
-                shapes.WhichIncidents,
+                questions.WhichIncidents,
             ),
             Operation(
                 "GET",
                 "/api/v1/history",
                 "history",
                 "A job's past runs",
-                shapes.Past,
+                "Past",
                 self._history,
-                query=shapes.WhichRuns,
+                query=questions.WhichRuns,
                 names_job=True,
             ),
             _get(
                 "/incidents/{number}",
                 "incident",
                 "An incident whole: who was told, and what was done",
-                shapes.WholeIncident,
+                "WholeIncident",
                 self._incident,
             ),
-            _get("/recoveries", "recoveries", "What was done, or is proposed", shapes.Recoveries, self._recoveries),
+            _get("/recoveries", "recoveries", "What was done, or is proposed", "Recoveries", self._recoveries),
         ]
 
     def _changing(self, changes: Changes) -> list[Operation]:
-        def post(
-            path: str, name: str, summary: str, answer: type[BaseModel], do: Any, body: type[BaseModel]
-        ) -> Operation:
-            status = 202 if answer is shapes.Recovery else 200
+        def post(path: str, name: str, summary: str, answer: str, do: Any, body: type[Frozen]) -> Operation:
+            status = 202 if answer == "Recovery" else 200
             is_new = name == "silence"
             return Operation(
                 "POST",
@@ -172,44 +174,44 @@ class Api:
                 "/incidents/{number}/acknowledge",
                 "acknowledge",
                 "Take an incident on",
-                shapes.Incident,
+                "Incident",
                 acknowledge,
-                shapes.Named,
+                questions.Named,
             ),
             post(
                 "/incidents/{number}/unacknowledge",
                 "unacknowledge",
                 "Give an incident back that was taken on",
-                shapes.Incident,
+                "Incident",
                 unacknowledge,
-                shapes.Named,
+                questions.Named,
             ),
-            post("/silences", "silence", "Tell nobody of what matches", shapes.Silence, silence, shapes.NewSilence),
+            post("/silences", "silence", "Tell nobody of what matches", "Silence", silence, questions.NewSilence),
             post(
                 "/silences/{number}/end",
                 "end_silence",
                 "End a silence now",
-                shapes.Silence,
+                "Silence",
                 end_silence,
-                shapes.Named,
+                questions.Named,
             ),
             post(
                 "/recoveries/{number}/approve",
                 "approve",
                 "Allow a proposed recovery",
-                shapes.Recovery,
+                "Recovery",
                 approve,
-                shapes.Named,
+                questions.Named,
             ),
-            post("/revive", "revive", "Have a failed job brought back", shapes.Recovery, revive, shapes.WhichJob),
+            post("/revive", "revive", "Have a failed job brought back", "Recovery", revive, questions.WhichJob),
             Operation(
                 "GET",
                 "/api/v1/revive",
                 "plan",
                 "What a revival would do; nothing is done",
-                shapes.Plan,
+                "Plan",
                 plan,
-                query=shapes.WhichOne,
+                query=questions.WhichOne,
                 needs_token=True,
                 conflicts=True,
                 names_job=True,
@@ -219,9 +221,9 @@ class Api:
                 "/api/v1/audit",
                 "audit",
                 "Who changed what over HTTP, when and from where",
-                shapes.Audit,
+                "Audit",
                 audit,
-                query=shapes.HowMany,
+                query=questions.HowMany,
                 needs_token=True,
             ),
         ]
@@ -334,7 +336,7 @@ class Api:
         return self._answer(by_hand.document(self.archive.notes().actions))
 
 
-def _is_wanted(state: SourceState, job: Job, found: Sequence[Finding], query: shapes.WhichJobs) -> bool:
+def _is_wanted(state: SourceState, job: Job, found: Sequence[Finding], query: questions.WhichJobs) -> bool:
     """Whether a job is among those that are asked for."""
     return (
         query.source in (None, state.snapshot.source)
@@ -348,9 +350,7 @@ def _place(one: tuple[SourceState, Job, Sequence[Finding]]) -> str:
     return f"{quote(one[0].snapshot.source, safe='')}/{quote(one[1].id, safe='')}"
 
 
-def _get(
-    path: str, name: str, summary: str, answer: type[BaseModel], do: Any, query: type[BaseModel] | None = None
-) -> Operation:
+def _get(path: str, name: str, summary: str, answer: str, do: Any, query: type[Frozen] | None = None) -> Operation:
     return Operation("GET", f"/api/v1{path}", name, summary, answer, do, query=query)
 
 

@@ -1,15 +1,19 @@
-"""The API's description, made from the table of operations that serves it."""
+"""The API's description, made from the table of operations that serves it: `make reference` writes it down, so that
+serving it needs none of what it takes to make it."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
 
-from watchdog.core.release import version
+from watchdog.core.fields import Frozen, adapter
+from watchdog.web import shapes
+from watchdog.web.api import Api
 from watchdog.web.operations import PATH_PARAMETER, Operation
-from watchdog.web.shapes import BIGGEST_ID, Problem
+from watchdog.web.questions import BIGGEST_ID
 
 _REFERENCE = "#/components/schemas/{model}"
 _REASONS = {
@@ -26,22 +30,28 @@ _REASONS = {
 }
 
 
+def text() -> str:
+    """The description of all there is, as it stands in its file."""
+    nothing: Any = None
+    return json.dumps(describe(Api(nothing, nothing).all_operations(nothing)), indent=1, ensure_ascii=False) + "\n"
+
+
 def describe(operations: Iterable[Operation]) -> dict[str, Any]:
     """The OpenAPI 3.1 document."""
     operations = list(operations)
-    bodies = {operation.body for operation in operations if operation.body}
-    answers = {operation.answer for operation in operations} | {Problem}
-    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = []
-    wanted += [(model, "validation") for model in sorted(bodies, key=lambda model: model.__name__)]
-    wanted += [(model, "serialization") for model in sorted(answers, key=lambda model: model.__name__)]
-    references, definitions = models_json_schema(wanted, ref_template=_REFERENCE)
+    bodies = {operation.body.__name__: operation.body for operation in operations if operation.body}
+    answers = {operation.answer for operation in operations} | {"Problem"}
+    wanted: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = []
+    wanted += [(name, "validation", adapter(bodies[name])) for name in sorted(bodies)]
+    wanted += [(name, "serialization", adapter(getattr(shapes, name))) for name in sorted(answers)]
+    references, definitions = TypeAdapter.json_schemas(wanted, ref_template=_REFERENCE)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         shown = PATH_PARAMETER.sub(r"{\1}", operation.path)
         paths.setdefault(shown, {})[operation.method.lower()] = _operation(operation, references)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "scheduler-watchdog", "version": version()},
+        "info": {"title": "scheduler-watchdog", "version": ""},
         "paths": paths,
         "components": {
             "schemas": definitions.get("$defs", {}),
@@ -51,7 +61,7 @@ def describe(operations: Iterable[Operation]) -> dict[str, Any]:
 
 
 def _operation(operation: Operation, references: Mapping[Any, Any]) -> dict[str, Any]:
-    problem = _content(references[Problem, "serialization"])
+    problem = _content(references["Problem", "serialization"])
     answers: dict[str, Any] = {
         str(operation.status): {
             "description": operation.summary,
@@ -66,7 +76,7 @@ def _operation(operation: Operation, references: Mapping[Any, Any]) -> dict[str,
         "responses": answers,
     }
     if operation.body:
-        body = _content(references[operation.body, "validation"])
+        body = _content(references[operation.body.__name__, "validation"])
         described["requestBody"] = {"required": True, "content": body}
     if operation.needs_token:
         described["security"] = [{"token": []}]
@@ -83,10 +93,10 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
     return [{"name": name, "in": "path", "required": True, "schema": number} for name in names]
 
 
-def _query_parameters(query: type[BaseModel] | None) -> list[dict[str, Any]]:
+def _query_parameters(query: type[Frozen] | None) -> list[dict[str, Any]]:
     if query is None:
         return []
-    schema = query.model_json_schema()
+    schema = adapter(query).json_schema()
     required = schema.get("required", [])
     return [
         {"name": name, "in": "query", "required": name in required, "schema": part}

@@ -1,26 +1,26 @@
 """An operation of the API as data: what serves it and what describes it are made from the same."""
 
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from watchdog.core.fields import Frozen
+from watchdog.state.plain import plain
 from watchdog.web.archive import NoArchiveError
 from watchdog.web.auth import Auth, address_of
 from watchdog.web.changes import ConflictError, UnknownError, Who
 from watchdog.web.headers import API_HEADERS
-from watchdog.web.shapes import BIGGEST_ID
+from watchdog.web.questions import BIGGEST_ID, NotUnderstoodError, understood
 
 PATH_PARAMETER = re.compile(r"\{([a-z_]+)\}")
 BIGGEST_BODY = 16 * 1024
-UNKNOWN = "is not known here"
 
 
 class RefusedError(Exception):
@@ -43,16 +43,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One address and method. `do` gives what `answer` is made of; it runs in a thread."""
+    """One address and method. `do` gives what it answers, a shape of the name `answer`; it runs in a thread."""
 
     method: str
     path: str
     name: str
     summary: str
-    answer: type[BaseModel]
+    answer: str
     do: Callable[[Asked], Mapping[str, Any]]
-    body: type[BaseModel] | None = None
-    query: type[BaseModel] | None = None
+    body: type[Frozen] | None = None
+    query: type[Frozen] | None = None
     status: int = 200
     needs_token: bool = False
     conflicts: bool = False
@@ -98,7 +98,7 @@ async def _served(operation: Operation, auth: Auth | None, request: Request) -> 
     if operation.needs_token and (auth is None or not await run_in_threadpool(auth.has_bearer, request)):
         raise RefusedError(401, "give the token: Authorization: Bearer TOKEN")
     number = _number(request.path_params.get("number"))
-    query = _understood(operation.query, dict(request.query_params)) if operation.query else None
+    query = _understood(operation.query, dict(request.query_params), as_text=True) if operation.query else None
     body = _understood(operation.body, await read_json(request)) if operation.body else None
     who = Who(getattr(body, "by", "") or "somebody", "API", address_of(request))
     asked = Asked(who, number, body, query)
@@ -116,7 +116,7 @@ def _answer(operation: Operation, asked: Asked) -> bytes:
         raise RefusedError(409, str(error)) from error
     except NoArchiveError as error:
         raise RefusedError(503, str(error)) from error
-    return operation.answer.model_validate(found).model_dump_json().encode()
+    return json.dumps(plain(found), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _number(text: str | None) -> int:
@@ -146,16 +146,17 @@ async def read_json(request: Request) -> object:
     if kind != "application/json":
         raise RefusedError(415, "send application/json")
     try:
-        return from_json(await read_body(request), allow_inf_nan=False)
-    except ValueError:
+        return json.loads(await read_body(request), parse_constant=_no_number)
+    except (ValueError, RecursionError):
         raise RefusedError(400, "the body is not JSON") from None
 
 
-def _understood(model: type[BaseModel], found: object) -> BaseModel:
+def _no_number(text: str) -> object:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _understood(kind: type[Frozen], found: object, *, as_text: bool = False) -> Frozen:
     try:
-        return model.model_validate(found)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the body"
-        what = UNKNOWN if first["type"] == "extra_forbidden" else first["msg"]
-        raise RefusedError(422, f"{place[:100]}: {what[:200]}") from None
+        return understood(kind, found, as_text=as_text)
+    except NotUnderstoodError as error:
+        raise RefusedError(422, str(error)) from None

@@ -1,4 +1,5 @@
-"""What the API takes and gives, as types. Answers are checked against them, and the description is made from them."""
+"""What the API gives, as types, from which its description is made; each is called by its name. The service itself does
+without them: that its answers are such is for the tests to hold."""
 
 from typing import Annotated, Any, Literal
 
@@ -7,13 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from watchdog.core.action import State
 from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import STATES
-from watchdog.web.listing import ASKED
 
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """ISO 8601 with `Z`."""
-
-BIGGEST_ID = 2**63 - 1
-Number = Annotated[int, Field(ge=1, le=BIGGEST_ID)]
 
 
 class Shape(BaseModel):
@@ -284,71 +281,3 @@ class Audit(Shape):
     """The changes, newest first."""
 
     entries: list[AuditEntry]
-
-
-# what is asked
-
-
-class WhichJobs(Shape):
-    """By state, finding, source, name or id (a pattern like `heartbeat*`); with a limit by source and id, in pages."""
-
-    state: Literal[ASKED] | None = None  # type: ignore[valid-type]
-    source: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    match: Annotated[str, Field(min_length=1, max_length=500)] | None = None
-    limit: Annotated[int, Field(ge=1, le=1000)] | None = None
-    cursor: Annotated[str, Field(min_length=1, max_length=4000)] | None = None
-
-
-class WhichFindings(Shape):
-    """Those of one source, of one kind, or of both."""
-
-    source: Annotated[str, Field(max_length=100)] = ""
-    kind: Annotated[str, Field(max_length=40)] = ""
-
-
-class WhichIncidents(Shape):
-    """`all`: also those that are over."""
-
-    all: bool = False
-
-
-class WhichRuns(Shape):
-    """A job's newest runs, or those that ended before an instant."""
-
-    source: Annotated[str, Field(min_length=1, max_length=100)]
-    job_id: Annotated[str, Field(min_length=1, max_length=500)]
-    limit: Annotated[int, Field(ge=1, le=500)] = 100
-    before: Instant | None = None
-
-
-class WhichOne(Shape):
-    """A job by its source and id."""
-
-    source: Annotated[str, Field(min_length=1, max_length=100)]
-    job_id: Annotated[str, Field(min_length=1, max_length=500)]
-
-
-class HowMany(Shape):
-    """How many at most."""
-
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
-
-
-class Named(Shape):
-    """`by` is noted with what is changed."""
-
-    by: Annotated[str, Field(max_length=60)] = ""
-
-
-class NewSilence(Named):
-    """`match` is a job's name or pattern, or like `kind=overdue,job=heartbeat*`; `length` like `2h`."""
-
-    match: Annotated[str, Field(min_length=1, max_length=500)]
-    length: Annotated[str, Field(min_length=2, max_length=40, examples=["2h", "30m"])]
-
-
-class WhichJob(Named):
-    """A job by its source and id."""
-
-    source: Annotated[str, Field(min_length=1, max_length=100)]
-    job_id: Annotated[str, Field(min_length=1, max_length=500)]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.conftest import as_nobody
 from tests.support.hermes_home import EXECUTIONS, PID, SESSIONS, START, TICKS, Home, Seen, cron, every
 from tests.support.sqlite_writers import without_row_numbers
-from watchdog.config.file import load
+from watchdog.config.reading import load
 from watchdog.config.settings import Detect
 from watchdog.config.sources import Section
 from watchdog.core.kinds import Kind, Severity

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from tests.support.harness import DAY, HOUR, MINUTE, SECOND
 from watchdog.cadence.schedule import next_fire
-from watchdog.config.file import Config, ConfigError, load
+from watchdog.config.file import Config, ConfigError
+from watchdog.config.reading import load
 from watchdog.config.settings import Detect
+from watchdog.core.fields import keys
 from watchdog.core.instants import iso, to_ms
 from watchdog.core.model import At, CronSchedule, Every, Job, NoCadence, Snapshot, Unreadable
 from watchdog.detectors.diagnosis import diagnose
@@ -34,7 +36,7 @@ COLUMNS = {"id": "id", "name": "name", "schedule": "when", "last_run_at": "last"
 
 def source(folder: Path, memory: Memory | None = None, **more: Any) -> Any:
     given = {"kind": "json", "file": str(folder / "jobs.json"), "jobs": COLUMNS} | more
-    return open_json(JsonFile.model_validate(given), Host(memory=memory or NoMemory()))
+    return open_json(JsonFile.validated(given), Host(memory=memory or NoMemory()))
 
 
 def write(folder: Path, document: object, at: datetime = NOW) -> Path:
@@ -130,7 +132,7 @@ def test_a_path_goes_through_lists_and_names() -> None:
 
 
 def test_the_first_way_that_leads_to_a_value_is_taken() -> None:
-    section = JsonFile.model_validate(
+    section = JsonFile.validated(
         {
             "kind": "json",
             "file": "/x/jobs.json",
@@ -438,10 +440,7 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 
-EVERY_COLUMN = {
-    name: name
-    for name in JsonFile.model_fields["jobs"].annotation.__args__[0].__args__  # type: ignore[union-attr]
-}
+EVERY_COLUMN = {name: name for name in keys(JsonFile)["jobs"].annotation.__args__[0].__args__}
 
 
 @given(jobs=st.lists(st.dictionaries(st.sampled_from(sorted(EVERY_COLUMN)), VALUES, max_size=12), max_size=4))
@@ -490,9 +489,7 @@ def test_what_is_wrong_with_a_section_is_told_with_its_place(
 
 def test_a_home_may_be_written_as_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    config = Config.model_validate(
-        {"sources": [{"kind": "json", "preset": "nanobot", "folder": "~/.nanobot/workspace"}]}
-    )
+    config = Config.validated({"sources": [{"kind": "json", "preset": "nanobot", "folder": "~/.nanobot/workspace"}]})
     section = config.sources[0]
     assert isinstance(section, JsonFile)
     assert section.store == tmp_path / ".nanobot/workspace/cron/jobs.json"

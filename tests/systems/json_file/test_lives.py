@@ -135,7 +135,7 @@ def test_a_life_without_a_fault_gives_no_finding_but_what_a_crash_broke_off(seed
     for name, every in (("a", 2 * MINUTE), ("b", 5 * MINUTE), ("c", 20 * MINUTE), ("d", 2 * HOUR)):
         bot.add(name, every)
     given = {"kind": "json", "preset": "nanobot", "folder": str(tmp_path), "model_calls": None}
-    source = open_json(JsonFile.model_validate(given), Host())
+    source = open_json(JsonFile.validated(given), Host())
     while bot.at < START + 4 * HOUR:
         bot.live(bot.at + STEP)
         happens = dice.random()

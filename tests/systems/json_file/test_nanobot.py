@@ -34,7 +34,7 @@ HANGS = ("in_flight", "hang-30s")
 
 def source(workspace: Path, host: Host | None = None, **more: Any) -> JsonSource:
     given = {"kind": "json", "preset": "nanobot", "folder": str(workspace), "timezone": "Europe/Berlin", **more}
-    return open_json(JsonFile.model_validate(given), host or Host())
+    return open_json(JsonFile.validated(given), host or Host())
 
 
 def findings(workspace: Path, now: datetime) -> tuple[Finding, ...]:

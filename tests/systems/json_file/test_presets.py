@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.harness import DAY, HOUR, MINUTE, SECOND
 from watchdog.config.settings import Detect
+from watchdog.core.fields import keys
 from watchdog.core.instants import iso, to_ms
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.systems.json_file.presets import NAMES, facts
@@ -32,7 +33,7 @@ class Store:
 
     def __init__(self, preset: str, folder: Path) -> None:
         given = {"kind": "json", "preset": preset, "folder": str(folder), "timezone": "UTC"}
-        self.settings = JsonFile.model_validate(given)
+        self.settings = JsonFile.validated(given)
         self.file = self.settings.store
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self.source: JsonSource = open_json(self.settings, Host())
@@ -356,17 +357,17 @@ def test_agent_zero_s_running_outlives_a_restart_and_is_told_until_somebody_sets
 @pytest.mark.parametrize("preset", NAMES)
 def test_a_preset_says_only_what_a_section_knows_and_an_operator_can_say_otherwise(preset: str, tmp_path: Path) -> None:
     given = {"kind": "json", "preset": preset, "folder": str(tmp_path), "max_run": "17m", "jobs": {"name": "title"}}
-    section = JsonFile.model_validate(given)
+    section = JsonFile.validated(given)
     assert section.name == preset
     assert section.max_run == timedelta(minutes=17)
     assert section.jobs["name"][0].path == "title"
     assert "id" in section.jobs
-    assert set(facts(preset)) <= set(JsonFile.model_fields)
+    assert set(facts(preset)) <= set(keys(JsonFile))
 
 
 @pytest.mark.parametrize("preset", NAMES)
 def test_a_file_may_be_given_in_the_place_of_the_folder(preset: str, tmp_path: Path) -> None:
-    usual = JsonFile.model_validate({"kind": "json", "preset": preset, "folder": str(tmp_path)})
-    by_file = JsonFile.model_validate({"kind": "json", "preset": preset, "file": str(usual.store)})
+    usual = JsonFile.validated({"kind": "json", "preset": preset, "folder": str(tmp_path)})
+    by_file = JsonFile.validated({"kind": "json", "preset": preset, "file": str(usual.store)})
     assert by_file.store == usual.store
     assert by_file.beside(Path("x")) == usual.beside(Path("x"))

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import as_nobody
 from tests.support.openclaw_stores import LAYOUTS, Gateway, Json, job
-from watchdog.config.file import Config, ConfigError, load
+from watchdog.config.file import Config, ConfigError
+from watchdog.config.reading import load
 from watchdog.config.settings import Detect
 from watchdog.core.instants import iso, parse_instant, to_ms
 from watchdog.core.kinds import Severity
@@ -754,7 +755,7 @@ def test_errors_count_from_three_and_a_later_release_gives_up_at_ten(layout: str
     found = one(source(tmp_path), NOW, "failing")
     assert found.evidence["error_class"] == "transient"
     assert found.evidence.get("errors_left") == (7 if layout == "canonical" else None)
-    own = diagnose(source(tmp_path).look(NOW).snapshot, NOW, Detect.model_validate({"failing": {"errors": 5}}))
+    own = diagnose(source(tmp_path).look(NOW).snapshot, NOW, Detect.validated({"failing": {"errors": 5}}))
     assert own.findings == ()
 
 

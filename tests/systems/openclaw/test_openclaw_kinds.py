@@ -192,7 +192,7 @@ def test_the_threshold_of_one_job_can_be_another(tmp_path: Path) -> None:
     gateway = healthy(tmp_path, "canonical")
     ended = runs(gateway, *[("skipped", PREFLIGHT)] * 4)
     seen = source(tmp_path).look(ended).snapshot
-    patient = Detect.model_validate({"jobs": [{"match": "poll", "skipping": {"streak": 6}}]})
+    patient = Detect.validated({"jobs": [{"match": "poll", "skipping": {"streak": 6}}]})
     assert diagnose(seen, ended, patient).findings == ()
 
 

@@ -309,7 +309,7 @@ def test_a_command_that_ends_well_is_believed_only_what_it_says(order: str, said
 def test_the_gateway_of_a_store_is_asked_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with rig(tmp_path, monkeypatch, ENABLE) as it:
         by_store = {"state_dir": None, "store": it.gateway.store}
-        it.config = it.config.model_copy(update={"sources": (it.config.sources[0].model_copy(update=by_store),)})
+        it.config = it.config.but(sources=(it.config.sources[0].but(**by_store),))
         given_up(it, "digest")
         it.begin()
         it.run(2 * MINUTE)
@@ -570,7 +570,7 @@ def half_done(it: Rig, point: str = "after disable") -> None:
 
 
 def in_mode(config: Config, mode: str) -> Config:
-    return config.model_copy(update={"recovery": config.recovery.model_copy(update={"mode": mode})})
+    return config.but(recovery=config.recovery.but(mode=mode))
 
 
 def test_a_job_that_is_on_again_and_does_not_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -665,7 +665,7 @@ def test_what_was_switched_off_is_switched_on_even_where_nothing_may_be_done_any
     with rig(tmp_path, monkeypatch, UNSTICK, ENABLE) as it:
         half_done(it, point)
         given_up(it, "other")
-        config = it.config.model_copy(update={"recovery": it.config.recovery.model_copy(update=recovery)})
+        config = it.config.but(recovery=it.config.recovery.but(**recovery))
         clock = FollowedClock(lambda: it.now, 1)
         station = RecoveryService(config, it.store, it._announce, lambda *_: None, clock)
         station.start()
@@ -688,8 +688,8 @@ def test_a_source_that_is_gone_is_told_with_the_job_that_was_left_switched_off(
         half_done(it)
         it.played.complaint = DOWN
         it.run(2 * MINUTE)
-        renamed = it.config.sources[0].model_copy(update={"name": "another"})
-        it.config = it.config.model_copy(update={"sources": (renamed,)})
+        renamed = it.config.sources[0].but(name="another")
+        it.config = it.config.but(sources=(renamed,))
         it.begin()
         it.run(3 * MINUTE)
         (letter,) = it.letters()
@@ -745,8 +745,8 @@ def test_what_was_switched_off_is_switched_on_even_if_its_policy_is_gone(
         it.played.killed_at = "after disable"
         with pytest.raises(KilledError):
             it.run(10 * MINUTE)
-        recovery = it.config.recovery.model_copy(update={"policies": (it.config.recovery.policies[0],)[:0]})
-        it.config = it.config.model_copy(update={"recovery": recovery})
+        recovery = it.config.recovery.but(policies=(it.config.recovery.policies[0],)[:0])
+        it.config = it.config.but(recovery=recovery)
         it.begin()
         it.run(5 * MINUTE)
         assert it.gateway.jobs["digest"]["enabled"] is True

@@ -28,7 +28,7 @@ def blind(path: Path, without: str, **detect: object) -> list[Finding]:
     snapshot = (
         PhantomSource("agent", build(path / "agent.db", healthy(), without=[prefix + without])).look(NOW).snapshot
     )
-    found = diagnose(snapshot, NOW, Detect.model_validate(detect)).findings
+    found = diagnose(snapshot, NOW, Detect.validated(detect)).findings
     return [each for each in found if each.kind is Kind.BLIND]
 
 

@@ -16,7 +16,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from tests.support.command import ROOT, command, until
 from tests.support.told_on import CHANNEL, living
-from watchdog.config.file import Config, load
+from watchdog.config.file import Config
+from watchdog.config.reading import load
 from watchdog.core.kinds import Kind
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

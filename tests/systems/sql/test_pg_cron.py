@@ -16,7 +16,8 @@ import pytest
 
 from tests.support.command import ROOT, command, until
 from tests.support.postgres import Server, a_server, needs_pg_cron
-from watchdog.config.file import Config, load
+from watchdog.config.file import Config
+from watchdog.config.reading import load
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Finding, Job, Snapshot
 from watchdog.detectors.diagnosis import diagnose
@@ -309,4 +310,4 @@ def test_what_fits_comes_in_the_order_of_the_query(server: Server) -> None:
 
 def _asking(server: Server, jobs: str) -> Sql:
     dsn = f"postgresql://postgres@127.0.0.1:{server.port}/postgres"
-    return Sql.model_validate({"kind": "sql", "name": "wide", "dsn": dsn, "jobs": jobs, "deadline": "10s"})
+    return Sql.validated({"kind": "sql", "name": "wide", "dsn": dsn, "jobs": jobs, "deadline": "10s"})

@@ -14,7 +14,8 @@ import pytest
 
 from tests.support.command import ROOT, command, until
 from tests.support.postgres import Server, a_server, needs_pg_cron
-from watchdog.config.file import Config, load
+from watchdog.config.file import Config
+from watchdog.config.reading import load
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Finding
 from watchdog.engine import Engine

@@ -13,7 +13,8 @@ import pytest
 
 from tests.support.command import ROOT, command
 from tests.support.postgres import Server, a_server, needs_pg_cron
-from watchdog.config.file import Config, load
+from watchdog.config.file import Config
+from watchdog.config.reading import load
 from watchdog.core.model import Finding, Snapshot
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.systems.opening import open_source

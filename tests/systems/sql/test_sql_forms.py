@@ -10,6 +10,7 @@ import pytest
 from tests.support.postgres import Server, a_server, needs_pg_cron
 from tests.systems.sql.test_sql_unknown import DAY, HOUR, MINUTE, NOW, Store
 from watchdog.config.settings import Detect
+from watchdog.core.fields import Secret
 from watchdog.core.kinds import Kind
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.systems.sql.section import Sql
@@ -213,7 +214,7 @@ def test_the_types_that_postgresql_has(instant: str, ids: str, server: Server) -
     server.run(["SET timezone = 'Asia/Tokyo'"])
     section = Sql(
         kind="sql",
-        dsn=f"postgresql://postgres@127.0.0.1:{server.port}/postgres",  # type: ignore[arg-type]
+        dsn=Secret(f"postgresql://postgres@127.0.0.1:{server.port}/postgres"),
         jobs=f"SELECT {value}::{ids} AS id, 'hourly' AS name, '0 * * * *' AS cron, 'f' = 't' AS enabled",
         runs="SELECT id, job_id, at AS started_at, at AS ended_at, status FROM (SELECT 7 AS id, "
         f"{value}::text AS job_id, {instant} AS at, 'SUCCEEDED'::char(20) AS status) r WHERE id > :after",

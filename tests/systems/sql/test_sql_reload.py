@@ -32,7 +32,7 @@ class Watched:
             "INSERT INTO run VALUES (2, 2, '2026-06-10T03:00:00Z', '2026-06-10T03:01:00Z', 'succeeded')",
         )
         section = {"kind": "sql", "name": "s", "database": str(self._path), "jobs": JOBS, "runs": RUNS}
-        self._config = Config.model_validate({"sources": [section]})
+        self._config = Config.validated({"sources": [section]})
         self.clock = VirtualClock(NOW)
         self.begin()
 

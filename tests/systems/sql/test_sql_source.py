@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from tests.support.command import ROOT, command
 from tests.support.memory_folder import memory_folder
 from watchdog.cadence import classic_cron
-from watchdog.config.file import Config, ConfigError, load
+from watchdog.config.file import Config, ConfigError
+from watchdog.config.reading import load
 from watchdog.config.settings import Detect
 from watchdog.core.instants import from_ms, to_ms
 from watchdog.core.kinds import Kind
@@ -45,7 +46,7 @@ class Store:
         self.path = path
         with closing(sqlite3.connect(path)) as connection:
             connection.executescript(SCHEMA)
-        self.settings = Sql(kind="sql", database=path, jobs=jobs, runs=runs, **more)
+        self.settings = Sql.validated({"kind": "sql", "database": path, "jobs": jobs, "runs": runs, **more})
         self.source = open_sql(self.settings)
 
     def put(self, table: str, **row: object) -> None:
@@ -455,7 +456,7 @@ def test_what_is_wrong_in_the_configuration_is_told(source: str, told: str, tmp_
 
 class TestPostgresWithoutAServer:
     def settings(self, dsn: str) -> Sql:
-        return Sql(kind="sql", dsn=dsn, jobs="SELECT 1 AS id", deadline=timedelta(seconds=2))  # type: ignore[arg-type]
+        return Sql.validated({"kind": "sql", "dsn": dsn, "jobs": "SELECT 1 AS id", "deadline": "2s"})
 
     def test_a_driver_that_is_missing_is_told_with_the_command(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "psycopg.conninfo", None)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.support.command import command
 from tests.support.memory_folder import memory_folder
 from tests.support.told_on import CHANNEL, living
+from tests.support.written import written
 from watchdog.cadence import classic_cron
 from watchdog.cadence.schedule import fires_within, next_fire
 from watchdog.cadence.zones import zone_info
@@ -65,15 +66,17 @@ class Store:
         self.path = path
         with closing(sqlite3.connect(path)) as connection:
             connection.executescript(SCHEMA)
-        self.settings = Sql(kind="sql", database=path, jobs=f"SELECT {jobs} FROM jobs", runs=runs, **more)
+        self.settings = Sql.validated(
+            {"kind": "sql", "database": path, "jobs": f"SELECT {jobs} FROM jobs", "runs": runs, **more}
+        )
         self.told = Health()
         self._host = Host(memory=Kept(), health=lambda: self.told)
         self.restart()
 
     def config(self) -> Config:
         """For a service that tells."""
-        section = {**self.settings.model_dump(exclude_unset=True), "name": "s"}
-        return Config.model_validate({"sources": [section], **yaml.safe_load(CHANNEL)})
+        section = {**written(self.settings), "name": "s"}
+        return Config.validated({"sources": [section], **yaml.safe_load(CHANNEL)})
 
     def restart(self) -> None:
         """The watchdog begins anew, with what it kept."""
@@ -260,7 +263,7 @@ class TestDeletedRuns:
         assert store.of("hourly", NOW + 10 * MINUTE).consecutive_errors == 2
 
     def test_what_cannot_be_seen_any_more_is_not_told_as_over(self, store: Store, tmp_path: Path) -> None:
-        store.settings = store.settings.model_copy(update={"jobs": "SELECT id, name, cron, runs_unseen FROM jobs"})
+        store.settings = store.settings.but(jobs="SELECT id, name, cron, runs_unseen FROM jobs")
         with living(store.config(), tmp_path, NOW + 4 * HOUR) as service:
             service.until(NOW + 4 * HOUR + MINUTE)
             assert ("overdue", "hourly") in service.kinds

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
-
 from watchdog.config.fields import FilePath, Name, Zone
 from watchdog.config.sources import Section
+from watchdog.core.fields import bounds
 
 
 class Hermes(Section):
@@ -27,4 +26,4 @@ class Hermes(Section):
     home: FilePath
     profiles: bool = True
     timezone: Zone | None = None
-    cli: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] = ("hermes",)
+    cli: Annotated[tuple[Annotated[str, bounds(min_length=1)], ...], bounds(min_length=1)] = ("hermes",)

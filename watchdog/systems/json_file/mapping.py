@@ -2,17 +2,16 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
-
-from watchdog.core.fields import Frozen
+from watchdog.core.fields import Frozen, Mark, bounds, rewritten
 from watchdog.core.instants import sane
 from watchdog.systems.shared.values import number
 
-Path = Annotated[str, Field(min_length=1, max_length=200)]
+Path = Annotated[str, bounds(min_length=1, max_length=200)]
 """Names joined by dots, `state.nextRunAtMs`; a number takes one of a list, `-1` the last; `@key` is the name that the
 whole has in an object of such."""
 
@@ -84,6 +83,9 @@ def holds(condition: Condition, document: object) -> bool:
     return True
 
 
+_Word = Annotated[str, Mark("WithJsonSchema", {"type": ["string", "boolean", "number"]})]
+
+
 class Part(Frozen):
     """One way to a value: one of `path` and `join`.
 
@@ -96,22 +98,22 @@ class Part(Frozen):
     join: tuple[Path, ...] = ()
     split: tuple[str, int] | None = None
     unit: Unit | None = None
-    words: Mapping[str, Annotated[str, WithJsonSchema({"type": ["string", "boolean", "number"]})]] = {}
-    when: Mapping[Path, Wanted | tuple[Wanted, ...]] = {}
+    words: Mapping[str, _Word] = field(default_factory=dict)
+    when: Mapping[Path, Wanted | tuple[Wanted, ...]] = field(default_factory=dict)
 
-    @model_validator(mode="before")
     @classmethod
-    def _with_plain_words(cls, value: object) -> object:
+    def prepared(cls, given: object) -> object:
+        """With plain words."""
+        value = given
         if isinstance(value, Mapping) and isinstance(value.get("words"), Mapping):
             # YAML reads true and false as what they are
             return {**value, "words": {_plain(key): _plain(word) for key, word in value["words"].items()}}
         return value
 
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
+    def fits_together(self) -> None:
+        """One way."""
         if (self.path is None) == (not self.join):
             raise ValueError("give one of path and join")
-        return self
 
     def of(self, document: object) -> object:
         """The value; None where there is none, or the condition does not hold."""
@@ -138,8 +140,8 @@ def _parts(value: object) -> object:
 
 Ways = Annotated[
     tuple[Part, ...],
-    BeforeValidator(_parts, json_schema_input_type=str | Part | tuple[str | Part, ...]),
-    Field(min_length=1),
+    rewritten(_parts, str | Part | tuple[str | Part, ...]),
+    bounds(min_length=1),
 ]
 """A path, a part, or several of them: the first that leads to a value is taken."""
 

@@ -2,15 +2,14 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import field
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
-
-from pydantic import BeforeValidator, Field, model_validator
+from typing import Annotated, Any, ClassVar, Literal
 
 from watchdog.config.fields import DAY, SECOND, FilePath, Name, Zone, between
 from watchdog.config.sources import Section
-from watchdog.core.fields import Duration, Frozen
+from watchdog.core.fields import Duration, Frozen, bounds, rewritten
 from watchdog.core.model import CronRules
 from watchdog.systems.json_file.mapping import Condition, Ways
 from watchdog.systems.json_file.mapping import Path as Inside
@@ -70,10 +69,10 @@ class Runs(Frozen):
     log: FilePath | None = None
     database: FilePath | None = None
     query: str | None = None
-    columns: Mapping[RunColumn, Ways] = {}
+    columns: Mapping[RunColumn, Ways] = field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
+    def fits_together(self) -> None:
+        """One place."""
         if sum(way is not None for way in (self.inside, self.folder, self.log, self.database)) != 1:
             raise ValueError("give one of inside, folder, log and database")
         if (self.database is None) != (self.query is None):
@@ -82,7 +81,6 @@ class Runs(Frozen):
             raise ValueError("columns: give started_at, or ended_at")
         if self.database is None and self.inside is None and "job_id" not in self.columns:
             raise ValueError("columns: give job_id")
-        return self
 
 
 def _placed(given: Mapping[str, Any], usual: str) -> Mapping[str, Any]:
@@ -112,7 +110,7 @@ def _several(value: object) -> object:
     return (value,) if isinstance(value, str | os.PathLike) else value
 
 
-_ONE_OR_SEVERAL = BeforeValidator(_several, json_schema_input_type=str | tuple[str, ...])
+_ONE_OR_SEVERAL = rewritten(_several, str | tuple[str, ...])
 
 
 class ModelCalls(Frozen):
@@ -123,7 +121,7 @@ class ModelCalls(Frozen):
     and `error`, the newest first. `needed`: of which jobs a run without any such call has done no work.
     """
 
-    database: Annotated[tuple[FilePath, ...], _ONE_OR_SEVERAL, Field(min_length=1)]
+    database: Annotated[tuple[FilePath, ...], _ONE_OR_SEVERAL, bounds(min_length=1)]
     query: str
     needed: Condition | None = None
 
@@ -171,7 +169,7 @@ class JsonFile(Section):
     folder: FilePath | None = None
     file: FilePath | None = None
     list: Inside | None = None
-    jobs: Mapping[JobColumn, Ways] = {}
+    jobs: Mapping[JobColumn, Ways] = field(default_factory=dict)
     skip: Condition | None = None
     runs: tuple[Runs, ...] = ()
     model_calls: ModelCalls | None = None
@@ -191,11 +189,11 @@ class JsonFile(Section):
     cron_sunday: Literal[0, 1] = 0
     bad_cron: str = ""
     timezone: Zone = "UTC"
-    labels: Mapping[str, str] = {}
+    labels: Mapping[str, str] = field(default_factory=dict)
 
-    @model_validator(mode="before")
     @classmethod
-    def _on_its_preset(cls, given: Any) -> Any:
+    def prepared(cls, given: Any) -> Any:
+        """On its preset."""
         if not isinstance(given, Mapping) or given.get("preset") not in NAMES:
             return given
         known = facts(given["preset"])
@@ -204,15 +202,14 @@ class JsonFile(Section):
         held = _held(known, parts) if "held_open" not in given else {}
         return {"name": given["preset"], **known, **_placed(given, known["file"]), **parts, **off, **held}
 
-    @model_validator(mode="after")
-    def _enough(self) -> Self:
+    def fits_together(self) -> None:
+        """Whether there is enough to read it by."""
         if self.file is None:
             raise ValueError("give file: the JSON file with the jobs")
         if "id" not in self.jobs and "name" not in self.jobs:
             raise ValueError("jobs: give id, the path to what names a job")
         if self.folder is None and not self.file.is_absolute():
             raise ValueError(f"give folder: where {self.file} lies")
-        return self
 
     @property
     def store(self) -> Path:

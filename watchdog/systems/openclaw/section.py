@@ -1,14 +1,13 @@
 """What stands in the configuration of an OpenClaw gateway."""
 
 from collections.abc import Mapping
+from dataclasses import field
 from datetime import timedelta
-from typing import Annotated, ClassVar, Literal, Self
-
-from pydantic import Field, model_validator
+from typing import Annotated, ClassVar, Literal
 
 from watchdog.config.fields import DAY, FilePath, Name, Zone, between
 from watchdog.config.sources import Section
-from watchdog.core.fields import Duration
+from watchdog.core.fields import Duration, bounds
 
 
 class OpenClaw(Section):
@@ -36,13 +35,12 @@ class OpenClaw(Section):
     lock: FilePath | None = None
     timezone: Zone = "UTC"
     grace: Annotated[Duration, between(timedelta(), DAY)] = timedelta(minutes=1)
-    cli: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] = ("openclaw",)
-    labels: Mapping[str, str] = {}
+    cli: Annotated[tuple[Annotated[str, bounds(min_length=1)], ...], bounds(min_length=1)] = ("openclaw",)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
+    def fits_together(self) -> None:
+        """One place."""
         if (self.state_dir is None) == (self.store is None):
             raise ValueError(
                 "give one of state_dir (the folder, often ~/.openclaw) and store (its jobs.json or database)"
             )
-        return self

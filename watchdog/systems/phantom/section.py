@@ -1,6 +1,7 @@
 """What stands in the configuration of a Phantom agent."""
 
 from collections.abc import Mapping
+from dataclasses import field
 from datetime import timedelta
 from typing import ClassVar, Literal
 
@@ -29,5 +30,5 @@ class Phantom(Section):
     database: FilePath
     timezone: Zone = "UTC"
     look_back: Duration = timedelta(days=7)
-    labels: Mapping[str, str] = {}
+    labels: Mapping[str, str] = field(default_factory=dict)
     api: Api | None = None

@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import field
 from datetime import timedelta
-from typing import Annotated, ClassVar, Literal, Self
-
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from typing import Annotated, ClassVar, Literal
 
 from watchdog.config.fields import DAY, SECOND, FilePath, Name, SecretFile, Zone, between
 from watchdog.config.sources import Section
-from watchdog.core.fields import Duration
+from watchdog.core.fields import Duration, Secret, bounds, checked
 
 
 def _one_select(text: str) -> str:
@@ -21,7 +20,7 @@ def _one_select(text: str) -> str:
 
 _SELECT = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:select|with)\b", re.IGNORECASE | re.DOTALL)
 
-Query = Annotated[str, AfterValidator(_one_select)]
+Query = Annotated[str, checked(_one_select)]
 """A query of the operator's own. It can only read: the database is opened for nothing else."""
 
 
@@ -56,21 +55,21 @@ class Sql(Section):
     kind: Literal["sql"]
     name: Name = "sql"
     database: FilePath | None = None
-    dsn: SecretStr | None = None
+    dsn: Secret | None = None
     dsn_file: SecretFile | None = None
     jobs: Query
-    runs: Annotated[Query, AfterValidator(_after_an_id)] | None = None
+    runs: Annotated[Query, checked(_after_an_id)] | None = None
     cron: SqlCronRules = "classic"
     timezone: Zone = "UTC"
     every: Annotated[Duration, between(SECOND, DAY)] = timedelta(seconds=15)
     deadline: Annotated[Duration, between(SECOND, 60 * SECOND)] = timedelta(seconds=5)
     max_run: Annotated[Duration, between(SECOND, 365 * DAY)] | None = None
-    look_back: Annotated[int, Field(ge=1000, le=1_000_000, strict=True)] = 10_000
+    look_back: Annotated[int, bounds(ge=1000, le=1_000_000, strict=True)] = 10_000
     one_at_a_time: bool = False
     runs_overlap: bool = False
     moves_on_at_once: bool = False
     row_security: Literal["error", "apply"] = "error"
-    labels: Mapping[str, str] = {}
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def asks_each_job(self) -> bool:
@@ -82,10 +81,9 @@ class Sql(Section):
         """Its own deadline, at which it is cut off, and what the cutting takes."""
         return self.deadline + timedelta(seconds=3)
 
-    @model_validator(mode="after")
-    def _one_database(self) -> Self:
+    def fits_together(self) -> None:
+        """One database, and one way in which runs come."""
         if sum(way is not None for way in (self.database, self.dsn, self.dsn_file)) != 1:
             raise ValueError("give one of database (an SQLite file), dsn and dsn_file (PostgreSQL)")
         if self.one_at_a_time and self.runs_overlap:
             raise ValueError("runs cannot both overlap (runs_overlap) and come one at a time (one_at_a_time)")
-        return self

@@ -1,0 +1,88 @@
+"""Reading the configuration: the file as values that are checked. All that is wrong is told in one go."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from watchdog.config import kinds, yaml_file
+from watchdog.config.file import Config, ConfigError
+from watchdog.config.problems import WHOLE, in_order, problems, without
+
+
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """The configuration in a file. Raises ConfigError with every problem in it."""
+    return checked(read(path, environment), str(path)).meant_by("-c", path)
+
+
+def read(path: Path, environment: Mapping[str, str] = os.environ) -> yaml_file.Document:
+    """What stands in a file, which is a mapping. Raises ConfigError."""
+    try:
+        found = yaml_file.load(path, environment)
+    except yaml_file.YamlError as error:
+        raise ConfigError([f"{path}: {problem}" for problem in error.problems]) from None
+    if not isinstance(found.data, dict):
+        raise ConfigError([f"{path}: it must be a mapping that begins with `sources:`"])
+    return found
+
+
+def _a_source() -> dict[str, object]:
+    """Any, where only what stands beside the sources is looked at."""
+    return {"sources": [{"kind": kinds.usual(), "name": "none", "database": "/"}]}
+
+
+def _of_the_rest(error: ValidationError, data: Mapping[str, object]) -> list[yaml_file.Problem]:
+    """What does not fit together in what is left without the values that are wrong by themselves.
+
+    Where what is left is still wrong, as a source without its database is, channels and owners are held together alone.
+    """
+    rest = without(data, error)
+    people: dict[str, object] = {key: rest[key] for key in ("channels", "owners") if key in rest}
+    for left in (rest, {**_a_source(), **people}):
+        try:
+            Config.validated(left)
+        except ValidationError as further:
+            if found := [(place, what) for place, what in problems(further, Config, left) if place == WHOLE]:
+                return found
+        else:
+            break
+    return []
+
+
+def addresses(found: yaml_file.Document) -> Config | None:
+    """The channels and owners of a file that is wrong elsewhere, as far as they are right: they can be tried."""
+    given: dict[str, object] = {key: found.mapping[key] for key in ("channels", "owners") if key in found.mapping}
+    for _ in range(2):  # without what is wrong by itself, then without owners whose channel is not there
+        try:
+            return Config.validated({**_a_source(), **given})
+        except ValidationError as error:
+            rest = without({**_a_source(), **given}, error)
+            given = {key: rest[key] for key in given if key in rest}
+    try:
+        return Config.validated({**_a_source(), "channels": given.get("channels", {})})
+    except ValidationError:
+        return None
+
+
+def checked(found: yaml_file.Document, where: str) -> Config:
+    """What was read as typed values. Raises ConfigError with every problem, each of which begins with `where`."""
+    config, wrong = judged(found)
+    if config is None or wrong:
+        raise error_of(wrong, found, where)
+    return config
+
+
+def judged(found: yaml_file.Document) -> tuple[Config | None, list[yaml_file.Problem]]:
+    """What was read as typed values, where it can be, and all that is wrong with it."""
+    data = found.mapping
+    wrong = list(found.unset)
+    try:
+        return Config.validated(data), wrong
+    except ValidationError as error:
+        return None, [*wrong, *problems(error, Config, data), *_of_the_rest(error, data)]
+
+
+def error_of(wrong: Iterable[yaml_file.Problem], found: yaml_file.Document, where: str) -> ConfigError:
+    """What is wrong as an error, in the order of the file; each line of it begins with `where`."""
+    return ConfigError([f"{where}: {problem}" for problem in in_order(wrong, found.lines)])
