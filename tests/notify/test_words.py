@@ -391,3 +391,9 @@ def test_every_time_of_a_message_is_in_the_operators_zone_and_no_command_is_chan
     assert "Since: 2026-06-10 13:00 CEST" in letter.text
     assert f"revive 'id-{name}'" in letter.text
     assert " UTC" not in letter.text.replace(name, "")
+
+
+def test_only_what_is_to_be_pasted_is_set_as_a_command() -> None:
+    html = told(finding("failed", error_class="transient"))["html"]
+    assert "once its cause is gone: <code" in html
+    assert re.search(r"<code[^>]*>scheduler-watchdog revive id-heartbeat</code>", html)

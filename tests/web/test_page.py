@@ -31,7 +31,7 @@ from watchdog.web import app, view
 from watchdog.web.archive import Notes
 from watchdog.web.incident_view import incident_page
 from watchdog.web.listing import Wanted
-from watchdog.web.problems import waits_for
+from watchdog.web.problems import problems, problems_of, waits_for
 from watchdog.web.prose import with_breaks
 from watchdog.web.published_state import Posting, PublishedState
 from watchdog.web.shown import Known
@@ -625,3 +625,13 @@ def test_whatever_a_name_is_it_stays_text_in_its_place(tmp_path: Path, name: str
     parser.feed(html)
     assert all(attrs.get("dir") == "auto" for tag, attrs in parser.tags if attrs.get("class") == "name" and tag == "a")
     assert [attrs for tag, attrs in parser.tags if tag == "template"] == []
+
+
+def test_a_job_counts_the_findings_of_its_incident_as_that_does() -> None:
+    three = [finding(kind, error_class="transient") for kind in ("failed", "failing", "undelivered")]
+    found = update(Ledger(), three, frozenset(), Moment(NOW), Timing())
+    (incident,) = (one for one in found.incidents.values() if len(one.members) > 1)
+    posting = Posting(Published(()), NOW, 0.0, (incident,))
+    (front,), (job,) = problems(posting, Known()), problems_of(posting, Known(), ("agent", "id-heartbeat"))
+    whole = incident_page(incident, posting, Known(), (), (), 1)
+    assert front.own_count == job.own_count == whole.total == 2

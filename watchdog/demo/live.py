@@ -9,7 +9,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler
@@ -25,8 +24,7 @@ from watchdog.config.reading import load
 from watchdog.core import logs
 from watchdog.core.command_line import PROGRAM, pasteable
 from watchdog.core.model import Finding
-from watchdog.demo.outcome import Outcome
-from watchdog.demo.story import RATE_LIMITED, Event, Jobs, Narrator, World
+from watchdog.demo.story import Event, Jobs, Narrator, World
 from watchdog.incidents import report
 from watchdog.service.loop import Service, Wake, signals
 from watchdog.systems.shared.writer import UnknownWriters
@@ -48,10 +46,6 @@ LIVED_FOR = timedelta(minutes=5)
 """How much of a past the other jobs have."""
 
 
-OVERLOADED = replace(RATE_LIMITED, input_tokens=900, output_tokens=1)
-"""A run that errs after a first answer: else it would be told, as well, that it does no work."""
-
-
 class Agent(World):
     """The agent, as it is now: the provider has refused one job for hours."""
 
@@ -61,10 +55,6 @@ class Agent(World):
         self.simulator.run_until(now - LIVED_FOR)
         self.ids |= {name: self.simulator.add(name, schedule) for name, schedule in OTHERS}
         self.simulator.run_until(now)
-
-    def _behave(self, name: str, now: datetime) -> Outcome:
-        found = super()._behave(name, now)
-        return OVERLOADED if found is RATE_LIMITED else found
 
 
 def events(begin: datetime, revive: str, restart: str) -> list[Event]:
@@ -76,7 +66,7 @@ def events(begin: datetime, revive: str, restart: str) -> list[Event]:
             lambda agent: agent.errs.clear(),
         ),
         Event(
-            begin + timedelta(seconds=200),
+            begin + timedelta(seconds=150),
             f"the next run of repo-digest will hang; to restart the agent: {restart}",
             World.digest_hangs,
         ),
@@ -140,7 +130,13 @@ state: {json.dumps(str(folder / "watchdog.db"))}
 http: {{listen: "127.0.0.1:{port}", token_file: {json.dumps(str(token_file(folder)))}}}
 channels: {{terminal: "json://127.0.0.1:{inbox}"}}
 notify: {{group_wait: 3s, hold: 30s}}           # usually 20s and 5m
-detect: {{wedged: {{run_limit: 30s}}}}            # usually 245m: the agent's own limit, and a margin
+detect:
+  wedged: {{run_limit: 30s}}                    # usually 245m: the agent's own limit, and a margin
+  zero_tokens: {{streak: 20}}                   # usually 3: of so short a story one thing is told at a time
+recovery:
+  mode: propose
+  policies:
+    - {{match: {{kind: wedged}}, action: restart, after: 30s, run: [touch, {json.dumps(str(restart_file(folder)))}]}}
 """
 
 
@@ -207,6 +203,8 @@ STEPS = (
     ("ack 1", "take it on: no more reminders"),
     ("silence heartbeat --for 10m", "tell nobody of that job for a while"),
     ("revive inbox-triage", "bring the job back that was given up"),
+    ("approve --all", "allow what it proposes, once it does: to restart the agent whose run hangs"),
+    ("recoveries", "what was done, and whether it has helped"),
     ("incidents --all", "with those that are over"),
 )
 """What can be tried, in an order in which it makes sense."""
@@ -216,13 +214,13 @@ def _introduce(console: Console, url: str, file: Path) -> None:
     console.print("[bold]A simulated agent in real time, and the watchdog beside it. Ctrl-C ends both.[/bold]")
     console.print(Text(f"  its page: {url}/  (to act there: {TOKEN})"), soft_wrap=True)
     console.print(Text(f"  its folder: {file.parent}\n"), soft_wrap=True)
-    console.print("In half a minute a job is given up, three minutes later a run hangs. To try in another terminal:")
+    console.print("In half a minute a job is given up, two minutes later a run hangs. To try in another terminal:")
     for step, what in STEPS:
         verb, _, rest = step.partition(" ")
         words = f"  {PROGRAM} {verb} -c {shlex.quote(str(file))}{f' {rest}' if rest else ''}"
         console.print(Text(words).append(f"  # {what}", style="dim"), soft_wrap=True)
     restart = shlex.join(["touch", str(restart_file(file.parent))])
-    console.print(Text(f"  {restart}").append("  # restart the agent, whose run hangs\n", style="dim"), soft_wrap=True)
+    console.print(Text(f"  {restart}").append("  # the same by hand\n", style="dim"), soft_wrap=True)
 
 
 # what its owner is told

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from watchdog.core.command_line import PROGRAM
 from watchdog.notify.words import Message
+from watchdog.systems.base import CAUSE_GONE
 
 _BREAK = "\u200b"
 """A space without width: shows nothing, and ends a mention or a link before it begins."""
@@ -24,7 +25,7 @@ _ENTITY = re.compile(r"&(?=#?\w+;)")
 _LEADING = re.compile(r"^(\d+(?=[.)])|(?=[#+\-=|]))")
 """What means something at the beginning of a line only. It is left alone elsewhere: Slack shows each backslash."""
 
-_JOINTS = re.compile(r"(then: |; or |, for example: )")
+_JOINTS = re.compile(rf"(then: |{CAUSE_GONE}: |; or |, for example: )")
 """Between the words and the commands of what there is to do."""
 
 LONGEST = 3500

@@ -47,13 +47,14 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class IncidentPage:
-    """All of it; `before` and `after` lead to more of its jobs."""
+    """All of it; `ended`: how many of its `total` findings are no longer so; `before` and `after` lead to more jobs."""
 
     verdict: str
     now: When
     problem: Problem
     members: tuple[Line, ...]
     total: int
+    ended: int
     first: int
     before: str
     after: str
@@ -84,6 +85,7 @@ def incident_page(
         of_incident(incident, posting, known),
         tuple(line(member, now) for member in members[first : first + PAGE]),
         len(members),
+        sum(not member.active and not member.is_unproved for member in members),
         first + 1,
         f"{url}?page={page - 1}" if page > 1 else "",
         f"{url}?page={page + 1}" if first + PAGE < len(members) else "",

@@ -159,12 +159,11 @@ def of_incident(incident: Incident, posting: Posting, known: Known) -> Problem:
 
 
 def _of_part(incident: Incident, members: Sequence[Member], posting: Posting, known: Known) -> Problem:
-    """One job's part of an incident: its own finding, what helps that job, and what else it has there."""
+    """One job's part of an incident: its own finding, what helps that job, and all that it has there."""
     head = head_of(members)
-    others = [member for member in members if member.finding is not head]
     base = _placed(incident, _of_finding(head, posting, known), known, posting.at)
     revivable = base.revivable if incident.is_active else ()
-    own = _listed(others, posting.at)
+    own = _listed(members, posting.at) if len(members) > 1 else ()
     storm = _storm(incident, posting, known) if len(jobs_of(incident)) > 1 else None
     return replace(
         base,
