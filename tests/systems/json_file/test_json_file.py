@@ -8,22 +8,25 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.conftest import as_nobody
 from tests.support.harness import DAY, HOUR, MINUTE, SECOND
 from watchdog.cadence.schedule import next_fire
 from watchdog.config.file import Config, ConfigError
 from watchdog.config.reading import load
 from watchdog.config.settings import Detect
 from watchdog.core.fields import keys
-from watchdog.core.instants import iso, to_ms
+from watchdog.core.instants import iso, say, to_ms
 from watchdog.core.model import At, CronSchedule, Every, Job, NoCadence, Snapshot, Unreadable
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.service.memories import Memories
 from watchdog.state.store import Store as State
+from watchdog.systems import system
 from watchdog.systems.json_file.mapping import read_column, value_at
 from watchdog.systems.json_file.section import JsonFile
 from watchdog.systems.json_file.source import open_json
@@ -499,3 +502,158 @@ def test_the_shipped_example_is_good() -> None:
     example = Path(__file__).parents[3] / "config" / "json.yaml"
     assert [source.kind for source in load(example, {}).sources] == ["json", "json"]
     assert timedelta(hours=2) in [getattr(source, "max_run", None) for source in load(example, {}).sources]
+
+
+HOUR_AGO = NOW - timedelta(hours=1)
+
+JOB = {"id": "a", "when": "*/30 * * * *", "last": HOUR_AGO.isoformat()}
+
+
+def unseen_of(folder: Path, jobs: object, ways: Mapping[str, Any] | None = None, **more: Any) -> list[str]:
+    """What a look is told cannot be seen; `ways`: to columns besides."""
+    usual = {"id": "id", "schedule": "when", "last_run_at": "last"}
+    snapshot = look(folder, jobs, jobs={**usual, **(ways or {})}, **more)
+    assert snapshot.problem is None
+    return [each.what for each in snapshot.unseen]
+
+
+@pytest.mark.parametrize(
+    ("job", "ways", "what"),
+    [
+        ({"when": None}, {}, "of 1 job none has anything where its schedule should be"),
+        ({"last": "yesterday"}, {}, "when 1 job ran last cannot be read: last_run_at is 'yesterday', not an instant"),
+        ({"last": 83_211.5}, {}, "when 1 job ran last cannot be read: last_run_at is '83211.5', not an instant"),
+        ({"is": "armed"}, {"status": "is"}, "the status 'armed' of 1 job is not known, so they are taken for paused"),
+        ({"out": "kaputt"}, {"last_run_status": "out"}, "what became of runs of 1 job is called 'kaputt'"),
+        ({"out": False}, {"last_run_status": "out"}, "what became of runs of 1 job is called False"),
+        (
+            {"last": (NOW + timedelta(hours=2)).replace(tzinfo=None).isoformat()},
+            {},
+            f"the last run of 1 job lies ahead, at {say(NOW + timedelta(hours=2))}, written without a zone",
+        ),
+    ],
+)
+def test_a_path_or_a_word_that_is_not_right_is_told_and_not_taken_for_all_is_well(
+    job: Mapping[str, object], ways: Mapping[str, Any], what: str, tmp_path: Path
+) -> None:
+    assert unseen_of(tmp_path, [{**JOB, **job}], ways) == [what]
+
+
+@pytest.mark.parametrize("word", ["scheduled", "waiting", "queued", "ready", "on"])
+def test_a_job_that_is_called_planned_in_other_words_is_late_as_any(word: str, tmp_path: Path) -> None:
+    late = {**JOB, "is": word, "last": (NOW - timedelta(days=2)).isoformat()}
+    ways = {"id": "id", "schedule": "when", "last_run_at": "last", "status": "is"}
+    assert ("overdue", "job a") in told(look(tmp_path, [late], jobs=ways))
+
+
+def test_a_run_that_failed_in_more_words_has_failed(tmp_path: Path) -> None:
+    ways = {"id": "id", "last_run_at": "last", "last_run_status": "out", "last_run_error": "why"}
+    snapshot = look(tmp_path, [{**JOB, "out": "failed (exit code 1)", "why": "x"}], jobs=ways)
+    assert snapshot.jobs[0].last_run is not None
+    assert snapshot.jobs[0].last_run.status == "error"
+
+
+@pytest.mark.parametrize(("unit", "number"), [("ms", NOW.timestamp()), ("s", NOW.timestamp() * 1000)])
+def test_a_unit_that_cannot_be_meant_makes_no_job_late_for_decades(unit: str, number: float, tmp_path: Path) -> None:
+    ways = {"id": "id", "schedule": "when", "last_run_at": {"path": "last", "unit": unit}}
+    snapshot = look(tmp_path, [{**JOB, "last": number}], jobs=ways)
+    assert snapshot.jobs[0].last_started_at == NOW.replace(microsecond=0)
+    assert told(snapshot) == set()
+
+
+def test_a_zero_that_is_written_out_is_no_instant(tmp_path: Path) -> None:
+    ways = {"id": "id", "schedule": "when", "last_run_at": "last", "next_run_at": "next"}
+    snapshot = look(tmp_path, [{**JOB, "next": NOW.isoformat(), "last": "0001-01-01T00:00:00Z"}], jobs=ways)
+    assert snapshot.unseen == ()
+    assert snapshot.jobs[0].last_started_at is None
+
+
+def test_text_without_a_zone_is_read_in_the_one_that_is_said_with_it(tmp_path: Path) -> None:
+    local = HOUR_AGO.astimezone(ZoneInfo("Asia/Tokyo")).replace(tzinfo=None).isoformat()
+    ways = {"id": "id", "schedule": "when", "last_run_at": {"path": "last", "zone": "Asia/Tokyo"}}
+    snapshot = look(tmp_path, [{**JOB, "last": local}], jobs=ways)
+    assert snapshot.jobs[0].last_started_at == HOUR_AGO
+
+
+@pytest.mark.parametrize(
+    ("document", "more", "why"),
+    [
+        ({"version": 1, "jobs": [JOB]}, {"list": None}, "has no list of jobs: say list: jobs"),
+        ({"jobs": ["a", "b"]}, {}, "has no list of jobs at jobs: is it the file, and of this kind?"),
+    ],
+)
+def test_a_list_that_was_forgotten_or_holds_no_jobs_is_not_taken_for_an_empty_one(
+    document: Mapping[str, object], more: Mapping[str, Any], why: str, tmp_path: Path
+) -> None:
+    write(tmp_path, document)
+    problem = source(tmp_path, list=more.get("list", "jobs")).look(NOW).snapshot.problem
+    assert problem is not None
+    assert problem.endswith(why)
+
+
+@pytest.mark.parametrize("place", ["folder", "log", "database"])
+def test_a_record_of_runs_that_is_not_there_is_told_once_a_job_has_run(place: str, tmp_path: Path) -> None:
+    columns = {} if place == "database" else {"columns": {"job_id": "job", "started_at": "at"}}
+    query = {"query": "SELECT 1 AS job_id, 2 AS started_at"} if place == "database" else {}
+    runs = [{place: "elsewhere", **columns, **query}]
+    assert unseen_of(tmp_path, [JOB], runs=runs) == [f"there is no record of runs: {tmp_path}/elsewhere"]
+    assert unseen_of(tmp_path, [{**JOB, "last": None}], runs=runs) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ({"job": "a", "begin": HOUR_AGO.isoformat()}, "in {} no run says when it began or ended"),
+        (
+            {"job": "x", "at": HOUR_AGO.isoformat()},
+            "runs are on record, and none is of a job: a job_id is 'x', an id of jobs 'a'",
+        ),
+    ],
+)
+def test_records_that_no_job_can_be_told_from_are_told(line: object, what: str, tmp_path: Path) -> None:
+    log = tmp_path / "runs.jsonl"
+    log.write_text(f"{json.dumps(line)}\n")
+    runs = [{"log": "runs.jsonl", "columns": {"job_id": "job", "started_at": "at"}}]
+    assert unseen_of(tmp_path, [{**JOB, "last": None}], runs=runs) == [what.format(log)]
+
+
+def test_records_that_this_user_may_not_read_are_told(reachable: Path) -> None:
+    tmp_path = reachable
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs.jsonl").write_text("{}\n")
+    columns = {"job_id": "job", "started_at": "at"}
+    write(tmp_path, [JOB])
+    (tmp_path / "jobs.json").chmod(0o644)
+    (tmp_path / "runs").chmod(0o700)
+    (tmp_path / "runs.jsonl").chmod(0o600)
+    runs = [{"folder": "runs", "columns": columns}, {"log": "runs.jsonl", "columns": columns}]
+    watched = source(tmp_path, runs=runs)
+    assert as_nobody(lambda: [each.what for each in watched.look(NOW).snapshot.unseen]) == [
+        f"{tmp_path}/runs may not be read by user 65534",
+        f"{tmp_path}/runs.jsonl may not be read by user 65534",
+    ]
+
+
+def tried(folder: Path, listed: object, **more: Any) -> tuple[str, ...]:
+    """What `validate` is told of a section."""
+    write(folder, listed)
+    section = JsonFile.validated({"kind": "json", "file": str(folder / "jobs.json"), **more})
+    return system("json").try_out(section, NOW).unasked
+
+
+def test_what_of_its_paths_leads_nowhere_is_told_when_it_is_validated(tmp_path: Path) -> None:
+    ways = {"id": "id", "schedule": "when", "next_run_at": "nextRun", "last_run_at": "state.last"}
+    runs = [{"inside": "history", "columns": {"started_at": "at"}}]
+    assert tried(tmp_path, [JOB], jobs=ways, runs=runs, held_open="usage.db") == (
+        "no job has anything at the path of next_run_at (nextRun), last_run_at (state.last)",
+        "no job has anything at runs.inside (history)",
+        f"held_open: {tmp_path}/usage.db is not there, so its process is not told by it",
+    )
+    assert tried(tmp_path, [{**JOB, "ms": 600_000}], jobs={"id": "id", "every": "ms", "last_run_at": "last"}) == (
+        "every: 600000 is taken for 6 d 22 h; say its unit, s or ms",
+    )
+    assert tried(tmp_path, [JOB], jobs={"id": "id", "last_run_at": "last"}) == (
+        "lateness cannot be told: jobs has neither next_run_at nor one of at, cron, every, schedule",
+    )
+    assert tried(tmp_path, [], jobs={"id": "id"}) == ("it lists no job, so its paths were tried on none",)
+    assert tried(tmp_path, [JOB], jobs={"id": "id", "schedule": "when", "last_run_at": "last"}) == ()

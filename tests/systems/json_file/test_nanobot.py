@@ -234,9 +234,12 @@ def test_a_release_that_records_no_runs_proves_no_stall(tmp_path: Path) -> None:
     for file in (workspace / "cron" / "runs").iterdir():
         file.unlink()
     (workspace / "cron" / "runs").rmdir()
-    found = told(findings(workspace, now))
-    assert found >= LATE
+    snapshot = source(workspace).look(now).snapshot
+    found = told(diagnose(snapshot, now, Detect()).findings)
+    assert found >= LATE | {("blind", None)}
     assert ("stalled", None) not in found
+    (unseen,) = snapshot.unseen
+    assert unseen.what == f"there is no record of runs: {workspace}/cron/runs"
 
 
 @needs_proc

@@ -48,9 +48,19 @@ class Store:
         return {(finding.kind.value, finding.job) for finding in diagnose(snapshot, now, Detect()).findings}
 
 
+SESSIONS = "CREATE TABLE sessions (id TEXT, schedule_id TEXT, created_at, updated_at, input_tokens, output_tokens)"
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Callable[[str], Store]:
-    return lambda preset: Store(preset, tmp_path)
+    def make(preset: str) -> Store:
+        if preset == "goose":
+            (tmp_path / "sessions").mkdir()
+            with closing(sqlite3.connect(tmp_path / "sessions" / "sessions.db")) as db, db:
+                db.execute(SESSIONS)
+        return Store(preset, tmp_path)
+
+    return make
 
 
 def ms(at: datetime | None) -> int | None:
@@ -263,11 +273,7 @@ def test_goose_is_in_flight_too_long(store: Callable[[str], Store]) -> None:
 def test_goose_s_runs_without_tokens_are_told(store: Callable[[str], Store], tmp_path: Path) -> None:
     zero = store("goose")
     zero.write([goose("a", HOURLY), goose("b", HOURLY)], HOURLY)
-    (tmp_path / "sessions").mkdir()
     with closing(sqlite3.connect(tmp_path / "sessions" / "sessions.db", isolation_level=None)) as connection:
-        connection.execute(
-            "CREATE TABLE sessions (id TEXT, schedule_id TEXT, created_at, updated_at, input_tokens, output_tokens)"
-        )
         for hours in range(4):
             at = (HOURLY - hours * HOUR).strftime("%Y-%m-%d %H:%M:%S")
             connection.execute("INSERT INTO sessions VALUES (?, 'a', ?, ?, 0, 0)", (f"a{hours}", at, at))

@@ -6,7 +6,9 @@ from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
+from watchdog.config.fields import Zone
 from watchdog.core.fields import Frozen, Mark, bounds, rewritten
 from watchdog.core.instants import sane
 from watchdog.systems.shared.values import number
@@ -26,6 +28,11 @@ INSTANTS = frozenset({"at", "next_run_at", "last_run_at", "planned_since", "upda
     "ended_at",
 }
 DURATIONS = frozenset({"every", "max_run", "duration"})
+
+_FIRST_YEAR = 1990
+"""No scheduler ran before."""
+
+_LONG_AGO = re.compile(r"(?:0|1[0-8]|19[0-8])\d+-")
 
 _LARGEST = 10**20
 """Nanoseconds since 1970 have nineteen digits."""
@@ -91,13 +98,16 @@ class Part(Frozen):
 
     `path`: where it stands. `join`: the values of several paths, with spaces between. `split`: of text only the part of
     that number between such signs. `unit`: of a number that is an instant or a duration; else it is guessed from its
-    size, and seconds for a duration. `words`: what its words mean here. `when`: only where that holds.
+    size, and seconds for a duration; one that cannot be meant, as it puts an instant before 1990, is not believed.
+    `zone`: of text that is an instant and names none; else UTC. `words`: what its words mean here. `when`: only where
+    that holds.
     """
 
     path: Path | None = None
     join: tuple[Path, ...] = ()
     split: tuple[str, int] | None = None
     unit: Unit | None = None
+    zone: Zone | None = None
     words: Mapping[str, _Word] = field(default_factory=dict)
     when: Mapping[Path, Wanted | tuple[Wanted, ...]] = field(default_factory=dict)
 
@@ -151,14 +161,25 @@ def read_column(column: str, ways: Sequence[Part], document: object) -> object:
     for way in ways:
         value = way.of(document)
         if value is not None and value != "":
-            return in_unit(column, value, way.unit)
+            return in_unit(column, _in_zone(column, value, way.zone), way.unit)
     return None
+
+
+def _in_zone(column: str, value: object, zone: str | None) -> object:
+    if zone is None or column not in INSTANTS or not isinstance(value, str):
+        return value
+    try:
+        return sane(datetime.fromisoformat(value.strip()), ZoneInfo(zone))
+    except ValueError:
+        return value
 
 
 def in_unit(column: str, value: object, unit: Unit | None) -> object:
     """An instant or a duration, where the value is a number of so many units; else the value as it stands there."""
     if column not in INSTANTS | DURATIONS or isinstance(value, bool | datetime):
         return value
+    if column in INSTANTS and isinstance(value, str) and _LONG_AGO.match(value):
+        return None  # a zero, as programs write it out
     found = float(value) if type(value) is int and abs(value) < _LARGEST else number(value)
     if found is None:
         return value
@@ -182,7 +203,11 @@ def _length(value: float, unit: Unit, written: object) -> object:
 def _instant(value: float, unit: Unit, written: object) -> object:
     if value <= 0:
         return None  # what a scheduler writes for never
-    try:
-        return sane(datetime.fromtimestamp(value * _SECONDS[unit], UTC))
-    except (OverflowError, ValueError, OSError):
-        return written
+    for each in (unit, _likely(value)):
+        try:
+            found = sane(datetime.fromtimestamp(value * _SECONDS[each], UTC))
+        except (OverflowError, ValueError, OSError):
+            continue
+        if found.year >= _FIRST_YEAR:
+            return found
+    return str(written)  # which is no instant, and is told as none

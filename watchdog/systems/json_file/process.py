@@ -1,6 +1,7 @@
 """What is known of the scheduler's process: by an SQLite file that it holds open, by its health address, and by saves
 that come by the clock. A file of jobs itself has no lock."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -37,7 +38,7 @@ class SeenProcess:
 
     def _found(self, now: datetime, *, is_busy: bool) -> Process:
         if self._liveness is None:
-            there = next((path for path in self._held if path.exists()), None)
+            there = next((path for path in self._held if os.path.exists(path)), None)  # noqa: PTH110 - it raises nothing
             if there is None:
                 return self._hearing.joined(Process(), now)
             self._liveness = Liveness(there, self._host)

@@ -17,7 +17,7 @@ from watchdog.systems.json_file.runs import Call, Row, columns_of
 from watchdog.systems.json_file.section import ModelCalls, Runs
 from watchdog.systems.shared.bounded import as_many_as_fit
 from watchdog.systems.shared.json_lines import LogTail
-from watchdog.systems.shared.plain_file import Marks, marks
+from watchdog.systems.shared.plain_file import Marks, marks, may_not
 from watchdog.systems.shared.sqlite_file import STEPS, read, signature
 from watchdog.systems.shared.unreadable import UnreadableError
 from watchdog.systems.shared.values import ERROR_LENGTH, Values
@@ -48,7 +48,7 @@ class FolderRecords:
     """A file for each run. Names that are known are not read again, unless their run was in flight."""
 
     def __init__(self, folder: Path, settings: Runs) -> None:
-        self._folder = folder
+        self.path = self._folder = folder
         self._columns = settings.columns
         self._names: set[str] = set()
         self._records: dict[str, tuple[Marks | None, Row]] = {}
@@ -62,8 +62,12 @@ class FolderRecords:
         """What changes with the folder, or with the file of a run in flight."""
         return marks(self._folder), tuple(marks(self._folder / name) for name in self._in_flight())
 
+    def has_no_times(self) -> bool:
+        """Whether there are records, and none tells when its run was."""
+        return _have_no_times([record for _, record in self._records.values()])
+
     def read(self) -> list[Row]:
-        """The newest records."""
+        """The newest records. Raises UnreadableError where this user may not see them."""
         seen = marks(self._folder)
         if seen is None:
             self._names, self._records = set(), {}
@@ -81,6 +85,8 @@ class FolderRecords:
         try:
             with os.scandir(self._folder) as entries:
                 there = {each.name for each in islice(entries, MOST_NAMES) if each.name.endswith(".json")}
+        except PermissionError:
+            raise UnreadableError(may_not(self._folder)) from None
         except OSError:
             return
         new = [name for name in there - self._names if not name.startswith(".")]
@@ -88,6 +94,8 @@ class FolderRecords:
         self._names = there
         for name in self._newest(new):
             self._take(name)
+        if not self._records and (first := next(iter(new), "")) and not os.access(self._folder / first, os.R_OK):
+            raise UnreadableError(may_not(self._folder / first))
         if len(self._records) > MOST_FILES:
             by_age = sorted(self._records, key=lambda name: (self._records[name][0] or (0, 0, 0))[2])
             self._records = {name: self._records[name] for name in by_age[-MOST_FILES:]}
@@ -116,7 +124,7 @@ class LogRecords:
     """A line for each run, or more; what a later line says of a run goes before."""
 
     def __init__(self, path: Path, settings: Runs) -> None:
-        self._path = path
+        self.path = self._path = path
         self._columns = settings.columns
         self._tail = LogTail()
         self._records: list[Row] = []
@@ -129,8 +137,14 @@ class LogRecords:
         """What changes with the file."""
         return marks(self._path)
 
+    def has_no_times(self) -> bool:
+        """Whether there are records, and none tells when its run was."""
+        return _have_no_times(self._records)
+
     def read(self) -> list[Row]:
-        """The newest records, the newest first."""
+        """The newest records, the newest first. Raises UnreadableError where this user may not see them."""
+        if marks(self._path) is not None and not os.access(self._path, os.R_OK):
+            raise UnreadableError(may_not(self._path))
         lines, is_anew = self._tail.read(self._path)
         if is_anew or marks(self._path) is None:
             self._records = []
@@ -184,15 +198,25 @@ class DatabaseRecords:
 
     def __init__(self, path: Path, settings: Runs) -> None:
         known = ("id", "job_id", "started_at", "ended_at", "duration", "status", "error")
+        self.path = path
         self.database = Database(path, settings.query or "", (*known, "input_tokens", "output_tokens"))
         self.signature = self.database.signature
+        self._rows: list[Row] = []
 
     def is_there(self) -> bool:
         """Whether there is such a file."""
         return marks(self.database.path) is not None
 
+    def has_no_times(self) -> bool:
+        """Whether there are records, and none tells when its run was: a query that forgot it."""
+        return _have_no_times(self._rows)
+
     def read(self) -> list[Row]:
         """The newest runs. Raises UnreadableError."""
+        self._rows = self._found()
+        return self._rows
+
+    def _found(self) -> list[Row]:
         return [
             {column: in_unit(column, value, None) for column, value in row.items() if value is not None}
             for row in self.database.rows()
@@ -200,6 +224,10 @@ class DatabaseRecords:
 
 
 Records = FolderRecords | LogRecords | DatabaseRecords
+
+
+def _have_no_times(records: Sequence[Row]) -> bool:
+    return bool(records) and not any("started_at" in record or "ended_at" in record for record in records)
 
 
 class CallRecords:

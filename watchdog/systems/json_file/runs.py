@@ -9,7 +9,7 @@ from typing import Any, Literal
 from watchdog.core.error_class import classify
 from watchdog.core.model import RecordedRun, RunEnd, ZeroStreak
 from watchdog.systems.json_file.mapping import Ways, read_column
-from watchdog.systems.shared.outcomes import FAILED, OK
+from watchdog.systems.shared.outcomes import FAILED, OK, SKIPPED, outcome_word
 from watchdog.systems.shared.values import ERROR_LENGTH, Values
 
 KEPT = 50
@@ -18,8 +18,6 @@ KEPT = 50
 Outcome = Literal["ok", "error", "skipped"]
 
 Row = Mapping[str, object]
-
-_SKIPPED = frozenset({"skipped", "skip"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +107,12 @@ def read_status(text: str | None) -> tuple[str, str | None]:
 
 def outcome_of(word: str, error: str | None, *, has_ended: bool) -> Outcome | None:
     """What became of a run; None if it has not ended. A word that is not known leaves it to the rest."""
+    word = outcome_word(word)
     if word in FAILED:
         return "error"
     if word in OK:
         return "ok"
-    if word in _SKIPPED:
+    if word in SKIPPED:
         return "skipped"
     return ("error" if error else "ok") if has_ended else None
 

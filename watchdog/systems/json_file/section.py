@@ -222,5 +222,5 @@ class JsonFile(Section):
         return {**super().places, "file": self.store}
 
     def beside(self, path: Path) -> Path:
-        """A path as it is meant: from the folder on, where it is not whole."""
-        return Path(os.path.normpath((self.folder or Path()) / path))
+        """A path as it is meant: from the folder on, where it is not whole; else from where the jobs lie."""
+        return Path(os.path.normpath((self.folder or (self.file or Path()).parent) / path))

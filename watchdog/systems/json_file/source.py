@@ -27,6 +27,7 @@ from watchdog.core.model import (
 from watchdog.core.redaction import one_line
 from watchdog.systems.base import Look
 from watchdog.systems.json_file.busy import SAME_MOMENT, Sight, State, is_lost_one_shot, planned_anew, states
+from watchdog.systems.json_file.hidden import Doubts, Shown, ahead, doubts, hidden
 from watchdog.systems.json_file.mapping import KEY, holds, value_at
 from watchdog.systems.json_file.process import SeenProcess
 from watchdog.systems.json_file.records import (
@@ -55,6 +56,7 @@ from watchdog.systems.shared.bounded import MOST_ROWS
 from watchdog.systems.shared.host import Host, NoMemory
 from watchdog.systems.shared.json_document import read_document
 from watchdog.systems.shared.notebook import Notebook
+from watchdog.systems.shared.outcomes import PLANNED
 from watchdog.systems.shared.paces import Paces
 from watchdog.systems.shared.plain_file import marks
 from watchdog.systems.shared.sqlite_file import harm
@@ -138,7 +140,8 @@ class JsonSource:
         memory = host.memory
         self.name = settings.name
         self._settings = settings
-        self._records = [_records(each, settings) for each in settings.runs if each.inside is None]
+        self._places = [(each, _records(each, settings)) for each in settings.runs if each.inside is None]
+        self._records = [records for _, records in self._places]
         calls = settings.model_calls
         self._calls = CallRecords([settings.beside(path) for path in calls.database], calls) if calls else None
         self._memory = memory
@@ -149,6 +152,7 @@ class JsonSource:
         self._read: Unchanged[tuple[Object, list[Object]]] = Unchanged()
         self._plans: Unchanged[datetime | None] = Unchanged()
         self._runs: Unchanged[tuple[Run, ...]] = Unchanged()
+        self._doubts: Unchanged[Doubts] = Unchanged()
         self._jobs: Unchanged[Job] = Unchanged()
         self._facts_of: dict[str, _Facts] = {}
         self._paces = Paces()
@@ -187,6 +191,16 @@ class JsonSource:
         is_new = snapshot != self._snapshot
         self._snapshot = snapshot if is_new or self._snapshot is None else self._snapshot
         return Look(self._snapshot, is_new, time.perf_counter() - began)
+
+    @property
+    def columns(self) -> list[Object]:
+        """What the paths led to at the last look, of each job."""
+        return [each.row.columns for each in self._facts_of.values()]
+
+    @property
+    def documents(self) -> list[Object]:
+        """The jobs as they stood there at the last look."""
+        return [each.row.document for each in self._facts_of.values()]
 
     @property
     def _is_busy(self) -> bool:
@@ -230,12 +244,13 @@ class JsonSource:
 
     def _assembled(self, document: object, now: datetime) -> Snapshot:
         jobs, unseen = self._listed(document)
-        records, hidden = self._recorded()
+        records, unread = self._recorded()
         calls, unheard = self._called()
         self._again_at = None
         rows = self._rows(jobs, records, calls, now)
         unheard += self._uncalled(rows)
         facts = [self._facts(row, now) for row in rows]
+        unheard += self._hidden(facts, records, now)
         self._facts_of = {each.row.id: each for each in facts}
         restarted = _newest(self._restart([each.sight for each in facts]), self._process_seen.started_at)
         process = self._process_at(restarted, now, [each.row.history for each in facts])
@@ -249,6 +264,7 @@ class JsonSource:
         )
         known = tuple(self._same_job(each, claims.get(each.row.id, State())) for each in facts)
         self._jobs.forget({each.row.id for each in facts})
+        self._doubts.forget({each.row.id for each in facts})
         self._paces.forget({each.row.id for each in facts})
         return Snapshot(
             self.name,
@@ -256,18 +272,18 @@ class JsonSource:
             known,
             traits=self._traits(),
             process=process,
-            unseen=(*unseen, *hidden, *unheard),
+            unseen=(*unseen, *unread, *unheard),
         )
 
     def _listed(self, document: object) -> tuple[list[Object], list[Unseen]]:
         """The jobs in the document: of a list, or of an object that has them by name."""
         path = self._settings.list
         found = value_at(document, path) if path else document
-        if isinstance(found, Mapping):
+        if isinstance(found, Mapping) and (not found or _has_objects(found.values())):
             found = [{KEY: key, **value} for key, value in found.items() if isinstance(value, Mapping)]
-        if not isinstance(found, list):
+        if not isinstance(found, list) or (found and not _has_objects(found)):
             where = f"no list of jobs at {path}" if path else "no list of jobs"
-            raise UnreadableError(f"{self._settings.store} has {where}: is it the file, and of this kind?")
+            raise UnreadableError(f"{self._settings.store} has {where}: {_where_else(found)}")
         jobs = [job for job in found if isinstance(job, Mapping)]
         skip = self._settings.skip
         jobs = [job for job in jobs if not holds(skip, job)] if skip else jobs
@@ -315,6 +331,30 @@ class JsonSource:
             what = f"there is no record of the calls of its model: {' or '.join(map(str, self._calls.paths))}"
             remedy = "say where it is, model_calls: {database: FILE}, or that none is kept, model_calls: null"
             yield Unseen(what, (Kind.ZERO_TOKENS,), remedy)
+
+    def _hidden(self, facts: Sequence[_Facts], records: Mapping[str, list[Object]], now: datetime) -> Iterator[Unseen]:
+        """What of the jobs and their runs cannot be seen, or cannot be meant."""
+        jobs = [
+            Shown(
+                id=one_line(each.row.id, ID_LENGTH),
+                ran_at=each.last_start,
+                is_due=(due := _first_fire(each.schedule, each.anchor)) is not None and due <= now,
+                is_bare=each.next_run_at is None and each.schedule == NoCadence(),
+                is_planned=each.is_planned and not each.values.problems,
+                doubts=self._doubts_of(each.row, records),
+            )
+            for each in facts
+        ]
+        strays = records.keys() - {each.row.id for each in facts}
+        yield from hidden(self._settings, jobs, self._places, strays)
+        for found in ahead(jobs, now):
+            self._look_again(now + timedelta(minutes=1))
+            yield found
+
+    def _doubts_of(self, row: _Row, records: Mapping[str, list[Object]]) -> Doubts:
+        columns, inside = self._read.get(row.id, row.document, partial(self._columns, row.document))
+        known = [*inside, *records.get(row.id, ())]
+        return self._doubts.get(row.id, (columns, known), partial(doubts, columns, known))
 
     def _id(self, job: Object) -> str:
         ways = self._settings.jobs
@@ -612,6 +652,17 @@ class JsonSource:
         return written is not None and any(abs(written - end) <= SAME_MOMENT for end in ends)
 
 
+def _has_objects(values: Iterable[object]) -> bool:
+    return any(isinstance(value, Mapping) for value in values)
+
+
+def _where_else(found: object) -> str:
+    """What to say for the list, where one lies in what was found."""
+    lists = found.items() if isinstance(found, Mapping) else ()
+    name = next((key for key, value in lists if isinstance(value, list) and _has_objects(value)), None)
+    return f"say list: {one_line(str(name), 60)}" if name else "is it the file, and of this kind?"
+
+
 def _first_fire(schedule: Schedule, anchor: datetime) -> datetime | None:
     """The first fire after a job last ran, or was planned."""
     return schedule.at if isinstance(schedule, At) else next_fire(schedule, anchor)
@@ -644,7 +695,7 @@ def _closed_start(values: Values, claimed: datetime | None) -> datetime | None:
 
 
 def _status(word: str) -> str:
-    return {"": "active", "enabled": "active", "idle": "active", "running": "active"}.get(word, word)
+    return "active" if not word or word in PLANNED else word
 
 
 def _has_failed(run: RecordedRun | None) -> bool:

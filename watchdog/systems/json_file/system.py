@@ -1,10 +1,11 @@
 """Schedulers whose jobs stand in a JSON file, as the rest of the program knows them."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from watchdog.systems.base import Source, System
+from watchdog.systems.base import Source, System, Trial
 from watchdog.systems.json_file.presets import NAMES
 from watchdog.systems.json_file.section import JsonFile
 
@@ -36,6 +37,12 @@ class JsonSystem(System[JsonFile]):
         from watchdog.systems.json_file.source import open_json
 
         return open_json(section, host)
+
+    def try_out(self, section: JsonFile, now: datetime) -> Trial:
+        """Whether anything stands where its paths lead."""
+        from watchdog.systems.json_file.trial import try_paths
+
+        return try_paths(section, now)
 
     def folders(self, section: JsonFile) -> tuple[Path, ...]:
         """Those of the jobs and of what lies beside them."""
