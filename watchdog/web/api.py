@@ -36,6 +36,7 @@ from watchdog.web.operations import Asked, Operation, RefusedError, route
 from watchdog.web.problems import system_of
 from watchdog.web.published_state import Posting, PublishedState
 from watchdog.web.strip import missed
+from watchdog.web.threads import threaded
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Api:
 
         return [
             *(route(operation, self.auth) for operation in operations),
-            Route("/api/v1/openapi.json", description),
+            Route("/api/v1/openapi.json", threaded(description)),
         ]
 
     def operations(self) -> list[Operation]:

@@ -20,6 +20,7 @@ from watchdog.web.headers import API_HEADERS
 from watchdog.web.operations import problem
 from watchdog.web.page import Pages
 from watchdog.web.published_state import Posting, PublishedState
+from watchdog.web.threads import in_thread, threaded
 from watchdog.web.transport import Transport
 
 
@@ -58,7 +59,7 @@ def build(
         return _ready(published_state)
 
     routes = [
-        Route("/", state),
+        Route("/", threaded(state)),
         Route("/metrics", exposition),
         Route("/healthz", health),
         Route("/readyz", ready),
@@ -66,9 +67,9 @@ def build(
         *pages.routes(),
     ]
 
-    def not_so(request: Request, error: Exception) -> Response:
+    async def not_so(request: Request, error: Exception) -> Response:
         if _is_for_people(request) and isinstance(error, HTTPException) and error.status_code == 404:
-            return pages.missing(request, "There is no such page", "Perhaps the address was cut off.")
+            return await in_thread(pages.missing, request, "There is no such page", "Perhaps the address was cut off.")
         return _not_so(request, error)
 
     return Starlette(routes=routes, exception_handlers={HTTPException: not_so}, middleware=[Middleware(Transport)])

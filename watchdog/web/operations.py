@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -18,6 +17,7 @@ from watchdog.web.auth import Auth, address_of
 from watchdog.web.changes import ConflictError, UnknownError, Who
 from watchdog.web.headers import API_HEADERS
 from watchdog.web.questions import BIGGEST_ID, NotUnderstoodError, understood
+from watchdog.web.threads import in_thread
 
 PATH_PARAMETER = re.compile(r"\{([a-z_]+)\}")
 BIGGEST_BODY = 16 * 1024
@@ -95,16 +95,14 @@ def problem(status: int, why: str, headers: Mapping[str, str] | None = None) -> 
 async def _served(operation: Operation, auth: Auth | None, request: Request) -> Response:
     if operation.needs_token and auth is not None and auth.too_many_guesses(request):
         raise RefusedError(429, "too many wrong tokens came from this address; try again in a minute")
-    if operation.needs_token and (auth is None or not await run_in_threadpool(auth.has_bearer, request)):
+    if operation.needs_token and (auth is None or not await in_thread(auth.has_bearer, request)):
         raise RefusedError(401, "give the token: Authorization: Bearer TOKEN")
     number = _number(request.path_params.get("number"))
     query = _understood(operation.query, dict(request.query_params), as_text=True) if operation.query else None
     body = _understood(operation.body, await read_json(request)) if operation.body else None
     who = Who(getattr(body, "by", "") or "somebody", "API", address_of(request))
     asked = Asked(who, number, body, query)
-    return Response(
-        await run_in_threadpool(_answer, operation, asked), operation.status, API_HEADERS, "application/json"
-    )
+    return Response(await in_thread(_answer, operation, asked), operation.status, API_HEADERS, "application/json")
 
 
 def _answer(operation: Operation, asked: Asked) -> bytes:

@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -37,6 +36,7 @@ from watchdog.web.parts import Rendered, part, region, shown_text
 from watchdog.web.prose import bounded, icon, prose, with_breaks
 from watchdog.web.published_state import Posting, PublishedState
 from watchdog.web.shown import Known, when
+from watchdog.web.threads import in_thread, threaded
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -52,12 +52,15 @@ AS_OF = "X-As-Of"
 """The header of an answer that says of when the state is, whether it has changed or not."""
 
 
+_HERE = Path(__file__).parent
+
+
 @cache
 def _environment() -> "Environment":
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("watchdog.web"),
+        loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -72,7 +75,7 @@ def _environment() -> "Environment":
 
 @cache
 def _file(name: str) -> bytes:
-    return (files("watchdog.web") / "static" / name).read_bytes()
+    return (_HERE / "static" / name).read_bytes()
 
 
 def _asset(name: str) -> str:
@@ -96,9 +99,9 @@ class Pages:
     def routes(self) -> list[BaseRoute]:
         """The addresses beside `/`."""
         found: list[BaseRoute] = [
-            Route("/jobs/{source}/{job_id:path}", self.job),
-            Route("/incidents/{number}", self.incident),
-            Route("/static/{name}", _static),
+            Route("/jobs/{source}/{job_id:path}", threaded(self.job)),
+            Route("/incidents/{number}", threaded(self.incident)),
+            Route("/static/{name}", threaded(_static)),
         ]
         if self.auth is not None and self.changes is not None:
             forms = Forms(self, self.auth, self.changes)
@@ -259,7 +262,7 @@ class Forms:
     def routes(self) -> list[BaseRoute]:
         """Their addresses."""
         return [
-            Route("/login", self.ask),
+            Route("/login", threaded(self.ask)),
             Route("/login", self.enter, methods=["POST"]),
             Route("/logout", self.leave, methods=["POST"]),
             Route("/act/{what}", self.act, methods=["POST"]),
@@ -281,7 +284,7 @@ class Forms:
             return self.pages.refused(request, 403, "The form did not come from this page.")
         if self.auth.too_many_guesses(request):
             return self.pages.refused(request, 429, "Too many wrong tokens; try again in a minute.")
-        if not await run_in_threadpool(self.auth.is_right, form.get("token", "")):
+        if not await in_thread(self.auth.is_right, form.get("token", "")):
             self.auth.refused(request, NOT_THE_TOKEN)
             return self.pages.login(request, "That is not the token.", back, 403)
         session = self.auth.enter(form.get("name", "")[:60])
@@ -308,7 +311,7 @@ class Forms:
         try:
             session, form = await self._trusted(request)
             who = Who(session.name or "somebody", "page", address_of(request))
-            said = await run_in_threadpool(self._do, request.path_params["what"], form, who)
+            said = await in_thread(self._do, request.path_params["what"], form, who)
         except RefusedError as error:
             return self.pages.refused(request, error.status, str(error))
         session.said.append(said)
@@ -316,7 +319,7 @@ class Forms:
 
     async def _trusted(self, request: Request) -> tuple[Session, Mapping[str, str]]:
         """The session and the form, if the form is the session's own and came from our own page."""
-        session = await run_in_threadpool(self.auth.session, request)
+        session = await in_thread(self.auth.session, request)
         if session is None:
             self.auth.refused(request, "no session")
             raise RefusedError(403, "Your session is over. Enter the token again.")
