@@ -35,16 +35,19 @@ def _table(rows: Sequence[tuple[Answer, Mapping[str, Any]]]) -> Listing:
     table = Listing("Watchdog", "ID", "What", "Since", "State", "Why", to_the_right=["ID"])
     for answer, incident in rows:
         now = parse_instant((answer.document or {})["now"])
-        is_over = incident["state"] == "resolved"
         table.add_row(
             Text(answer.name),
             Text(str(incident["id"])),
-            Text(incident["kind"], style="dim" if is_over else _STYLES[incident["severity"]]),
+            Text(incident["kind"], style=_style(incident)),
             Text(ago(_headline_since(incident), now, "")),
             Text(_state(incident, now)),
             Text(incident["summary"]),
         )
     return table
+
+
+def _style(incident: Mapping[str, Any]) -> str:
+    return _STYLES[incident["severity"]] if incident["state"] == "active" else "dim"
 
 
 def _headline_since(incident: Mapping[str, Any]) -> datetime:
@@ -70,7 +73,7 @@ def whole_view(document: Mapping[str, Any]) -> RenderableType:
     """An incident with its findings, its messages and what was done."""
     incident, now = document["incident"], parse_instant(document["now"])
     said = f"Incident {incident['id']}: {as_asked(incident['summary'], sys.argv)}"
-    head = Text(said, style=_STYLES[incident["severity"]], no_wrap=True, overflow="ignore")  # it may hold a command
+    head = Text(said, style=_style(incident), no_wrap=True, overflow="ignore")  # it may hold a command
     since = _headline_since(incident)
     facts = Text(f"{incident['source']}, since {say(since)} ({ago(since, now)}), {_state(incident, now)}", style="dim")
     views: list[RenderableType] = [head, facts, Text("")]

@@ -204,7 +204,7 @@ def _incidents_table(
     table = Listing("ID", "What", "Since", "State", "Why", to_the_right=["ID"])
     for incident in incidents:
         head = incident.headline
-        style = _SEVERITIES[incident.severity] if incident.is_open else "dim"
+        style = _SEVERITIES[incident.severity] if incident.is_active else "dim"
         table.add_row(
             Text(str(incident.id)),
             Text(head.kind.value, style=style),
