@@ -1252,6 +1252,16 @@ def test_a_home_that_may_not_be_looked_into_is_told_as_a_whole(reachable: Path) 
     assert (problem, ids) == (f"{home.path}/cron/jobs.json may not be read by user 65534", [])
 
 
+def test_scripts_and_working_directories_that_may_not_be_looked_at_are_not_missed(reachable: Path) -> None:
+    home = Home(reachable / "h")
+    (home.path / "scripts" / "deep").mkdir(parents=True)
+    home.add("mail", every(30), script="deep/mail.py", no_agent=True, workdir=f"{home.path}/scripts/deep/there")
+    problem, ids, _ = _seen_by_nobody(home.path, home.path / "scripts" / "deep")
+    assert (problem, len(ids)) == (None, 1)
+    (job,) = HermesSource(Hermes(kind="hermes", home=home.path)).look(START).snapshot.jobs
+    assert len(job.problems) == 2
+
+
 def test_a_ledger_that_may_not_be_read_is_told_as_one_that_is_there(reachable: Path) -> None:
     home = Home(reachable / "h")
     job = home.add("mail", every(30), last_run_at=home.iso(START), last_status="ok")

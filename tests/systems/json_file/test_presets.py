@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import as_nobody
 from tests.support.harness import DAY, HOUR, MINUTE, SECOND
 from watchdog.config.settings import Detect
 from watchdog.core.fields import keys
@@ -377,3 +378,12 @@ def test_a_file_may_be_given_in_the_place_of_the_folder(preset: str, tmp_path: P
     by_file = JsonFile.validated({"kind": "json", "preset": preset, "file": str(usual.store)})
     assert by_file.store == usual.store
     assert by_file.beside(Path("x")) == usual.beside(Path("x"))
+
+
+@pytest.mark.parametrize("preset", NAMES)
+def test_a_folder_that_may_not_be_looked_into_is_told_in_one_line(preset: str, reachable: Path) -> None:
+    (reachable / "closed").mkdir(mode=0o700)
+    watched = open_json(JsonFile.validated({"kind": "json", "preset": preset, "folder": reachable / "closed"}), Host())
+    told = as_nobody(lambda: watched.look(NOW).snapshot.problem)
+    assert told.startswith(f"{reachable}/closed/")
+    assert told.endswith("may not be read by user 65534")

@@ -26,7 +26,7 @@ from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding, Snapshot
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.engine import Engine
-from watchdog.systems import KINDS
+from watchdog.systems import KINDS, system
 from watchdog.systems.openclaw.section import OpenClaw
 from watchdog.systems.openclaw.source import OpenClawSource
 
@@ -1291,3 +1291,48 @@ def _operate(gateway: Gateway, what: str, id_: str, now: datetime) -> None:
     elif what in ("disable", "enable"):
         gateway.jobs[id_]["enabled"] = what == "enable"
     gateway.persist()
+
+
+def _with_a_job(folder: Path, name: str, layout: str = "inline") -> Gateway:
+    made = Gateway(folder, layout)
+    made.add(job(name, {"kind": "every", "everyMs": 3_600_000}), NOW + HOUR, NOW - HOUR)
+    made.states[name] |= {"lastRunAtMs": to_ms(NOW - HOUR), "lastStatus": "ok", "lastDurationMs": 1000}
+    made.persist()
+    return made
+
+
+@pytest.mark.parametrize("how", ["{home}/moved/cron/jobs.json", "~/moved/cron/jobs.json"])
+def test_jobs_that_its_configuration_puts_elsewhere_are_read_there(how: str, tmp_path: Path) -> None:
+    _with_a_job(tmp_path / ".openclaw", "left-behind")
+    _with_a_job(tmp_path / "moved", "in-use")
+    named = how.format(home=tmp_path)
+    (tmp_path / ".openclaw" / "openclaw.json").write_text(f"{{ // by hand\n cron: {{store: '{named}',}}, }}")
+    found = snapshot(source(tmp_path / ".openclaw"), NOW)
+    assert [each.name for each in found.jobs] == ["in-use"]
+    folders = system("openclaw").folders(config(tmp_path / ".openclaw"))
+    assert folders == (tmp_path / ".openclaw", tmp_path / "moved" / "cron")
+
+
+@pytest.mark.parametrize("said", ["[]", "{cron: 7}", "{cron: {store: 'cron/x.json'}}", "{cron: {store: '\\0'}}", "{"])
+def test_a_configuration_that_puts_them_nowhere_leaves_them_where_they_are(said: str, tmp_path: Path) -> None:
+    _with_a_job(tmp_path, "usual")
+    (tmp_path / "openclaw.json").write_text(said)
+    assert [each.name for each in snapshot(source(tmp_path), NOW).jobs] == ["usual"]
+
+
+@pytest.mark.parametrize("closed", ["cron/runs", "cron/runs/report.jsonl"])
+def test_logs_of_runs_that_may_not_be_read_are_told(closed: str, reachable: Path) -> None:
+    _with_a_job(reachable / "state", "report")
+    log = reachable / "state" / "cron" / "runs" / "report.jsonl"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("{}\n")
+    for path in (reachable / "state").rglob("*"):
+        path.chmod(0o755)
+    (reachable / "state" / closed).chmod(0o700)
+    watched = source(reachable / "state")
+
+    def hidden() -> list[str]:
+        return [each.what for each in snapshot(watched, NOW).unseen]
+
+    source(reachable / "state").look(NOW)  # what it imports that user may not reach
+    assert as_nobody(hidden) == [f"{reachable}/state/{closed} may not be read by user 65534"]

@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -266,7 +266,7 @@ class Home:
             return True
         lock = self._writers.of(self.path / "state.db")
         # of a copy that nobody ever had open the lock tells nothing
-        return lock.pid is not None or (lock.alive is False and (self.path / "state.db-shm").exists())
+        return lock.pid is not None or (lock.alive is False and marks(self.path / "state.db-shm") is not None)
 
     def _owners_now(self) -> dict[tuple[int | None, int | None], bool | None]:
         """The processes of all open rows: whether each lives. Asked once a look."""
@@ -628,16 +628,18 @@ class Home:
 
     def _absent_script(self, record: Record) -> list[str]:
         folder = self.path / "scripts"
-        if not record.script or not folder.is_dir():
+        if not record.script or not os.path.isdir(folder):  # noqa: PTH112 - it raises nothing
             return []
         path = Path(record.script)
         inside = path.parts[path.parts.index("scripts") + 1 :] if path.is_absolute() and "scripts" in path.parts else ()
         if path.is_absolute() and not path.is_relative_to(folder):
             path = folder.joinpath(*inside) if inside else folder
-        return [] if (folder / path).exists() else [f"its script {record.script} is not there: its next run will fail"]
+        is_missing = _is_missing(folder / path)
+        return [f"its script {record.script} is not there: its next run will fail"] if is_missing else []
 
     def _absent_folder(self, record: Record) -> list[str]:
-        if not record.workdir or not self._sees(Path(record.workdir)) or Path(record.workdir).is_dir():
+        folder = Path(record.workdir) if record.workdir else None
+        if folder is None or not self._sees(folder) or not _is_missing(folder, stat.S_ISDIR):
             return []
         return [f"its working directory {record.workdir} is not there: its next run will go on in another one"]
 
@@ -656,7 +658,8 @@ class Home:
         if not gone:
             return {}
         output = self.path / "cron/output"
-        has_folder = {id_ for id_ in gone if (output / id_).is_dir()} if output.is_dir() else None
+        is_seen = output.is_dir() and os.access(output, os.X_OK)
+        has_folder = {id_ for id_ in gone if (output / id_).is_dir()} if is_seen else None
         return dict.fromkeys(deleted(dict(gone), among, has_folder=has_folder), now)
 
     def _ran_at(self, id_: str) -> datetime | None:
@@ -831,6 +834,16 @@ def profiles_of(home: Path) -> list[str]:
     except OSError:
         return []
     return [name for name in names if _is_file_or_hidden(home / "profiles" / name / "cron/jobs.json")]
+
+
+def _is_missing(path: Path, wanted: Callable[[int], bool] = lambda _: True) -> bool:
+    """Whether it is known not to be there: of what may not be looked at nobody can tell."""
+    try:
+        return not wanted(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return True
+    except OSError:
+        return False
 
 
 def _is_file_or_hidden(path: Path) -> bool:

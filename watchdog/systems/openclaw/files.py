@@ -48,6 +48,22 @@ def _may_not(path: Path) -> str:
     )
 
 
+def set_store(state_dir: Path) -> Path | None:
+    """Where its configuration puts the file of jobs, if it does (`cron.store`); nothing else of it is looked at."""
+    try:
+        document = read_json(state_dir / "openclaw.json")
+    except UnreadableError:
+        return None
+    cron = document.get("cron") if isinstance(document, dict) else None
+    named = cron.get("store") if isinstance(cron, dict) else None
+    if not isinstance(named, str) or "\0" in named:
+        return None
+    if named.startswith("~/"):
+        home = state_dir.parent if state_dir.name.startswith(".openclaw") else Path.home()
+        return home / named[2:]
+    return Path(named) if named.startswith("/") else None  # else it is counted from where the gateway was started
+
+
 OWN_LOCKS = ("run/openclaw-*/gateway*.lock", "tmp/openclaw-*/gateway*.lock")
 """Where in its state folder a newer gateway keeps its lock: the second where its folder for temporary files is set."""
 

@@ -494,7 +494,8 @@ def _twins(rows: Iterable[_Seen]) -> Mapping[str, Twin]:
 def _without_runs(rows: Iterable[_Seen], reading: Reading, now: datetime) -> tuple[Unseen, ...]:
     """Where jobs have run and no run is on record, as in a copy of the store alone. A log may trail its store."""
     ran = (each.run for each in rows if each.run and is_agent_turn(each.row))
-    if reading.has_runs or not any((run.ended_at or run.started_at) < now - LOG_TRAILS for run in ran):
+    is_told = any(Kind.ZERO_TOKENS in each.hides for each in reading.unseen)
+    if reading.has_runs or is_told or not any((run.ended_at or run.started_at) < now - LOG_TRAILS for run in ran):
         return ()
     what = "the logs of its jobs' runs are not beside its store"
     return (Unseen(what, (Kind.ZERO_TOKENS, Kind.RUNAWAY), "name its whole state folder: `state_dir`"),)

@@ -5,6 +5,7 @@
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,9 +16,10 @@ from typing import Literal
 
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Unseen
-from watchdog.systems.openclaw.files import Lock, is_there, read_json, read_locks
+from watchdog.systems.openclaw.files import Lock, is_there, read_json, read_locks, set_store
 from watchdog.systems.openclaw.foreign import whose
 from watchdog.systems.openclaw.runs import RunBook
+from watchdog.systems.shared import plain_file
 from watchdog.systems.shared.bounded import MOST_ROWS, Record, Rows, as_many_as_fit, left_out, rows_of
 from watchdog.systems.shared.host import Memory
 from watchdog.systems.shared.json_lines import LogTail
@@ -96,13 +98,15 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where things lie. Without a state folder only the store itself and what is beside it is known."""
+    """Where things lie. Without a state folder only the store itself and what is beside it is known. `usual`: where the
+    jobs would lie, had nobody said otherwise."""
 
     jobs: Path | None
     database: Path | None
     ledger: Path | None
     state_dir: Path | None
     lock: Path | None
+    usual: Path | None = None
 
     @property
     def states(self) -> Path | None:
@@ -127,7 +131,8 @@ def place_of(state_dir: Path | None, store: Path | None, lock: Path | None) -> P
         return Place(store, state_dir / "state" / "openclaw.sqlite" if state_dir else None, ledger, state_dir, lock)
     folder = state_dir or Path()
     database = folder / "state" / "openclaw.sqlite"
-    return Place(folder / "cron" / "jobs.json", database, folder / "tasks" / "runs.sqlite", folder, lock)
+    usual = folder / "cron" / "jobs.json"
+    return Place(set_store(folder) or usual, database, folder / "tasks" / "runs.sqlite", folder, lock, usual)
 
 
 class StoreReader:
@@ -207,6 +212,7 @@ class StoreReader:
             listed = listed[:MOST_ROWS]
         rows = tuple(self._file_row(each, number, kept) for number, each in enumerate(listed))
         has_runs = self._logs(rows) if is_live else False
+        unseen += self._closed_logs() if is_live else ()
         layout: Layout = "split" if is_split else "inline"
         return Reading(layout, rows, tasks, Gateway(), None, has_runs, unseen, has_ledger, _replays(kept))
 
@@ -228,7 +234,7 @@ class StoreReader:
 
     def _logs(self, rows: Iterable[Row]) -> bool:
         folder = self.place.logs
-        if folder is None or not is_there(folder):
+        if folder is None or not is_there(folder) or not os.access(folder, os.X_OK):
             return False
         for row in rows:
             if row.id and "/" not in row.id and "\0" not in row.id:
@@ -236,6 +242,16 @@ class StoreReader:
                 for entry in entries:
                     self.book.add(row.id, entry)
         return True
+
+    def _closed_logs(self) -> tuple[Unseen, ...]:
+        """That this user may not read them."""
+        folder = self.place.logs
+        is_closed = folder is not None and is_there(folder) and not os.access(folder, os.X_OK)
+        closed = folder if is_closed else min(self._tail.refused, default=None)
+        if closed is None:
+            return ()
+        hides = (Kind.ZERO_TOKENS, Kind.RUNAWAY)
+        return (Unseen(plain_file.may_not(closed), hides, "run the watchdog as the gateway's user"),)
 
     # the layouts of SQLite
 
@@ -275,7 +291,8 @@ class StoreReader:
             by_store.setdefault(each.get("store_key"), []).append(self._table_row(each))
         if len(by_store) < 2:
             return tuple(row for rows in by_store.values() for row in rows), ()
-        key = max(by_store, key=lambda each: (str(each) == str(self.place.jobs), _newest_stamp(by_store[each])))
+        places = {str(self.place.jobs), str(self.place.usual)}
+        key = max(by_store, key=lambda each: (str(each) in places, _newest_stamp(by_store[each])))
         known = {row.id for row in by_store[key]}
         left = [row for other, rows in by_store.items() if other != key for row in rows]
         lost = [row for row in left if row.enabled and row.id not in known]

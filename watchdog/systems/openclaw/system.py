@@ -41,6 +41,15 @@ class OpenClawSystem(System[OpenClaw]):
 
         return OpenClawSource(section, host=host)
 
+    def folders(self, section: OpenClaw) -> tuple[Path, ...]:
+        """Its state folder, or that of its store; and that of the jobs, where its configuration puts them elsewhere."""
+        from watchdog.systems.openclaw.store import place_of
+
+        jobs = place_of(section.state_dir, section.store, section.lock).jobs
+        first = section.state_dir or (section.store or Path()).parent
+        is_elsewhere = section.state_dir is not None and jobs is not None and not jobs.is_relative_to(first)
+        return (first, jobs.parent) if is_elsewhere and jobs else (first,)
+
     def recognised(self, file: Path) -> Mapping[str, object] | None:
         """By its database in `state`, or by what its jobs in `cron` look like."""
         from watchdog.systems.openclaw.recognised import state_dir_of

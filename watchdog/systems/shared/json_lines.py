@@ -33,6 +33,9 @@ class LogTail:
     that does not end within `LARGEST` is passed over, and what follows it is read from the end again.
     """
 
+    refused: set[Path] = field(default_factory=set)
+    """Files that this user may not read."""
+
     _positions: dict[Path, _Position] = field(default_factory=dict)
 
     def read(self, path: Path) -> tuple[list[Mapping[str, object]], bool]:
@@ -49,8 +52,12 @@ class LogTail:
                 start = max(0, found.st_size - FIRST_TAIL) if position is None or is_anew else position.offset
                 file.seek(start)
                 raw = file.read(FIRST_TAIL if is_anew else LARGEST) or b""
+        except PermissionError:
+            self.refused.add(path)
+            return [], False
         except (OSError, ValueError):
             return [], False
+        self.refused.discard(path)
         whole = raw[: raw.rfind(b"\n") + 1]
         self._positions[path] = _Position((found.st_ino, found.st_size, found.st_mtime_ns), start + len(whole))
         if is_anew and start:

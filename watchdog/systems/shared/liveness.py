@@ -7,6 +7,7 @@ from pathlib import Path
 from watchdog.core.model import Process
 from watchdog.systems.shared.health import Hearing
 from watchdog.systems.shared.host import Host
+from watchdog.systems.shared.plain_file import marks
 from watchdog.systems.shared.writer import Writer
 
 _PROCESS, _NAME, _NOW = "process", "writer", "now"
@@ -64,7 +65,7 @@ class Liveness:
         return writer.alive, writer
 
     def _has_index(self) -> bool:
-        return Path(f"{self._database}-shm").exists()
+        return marks(Path(f"{self._database}-shm")) is not None
 
     def _started(self, writer: Writer, is_alive: bool | None, now: datetime) -> datetime | None:
         """Its newest start: its own, or this look's if it is back, or another one, and does not say since when."""
