@@ -27,8 +27,9 @@ from tests.support.linux import needs_proc
 from tests.systems.json_file.nanobot import lay_out
 from tests.systems.json_file.test_presets import NOW, fang, goose, pico, pico_file, task
 from tests.test_portable import assert_launchd_takes
-from watchdog.systems import discovery
+from watchdog.systems import discovery, system
 from watchdog.systems.discovery import Search, note_stranger, search
+from watchdog.systems.json_file.section import JsonFile
 from watchdog.systems.shared.processes import Process
 
 OPENCLAW_JOB = {
@@ -468,6 +469,28 @@ def test_compose_is_read_as_compose_reads_it(home: Path, tmp_path: Path) -> None
     assert {source["home"] for source in written(home)} == {
         str(tmp_path / place) for place in ("by-dotenv", "by-default", "by-device", "stack/beside")
     }
+
+
+def test_files_of_a_service_name_odd_folders_as_their_readers_read_them(home: Path) -> None:
+    odd = home / 'a 100% "$b" : c'
+    make_openclaw(odd)
+    assert init(home, "-o", odd / "w.yaml", "--systemd", "--compose", "--state-dir", odd / "state").returncode == 0
+    unit = (odd / "scheduler-watchdog.service").read_text()
+    assert f'{home}/a 100%% \\"$$b\\" : c/w.yaml"' in unit
+    (service,) = yaml.safe_load((odd / "scheduler-watchdog.compose.yaml").read_text())["services"].values()
+    config, state, store = service["volumes"]
+    escaped = str(odd).replace("$", "$$")
+    assert service["command"][2] == config["source"] == f"{escaped}/w.yaml"
+    assert state == {"type": "bind", "source": f"{escaped}/state", "target": f"{escaped}/state"}
+    assert store == {"type": "bind", "source": escaped, "target": escaped, "read_only": True}
+
+
+def test_a_container_is_never_given_the_root_of_the_machine() -> None:
+    section = JsonFile.validated({"kind": "json", "preset": "nanobot", "folder": "/workspace"})
+    assert system("json").folders(section) == (Path("/workspace"),)
+    beside = {"folder": "/runs/each", "columns": {"job_id": "a", "started_at": "b"}}
+    own = {"kind": "json", "file": "/jobs/j.json", "jobs": {"id": "id"}, "runs": [beside]}
+    assert system("json").folders(JsonFile.validated(own)) == (Path("/jobs"), Path("/runs/each"))
 
 
 def test_a_path_to_nothing_is_told_at_once_and_one_where_nothing_lies_afterwards(home: Path, tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ def unit(config: Path, owner: int) -> str:
         "[Service]",
         "Type=notify",
         "NotifyAccess=main",
-        f"ExecStart={_quoted(program())} run -c {_quoted(str(config))}",
+        f"ExecStart={_for_systemd(program())} run -c {_for_systemd(str(config))}",
         "ExecReload=/bin/kill -HUP $MAINPID",
         "Restart=always",
         "RestartSec=5s",
@@ -217,9 +217,9 @@ def unit(config: Path, owner: int) -> str:
 def how_to_install(written: Path) -> list[str]:
     """The commands that make a service of the unit."""
     if os.geteuid() == 0:
-        return [f"cp {_quoted(str(written))} /etc/systemd/system/ && systemctl enable --now {written.name}"]
+        return [f"cp {shlex.quote(str(written))} /etc/systemd/system/ && systemctl enable --now {written.name}"]
     return [
-        f"mkdir -p ~/.config/systemd/user && cp {_quoted(str(written))} ~/.config/systemd/user/",
+        f"mkdir -p ~/.config/systemd/user && cp {shlex.quote(str(written))} ~/.config/systemd/user/",
         f"systemctl --user enable --now {written.name} && loginctl enable-linger",
     ]
 
@@ -267,7 +267,7 @@ def how_to_start_agent(written: Path) -> list[str]:
 
 def compose(config: Path, state: Path, watched: Sequence[tuple[str, Found]], owner: int) -> str:
     """A file for Docker Compose that mounts what is watched where it lies, read-only."""
-    folders = sorted({str(folder) for _, found in watched for folder in found.folders})
+    folders = sorted({folder for _, found in watched for folder in found.folders})
     lines = [
         "# docker compose -f FILE up -d: what is watched is mounted, read-only, where it lies.",
         "# Where `revive` writes a row of the store itself, take its `:ro` off to bring jobs back from in here.",
@@ -281,11 +281,11 @@ def compose(config: Path, state: Path, watched: Sequence[tuple[str, Found]], own
         "    tmpfs: [/tmp]",
         "    cap_drop: [ALL]",
         '    security_opt: ["no-new-privileges:true"]',
-        f"    command: [run, -c, {scalar(str(config))}]",
+        f"    command: [run, -c, {_for_compose(config)}]",
         "    volumes:",
-        f"      - {scalar(f'{config}:{config}:ro')}",
-        f"      - {scalar(f'{state.parent}:{state.parent}')}",
-        *(f"      - {scalar(f'{folder}:{folder}:ro')}" for folder in folders),
+        f"      - {_mount(config, is_read_only=True)}",
+        f"      - {_mount(state.parent, is_read_only=False)}",
+        *(f"      - {_mount(folder, is_read_only=True)}" for folder in folders),
     ]
     return "\n".join(lines) + "\n"
 
@@ -307,5 +307,23 @@ def _user(number: int) -> str:
         return str(number)
 
 
-def _quoted(text: str) -> str:
-    return f'"{text}"' if " " in text else text
+def _for_systemd(text: str) -> str:
+    """A word of a command as a unit has it: `%` and `$` begin something there."""
+    plain = text.replace("%", "%%").replace("$", "$$")
+    if not set(plain) & set(" \t'\"\\;"):
+        return plain
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _for_compose(value: object) -> str:
+    """A value as Compose reads it: `$` begins a variable there."""
+    return scalar(value).replace("$", "$$")
+
+
+def _mount(folder: Path, *, is_read_only: bool) -> str:
+    """A mount of what lies there at the same place."""
+    mode = ":ro" if is_read_only else ""
+    if ":" not in str(folder):
+        return _for_compose(f"{folder}:{folder}{mode}")
+    more = ", read_only: true" if is_read_only else ""
+    return f"{{type: bind, source: {_for_compose(folder)}, target: {_for_compose(folder)}{more}}}"

@@ -47,10 +47,13 @@ class JsonSystem(System[JsonFile]):
     def folders(self, section: JsonFile) -> tuple[Path, ...]:
         """Those of the jobs and of what lies beside them."""
         calls = section.model_calls.database if section.model_calls else ()
-        databases = [
-            section.beside(path).parent for path in (*calls, *(each.database for each in section.runs)) if path
-        ]
-        return tuple(dict.fromkeys([section.folder or section.store.parent, *databases]))
+        files = [*calls, *(path for each in section.runs for path in (each.database, each.log) if path)]
+        beside = [section.beside(path).parent for path in files]
+        beside += [section.beside(each.folder) for each in section.runs if each.folder]
+        first = section.folder or section.store.parent
+        # of several places for one file some are not there, and to mount the root would show a container all there is
+        found = [each for each in beside if each != Path("/") and (each == first or not each.is_relative_to(first))]
+        return tuple(dict.fromkeys([first, *found]))
 
     def recognised(self, file: Path) -> Mapping[str, object] | None:
         """By what its jobs look like; where it has none, by where it lies."""
