@@ -14,6 +14,7 @@ from tests.support.linux import needs_proc
 from tests.support.sqlite_writers import Opener
 from tests.systems.json_file.nanobot import lay_out
 from watchdog.config.settings import Detect
+from watchdog.core.kinds import Kind
 from watchdog.core.model import Finding
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.systems.json_file.section import JsonFile
@@ -240,6 +241,14 @@ def test_a_release_that_records_no_runs_proves_no_stall(tmp_path: Path) -> None:
     assert ("stalled", None) not in found
     (unseen,) = snapshot.unseen
     assert unseen.what == f"there is no record of runs: {workspace}/cron/runs"
+    assert Kind.ZERO_TOKENS not in unseen.hides  # what it did is in the jobs' own history
+    jobs = workspace / "cron" / "jobs.json"
+    document = json.loads(jobs.read_text())
+    for job in document["jobs"]:
+        job["state"].pop("runHistory", None)
+    jobs.write_text(json.dumps(document))
+    (unseen,) = source(workspace).look(now).snapshot.unseen
+    assert Kind.ZERO_TOKENS in unseen.hides
 
 
 @needs_proc

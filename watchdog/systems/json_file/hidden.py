@@ -143,13 +143,15 @@ def _place(settings: JsonFile, jobs: Sequence[Shown], runs: Runs, place: Records
         is_told = "last_run_at" in settings.jobs
         if any(job.ran_at or (job.is_due and not is_told) for job in jobs):
             what = f"there is no record of runs: {place.path}"
-            yield Unseen(what, tuple(_hides(settings, runs)), "say under runs where it is; not every release keeps one")
+            yield Unseen(
+                what, tuple(_hides(settings, runs, jobs)), "say under runs where it is; not every release keeps one"
+            )
     elif place.has_no_times():
         what = f"in {place.path} no run says when it began or ended"
-        yield Unseen(what, tuple(_hides(settings, runs)), "see whether the paths in its columns are right")
+        yield Unseen(what, tuple(_hides(settings, runs, jobs)), "see whether the paths in its columns are right")
 
 
-def _hides(settings: JsonFile, runs: Runs) -> Iterator[Kind]:
+def _hides(settings: JsonFile, runs: Runs, jobs: Sequence[Shown]) -> Iterator[Kind]:
     """What cannot be judged without such records."""
     said = set(runs.columns) | ({word for word in _OF_RUNS if word in runs.query} if runs.query else set())
     if "last_run_at" not in settings.jobs:
@@ -158,7 +160,8 @@ def _hides(settings: JsonFile, runs: Runs) -> Iterator[Kind]:
         yield Kind.WEDGED
     if {"status", "error"} & said and "last_run_status" not in settings.jobs:
         yield Kind.FAILING
-    if {"input_tokens", "output_tokens"} & said:
+    is_blank = not any(job.doubts.has_records for job in jobs)  # then no call of a model is of any run
+    if {"input_tokens", "output_tokens"} & said or (settings.model_calls and is_blank):
         yield Kind.ZERO_TOKENS
 
 

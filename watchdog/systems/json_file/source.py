@@ -302,7 +302,13 @@ class JsonSource:
                 for record in each.read():
                     found.setdefault(job_of(record), []).append(record)
             except UnreadableError as error:
-                unseen.append(Unseen(one_line(str(error), 300), (Kind.ZERO_TOKENS, Kind.FAILING), "let it be read"))
+                unseen.append(
+                    Unseen(
+                        one_line(str(error), 300),
+                        (Kind.ZERO_TOKENS, Kind.FAILING),
+                        "let it be read, or say another query",
+                    )
+                )
         return found, unseen
 
     def _inside(self, job: Object) -> list[Object]:
