@@ -143,6 +143,19 @@ def test_a_file_that_is_there_is_left_as_it_is_without_force(home: Path) -> None
     assert (home / "watchdog.yaml").read_text() == "mine\n"
     assert init(home, "--force").returncode == 0
     assert [source["kind"] for source in written(home)] == ["openclaw"]
+    assert (home / "watchdog.yaml.before").read_text() == "mine\n"
+
+
+def test_a_unit_is_written_for_the_file_that_is_there_and_that_stays_as_it_is(home: Path) -> None:
+    make_openclaw(home / ".openclaw")
+    assert init(home).returncode == 0
+    mine = f"{(home / 'watchdog.yaml').read_text()}# mine\n"
+    (home / "watchdog.yaml").write_text(mine)
+    done = init(home, "--systemd")
+    assert done.returncode == 0, done.stderr
+    assert f"{home}/watchdog.yaml stays as it is" in done.stdout
+    assert (home / "watchdog.yaml").read_text() == mine
+    assert f"{home}/watchdog.yaml" in (home / "scheduler-watchdog.service").read_text()
 
 
 def test_without_an_address_it_is_written_and_says_that_nobody_is_told(home: Path) -> None:

@@ -293,6 +293,27 @@ def test_a_silence_says_what_it_fits_now_and_what_was_probably_meant(watched: Pa
     assert command("silences", **environment).stdout.count("silence ") == 2, "of those that were refused none was made"
 
 
+def test_an_incident_is_silenced_by_its_number_and_one_that_is_not_there_is_not(watched: Path) -> None:
+    made = command("silence", "incident=1", "--for", "1h", "-c", watched).stdout.splitlines()
+    assert re.fullmatch(r"it fits \d+ of what is wrong now", made[1])
+    refused = command("silence", "incident=77", "--for", "1h", "-c", watched)
+    assert refused.returncode == 3
+    assert f"about no incident that is open; `scheduler-watchdog incidents -c {watched}` lists them" in refused.stderr
+    number = made[0].split(":")[0].removeprefix("silence ")
+    ended = command("unsilence", number, "98", "-c", watched)
+    assert (ended.returncode, ended.stdout) == (3, f"silence {number} has ended\n")
+    assert "there is no silence 98" in ended.stderr
+
+
+def test_who_takes_on_what_is_theirs_is_told_so(watched: Path) -> None:
+    command("ack", "1", "-c", watched)
+    again = command("ack", "1", "-c", watched)
+    assert again.stdout.startswith("incident 1 is yours already: ")
+    whole = json.loads(command("incidents", "1", "-c", watched, "--format", "json").stdout)
+    assert len(whole["handovers"]) == 1
+    command("unack", "1", "-c", watched)
+
+
 def test_jobs_that_are_to_come_can_be_silenced_by_a_word(watched: Path) -> None:
     made = command("silence", "audit-*", "--for", "1h", "--ahead", "-c", watched).stdout.splitlines()
     assert made[1] == "it fits no job now, and nothing that is wrong now"

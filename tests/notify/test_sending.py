@@ -497,7 +497,7 @@ def test_a_reload_while_somebody_writes_to_the_state_file_ends_nothing(tmp_path:
 
 def test_two_watchdogs_do_not_share_a_state_file_and_the_command_line_does(tmp_path: Path) -> None:
     with service_in(tmp_path):
-        with pytest.raises(StoreError, match="in use by another watchdog"), service_in(tmp_path):
+        with pytest.raises(StoreError, match="a watchdog runs with it already"), service_in(tmp_path):
             pass
         beside = Store(tmp_path / "state.db", exclusive=False)
         assert beside.add_silence(Silence(0, "x", NOW, NOW + HOUR)) == 1

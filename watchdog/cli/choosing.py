@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from watchdog.cli.endings import CannotGoOn
+from watchdog.core.command_line import PROGRAM
 from watchdog.core.instants import EPOCH
 
 if TYPE_CHECKING:
@@ -84,6 +85,11 @@ def wider(pattern: str, names: Collection[str]) -> str:
     count = len(called_like(pattern, names))
     many = f"; '*{pattern}*' would match {count} {'job' if count == 1 else 'jobs'}"
     return many if count else meant(pattern, names)
+
+
+def no_such_incident(match: str) -> str:
+    """What is said of a match of an incident where none of that number is open."""
+    return f"{match!r} is about no incident that is open; `{PROGRAM} incidents` lists them"
 
 
 def no_such_job(match: str, names: Collection[str]) -> str:

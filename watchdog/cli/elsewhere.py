@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from watchdog.cli.choosing import no_such_job, which_whole
+from watchdog.cli.choosing import no_such_incident, no_such_job, which_whole
 from watchdog.cli.endings import EXIT_ERROR, CannotGoOn
-from watchdog.core.command_line import command
+from watchdog.core.command_line import asked_at, command
 
 if TYPE_CHECKING:
     from watchdog.remote.client import Document, Remote
@@ -144,10 +145,17 @@ def _said(instant: str) -> str:
     return say(parse_instant(instant))
 
 
-def unsilence(remotes: Sequence[Remote], number: int) -> int:
-    """End a silence."""
-    _done(lambda: _only(remotes).post(f"/silences/{number}/end", {"by": _me()}))
-    click.echo(f"silence {number} has ended")
+def unsilence(remotes: Sequence[Remote], numbers: Sequence[int]) -> int:
+    """End silences."""
+    remote, wrong = _only(remotes), []
+    for number in dict.fromkeys(numbers):
+        try:
+            _done(functools.partial(remote.post, f"/silences/{number}/end", {"by": _me()}))
+            click.echo(f"silence {number} has ended")
+        except CannotGoOn as error:
+            wrong.append(error.format_message())
+    if wrong:
+        raise CannotGoOn("\n".join(wrong))
     return 0
 
 
@@ -156,7 +164,7 @@ def silence(remotes: Sequence[Remote], match: str, length: str | None, end: bool
     if end:
         if not match.isdecimal() or len(match) > 15:
             raise CannotGoOn(f"{match!r} is not the number of a silence; `silences` lists them")
-        return unsilence(remotes, int(match))
+        return unsilence(remotes, [int(match)])
     if length is None:
         raise CannotGoOn("say for how long: --for 2h")
     if not ahead:
@@ -166,7 +174,8 @@ def silence(remotes: Sequence[Remote], match: str, length: str | None, end: bool
         if made := answer.document:
             until = _said(made["ends_at"])
             click.echo(f"{answer.url}: silence {made['id']}: nobody is told of {match} until {until}")
-            click.echo(f"  to end it sooner: {command('unsilence', str(made['id']), '--url', answer.url)}")
+            again = f"{command('unsilence', str(made['id']))} {asked_at(answer.url, sys.argv)}"
+            click.echo(f"  to end it sooner: {again}")
     return _end(asked)
 
 
@@ -179,6 +188,8 @@ def _must_mean_something(remotes: Sequence[Remote], match: str) -> None:
         names = {name for name, _ in read_match(match)}
     except ValueError as error:
         raise CannotGoOn(str(error)) from error
+    if "incident" in names:
+        _must_name_one_that_is_open(remotes, match)
     asked = _asked(remotes, lambda one: one.get("/jobs"))
     if names.isdisjoint(("job", "job_id", "source")) or not all(answer.document for answer in asked):
         return
@@ -186,6 +197,15 @@ def _must_mean_something(remotes: Sequence[Remote], match: str) -> None:
     if any(means_job(match, job["source"], job["job"], job["job_id"]) for job in jobs):
         return
     raise CannotGoOn(no_such_job(match, [job["job"] for job in jobs]))
+
+
+def _must_name_one_that_is_open(remotes: Sequence[Remote], match: str) -> None:
+    from watchdog.core.silences import means_incident
+
+    asked = _asked(remotes, lambda one: one.get("/incidents"))
+    numbers = [one["id"] for answer in asked if answer.document for one in answer.document["incidents"]]
+    if all(answer.document for answer in asked) and not any(means_incident(match, number) for number in numbers):
+        raise CannotGoOn(no_such_incident(match))
 
 
 def revive(remotes: Sequence[Remote], jobs: tuple[str, ...], incident: int | None, dry_run: bool) -> int:

@@ -55,7 +55,8 @@ def init(
         raise CannotInitError(
             f"{output} is a folder: name a file in it, -o {shlex.quote(str(output / 'watchdog.yaml'))}"
         )
-    if os.path.lexists(output) and not force:
+    is_kept = os.path.lexists(output) and not force
+    if is_kept and not (unit or agent or compose):
         raise CannotInitError(f"{output} is there already; --force writes it anew, -o names another file")
     paths = list(paths)
     _must_be_there(paths)
@@ -75,6 +76,11 @@ def init(
         raise CannotInitError(
             "none of them can be read as this user, so nothing was written: run it as the agent's user"
         )
+    if is_kept:
+        config = _checked(output, output)
+        click.echo(f"{output} stays as it is")
+        _services(output, config.state, watched, unit=unit, agent=agent, compose=compose)
+        return True
     state = (straight(state_dir) if state_dir else _state_folder()) / "watchdog.db"
     zone = init_files.zone_of_host()
     with _draft(output) as draft:
@@ -235,7 +241,7 @@ def _services(
     if not unit and not agent and not compose:
         # in a container on a Mac it would stand in another machine than the agent, whose locks it could not see
         which = "--launchd, which writes" if sys.platform == "darwin" else "--systemd or --compose, which write"
-        click.echo(f"as a service: the same command again, with --force and {which} the file for it")
+        click.echo(f"as a service: the same command again, with {which} the file for it")
 
 
 @contextmanager
@@ -253,9 +259,10 @@ def _draft(output: Path) -> Iterator[Path]:
 
 
 def _put(draft: Path, output: Path, *, force: bool) -> None:
-    """In its place, over another one only with `force`."""
+    """In its place, over another one only with `force`: that is kept beside it."""
     try:
         if force:
+            _keep(output)
             draft.replace(output)
         else:
             os.link(draft, output)
@@ -263,6 +270,14 @@ def _put(draft: Path, output: Path, *, force: bool) -> None:
         raise CannotInitError(f"{output} is there already; --force writes it anew") from None
     except OSError as error:
         raise CannotInitError(f"{output} cannot be written: {error.strerror or error}") from None
+
+
+def _keep(output: Path) -> None:
+    """What somebody may have written by hand, under a name that nothing reads."""
+    if os.path.lexists(output):
+        before = output.with_name(f"{output.name}.before")
+        output.replace(before)
+        click.echo(f"{before}: what stood in {output.name} before")
 
 
 def _write(path: Path, text: str) -> None:

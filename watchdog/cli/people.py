@@ -19,15 +19,15 @@ from watchdog.cli.asked import (
     state_of,
     whose_state,
 )
-from watchdog.cli.choosing import no_such_job
+from watchdog.cli.choosing import no_such_incident, no_such_job
 from watchdog.cli.elsewhere import or_elsewhere
 from watchdog.cli.endings import CannotGoOn
 from watchdog.cli.watching import look_once
-from watchdog.core.command_line import PROGRAM, as_asked, command
+from watchdog.core.command_line import PROGRAM, as_asked, asked_with, command
 
 if TYPE_CHECKING:
     from watchdog.config.file import Config
-    from watchdog.core.model import Finding
+    from watchdog.core.incident import Incident
     from watchdog.core.silences import Silence
     from watchdog.state.store import Store
 
@@ -57,6 +57,17 @@ def incidents(
             click.echo(json.dumps(incident_verbs.document(store, found, now, hold), indent=2))
         else:
             tables.show(tables.incidents_view(found, store.acknowledgements(), store.silences(now), now, hold))
+            _say_if_nobody_looks(store)
+
+
+def _say_if_nobody_looks(store: Store) -> None:
+    """What stands in the file is of another day where no service has looked since."""
+    from watchdog.state.opening import is_in_use
+
+    if store.path is None or is_in_use(store.path):
+        return
+    start = f" To start it: {PROGRAM} run {meant}" if (meant := asked_with(sys.argv)) and "--state" not in meant else ""
+    click.echo(f"No watchdog runs with {store.path}: this is what the last one has seen.{start}")
 
 
 def _show_whole(store: Store, number: int, now: datetime, form: str, settings: Config | None) -> None:
@@ -87,11 +98,9 @@ def ack(config: Path | None, database: Path | None, state: Path | None, numbers:
         wrong = []
         for number in numbers:
             try:
-                incident = incident_verbs.acknowledge(store, number, datetime.now(UTC))
+                click.echo(incident_verbs.taken_on(store, number, datetime.now(UTC)))
             except ValueError as error:
                 wrong.append(str(error))
-            else:
-                click.echo(f"incident {number} is yours: {incident.headline.summary}")
     if wrong:
         raise CannotGoOn("\n".join(wrong))
 
@@ -138,15 +147,20 @@ def silences(config: Path | None, database: Path | None, state: Path | None, for
 @click.command()
 @or_elsewhere(elsewhere.unsilence)
 @whose_state
-@click.argument("number", type=Number("silences"), metavar="ID")
-def unsilence(config: Path | None, database: Path | None, state: Path | None, number: int) -> None:
-    """End a silence now: what is still so is told."""
+@click.argument("numbers", type=Number("silences"), metavar="ID...", nargs=-1, required=True)
+def unsilence(config: Path | None, database: Path | None, state: Path | None, numbers: tuple[int, ...]) -> None:
+    """End silences now: what is still so is told."""
     with state_of(config, database, state) as store:
-        if not store.end_silence(number, datetime.now(UTC)):
-            raise CannotGoOn(
-                f"there is no silence {number} that has not ended; `scheduler-watchdog silences` lists them"
-            )
-    click.echo(f"silence {number} has ended")
+        ended = {number: store.end_silence(number, datetime.now(UTC)) for number in dict.fromkeys(numbers)}
+    for number in (number for number, is_ended in ended.items() if is_ended):
+        click.echo(f"silence {number} has ended")
+    wrong = [
+        f"there is no silence {number} that has not ended; `{PROGRAM} silences` lists them"
+        for number, is_ended in ended.items()
+        if not is_ended
+    ]
+    if wrong:
+        raise CannotGoOn("\n".join(wrong))
 
 
 @click.command()
@@ -179,8 +193,7 @@ def silence(
             if length is None:
                 raise CannotGoOn("say for how long: --for 2h")
             wanted = incident_verbs.wanted_silence(match, parse_duration(length), now)
-            wrong = [member.finding for one in store.ledger().open for member in one.members.values() if member.active]
-            fitting = _what_fits(wanted, wrong, _jobs_now(config, database, state, now), ahead=ahead)
+            fitting = _what_fits(wanted, store.ledger().open, _jobs_now(config, database, state, now), ahead=ahead)
             number = store.add_silence(wanted)
         except ValueError as error:
             raise CannotGoOn(str(error)) from error
@@ -210,15 +223,19 @@ def _jobs_now(
 
 
 def _what_fits(
-    wanted: Silence, wrong: Sequence[Finding], jobs: Sequence[tuple[str, str, str]] | None, *, ahead: bool
+    wanted: Silence, incidents: Sequence[Incident], jobs: Sequence[tuple[str, str, str]] | None, *, ahead: bool
 ) -> str:
     """How much a silence is about now. Raises CannotGoOn for one of nothing that is there, unless it is for jobs to
     come: that is a slip of the pen, after which people are told of what they believe to be silenced."""
-    from watchdog.core.silences import means_job, read_match
+    from watchdog.core.silences import means_incident, means_job, read_match
 
-    found = sum(wanted.fits(finding) for finding in wrong)
+    wrong = [(one.id, member.finding) for one in incidents for member in one.members.values() if member.active]
+    found = sum(wanted.fits(finding, number) for number, finding in wrong)
     told = f"{found} of what is wrong now" if found else "nothing that is wrong now"
-    if jobs is None or any(name == "incident" for name, _ in read_match(wanted.match)):
+    is_of_one = any(name == "incident" for name, _ in read_match(wanted.match))
+    if is_of_one and not any(means_incident(wanted.match, one.id) for one in incidents):
+        raise CannotGoOn(no_such_incident(wanted.match))
+    if jobs is None or is_of_one:
         return f"it fits {told}"
     fitting = sum(means_job(wanted.match, *job) for job in jobs)
     if fitting:

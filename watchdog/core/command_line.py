@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 PROGRAM = "scheduler-watchdog"
 
@@ -13,6 +13,11 @@ _COMMAND = re.compile(
     r"(?! (?:-c|--config|--database|--state)\b)"
 )
 
+
+_ELSEWHERE = re.compile(
+    rf"(?<![\w/-]){PROGRAM} (?:ack|unack|silences?|unsilence|incidents|revive)(?![\w-])(?! --(?:urls?|token-file)\b)"
+)
+"""Those that can be given to a watchdog at an address."""
 
 _WITHOUT_STATE = re.compile(rf"(?<![\w/-]){PROGRAM} (?:jobs|check)(?![\w-])")
 
@@ -25,17 +30,28 @@ def command(verb: str, *arguments: str) -> str:
 
 def asked_with(arguments: Sequence[str]) -> str:
     """The options of a command line that say which watchdog is meant, for the commands that it prints."""
+    return next(_given(arguments, ("-c", "--config", "--database", "--state")), "")
+
+
+def asked_at(url: str, arguments: Sequence[str]) -> str:
+    """The options that mean the watchdog at this address, with the token that was given on a command line."""
+    return " ".join([shlex.join(["--url", url]), *_given(arguments, ("--token-file",))])
+
+
+def _given(arguments: Sequence[str], names: Collection[str]) -> Iterator[str]:
+    """Those of these options that stand on a command line."""
     for place, text in enumerate(arguments):
         name, is_joined, value = text.partition("=")
-        if name in ("-c", "--config", "--database", "--state"):
-            given = value if is_joined else next(iter(arguments[place + 1 :]), "")
-            return shlex.join([name, given]) if given else ""
-    return ""
+        given = value if is_joined else next(iter(arguments[place + 1 :]), "")
+        if name in names and given:
+            yield shlex.join([name, given])
 
 
 def as_asked(text: str, arguments: Sequence[str]) -> str:
     """The text of a command that was called with these arguments: what it prints can be pasted after it."""
     options = asked_with(arguments)
+    if far := " ".join(_given(arguments, ("--url", "--urls", "--token-file"))):
+        return _ELSEWHERE.sub(lambda found: f"{found.group()} {far}", text)
     is_bare = options.startswith("--state") and _WITHOUT_STATE.search(text)
     return text if is_bare else pasteable(text, "", options)
 

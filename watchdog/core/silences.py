@@ -122,6 +122,11 @@ def means_job(match: str, source: str, job: str, job_id: str) -> bool:
     return all(_is_like(facts[name], pattern) for name, pattern in read_match(match) if name in facts)
 
 
+def means_incident(match: str, number: int) -> bool:
+    """Whether a match says the incident of this number, whatever it is about."""
+    return all(_is_like(str(number), pattern) for name, pattern in read_match(match) if name == "incident")
+
+
 def is_silenced(finding: Finding, silences: Iterable[Silence], at: datetime, incident: int | None = None) -> bool:
     """Whether nobody is to be told of the finding, as one of this incident, now."""
     return any(one.starts_at <= at < one.ends_at and one.fits(finding, incident) for one in silences)

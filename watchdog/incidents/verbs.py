@@ -41,6 +41,20 @@ def acknowledge(store: Store, number: int, at: datetime) -> Incident:
     return incident
 
 
+def taken_on(store: Store, number: int, at: datetime) -> str:
+    """Take it on, and say so; who has done that of all that is so is told only that. Raises ValueError."""
+    known, who = store.acknowledgements().get(number), whoami()
+    before = store.ledger().incidents.get(number)
+    if known and before and before.is_open and known[1] == who and not before.has_more_since(known[0]):
+        return f"incident {number} is yours already: {_said(before)}"
+    return f"incident {number} is yours: {_said(acknowledge(store, number, at))}"
+
+
+def _said(incident: Incident) -> str:
+    """What it is about; what is no longer so is said to be that."""
+    return incident.headline.summary if incident.is_active else f"it is clear now ({incident.headline.summary})"
+
+
 def unacknowledge(store: Store, number: int, at: datetime) -> Incident:
     """Give it back: nobody has taken it on any more. Raises ValueError if there is no such open incident."""
     incident = store.ledger().incidents.get(number)

@@ -54,8 +54,20 @@ def locked(path: Path) -> IO[bytes]:
         lock = path.open("rb")
     if not _has(lock, LOCK_PATIENCE):
         lock.close()
-        raise StoreError(f"the state file {path} is in use by another watchdog; give each its own `state:`")
+        raise StoreError(
+            f"the state file {path} is in use: a watchdog runs with it already; to run two give each its own `state:`"
+        )
     return lock
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether a watchdog runs with it, as far as can be seen from here; where nothing can be seen, it does."""
+    try:
+        with lock_of(path).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return lock_of(path).exists()
+    return False
 
 
 def _lock_file(path: Path) -> IO[bytes]:

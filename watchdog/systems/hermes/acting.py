@@ -20,7 +20,7 @@ from watchdog.systems.shared.acting import (
     RefusedError,
     Restarts,
     Target,
-    is_as_planned,
+    how_it_stands,
     meant,
     unfit_for_a_pause,
 )
@@ -72,8 +72,8 @@ def _target(section: Hermes, snapshot: Snapshot, job: Job, now: datetime, detect
     wrong = next((one for one in findings if one.job_id == job.id and one.kind in RUN_AGAIN), None)
     action = "run_due" if wrong else "resume" if job.status == "paused" else ""
     if not action:
-        standing = is_as_planned(job.name, job.state, job.next_run_at)
-        raise RefusedError(f"{standing}; only one that is overdue, interrupted or paused is brought back")
+        is_so = how_it_stands(job.name, job.state, job.next_run_at, now)
+        raise RefusedError(f"{is_so}; only one that is overdue, interrupted or paused is brought back")
     refusal = _KINDS[action].unfit(job, now)
     if refusal:
         raise RefusedError(f"{job.name} is not brought back: {refusal}")

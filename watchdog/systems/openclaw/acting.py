@@ -20,7 +20,7 @@ from watchdog.systems.shared.acting import (
     RefusedError,
     Restarts,
     Target,
-    is_as_planned,
+    how_it_stands,
     meant,
     unfit_for_a_pause,
     unfit_for_revival,
@@ -64,8 +64,8 @@ class OpenClawActing:
 def _target(section: OpenClaw, snapshot: Snapshot, job: Job, now: datetime, detect: Detect) -> Target:
     wrong = [one for one in diagnose(snapshot, now, detect).findings if one.job_id == job.id and one.kind in _HELPS]
     if not wrong:
-        standing = is_as_planned(job.name, job.state, job.next_run_at)
-        raise RefusedError(f"{standing}; only one that is given up, stuck or overdue is brought back")
+        is_so = how_it_stands(job.name, job.state, job.next_run_at, now)
+        raise RefusedError(f"{is_so}; only one that is given up, stuck or overdue is brought back")
     action = _HELPS[wrong[0].kind]
     refusal = _KINDS[action].unfit(job, now)
     if refusal:

@@ -21,7 +21,7 @@ from watchdog.systems.shared.acting import (
     RefusedError,
     Restarts,
     Target,
-    is_as_planned,
+    how_it_stands,
     unfit_for_a_pause,
     unfit_for_revival,
 )
@@ -119,8 +119,8 @@ def _target(section: Phantom, row: writing.Row, now: datetime) -> Target:
 
 def _must_be_revivable(row: writing.Row, schedule: Schedule, now: datetime) -> None:
     if row["status"] != "failed":
-        standing = is_as_planned(str(row["name"]), str(row["status"]), RowReader(row).quietly("next_run_at"))
-        raise RefusedError(f"{standing}; only a failed job can be revived")
+        is_so = how_it_stands(str(row["name"]), str(row["status"]), RowReader(row).quietly("next_run_at"), now)
+        raise RefusedError(f"{is_so}; only a failed job can be revived")
     if row.get("enabled", 1) == 0:
         raise RefusedError(f"{row['name']} is switched off and would not run; switch it on first")
     if isinstance(schedule, Unreadable):

@@ -10,6 +10,7 @@ from watchdog.config.policies import Policy
 from watchdog.config.settings import Detect
 from watchdog.config.sources import Section
 from watchdog.core.action import Action, State
+from watchdog.core.command_line import PROGRAM
 from watchdog.core.instants import say
 from watchdog.core.model import At, Job, Schedule
 from watchdog.systems.shared.fingerprint import Facts
@@ -164,10 +165,13 @@ class Acting(Protocol[C]):
         """How long a watchdog that has ended may still be heard of: what it asked may be done until then."""
 
 
-def is_as_planned(name: str, state: str, next_run_at: datetime | None) -> str:
-    """How a job stands that nothing has to be done about, as the beginning of a sentence."""
-    ahead = f", and its next run is at {say(next_run_at)}" if state == "active" and next_run_at else ""
-    return f"{name} is {state}{ahead}"
+def how_it_stands(name: str, state: str, next_run_at: datetime | None, now: datetime) -> str:
+    """How a job stands that is not to be brought back, as the beginning of a sentence."""
+    if state != "active" or next_run_at is None:
+        return f"{name} is {state}"
+    if next_run_at > now:
+        return f"{name} is {state}, and its next run is at {say(next_run_at)}"
+    return f"{name} is {state}, and due since {say(next_run_at)} (what keeps it says `{PROGRAM} check`)"
 
 
 def unfit_for_revival(job: Job, at: datetime, *, must_be_on: bool) -> str | None:
