@@ -4,12 +4,14 @@ import json
 import os
 import plistlib
 import pty
+import re
 import shutil
+import socket
 import sqlite3
 import stat
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,7 +107,7 @@ def test_what_lies_about_in_a_home_is_found_told_of_and_watched(home: Path, http
     # by its name alone, as messages have it, a shell finds it only there
     is_found = shutil.which("scheduler-watchdog") == str(COMMAND)
     assert (f"export PATH={COMMAND.parent}:$PATH" in done.stdout) is not is_found
-    file.write_text(file.read_text().replace(":9846", ":PORT"))
+    file.write_text(re.sub(r'listen: "127.0.0.1:\d+"', 'listen: "127.0.0.1:PORT"', file.read_text()))
     with running(home, HOME=str(home)) as service:
         sources = until(lambda: json.loads(service.get("/api/v1/findings")[1])["sources"], "the sources are there")
         assert {source["kind"]: source["ok"] for source in sources} == dict.fromkeys(
@@ -144,6 +146,19 @@ def test_a_file_that_is_there_is_left_as_it_is_without_force(home: Path) -> None
     assert init(home, "--force").returncode == 0
     assert [source["kind"] for source in written(home)] == ["openclaw"]
     assert (home / "watchdog.yaml.before").read_text() == "mine\n"
+
+
+def test_its_page_gets_a_port_that_nobody_has(home: Path) -> None:
+    """As beside `demo --live`, or another watchdog."""
+    make_openclaw(home / ".openclaw")
+    with closing(socket.socket()) as taken:
+        with suppress(OSError):  # whoever has it already
+            taken.bind(("127.0.0.1", 9846))
+            taken.listen()
+        done = init(home)
+    (address,) = re.findall(r"http://(127\.0\.0\.1:\d+)/", done.stdout)
+    assert not address.endswith(":9846")
+    assert f'listen: "{address}"' in (home / "watchdog.yaml").read_text()
 
 
 def test_a_unit_is_written_for_the_file_that_is_there_and_that_stays_as_it_is(home: Path) -> None:

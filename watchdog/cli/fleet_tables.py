@@ -83,7 +83,8 @@ def whole_view(document: Mapping[str, Any]) -> RenderableType:
     views += _to_do(document.get("to_do"))
     if handovers := document.get("handovers"):
         views.append(_lines("Who took it on", [_handover(one) for one in handovers]))
-    views.append(_lines("Who was told", [_message(one) for one in document["messages"]]))
+    messages = sorted(document["messages"], key=_told_at)
+    views.append(_lines("Who was told", [_message(one) for one in messages], none="nobody yet"))
     waiting = [one for one in document["recoveries"] if one["state"] == State.PROPOSED]
     views += _waiting(waiting, incident["id"])
     done = [row for one in document["recoveries"] if one not in waiting for row in _steps(one)]
@@ -103,8 +104,8 @@ def _pasteable(command: str) -> list[RenderableType]:
     return [Text(f" {command}", no_wrap=True, overflow="ignore")] if command else []
 
 
-def _lines(title: str, rows: Sequence[tuple[str, str, str]]) -> RenderableType:
-    return Group(_titled(title, rows), Text("")) if rows else Text(f"{title}: nothing\n", style="dim")
+def _lines(title: str, rows: Sequence[tuple[str, str, str]], none: str = "nothing") -> RenderableType:
+    return Group(_titled(title, rows), Text("")) if rows else Text(f"{title}: {none}\n", style="dim")
 
 
 def _titled(title: str, rows: Sequence[tuple[str, str, str]]) -> Table:
@@ -121,9 +122,13 @@ def _handover(one: Mapping[str, Any]) -> tuple[str, str, str]:
     return _at(one["at"]), one["by"], {"taken_on": "took it on", "given_back": "gave it back"}[one["what"]]
 
 
+def _told_at(one: Mapping[str, Any]) -> str:
+    return str(one["settled_at"] or one["created_at"])
+
+
 def _message(one: Mapping[str, Any]) -> tuple[str, str, str]:
     became = {"sent": "", "waiting": " (waits)", "sending": " (on its way)", "given_up": " (given up)"}[one["state"]]
-    return _at(one["settled_at"] or one["created_at"]), one["channel"], f"{one['title']}{became}{_colon(one['error'])}"
+    return _at(_told_at(one)), one["channel"], f"{one['title']}{became}{_colon(one['error'])}"
 
 
 def _waiting(proposed: Sequence[Mapping[str, Any]], incident: int) -> list[RenderableType]:

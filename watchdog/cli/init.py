@@ -79,7 +79,7 @@ def init(
     if is_kept:
         config = _checked(output, output)
         click.echo(f"{output} stays as it is")
-        _services(output, config.state, watched, unit=unit, agent=agent, compose=compose)
+        _services(output, config, watched, unit=unit, agent=agent, compose=compose)
         return True
     state = (straight(state_dir) if state_dir else _state_folder()) / "watchdog.db"
     zone = init_files.zone_of_host()
@@ -93,7 +93,7 @@ def init(
     is_mac = sys.platform == "darwin"
     unit = unit or (not is_mac and _wants("a unit for systemd"))
     agent = agent or (is_mac and _wants("an agent for launchd"))
-    _services(output, state, watched, unit=unit, agent=agent, compose=compose)
+    _services(output, config, watched, unit=unit, agent=agent, compose=compose)
     return is_told
 
 
@@ -219,10 +219,10 @@ def _wants(what: str) -> bool:
 
 
 def _services(
-    output: Path, state: Path, watched: list[tuple[str, Found]], *, unit: bool, agent: bool, compose: bool
+    output: Path, config: Config, watched: list[tuple[str, Found]], *, unit: bool, agent: bool, compose: bool
 ) -> None:
-    owner = init_files.owner_of(watched)
-    click.echo(f"now: {init_files.called()} run -c {shlex.quote(str(output))}, then look at http://127.0.0.1:9846/")
+    owner, listen = init_files.owner_of(watched), config.http.listen
+    click.echo(f"now: {init_files.called()} run -c {shlex.quote(str(output))}, then look at http://{listen}/")
     if init_files.called() != PROGRAM:
         folder = shlex.quote(str(Path(init_files.program()).parent))
         click.echo(f"so that the commands in messages work in each terminal, in ~/.profile: export PATH={folder}:$PATH")
@@ -236,7 +236,7 @@ def _services(
         click.echo(f"{written}: written; as a service: {' && '.join(init_files.how_to_start_agent(written))}")
     if compose:
         written = output.with_name("scheduler-watchdog.compose.yaml")
-        _write(written, init_files.compose(output, state, watched, owner))
+        _write(written, init_files.compose(output, config.state, watched, owner))
         click.echo(f"{written}: written; as a container: docker compose -f {shlex.quote(str(written))} up -d")
     if not unit and not agent and not compose:
         # in a container on a Mac it would stand in another machine than the agent, whose locks it could not see

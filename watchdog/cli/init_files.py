@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from watchdog.cli.ports import usual_or_free_port
 from watchdog.systems import system
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _rest(watched: Sequence[tuple[str, Found]], state: Path, notify: str | None)
         "",
         "# The page, metrics and health, for this machine alone. The page has buttons with `token_file: FILE` in it: a",
         "# file with 16 characters or more that nobody guesses.",
-        'http: {listen: "127.0.0.1:9846"}',
+        f'http: {{listen: "127.0.0.1:{usual_or_free_port()}"}}',
         "",
         "# Whom it tells: any address that apprise knows. `scheduler-watchdog notify-test -c FILE` tries it.",
         *_channels(notify),

@@ -152,6 +152,7 @@ def demo(seconds: int | None, port: int | None, stay: bool, live: bool) -> None:
 
     With --live a second is a second: a job fails and a run hangs within minutes, and every command can be tried on it.
     """
+    from watchdog.cli.ports import usual_or_free_port
     from watchdog.demo import live as practice
     from watchdog.demo import story
     from watchdog.web.server import CannotListenError
@@ -164,22 +165,6 @@ def demo(seconds: int | None, port: int | None, stay: bool, live: bool) -> None:
 
     try:
         # where no port was asked for it need not be the usual one: a watchdog may be at work there
-        tell(_usual_or_free_port() if port is None else port)
+        tell(usual_or_free_port() if port is None else port)
     except CannotListenError as error:
         raise CannotGoOn(f"{error}; choose another with --port") from error
-
-
-def _usual_or_free_port() -> int:
-    """The usual port of the page where nobody has it, else any that is free."""
-    import socket
-
-    from watchdog.config.file import DEFAULT_LISTEN, parse_address
-
-    usual = parse_address(DEFAULT_LISTEN)
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind((usual.host, usual.port))
-        except OSError:
-            tried.bind((usual.host, 0))
-        return int(tried.getsockname()[1])

@@ -60,6 +60,11 @@ def silence(finding: Finding, config: Config | None) -> str:
     return whole(f"{PROGRAM} silence {shlex.quote(match_of(finding))} --for 2h", config)
 
 
+def unsilence(number: int, config: Config | None) -> str:
+    """The command that ends a silence."""
+    return whole(command("unsilence", str(number)), config)
+
+
 def whole(text: str, config: Config | None) -> str:
     """The command as it can be pasted where the watchdog runs."""
     return pasteable(text, config.notify.command_prefix, config.invocation) if config else text

@@ -10,6 +10,7 @@ from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
 from watchdog.incidents.report import verdict
 from watchdog.state.history import JobKey
+from watchdog.web.advice import unsilence
 from watchdog.web.deeds import Recoveries, recoveries
 from watchdog.web.listing import Table, Wanted, table
 from watchdog.web.problems import Problem, problems, title_of
@@ -42,6 +43,8 @@ class Hush:
     match: str
     ends: When
     by: str
+    end: str
+    """The command that ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,11 @@ def front(posting: Posting, wanted: Wanted, known: Callable[[Sequence[JobKey]], 
             for i in recent[:_OVER]
             if i.over_since
         ),
-        tuple(Hush(s.id, s.match, when(s.ends_at, now), s.by) for s in notes.silences if s.ends_at > now),
+        tuple(
+            Hush(s.id, s.match, when(s.ends_at, now), s.by, unsilence(s.id, beside.config))
+            for s in notes.silences
+            if s.ends_at > now
+        ),
     )
 
 
