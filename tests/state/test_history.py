@@ -9,7 +9,19 @@ import pytest
 
 from tests.conftest import NOW
 from watchdog.config.settings import Detect
-from watchdog.core.model import At, Breaker, CronSchedule, Every, Job, RecordedRun, RunEnd, Schedule, Snapshot, Totals
+from watchdog.core.model import (
+    At,
+    Breaker,
+    CronSchedule,
+    Every,
+    Interruption,
+    Job,
+    RecordedRun,
+    RunEnd,
+    Schedule,
+    Snapshot,
+    Totals,
+)
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.detectors.published import Published, SourceState
 from watchdog.state.history import KEPT_RUNS, History, Run, Seen, StateChange, load_runs, load_states, news, runs_of
@@ -57,7 +69,7 @@ def test_the_recorded_run_is_joined_to_its_own_end_and_to_no_other() -> None:
     ends = (end(1, NOW - 2 * HOUR + MINUTE), end(2, NOW - HOUR + MINUTE, tokens=0))
     recorded = RecordedRun(NOW - HOUR, "error", MINUTE, "429")
     first, second = runs_of("s", job(recent=ends, last_run=recorded))
-    assert (first.status, first.outcome) == (None, "worked")
+    assert (first.status, first.outcome) == (None, "unknown")
     assert (second.status, second.outcome, second.error, second.started_at) == ("error", "error", "429", NOW - HOUR)
 
 
@@ -74,7 +86,34 @@ def test_the_rows_count_of_errors_tells_what_came_of_the_runs_before() -> None:
     ends = tuple(end(n, NOW - n * HOUR + MINUTE, tokens=100 if n == 5 else 0) for n in (6, 5, 4, 3, 2, 1))
     failing = job(recent=ends, last_run=RecordedRun(NOW - HOUR, "error", MINUTE, "429"), consecutive_errors=5)
     outcomes = [run.outcome for run in runs_of("s", failing)]
-    assert outcomes == ["no_tokens", "worked", "error", "error", "error", "error"]
+    assert outcomes == ["no_tokens", "error", "error", "error", "error", "error"]
+
+
+def test_what_nothing_tells_of_a_run_is_not_taken_for_good() -> None:
+    ends = tuple(end(n, NOW - n * HOUR + MINUTE) for n in (4, 3, 2, 1))
+    failing = job(recent=ends, last_run=RecordedRun(NOW - HOUR, "error", MINUTE, "429"), consecutive_errors=2)
+    assert [run.outcome for run in runs_of("s", failing)] == ["unknown", "unknown", "error", "error"]
+    told = tuple(replace(each, status="ok") for each in ends)
+    assert [run.outcome for run in runs_of("s", replace(failing, recent=told))][:2] == ["worked", "worked"]
+
+
+def test_a_run_that_was_seen_to_end_unrecorded_is_not_counted_as_an_error_later() -> None:
+    unrecorded = job(recent=(end(1, NOW - 2 * HOUR),), consecutive_errors=1)
+    last = RecordedRun(NOW - HOUR, "error", MINUTE, "429")
+    after = replace(unrecorded, recent=(*unrecorded.recent, end(2, NOW - HOUR + MINUTE)), last_run=last)
+    _, (run,) = news(Seen(unrecorded, None), "s", replace(after, consecutive_errors=2))
+    assert (run.started_at, run.outcome) == (NOW - HOUR, "error")
+
+
+def test_a_run_that_was_broken_off_stands_in_the_past_as_that(store: Store) -> None:
+    history, hung = History(store), job(Every(MINUTE), in_flight_since=NOW - 5 * MINUTE)
+    history.turn(published(hung), NOW - 4 * MINUTE)
+    cut = replace(hung, in_flight_since=None, interrupted=Interruption(NOW - 5 * MINUTE, NOW - 2 * MINUTE))
+    history.turn(published(cut), NOW - 2 * MINUTE)
+    history.turn(published(replace(hung, in_flight_since=NOW - MINUTE)), NOW)
+    (run,) = load_runs(store.database, "s", "a", 10)
+    assert (run.began, run.ended_at, run.outcome) == (NOW - 5 * MINUTE, NOW - 2 * MINUTE, "broken_off")
+    assert missed(replace(hung, in_flight_since=NOW - MINUTE), [run], NOW) == []
 
 
 def test_only_what_was_not_known_is_news() -> None:
@@ -101,6 +140,8 @@ def test_a_runs_cost_is_what_the_jobs_cost_has_grown_by_if_it_is_the_only_new_on
     two = replace(one, recent=(*one.recent, end(3, NOW - HOUR), end(4, NOW)), totals=Totals(cost_usd=2.0))
     seen, (run,) = news(Seen(before, None), "s", one)
     assert run.cost_usd == 0.25
+    billed = replace(before, recent=(*before.recent, replace(end(2, NOW - 2 * HOUR), cost_usd=0.2)))
+    assert [run.cost_usd for run in runs_of("s", billed)] == [None, 0.2]
     _, runs = news(seen, "s", two)
     assert [run.cost_usd for run in runs] == [None, None]
 
@@ -207,6 +248,11 @@ def test_the_pause_after_an_error_is_no_missed_fire() -> None:
     failing = [replace(run, status="error") for run in ran(2.5, 0.1)]
     assert missed(patient, failing, NOW) == []
     assert missed(patient, ran(2.5, 0.1), NOW) != []
+    unknown = [replace(run, status=None) for run in ran(2.5, 0.1)]
+    assert missed(patient, unknown, NOW) == []
+    slow = replace(patient, schedule=HOURLY, breaker=Breaker(10, (3 * HOUR,), cron_may_come_sooner=False))
+    assert missed(slow, [replace(run, status="error") for run in ran(4, 0.9)], NOW) == []
+    assert missed(slow, ran(4, 0.9), NOW) == [NOW - 3 * HOUR, NOW - 2 * HOUR]
 
 
 def test_a_one_shot_that_did_not_fire_is_missed() -> None:

@@ -54,7 +54,7 @@ def test_jobs_findings_incidents_and_recoveries_are_told(site: Site) -> None:
 
 def test_the_past_of_a_job_is_told(site: Site) -> None:
     past = site.client.get("/api/v1/history", params={"source": "agent", "job_id": "id-heartbeat"}).json()
-    assert [run["outcome"] for run in past["runs"]] == ["worked"] * 2 + ["error"] * 5
+    assert [run["outcome"] for run in past["runs"]] == ["error"] * 7
     assert past["runs"][-1]["error"] == "Error: 429 rate_limit_error"
     asked = {"source": "agent", "job_id": "id-heartbeat", "limit": "2", "before": "2026-06-10T07:30:00Z"}
     page = site.client.get("/api/v1/history", params=asked).json()

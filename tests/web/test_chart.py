@@ -40,8 +40,13 @@ def test_all_of_a_range_is_in_it_and_nothing_else(name: str) -> None:
 def test_tokens_and_cost_are_summed_by_slot_with_a_scale() -> None:
     found = chart("week", [ran(1, 300, 0.02), ran(2, 450, 0.05), ran(30, 10)], NOW)
     tokens, money = found.measures
-    assert (tokens.name, tokens.top, tokens.half, tokens.total) == ("Tokens", "1\u202f000", "500", "760")
-    assert (money.name, money.total) == ("USD", "0.0700")
+    assert (tokens.name, tokens.top, tokens.half, tokens.total) == (
+        "Tokens",
+        "1\u202f000",
+        "500",
+        "760 in the last week",
+    )
+    assert (money.name, money.total) == ("USD", "0.0700 in the last week; of 1 of 3 runs not known")
     assert max(bar.height for bar in tokens.bars) == 75
 
 

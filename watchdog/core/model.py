@@ -97,13 +97,17 @@ class RecordedRun:
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """One run's end as the bill saw it. Tokens and cost are None where what stands there is not a number."""
+    """One run's end as the bill saw it. Tokens and cost are None where what stands there is not a number.
+
+    `status`: what became of it, in the words of `RecordedRun`, where its scheduler keeps that of each run.
+    """
 
     id: int
     at: datetime
     input_tokens: int | None
     output_tokens: int | None
     cost_usd: float | None = None
+    status: str | None = None
 
     @property
     def is_zero(self) -> bool:

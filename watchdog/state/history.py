@@ -23,13 +23,19 @@ KEPT_RUNS = 500
 _ROW_LAG = timedelta(seconds=1)
 """A run end's whole-second time stamp may trail the recorded run's end by this much."""
 
+BROKEN_OFF = "interrupted"
+"""The status of a run that never ended: its scheduler went away under it."""
+
 JobKey = tuple[str, str]
 """Source and job id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A finished run, with what is known of it. `ended_at` is cut to the second; `cost_usd` is this run's alone."""
+    """A run that is over, with what is known of it. `cost_usd` is this run's alone.
+
+    `ended_at` is cut to the second; of one that was broken off it is when its scheduler started again, if it has.
+    """
 
     source: str
     job_id: str
@@ -49,10 +55,16 @@ class Run:
 
     @property
     def outcome(self) -> str:
-        """`error`, `no_tokens` or `worked`."""
+        """What came of it, as far as anything tells: see `OUTCOMES`."""
         if self.status not in (None, "ok"):
-            return "error"
-        return "no_tokens" if self.input_tokens == 0 and self.output_tokens == 0 else "worked"
+            return {BROKEN_OFF: "broken_off", "skipped": "skipped"}.get(self.status, "error")
+        if self.input_tokens == 0 and self.output_tokens == 0:
+            return "no_tokens"
+        return "worked" if self.status else "unknown"
+
+
+OUTCOMES = ("worked", "no_tokens", "error", "skipped", "broken_off", "unknown")
+"""All that can come of a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +92,8 @@ def runs_of(source: str, job: Job) -> tuple[Run, ...]:
             end.at.replace(microsecond=0),
             input_tokens=end.input_tokens,
             output_tokens=end.output_tokens,
+            cost_usd=end.cost_usd,
+            status=end.status,
         )
         for end in job.recent
     ]
@@ -94,14 +108,10 @@ def runs_of(source: str, job: Job) -> tuple[Run, ...]:
 
 
 def _in_error(runs: Sequence[Run], count: int) -> list[Run]:
-    """The newest `count` of the runs ended in an error, as the row's count of errors in a row says.
-
-    One that used tokens is left as it is: it may be a run that nobody wrote down.
-    """
+    """The newest `count` of the runs ended in an error, as the row's count of errors in a row says."""
     first = len(runs) - max(0, count)
     return [
-        replace(run, status="error") if index >= first and run.outcome == "no_tokens" else run
-        for index, run in enumerate(runs)
+        replace(run, status="error") if index >= first and run.status is None else run for index, run in enumerate(runs)
     ]
 
 
@@ -119,6 +129,16 @@ def end_of(recorded: RecordedRun, ends: Sequence[datetime]) -> int | None:
     return min(own, key=lambda index: abs(ends[index] - ended), default=None)
 
 
+def broken_off(source: str, job: Job) -> Run | None:
+    """The run that was seen to begin and that its scheduler did not bring to an end."""
+    cut = job.interrupted
+    if cut is None:
+        return None
+    ended = cut.restarted_at or cut.started_at
+    length = ended - cut.started_at if cut.restarted_at else None
+    return Run(source, job.id, ended.replace(microsecond=0), cut.started_at, BROKEN_OFF, length)
+
+
 def _recorded(run: Run, recorded: RecordedRun) -> Run:
     return replace(
         run,
@@ -132,25 +152,36 @@ def _recorded(run: Run, recorded: RecordedRun) -> Run:
 def news(before: Seen | None, source: str, job: Job) -> tuple[Seen, tuple[Run, ...]]:
     """What a job shows that it did not show before, and what to remember of it.
 
-    A run's own cost is what the job's lifetime cost has grown by since before its one new run.
+    Where nothing else tells it, a run's own cost is what the job's lifetime cost has grown by since before its one new
+    run.
     """
+    cut = broken_off(source, job)
+    left_off = () if cut is None or (before and cut == broken_off(source, before.job)) else (cut,)
     if before is None:
-        return Seen(job, None), runs_of(source, job)
+        return Seen(job, None), (*runs_of(source, job), *left_off)
     if _past(job) == _past(before.job):
-        return Seen(job, before.base), ()
+        return Seen(job, before.base), left_off
     known = {run.ended_at: run for run in runs_of(source, before.job)}
     runs = runs_of(source, job)
     count = sum(run.ended_at not in known for run in runs)
     base = before.base if not count else before.job.totals.cost_usd if count == 1 else None
-    new = [run for run in runs if run != known.get(run.ended_at)]
+    new = [run for run in runs if run != known.get(run.ended_at) and not _is_counted_late(run, known)]
     if runs:
-        newest = replace(runs[-1], cost_usd=_grown(base, job.totals.cost_usd))
+        newest = runs[-1]
+        if newest.cost_usd is None:
+            newest = replace(newest, cost_usd=_grown(base, job.totals.cost_usd))
         has_cost_changed = job.totals.cost_usd != before.job.totals.cost_usd
         is_new = runs[-1] in new
         new = [run for run in new if run is not runs[-1]]
         if is_new or (has_cost_changed and newest.cost_usd):
             new.append(newest)
-    return Seen(job, base), tuple(new)
+    return Seen(job, base), (*new, *left_off)
+
+
+def _is_counted_late(run: Run, known: Mapping[datetime, Run]) -> bool:
+    """Whether only the count of errors tells of it now, and it was seen before: then it is one that nobody recorded."""
+    before = known.get(run.ended_at)
+    return before is not None and before.status is None and run.status == "error" and run.started_at is None
 
 
 def _past(job: Job) -> object:

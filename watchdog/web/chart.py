@@ -13,7 +13,7 @@ from watchdog.web.strip import WORDS, Cell
 HEIGHT = 100
 """Of a bar, in the chart's own units."""
 
-_GRAVEST = ("error", "missed", "no_tokens", "in_flight", "worked")
+_GRAVEST = ("error", "broken_off", "missed", "skipped", "no_tokens", "in_flight", "unknown", "worked")
 """What a slot shows of several things that happened in it: the first."""
 
 _TICKS = 4
@@ -77,7 +77,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What was used or spent over time. `top` and `half` stand at the axis; `total` is the whole range's."""
+    """What was used or spent over time. `top` and `half` stand at the axis; `total`: of the whole range, in words."""
 
     name: str
     top: str
@@ -120,7 +120,7 @@ def chart(name: str, cells: Sequence[Cell], now: datetime) -> Chart:
         tuple(_slot(index, group, spoken[index]) for index, group in enumerate(groups)),
         tuple(_ticks(span, begin)),
         _counted([cell for group in groups for cell in group]) or "nothing",
-        tuple(_measures(groups, spoken)),
+        tuple(_measures(name, groups, spoken)),
     )
 
 
@@ -147,14 +147,17 @@ def _ticks(span: Range, begin: datetime) -> Iterator[Tick]:
         yield Tick(index * WIDTH, iso(at), at.strftime("%-d %b" if span.is_of_days else "%H:%M"))
 
 
-def _measures(groups: Sequence[Sequence[Cell]], spoken: Sequence[str]) -> Iterator[Measure]:
+def _measures(range_name: str, groups: Sequence[Sequence[Cell]], spoken: Sequence[str]) -> Iterator[Measure]:
     tokens = [[_tokens(cell) for cell in group] for group in groups]
     costs = [[cell.run.cost_usd if cell.run else None for cell in group] for group in groups]
     for name, values, is_money in (("Tokens", tokens, False), ("USD", costs, True)):
         sums = [_sum(of_slot) for of_slot in values]
         most = max((value for value in sums if value is not None), default=0)
         if most > 0:
-            yield _measure(name, sums, nice(most), spoken, is_money=is_money)
+            runs = [cell.run for group in groups for cell in group if cell.run]
+            unknown = len(runs) - sum(value is not None for of_slot in values for value in of_slot)
+            covers = f" in the last {range_name}{f'; of {unknown} of {len(runs)} runs not known' if unknown else ''}"
+            yield _measure(name, sums, nice(most), spoken, covers, is_money=is_money)
 
 
 def _tokens(cell: Cell) -> float | None:
@@ -167,7 +170,9 @@ def _sum(values: Sequence[float | None]) -> float | None:
     return sum(known) if known else None
 
 
-def _measure(name: str, sums: Sequence[float | None], top: float, spoken: Sequence[str], *, is_money: bool) -> Measure:
+def _measure(
+    name: str, sums: Sequence[float | None], top: float, spoken: Sequence[str], covers: str, *, is_money: bool
+) -> Measure:
     bars = []
     for index, value in enumerate(sums):
         if value is not None:
@@ -176,7 +181,7 @@ def _measure(name: str, sums: Sequence[float | None], top: float, spoken: Sequen
             bars.append(Bar(index * WIDTH, HEIGHT - height, height, "worked" if value > 0 else "no_tokens", title))
     total = sum(value for value in sums if value is not None)
     said = [_amount(value, is_money=is_money) for value in (top, top / 2, total)]
-    return Measure(name, said[0], said[1], said[2], tuple(bars))
+    return Measure(name, said[0], said[1], said[2] + covers, tuple(bars))
 
 
 def _amount(value: float, *, is_money: bool) -> str:

@@ -149,11 +149,17 @@ def _ran(cell: Cell, now: datetime) -> Event:
         cell.what,
         GLYPHS[cell.what],
         WORDS[cell.what],
-        run.error or "",
+        run.error or _how_it_was_left(run),
         say_duration(run.duration) if run.duration is not None else "",
         many(sum(tokens)) if tokens else "",
         f"{run.cost_usd:.4f}" if run.cost_usd is not None else "",
     )
+
+
+def _how_it_was_left(run: Run) -> str:
+    if run.outcome != "broken_off":
+        return ""
+    return f"by the restart at {say(run.ended_at)}" if run.duration is not None else "its end is on no record"
 
 
 def _of_past(incident: Incident, key: JobKey, now: datetime) -> Iterator[tuple[datetime, Event]]:

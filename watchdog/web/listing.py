@@ -11,7 +11,7 @@ from watchdog.core.instants import EPOCH, say
 from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import STATES, Finding, Job
 from watchdog.detectors.published import Published, SourceState
-from watchdog.state.history import JobKey, Run, runs_of
+from watchdog.state.history import JobKey, Run, broken_off, runs_of
 from watchdog.web.published_state import Posting
 from watchdog.web.shown import Known, When, job_url, maybe, spoken, when
 from watchdog.web.strip import LENGTH, WORDS, Cell, in_words, strip
@@ -22,7 +22,16 @@ PAGE = 50
 LONGEST_QUESTION = 200
 """Characters of a search that are looked for."""
 
-GLYPHS = {"worked": "✓", "no_tokens": "0", "error": "×", "missed": "–", "in_flight": "▸"}
+GLYPHS = {
+    "worked": "✓",
+    "no_tokens": "0",
+    "error": "×",
+    "skipped": "»",
+    "broken_off": "!",
+    "unknown": "?",
+    "missed": "–",
+    "in_flight": "▸",
+}
 
 WRONG, RUNNING = "wrong", "running"
 """What can be asked for beside the states and the kinds of findings."""
@@ -321,9 +330,16 @@ def cells_of(source: str, job: Job, now: datetime, known: Known, length: int = L
 
 def all_runs(source: str, job: Job, known: Known) -> list[Run]:
     """What is written down, and what is not yet."""
-    runs = {run.ended_at: run for run in runs_of(source, job)}
+    cut = broken_off(source, job)
+    runs = {run.ended_at: run for run in [*([cut] if cut else []), *runs_of(source, job)]}
     runs |= {run.ended_at: run for run in known.runs.get((source, job.id), ())}
-    return [runs[at] for at in sorted(runs)]
+    once = {(run.started_at, run.started_at or run.ended_at): run for run in sorted(runs.values(), key=_certainty)}
+    return sorted(once.values(), key=lambda run: run.ended_at)
+
+
+def _certainty(run: Run) -> tuple[bool, datetime]:
+    """What its scheduler says of a run goes before that it was broken off, and what is known later before that."""
+    return run.outcome != "broken_off", run.ended_at
 
 
 def _mark(cell: Cell) -> Mark:

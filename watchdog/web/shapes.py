@@ -171,11 +171,11 @@ class Incidents(Answer):
 
 
 class Run(Shape):
-    """A finished run."""
+    """A run that is over. `outcome`: `unknown` where nothing tells it."""
 
     ended_at: Instant
     started_at: Instant | None
-    outcome: Literal["worked", "no_tokens", "error"]
+    outcome: Literal["worked", "no_tokens", "error", "skipped", "broken_off", "unknown"]
     status: str | None
     duration_seconds: float | None
     input_tokens: int | None

@@ -1,5 +1,6 @@
 """A job's recent fires as a row of cells: what ran, what came of it, and which fires did not come."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +24,9 @@ WORDS = {
     "worked": "worked",
     "no_tokens": "no tokens",
     "error": "error",
+    "skipped": "skipped",
+    "broken_off": "broken off",
+    "unknown": "outcome not known",
     "missed": "missed",
     "in_flight": "in flight",
 }
@@ -84,7 +88,7 @@ def missed(
     begun = sorted([run.began for run in runs] + ([job.in_flight_since] if job.in_flight_since else []))
     match job.schedule:
         case CronSchedule() as schedule:
-            gone = _missed_slots(schedule, job, begun, now, most)
+            gone = _missed_slots(schedule, job, begun, runs, now, most)
         case Every(interval) if interval > timedelta():
             gone = _missed_intervals(interval, job, runs, now, most)
         case At(at):
@@ -95,7 +99,7 @@ def missed(
 
 
 def _missed_slots(
-    schedule: CronSchedule, job: Job, begun: Sequence[datetime], now: datetime, most: int
+    schedule: CronSchedule, job: Job, begun: Sequence[datetime], runs: Sequence[Run], now: datetime, most: int
 ) -> list[datetime]:
     known = [*begun[:1], *([job.next_run_at] if job.is_planned and job.next_run_at else [])]
     current = fire_at_or_before(schedule, now)
@@ -104,7 +108,16 @@ def _missed_slots(
     slots = slots_until(schedule, current, most + 1)
     first = min(known).replace(microsecond=0)
     taken = {fire_at_or_before(schedule, at) for at in begun if at >= slots[0]}
-    return [slot for slot in slots[:-1] if slot >= first and slot not in taken]
+    left = [slot for slot in slots[:-1] if slot >= first and slot not in taken]
+    return [slot for slot in left if not _is_in_a_pause(slot, job, runs)]
+
+
+def _is_in_a_pause(slot: datetime, job: Job, runs: Sequence[Run]) -> bool:
+    """Whether the scheduler may have waited then: not where a cron job takes its next fire all the same."""
+    if not runs or job.breaker is None or job.breaker.cron_may_come_sooner:
+        return False
+    before = bisect_right(runs, slot, key=lambda run: run.ended_at) - 1
+    return before >= 0 and slot < runs[before].ended_at + _pause(job, runs[before])
 
 
 @lru_cache(maxsize=4096)
@@ -138,8 +151,10 @@ def _missed_at_the_end(interval: timedelta, job: Job, runs: Sequence[Run], now: 
 
 
 def _pause(job: Job, run: Run) -> timedelta:
-    """How much longer than its interval the scheduler may wait after an error."""
-    return max(job.breaker.backoff, default=timedelta()) if run.outcome == "error" and job.breaker else timedelta()
+    """How much longer than its interval the scheduler may wait after an error, or after what may have been one."""
+    if run.status == "ok" or job.breaker is None:
+        return timedelta()
+    return max(job.breaker.backoff, default=timedelta())
 
 
 def _steps(first: datetime, interval: timedelta, until: datetime, most: int) -> list[datetime]:

@@ -143,9 +143,14 @@ def history_of(
 def _end(run: Run) -> RunEnd:
     session, at = run.session, run.ended_at or run.claimed_at
     number = run.row.number if run.row else 0
+    status = None if run.is_ok is None else _word(run)
     if session is None:
-        return RunEnd(number, at, None, None)
-    return RunEnd(number, at, session.input_tokens, session.output_tokens, session.cost_usd)
+        return RunEnd(number, at, None, None, status=status)
+    return RunEnd(number, at, session.input_tokens, session.output_tokens, session.cost_usd, status)
+
+
+def _word(run: Run) -> str:
+    return "ok" if run.is_ok else "error"
 
 
 def _recorded(told: Sequence[Run]) -> RecordedRun | None:
@@ -155,7 +160,7 @@ def _recorded(told: Sequence[Run]) -> RecordedRun | None:
     started = run.started_at or run.claimed_at
     error = fit_to_leave(run.row.error, ERROR_LENGTH) if run.row and run.row.error and not run.is_ok else None
     length = max(timedelta(), run.ended_at - started) if run.ended_at else None
-    return RecordedRun(started, "ok" if run.is_ok else "error", length, error, classify(error) if error else None)
+    return RecordedRun(started, _word(run), length, error, classify(error) if error else None)
 
 
 def _errors(runs: Iterable[Run]) -> int:

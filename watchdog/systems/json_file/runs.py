@@ -176,7 +176,7 @@ class History:
     def ends(self) -> tuple[RunEnd, ...]:
         """The ends that are known, the newest last."""
         found = [
-            RunEnd(number, run.over_at, run.input_tokens, run.output_tokens)
+            RunEnd(number, run.over_at, run.input_tokens, run.output_tokens, status=run.recorded.status)
             for number, run in enumerate(self.runs)
             if run.over_at is not None
         ]

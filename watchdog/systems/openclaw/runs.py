@@ -230,5 +230,5 @@ class RunBook:
 
 
 def _end(run: FinishedRun) -> RunEnd:
-    tokens = run.tokens or (None, None)
-    return RunEnd(run.number, run.ended_at, *tokens)
+    used, written = run.tokens or (None, None)
+    return RunEnd(run.number, run.ended_at, used, written, status=run.status)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from watchdog.core.instants import iso, parse_instant
 from watchdog.core.model import RunEnd
+from watchdog.state.history import BROKEN_OFF
 from watchdog.systems.shared.past import Change, PastError, PastRun, outcome_of, seconds_of
 from watchdog.systems.shared.sqlite_file import read
 from watchdog.systems.shared.unreadable import UnreadableError
@@ -70,10 +71,11 @@ def _record(db: sqlite3.Connection, source: str, since: datetime) -> OwnRecord:
 
 
 _FACTS = "ended_at, started_at, status, duration_seconds, input_tokens, output_tokens, error"
-_RUNS = f"SELECT job_id, {_FACTS} FROM runs WHERE source = ?"  # noqa: S608
+_ENDED = f"source = ? AND (status IS NULL OR status != '{BROKEN_OFF}')"
+_RUNS = f"SELECT job_id, {_FACTS} FROM runs WHERE {_ENDED}"  # noqa: S608
 _BEFORE = (
-    "SELECT job_id, max(ended_at), started_at, status, duration_seconds, input_tokens, output_tokens, error "
-    "FROM runs WHERE source = ? AND ended_at < ? GROUP BY job_id"
+    "SELECT job_id, max(ended_at), started_at, status, duration_seconds, input_tokens, output_tokens, error "  # noqa: S608
+    f"FROM runs WHERE {_ENDED} AND ended_at < ? GROUP BY job_id"
 )
 _STATES = "SELECT job_id, at, state FROM job_states WHERE source = ? ORDER BY job_id, at"
 

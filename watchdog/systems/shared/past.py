@@ -17,7 +17,7 @@ UNKNOWN, OK, ERROR = 0, 1, 2
 
 
 def outcome_of(status: str | None) -> int:
-    """What a scheduler's own word for it means; any word but `error` is none."""
+    """What a word for it means; any but `error` is none."""
     return UNKNOWN if status is None else ERROR if status == "error" else OK
 
 

@@ -104,7 +104,9 @@ class RunRow:
     @property
     def end(self) -> RunEnd | None:
         """Its end with its tokens."""
-        return RunEnd(self.id, self.over_at, self.input_tokens, self.output_tokens) if self.over_at else None
+        if self.over_at is None:
+            return None
+        return RunEnd(self.id, self.over_at, self.input_tokens, self.output_tokens, status=self.outcome)
 
     @property
     def recorded(self) -> RecordedRun | None:
