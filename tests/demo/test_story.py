@@ -69,8 +69,8 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, timedelta]:
         "CRITICAL failed: heartbeat was given up",
         "CRITICAL wedged: heartbeat has not run since 2026-04-29 12:00 UTC: its busy flag leaked",
         "CRITICAL wedged: repo-digest is stuck in the run that started at 2026-04-29 16:15",
-        "over: wedged of heartbeat",
-        "over: wedged of repo-digest",
+        "clear: wedged of heartbeat",
+        "clear: wedged of repo-digest",
     ],
 )
 def test_each_outage_of_the_demo_is_told_with_its_cause(played: tuple[str, timedelta], words: str) -> None:

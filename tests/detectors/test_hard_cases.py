@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.harness import HOUR, MINUTE, MS, SECOND, START, Agent, Watch, findings_of, scheduler, touch_of
+from watchdog.config.settings import Detect
+from watchdog.core.model import Every, Job, RecordedRun, Snapshot
 from watchdog.demo.outcome import Outcome
 from watchdog.demo.simulator import Simulator
+from watchdog.detectors.diagnosis import diagnose
+from watchdog.detectors.wedged import Wedged
 
 Begin = Callable[..., tuple[Agent, Simulator, Watch]]
 
@@ -188,3 +192,19 @@ def test_after_a_slow_delivery_nothing_is_called_stalled_or_wedged(begin: Begin)
     watch.run_for(6 * HOUR)
     assert {spell.kind for spell in watch.spells()} == {"overdue"}
     assert all(None not in spell.causes for spell in watch.spells())
+
+
+# Where nobody sees the scheduler's process, a lone run beyond the run limit may have ended with it: nothing proves
+# that it is wedged. It is told all the same, whatever a usual run of it takes, for so long no run of it is meant to last.
+def test_a_lone_run_beyond_the_run_limit_is_long_until_it_is_proved_to_be_wedged() -> None:
+    last = RecordedRun(START - 5 * HOUR, "ok", 20 * MINUTE)
+    alone = Job("a", "a", Every(HOUR), next_run_at=START, last_run=last, in_flight_since=START)
+    late = Job("b", "b", Every(SECOND), next_run_at=START)
+    rules = Detect(wedged=Wedged(run_limit=30 * SECOND))
+
+    def told(*jobs: Job) -> set[tuple[str, str | None]]:
+        found = diagnose(Snapshot("s", "phantom", jobs), START + 30 * SECOND, rules).findings
+        return {(finding.kind.value, finding.job) for finding in found}
+
+    assert told(alone) == {("long_run", "a")}
+    assert told(alone, late) == {("wedged", "a"), ("overdue", "b")}

@@ -214,7 +214,7 @@ def test_each_event_says_why_it_is_told() -> None:
 def test_the_end_says_since_when_it_is_over_and_asks_for_nothing() -> None:
     text = _letters(25 * HOUR)[-1].text
     assert text.startswith("It is over. It was: ")
-    assert "Over since: 2026-06-11 13:00 UTC" in text
+    assert "Clear since: 2026-06-11 13:00 UTC" in text
     assert "ack" not in text
 
 

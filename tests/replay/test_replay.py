@@ -284,7 +284,7 @@ def test_the_command_says_a_line_a_change_for_programs_and_for_people(tmp_path: 
     }
     people = command("replay", path).stdout.splitlines()
     assert people[0].startswith("2026-06-10 08:10:00  CRITICAL failed: heartbeat ")
-    assert "2026-06-10 08:20:00  over: failed of heartbeat" in people
+    assert "2026-06-10 08:20:00  clear: failed of heartbeat" in people
 
 
 def test_text_for_people_names_targets_and_actions(tmp_path: Path) -> None:

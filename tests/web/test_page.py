@@ -407,23 +407,27 @@ def test_what_has_just_ended_is_not_headed_as_wrong(tmp_path: Path) -> None:
         assert "✓ clear" in words(page(site, job))
 
 
-def test_the_page_message_and_table_say_alike_since_when_it_was_so_and_since_when_it_is_over() -> None:
+def test_page_message_and_table_say_alike_since_when_it_was_so_was_clear_and_was_over() -> None:
     office = Office()
     office.find(finding("failing", since=NOW - 5 * HOUR))
     office.wait(MINUTE)
     office.find(finding("failed", since=office.now))
     office.wait(HOUR)
     office.find()
-    over = office.now
+    clear = office.now
     office.wait(HOUR)
     message = office.letters[-1]
     assert message.title == "Over: heartbeat was given up (for 1 h)"
     assert f"Since: {say(NOW + MINUTE)}" in message.text
-    assert f"Over since: {say(over)}" in message.text
     (incident,) = office.notifier.ledger.incidents.values()
+    over = incident.resolved_at
+    assert over is not None
+    assert f"Clear since: {say(clear)}\nOver at: {say(over)}" in message.text
     posting = Posting(Published(()), office.now, 0.0)
     shown = view.front(posting, Wanted(), lambda keys: Known(Notes(incidents=(incident,)))).over
-    assert [(past.began.said, past.ended.said) for past in shown] == [(say(NOW + MINUTE), say(over))]
+    assert [(past.began.said, past.ended.said, past.over.said) for past in shown] == [
+        (say(NOW + MINUTE), say(clear), say(over))
+    ]
     table = StringIO()
     Console(file=table, width=200).print(incidents_view([incident], {}, (), office.now, None))
     assert f"{ago(NOW + MINUTE, office.now)}" in table.getvalue()
@@ -440,9 +444,13 @@ def test_what_stands_in_an_incidents_history_is_never_dated_anew() -> None:
         found = update(found, [], frozenset(), now, timing, unproved, lambda *_: True)
         page_ = incident_page(found.incidents[1], Posting(Published(()), now.at, 0.0), Known(), (), (), 1)
         steps.append([f"{one.at.iso} {one.words}" for one in reversed(page_.events)])
+        if unproved:
+            table = StringIO()
+            Console(file=table, width=200).print(incidents_view(list(found.incidents.values()), {}, (), now.at, HOUR))
+            assert "clear, over once its next run is well" in table.getvalue()
     for before, after in pairwise(steps):
         assert after[: len(before)] == before
-    assert [line.partition(" ")[2] for line in steps[-1]] == ["failed", "no longer failed", "it was over"]
+    assert [line.partition(" ")[2] for line in steps[-1]] == ["failed", "no longer failed", "over"]
 
 
 def test_a_page_that_was_just_loaded_knows_that_nothing_has_changed(site: Site) -> None:

@@ -61,11 +61,12 @@ def _headline_since(incident: Mapping[str, Any]) -> datetime:
 
 def _state(incident: Mapping[str, Any], now: datetime) -> str:
     if incident["state"] != "active":
-        over = incident.get("over_since") or incident["resolved_at"]
-        if over:
+        if over := incident["resolved_at"]:
             return f"over {ago(parse_instant(over), now)}"
+        if incident.get("waits_for_run"):
+            return clear(None, now)
         until = incident.get("over_at")  # an older version does not say it
-        return clear(parse_instant(until) if until else None, now)
+        return clear(parse_instant(until) if until else now, now)
     return f"{incident['acknowledged_by']} is on it" if incident["acknowledged_by"] else "open"
 
 
@@ -75,7 +76,10 @@ def whole_view(document: Mapping[str, Any]) -> RenderableType:
     said = f"Incident {incident['id']}: {as_asked(incident['summary'], sys.argv)}"
     head = Text(said, style=_style(incident), no_wrap=True, overflow="ignore")  # it may hold a command
     since = _headline_since(incident)
-    facts = Text(f"{incident['source']}, since {say(since)} ({ago(since, now)}), {_state(incident, now)}", style="dim")
+    state = _state(incident, now)
+    if ended := incident.get("clear_since"):
+        state = f"clear since {say(parse_instant(ended))}, {state.removeprefix('clear, ')}"
+    facts = Text(f"{incident['source']}, since {say(since)} ({ago(since, now)}), {state}", style="dim")
     views: list[RenderableType] = [head, facts, Text("")]
     found = [*incident["findings"], *incident["symptoms"]]
     what = "What is so" if incident["state"] == "active" else "What was so"

@@ -22,7 +22,7 @@ from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding, Job, Schedule
 from watchdog.core.silences import Silence
 from watchdog.detectors.published import Published, SourceState
-from watchdog.incidents.ledger import over_at
+from watchdog.incidents.ledger import over_at, waits_for_run
 from watchdog.incidents.report import first_line, gathered, to_do, verdict
 
 STEPS = 5
@@ -218,10 +218,11 @@ def _incidents_table(
 def _incident_state(
     incident: Incident, acknowledged: tuple[datetime, str] | None, now: datetime, hold: timedelta | None
 ) -> Text:
-    if incident.over_since:
-        return Text(f"over {ago(incident.over_since, now)}", style="green")
+    if incident.resolved_at:
+        return Text(f"over {ago(incident.resolved_at, now)}", style="green")
     if not incident.is_active:
-        return Text(clear(over_at(incident, hold) if hold is not None else None, now), style="green")
+        until = now if hold is None else over_at(incident, hold)
+        return Text(clear(None if waits_for_run(incident) else until, now), style="green")
     if acknowledged is None:
         return Text("open")
     more = "; more since" if incident.has_more_since(acknowledged[0]) else ""
@@ -229,8 +230,10 @@ def _incident_state(
 
 
 def clear(until: datetime | None, now: datetime) -> str:
-    """That nothing of an incident is so any more, and when it is over."""
-    return f"clear, over {ago(until, now)}" if until and until > now else "clear"
+    """That nothing of an incident is so any more, and when it is over; `until` is None where that waits for a run."""
+    if until is None:
+        return "clear, over once its next run is well"
+    return f"clear, over {ago(until, now)}" if until > now else "clear"
 
 
 def _others(incident: Incident) -> str:

@@ -76,7 +76,7 @@ class Member:
 class Incident:
     """Something that is or was wrong.
 
-    `clear_since`: since when none of it has been true (it may come back); `resolved_at`: when that was certain.
+    `clear_since`: since when none of it has been true (it may come back); `resolved_at`: when it was over.
     `returns`: how often it came back after it had been resolved. `merged_into`: where what it was about is found now,
     such as under the stall that turned out to be its cause.
     """
@@ -137,8 +137,8 @@ class Incident:
         return self.members[self.headline.key].since
 
     @property
-    def over_since(self) -> datetime | None:
-        """Since when it is over: since nothing of it was so, which was certain only later. None while it is open."""
+    def ended_at(self) -> datetime | None:
+        """Since when one that is over has been clear; it was over only later. None while it is open."""
         return None if self.resolved_at is None else self.clear_since or self.resolved_at
 
     def has_more_since(self, at: datetime) -> bool:

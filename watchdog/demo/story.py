@@ -149,7 +149,7 @@ class Narrator:
     def _over(self, finding: Finding) -> None:
         if finding.key in self._told:
             self._told.remove(finding.key)
-            self._line("watchdog", "green", Text(f"over: {finding.kind.value} of {finding.job or 'the scheduler'}"))
+            self._line("watchdog", "green", Text(f"clear: {finding.kind.value} of {finding.job or 'the scheduler'}"))
 
     def _line(self, who: str, style: str, words: Text) -> None:
         head = Text(f"{self._now():%H:%M}  ", style="dim").append(f"{who:<9} ", style=style)

@@ -11,7 +11,8 @@ from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import Finding, Job, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.detectors.about import about
-from watchdog.detectors.rules import Rule, RulesForAll
+from watchdog.detectors.rules import Rule, Rules, RulesForAll
+from watchdog.detectors.wedged import Wedged
 
 
 class LongRun(Rule):
@@ -27,11 +28,14 @@ class LongRun(Rule):
 
 
 def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[Finding]:
-    """One finding for each run in flight that is longer than the floor and than so many times the last one."""
+    """One finding for each run in flight that is longer than the floor and than so many times the last one.
+
+    What is beyond the run limit is long in any case: it may be that nothing proves yet that it is wedged.
+    """
     for job in now.doubtful(snapshot.jobs):
         if job.in_flight_since is None:
             continue
-        limit = _limit(job, settings.of(job)[LongRun])
+        limit = _limit(job, settings.of(job))
         if now.reached(now.lived_through(job.in_flight_since, limit)):
             yield about(
                 snapshot,
@@ -47,9 +51,10 @@ def detect(snapshot: Snapshot, now: Moment, settings: RulesForAll) -> Iterator[F
             )
 
 
-def _limit(job: Job, rule: LongRun) -> timedelta:
-    usual = job.last_run.duration if job.last_run else None
-    return max(rule.floor, usual * rule.factor) if usual else rule.floor
+def _limit(job: Job, rules: Rules) -> timedelta:
+    usual, rule = job.last_run.duration if job.last_run else None, rules[LongRun]
+    long = max(rule.floor, usual * rule.factor) if usual else rule.floor
+    return min(long, job.terms.run_limit or rules[Wedged].run_limit)
 
 
 def _usual(job: Job) -> str:

@@ -331,10 +331,16 @@ def _settled(incident: Incident, seen: _Seen) -> Incident:
     return incident
 
 
+def waits_for_run(incident: Incident) -> bool:
+    """Whether one of which nothing is so any more is over only once a run has shown that it is well."""
+    if not incident.is_open or incident.is_active:
+        return False
+    return any(member.is_unproved for member in incident.members.values()) or bool(_waiting(incident))
+
+
 def over_at(incident: Incident, hold: timedelta) -> datetime | None:
     """When one that is clear is over if it stays so; None where it is not clear, or where that waits for a run."""
-    waits_for_a_run = any(member.is_unproved for member in incident.members.values()) or _waiting(incident)
-    if not incident.is_open or incident.clear_since is None or waits_for_a_run:
+    if not incident.is_open or incident.clear_since is None or waits_for_run(incident):
         return None
     return incident.clear_since + (CALM if incident.is_flapping else hold)
 

@@ -10,7 +10,7 @@ from watchdog.core.model import Cause, Finding, Job
 from watchdog.core.plain_json import Json as Json
 from watchdog.core.plain_json import value as value
 from watchdog.detectors.published import Published, SourceState
-from watchdog.incidents.ledger import over_at
+from watchdog.incidents.ledger import over_at, waits_for_run
 
 
 def finding(found: Finding) -> dict[str, Json]:
@@ -113,8 +113,9 @@ def incident(
     """An incident with what belongs to it, and the messages about it that have not arrived.
 
     `since`: since when any of it has been so; `headline_since`: since when what its `kind`, `job` and `summary` say.
-    `over_since`: since when none of it is so; `over_at`: when one that is clear will be over if it stays so, where
-    `hold`, how long it has to, is known.
+    `clear_since`: since when none of it is so; `over_at`: when it was over for it had stayed clear, or of one that is
+    clear when it will be, where that does not wait for a run (`waits_for_run`) and `hold`, how long it has to, is
+    known.
     """
     head = of.headline
     return {
@@ -129,8 +130,9 @@ def incident(
         "since": iso(of.since),
         "headline_since": iso(of.headline_since),
         "opened_at": iso(of.opened_at),
-        "over_at": value(over_at(of, hold) if hold is not None else None),
-        "over_since": value(of.over_since),
+        "clear_since": value(of.ended_at or of.clear_since),
+        "over_at": value(of.resolved_at or (over_at(of, hold) if hold is not None else None)),
+        "waits_for_run": waits_for_run(of),
         "resolved_at": value(of.resolved_at),
         "returns": of.returns,
         "acknowledged_by": acknowledged,

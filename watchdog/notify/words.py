@@ -162,7 +162,7 @@ def _in_all(dispatch: Dispatch) -> str:
 
 
 def _length(dispatch: Dispatch, now: datetime) -> str:
-    end = _over_since(dispatch, now) if dispatch.event is Event.RESOLVED else now
+    end = _clear_since(dispatch, now) if dispatch.event is Event.RESOLVED else now
     length = end - min(_headline_since(dispatch), end)
     return f" (for {say_duration(length)})" if length >= timedelta(seconds=1) else ""
 
@@ -182,7 +182,7 @@ def _headline_since(dispatch: Dispatch) -> datetime:
     return min(mine) if mine and len(jobs) == 1 else _since(dispatch)
 
 
-def _over_since(dispatch: Dispatch, now: datetime) -> datetime:
+def _clear_since(dispatch: Dispatch, now: datetime) -> datetime:
     ends = [member.ended_at for member in dispatch.own if member.ended_at is not None]
     return max(ends, default=dispatch.incident.clear_since or now)
 
@@ -241,8 +241,9 @@ def _lead(dispatch: Dispatch, head: Finding) -> str:
 def _facts(dispatch: Dispatch, head: Finding, now: datetime, say: Say) -> list[tuple[str, str]]:
     if dispatch.event is Event.RESOLVED:
         is_known = {Ending.OVER, Ending.GONE} & set(_endings(dispatch).values())
-        end = "Over since" if is_known else "Last seen"
-        return [*_beginnings(dispatch, say), (end, say(_over_since(dispatch, now)))]
+        end, over_at = "Clear since" if is_known else "Last seen", dispatch.incident.resolved_at
+        over = [("Over at", say(over_at))] if is_known and over_at else []
+        return [*_beginnings(dispatch, say), (end, say(_clear_since(dispatch, now))), *over]
     facts = _beginnings(dispatch, say)
     times = max(len(member.earlier) for member in dispatch.own) + 1
     has_heard = any(dispatch.told.first_at < member.began for member in dispatch.own)

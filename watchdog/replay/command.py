@@ -58,5 +58,5 @@ def as_text(change: Change) -> str:
     if not isinstance(change, Found):
         return f"{at}  would {change.action} {whose}, for it is {finding.kind.value}"
     if change.event == "cleared":
-        return f"{at}  over: {finding.kind.value} of {whose}"
+        return f"{at}  clear: {finding.kind.value} of {whose}"
     return f"{at}  {finding.severity.value.upper()} {finding.kind.value}: {finding.summary}"

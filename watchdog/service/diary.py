@@ -21,7 +21,7 @@ def _level(action: str, finding: Finding) -> int:
 def log_finding(action: str, finding: Finding) -> None:
     """Log that a condition was `found`, or has `cleared`."""
     level = _level(action, finding)
-    words = finding.summary if action == "found" else f"over: {finding.kind.value} of {finding.job or finding.source}"
+    words = finding.summary if action == "found" else f"clear: {finding.kind.value} of {finding.job or finding.source}"
     facts = {"source": finding.source, "kind": finding.kind.value, "severity": finding.severity.value}
     log.log(level, words, extra={"action": action, **facts, "job_id": finding.job_id, "job": finding.job})
 
@@ -47,7 +47,7 @@ def log_rest(action: str, finding: Finding, count: int) -> None:
     facts = {"source": finding.source, "kind": finding.kind.value}
     words = f"{count:,} more {finding.kind.value} of {finding.source}"
     log.log(
-        _level(action, finding), words if action == "found" else f"over: {words}", extra={"action": action, **facts}
+        _level(action, finding), words if action == "found" else f"clear: {words}", extra={"action": action, **facts}
     )
 
 

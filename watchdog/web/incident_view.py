@@ -101,8 +101,8 @@ def _order(member: Member) -> tuple[object, ...]:
 
 def _events(incident: Incident, now: datetime) -> Iterator[Happened]:
     """What became of it, each thing when it was so; many at one instant are one line."""
-    if incident.over_since:
-        yield Happened(when(incident.over_since, now), "it was over")
+    if incident.resolved_at:
+        yield Happened(when(incident.resolved_at, now), "over")
     together: dict[tuple[datetime, str], list[Member]] = {}
     for member in incident.members.values():
         kind = spoken(member.finding.kind)

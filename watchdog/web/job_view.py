@@ -170,10 +170,10 @@ def _of_past(incident: Incident, key: JobKey, now: datetime) -> Iterator[tuple[d
         kinds = ", ".join(spoken(member.finding.kind) for member in together)
         began = f"incident {incident.id} {_beginning(incident, at, is_first=at == mine[0].first_seen)}: {kinds}"
         yield at, Event(when(at, now), "incident", "▲", began)
-    if mine and incident.over_since:
+    if mine and incident.resolved_at:
         kinds = ", ".join(dict.fromkeys(spoken(member.finding.kind) for member in mine))
-        over = f"incident {incident.id} was over: {kinds}"
-        yield incident.over_since, Event(when(incident.over_since, now), "resolved", "△", over)
+        over = f"incident {incident.id} over: {kinds}"
+        yield incident.resolved_at, Event(when(incident.resolved_at, now), "resolved", "△", over)
     for member in mine:
         kind = spoken(member.finding.kind)
         for number, (again, ended) in enumerate(member.spells):

@@ -57,8 +57,8 @@ class Problem:
     """Something that is wrong. `name` is whom its title and its sentences name; `url` leads to its own page.
 
     `revivable`: the source and id of the jobs that a button can bring back; `unrevivable`: why there is no such button,
-    where a command brings them back. `has_more`: whether more has come since somebody took it on. `over_at`: when one
-    that is clear is over if it stays so; `over_since`: of one that is over, since when. `unproved`: whose next run it
+    where a command brings them back. `has_more`: whether more has come since somebody took it on. `clear_since`: since
+    when nothing of it is so; `over_at`: when it was over, or is if it stays clear. `unproved`: whose next run it
     waits for, though nothing of it is as grave any more.
     """
 
@@ -87,8 +87,8 @@ class Problem:
     has_more: bool = False
     unproved: str = ""
     storm: Storm | None = None
+    clear_since: When | None = None
     over_at: When | None = None
-    over_since: When | None = None
 
     @property
     def is_active(self) -> bool:
@@ -187,8 +187,10 @@ def _placed(incident: Incident, base: Problem, known: Known, now: datetime) -> P
         acknowledged=acknowledged[1] if acknowledged else "",
         has_more=acknowledged is not None and incident.has_more_since(acknowledged[0]),
         unproved=waits_for(incident),
-        over_since=maybe(incident.over_since, now),
-        over_at=maybe(over_at(incident, known.config.notify.hold) if known.config else None, now),
+        clear_since=maybe(incident.ended_at or incident.clear_since, now),
+        over_at=maybe(
+            incident.resolved_at or (over_at(incident, known.config.notify.hold) if known.config else None), now
+        ),
         acknowledge=advice.acknowledge(incident, known.config),
     )
 

@@ -129,8 +129,9 @@ class Untold(Shape):
 
 class Incident(Shape):
     """Something that is or was wrong. `since`: since when any of it has been so; `headline_since`: since when what
-    `kind`, `job` and `summary` say has; `over_at`: when one that is clear will be over if it stays so, where that does
-    not wait for a run; `over_since`: since when nothing of it has been so; `resolved_at`: when that was certain."""
+    `kind`, `job` and `summary` say has; `clear_since`: since when nothing of it has been so; `over_at`: when it was
+    over, for it had stayed clear, or will be if it does, where that does not wait for a run; `resolved_at`: when it
+    was over."""
 
     id: int
     source: str
@@ -143,8 +144,9 @@ class Incident(Shape):
     since: Instant
     headline_since: Instant
     opened_at: Instant
+    clear_since: Instant | None
     over_at: Instant | None
-    over_since: Instant | None
+    waits_for_run: bool
     resolved_at: Instant | None
     returns: int
     acknowledged_by: str | None

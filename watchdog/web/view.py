@@ -33,6 +33,7 @@ class Past:
     url: str
     began: When
     ended: When
+    over: When
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def front(posting: Posting, wanted: Wanted, known: Callable[[Sequence[JobKey]], 
     now, published = posting.at, posting.published
     beside = known(())
     notes = beside.notes
-    recent = [i for i in notes.incidents if i.over_since and now - i.over_since <= timedelta(days=7)]
+    recent = [i for i in notes.incidents if i.ended_at and now - i.ended_at <= timedelta(days=7)]
     shown = problems(posting, beside)
     return Front(
         "UNKNOWN" if _is_unread(published) else verdict(published.findings),
@@ -78,9 +79,16 @@ def front(posting: Posting, wanted: Wanted, known: Callable[[Sequence[JobKey]], 
         table(posting, wanted, known),
         recoveries([one for one in notes.actions if _is_news(one, now)], beside, now),
         tuple(
-            Past(i.id, title_of(i), incident_url(i.id), when(i.headline_since, now), when(i.over_since, now))
+            Past(
+                i.id,
+                title_of(i),
+                incident_url(i.id),
+                when(i.headline_since, now),
+                when(i.ended_at, now),
+                when(i.resolved_at, now),
+            )
             for i in recent[:_OVER]
-            if i.over_since
+            if i.ended_at and i.resolved_at
         ),
         tuple(
             Hush(s.id, s.match, when(s.ends_at, now), s.by, unsilence(s.id, beside.config))
