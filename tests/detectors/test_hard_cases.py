@@ -195,7 +195,7 @@ def test_after_a_slow_delivery_nothing_is_called_stalled_or_wedged(begin: Begin)
 
 
 # Where nobody sees the scheduler's process, a lone run beyond the run limit may have ended with it: nothing proves
-# that it is wedged. It is told all the same, whatever a usual run of it takes, for so long no run of it is meant to last.
+# that it is wedged. It is told all the same, whatever a usual run takes, for no run is meant to last so long.
 def test_a_lone_run_beyond_the_run_limit_is_long_until_it_is_proved_to_be_wedged() -> None:
     last = RecordedRun(START - 5 * HOUR, "ok", 20 * MINUTE)
     alone = Job("a", "a", Every(HOUR), next_run_at=START, last_run=last, in_flight_since=START)
