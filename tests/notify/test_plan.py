@@ -398,7 +398,10 @@ def test_who_has_taken_on_that_jobs_wait_has_taken_it_on_whichever_wait_by_then(
     assert made.told == [("ops", "opened"), ("boss", "escalated"), ("ops", "reminder")]
     made.find()
     made.wait(5 * MINUTE)
-    assert [letter.title[-9:] for letter in made.letters[-2:]] == ["(for 5 h)", "(for 5 h)"]
+    assert [letter.title for letter in made.letters[-2:]] == [
+        "Over: 50 jobs wait for runs before them, the first for that of job-7 (for 5 h)",
+        "Over: jobs wait for runs before them (for 5 h)",
+    ]
 
 
 def test_who_waited_for_what_has_hung_twice_today_hears_that_it_is_over_each_time() -> None:

@@ -187,6 +187,10 @@ def _clear_since(dispatch: Dispatch, now: datetime) -> datetime:
     return max(ends, default=dispatch.incident.clear_since or now)
 
 
+QUEUED = "jobs wait for runs before them"
+"""What was told of a queue of which nobody waits any more."""
+
+
 def _by_job(members: Iterable[Member]) -> dict[Job, list[Finding]]:
     found: dict[Job, list[Finding]] = {}
     for member in members:
@@ -205,13 +209,13 @@ def what_is_wrong(told: Sequence[Member], head: Finding) -> str:
         return (
             f"{'the scheduler ' if head.kind.row.concern is Concern.SCHEDULER else ''}{head.source} {head.kind.row.one}"
         )
-    if all(member.under for member in told):
+    if told and all(member.under for member in told):
         late = f"{_named(told[0].finding)} waits" if len(jobs) == 1 else f"{len(jobs)} jobs wait"
         return f"{late}: {_named(head)} {head.kind.row.one}"
-    if head.caused_by is not None and len(jobs) > 1:
+    if head.caused_by is not None and len(jobs) != 1:
         busy = f"that of {head.caused_by.job}" if head.caused_by.job else "that of a job that is gone"
-        return f"{len(jobs)} jobs wait for runs before them, the first for {busy}"
-    if len(jobs) == 1:
+        return f"{len(jobs)} jobs wait for runs before them, the first for {busy}" if jobs else QUEUED
+    if len(jobs) <= 1:
         return f"{_named(head)} {head.kind.row.one}"
     counted = Counter(most_specific(findings).kind for findings in jobs.values())
     kinds = sorted(counted.items(), key=lambda one: one[0].row.rank)
