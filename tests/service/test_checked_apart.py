@@ -56,3 +56,13 @@ def test_one_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(configuration, "LONGEST", 0.01)
     with pytest.raises(ConfigError, match="took longer than"):
         configuration.load(tmp_path / "x.yaml")
+
+
+def test_what_lies_where_it_was_started_is_not_taken_for_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another package of that name, such as the source of the one that watches files."""
+    (tmp_path / "watchdog").mkdir()
+    (tmp_path / "watchdog" / "__init__.py").write_text("raise SystemExit('another one')")
+    monkeypatch.chdir(tmp_path)
+    assert configuration.for_database(tmp_path / "x.db").sources

@@ -67,7 +67,7 @@ class Questions:
         if self.config is None:
             raise CannotAnswerError("its configuration does not lie here: begin `scheduler-watchdog mcp` with -c FILE")
         ours = "from watchdog.cli.main import main; main()"
-        command = [sys.executable, "-c", ours, "backtest", "-c", str(self.config), f"--since={since}"]
+        command = [sys.executable, "-P", "-c", ours, "backtest", "-c", str(self.config), f"--since={since}"]
         try:
             done = subprocess.run(  # noqa: S603 - its own command; what is asked for stands behind `=`
                 [*command, "--format", "json"], capture_output=True, text=True, timeout=PATIENCE, check=False

@@ -35,6 +35,11 @@ class Result:
     said: Mapping[str, Any] = field(default_factory=dict)
 
 
+def python(module: str) -> list[str]:
+    """How one of our modules is called as a process: never one of its name that lies where the program was started."""
+    return [sys.executable, "-P", "-m", module]
+
+
 class Child:
     """One process with one order, which its module does (`child.serve`). Its output goes to a file, so that nothing
     waits for a pipe.
@@ -50,7 +55,7 @@ class Child:
         self._output = _output(record)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves, by a module of our own
-                [sys.executable, "-m", module],
+                python(module),
                 stdin=subprocess.PIPE,
                 stdout=self._output,
                 stderr=subprocess.DEVNULL,

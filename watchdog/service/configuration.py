@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from watchdog.config.file import Config, ConfigError
+from watchdog.core import children
+from watchdog.core.redaction import one_line
 
 LONGEST = 20.0
 """Seconds; half of one is usual. A file on a share that is gone would otherwise keep the service waiting for ever."""
@@ -29,7 +31,7 @@ def for_database(path: Path) -> Config:
 def _checked(way: str, path: Path) -> Config:
     try:
         done = subprocess.run(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "watchdog.service.configuration", way, os.fspath(path)],
+            [*children.python("watchdog.service.configuration"), way, os.fspath(path)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=LONGEST,
@@ -40,7 +42,8 @@ def _checked(way: str, path: Path) -> Config:
     except OSError as error:
         raise ConfigError([f"{path}: the process that is to check it cannot be started: {error}"]) from None
     if not done.stdout or done.returncode:
-        raise ConfigError([f"{path}: the process that checks it ended with {done.returncode} and said nothing"])
+        said = one_line(done.stderr.decode(errors="replace").strip().rpartition("\n")[2], 200) or "nothing"
+        raise ConfigError([f"{path}: the process that checks it ended with {done.returncode} and said {said}"])
     found = pickle.loads(done.stdout)  # noqa: S301 - from ourselves
     if isinstance(found, ConfigError):
         raise found
