@@ -252,7 +252,7 @@ def test_no_target_delays_another_or_a_tick_whatever_it_does(
         commands = [(child / "cmdline").read_bytes().split(b"\0") for child in _children()]
         sending = [command for command in commands if b"watchdog.notify.child" in command]
         assert len(sending) >= 2
-        assert all(command[1:] == [b"-m", b"watchdog.notify.child", b""] for command in sending)
+        assert all(command[1:] == [b"-P", b"-m", b"watchdog.notify.child", b""] for command in sending)
         made.deliver()
     errors = {name: made.entry(name).error or "" for name in channels}
     assert errors["hangs"] == errors["drips"] == "it took longer than 12 s and was cut off"
