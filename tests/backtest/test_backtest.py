@@ -187,6 +187,29 @@ def test_a_revival_that_leaves_the_time_stamp_is_on_record_beside_the_failure(tm
     assert abs(failed.over_at - (begin + 12 * HOUR)) < 5 * SECOND
 
 
+def test_a_run_that_the_watchdog_saw_hang_is_told_as_that_and_not_as_a_stall(tmp_path: Path) -> None:
+    config = watching(tmp_path)
+    begin = datetime(2026, 6, 10, 8, tzinfo=UTC)
+    agent = Agent()
+    with Simulator(tmp_path / "agent.db", begin, behaviour=agent) as sim:
+        sim.add("digest", ("every", 50 * MINUTE))
+        sim.add("triage", ("every", 7 * MINUTE))
+        with witness(sim, config) as watch:
+            watch.run_for(3 * HOUR)
+            agent.then("digest", Outcome.hanging())
+            watch.run_for(6 * HOUR)
+            sim.restart()
+            watch.run_for(2 * HOUR)
+    past = past_of(config, begin, sim.now)
+    found = replay([past], config, begin, sim.now).conditions
+    assert [c.finding.kind.value for c in found if not c.finding.caused_by] == ["long_run", "wedged"]
+    assert all(c.is_certain and c.over_at for c in found)
+    unknown = past_of(config, begin, sim.now, with_record=False)
+    (stall,) = [c for c in replay([unknown], config, begin, sim.now).conditions if c.finding.kind == "stalled"]
+    assert not stall.is_certain
+    assert "not certain, and marked so: overdue, stalled and wedged" in unknown.gaps[0]
+
+
 def test_a_state_file_that_is_another_programs_is_refused(tmp_path: Path) -> None:
     config = for_database(rebuilt("quiet-healthy", tmp_path))
     with pytest.raises(PastError, match="database of another program"):

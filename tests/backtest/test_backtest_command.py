@@ -52,11 +52,11 @@ def test_it_says_what_would_have_been_told_when_to_whom_and_how_often(configured
     assert lines[1].startswith("phantom: 4 jobs; 25 cost events since 2026-04-28 23:18:04 UTC")
     assert "only the database is used" in lines[1]
     told = [line for line in lines if "  ops  " in line]
-    assert [re.sub(r": since .*", "", line) for line in told] == [
-        "2026-04-29 05:02:14  ops  opened  zero_tokens heartbeat",
-        "2026-04-29 06:02:14  ops  joined  failing heartbeat",
-        "2026-04-29 10:00:08  ops  worse  failed heartbeat",
-        "2026-04-30 10:00:08  ops  reminder  failed heartbeat",
+    assert [re.sub(r" since .*", "", line) for line in told] == [
+        "2026-04-29 05:02:14  ops  WARNING: heartbeat does no work (no tokens): zero_tokens",
+        "2026-04-29 06:02:14  ops  More of it, WARNING: heartbeat keeps failing: failing",
+        "2026-04-29 10:00:08  ops  Now CRITICAL: heartbeat was given up: failed",
+        "2026-04-30 10:00:08  ops  Still CRITICAL: heartbeat was given up (for 1 d): failed",
     ]
     assert "since 2026-04-29 05:01:54" in told[0]
     assert "gives it up, at about 2026-04-29 10:00:08 UTC" in told[1]
@@ -193,7 +193,7 @@ def test_on_a_terminal_no_line_is_wider_than_it(incident: Path, columns: int) ->
         assert process.wait(60) == 0
     os.close(leader)
     lines = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()
-    assert "2026-04-29 05:02:14  nobody  opened  zero_tokens heartbeat" in lines
+    assert "2026-04-29 05:02:14  nobody  WARNING: heartbeat does no work (no tokens)" in lines
     assert max(map(len, lines)) <= columns
 
 

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.harness import HOUR, MINUTE, MS, SECOND, START, Agent, Watch, findings_of, scheduler, touch_of
-from watchdog.config.settings import Detect
+from watchdog.config.file import Config
 from watchdog.core.model import Every, Job, RecordedRun, Snapshot
 from watchdog.demo.outcome import Outcome
 from watchdog.demo.simulator import Simulator
 from watchdog.detectors.diagnosis import diagnose
-from watchdog.detectors.wedged import Wedged
 
 Begin = Callable[..., tuple[Agent, Simulator, Watch]]
 
@@ -200,10 +199,10 @@ def test_a_lone_run_beyond_the_run_limit_is_long_until_it_is_proved_to_be_wedged
     last = RecordedRun(START - 5 * HOUR, "ok", 20 * MINUTE)
     alone = Job("a", "a", Every(HOUR), next_run_at=START, last_run=last, in_flight_since=START)
     late = Job("b", "b", Every(SECOND), next_run_at=START)
-    rules = Detect(wedged=Wedged(run_limit=30 * SECOND))
+    config = Config.validated({"sources": [{"database": "/a.db"}], "detect": {"wedged": {"run_limit": "30s"}}})
 
     def told(*jobs: Job) -> set[tuple[str, str | None]]:
-        found = diagnose(Snapshot("s", "phantom", jobs), START + 30 * SECOND, rules).findings
+        found = diagnose(Snapshot("s", "phantom", jobs), START + 30 * SECOND, config.detect).findings
         return {(finding.kind.value, finding.job) for finding in found}
 
     assert told(alone) == {("long_run", "a")}

@@ -53,6 +53,8 @@ def _message(message: Message) -> dict[str, wire.Json]:
         "at": wire.value(message.at),
         "target": message.target,
         "event": message.event,
+        "title": message.title,
+        "is_certain": message.is_certain,
         "incident": message.incident,
         "jobs": list(message.jobs),
         **wire.finding(message.about),
@@ -64,6 +66,7 @@ def _condition(condition: Condition) -> dict[str, wire.Json]:
         "found_at": wire.value(condition.found_at),
         "over_at": wire.value(condition.over_at),
         "incident": condition.incident,
+        "is_certain": condition.is_certain,
         **wire.finding(condition.finding),
     }
 

@@ -173,6 +173,11 @@ class JobThen:
         self._in_flight_since, self._owed = seen_at, None
         self._last_started_at = seen_at or started_at
 
+    def set_down(self, due: datetime) -> None:
+        """The scheduler has started, with what kept the job from being served gone: its fire counts from then."""
+        self._in_flight_since = self._owed = None
+        self.due = due
+
     def end(self, run: PastRun, started_at: datetime) -> None:
         """A run ends, and its outcome is recorded at once."""
         self.is_as_now, self._is_as_planned = False, True

@@ -91,7 +91,10 @@ class _Loop:
         again_at = self._notifier.look_again_at
         if any(changes) or again_at is None or now >= again_at:
             self._notifier.turn(self._published, now)
-            self.messages += [message_of(dispatch, now) for dispatch in self._notifier.dispatched]
+            self.messages += [
+                message_of(dispatch, now, is_certain=self._is_certain(dispatch.headline))
+                for dispatch in self._notifier.dispatched
+            ]
             self._note_incidents()
 
     def _publish(self, now: datetime) -> None:
@@ -103,7 +106,10 @@ class _Loop:
             self._over.append(replace(self._open.pop(key), over_at=now))
         for key, finding in found.items():
             if key not in self._open:
-                self._open[key] = Condition(finding, now)
+                self._open[key] = Condition(finding, now, is_certain=self._is_certain(finding))
+
+    def _is_certain(self, finding: Finding) -> bool:
+        return all(scene.past.is_certain(finding) for scene, _ in self._scenes if scene.past.name == finding.source)
 
     def _note_incidents(self) -> None:
         """Which incident each condition was first filed under."""

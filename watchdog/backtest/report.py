@@ -57,14 +57,16 @@ def _told(title: str, messages: Sequence[Message]) -> Iterator[Line]:
     yield Line(f"{title}: {_count(len(messages), 'message')}", "bold")
     for message, others in _with_reminders(messages):
         about = message.about
-        more = f" and {len(message.jobs) - 1} more" if len(message.jobs) > 1 else ""
-        what = f"{about.kind.value} {about.job or about.source}{more}"
         style = "green" if message.event == "resolved" else _colour(about.severity)
         yield Line(
-            f"{_at(message.at)}  {message.target}  {message.event}  {what}",
+            f"{_at(message.at)}  {message.target}  {message.title}{_doubt(message)}",
             style,
-            f"since {_at(about.since or message.at)}, {about.summary}{_again(others)}",
+            f"{about.kind.value} since {_at(about.since or message.at)}, {about.summary}{_again(others)}",
         )
+
+
+def _doubt(one: Message | Condition) -> str:
+    return "" if one.is_certain else " (not certain)"
 
 
 def _with_reminders(messages: Sequence[Message]) -> Iterator[tuple[Message, Sequence[Message]]]:
@@ -99,10 +101,10 @@ def _lines_of(conditions: Sequence[Condition]) -> Iterator[Line]:
     for condition in conditions:
         found = condition.finding
         until = f"until {_at(condition.over_at)}" if condition.over_at else "to the end"
-        cause = found.caused_by
+        what, cause = f"{found.kind.value} {found.job or found.source}{_doubt(condition)}", found.caused_by
         under = f", under {cause.kind} {cause.job or found.source}" if cause else ""
         yield Line(
-            f"{_at(found.since or condition.found_at)}  {found.kind.value} {found.job or found.source}, {until}{under}",
+            f"{_at(found.since or condition.found_at)}  {what}, {until}{under}",
             "dim" if cause else _colour(found.severity),
             found.summary,
         )

@@ -21,7 +21,7 @@ REDATED_APART = timedelta(seconds=5)
 _AFTER_A_DEED = timedelta(seconds=5)
 _CUT = timedelta(seconds=1)
 
-_END, _CHANGE, _START, _STILL = range(4)
+_END, _CHANGE, _BROKEN_OFF, _START, _STILL = range(5)
 """What may happen next; of what falls together, in this order."""
 
 
@@ -38,8 +38,9 @@ class Scene:
         self._seen = [job.seen() for job in self._jobs]
         self._changes = _in_order(past)
         self._starts = _starts(past)
-        self._still = sorted((at, n) for n, job in enumerate(past.jobs) if (at := job.job.in_flight_since))
-        self._end = self._change = self._start = self._stay = 0
+        self._still = sorted(_unended(past))
+        self._restarts = sorted((at, n) for n, job in enumerate(past.jobs) for _, at in job.cut)
+        self._end = self._change = self._start = self._stay = self._restart = 0
         self._ended_at: datetime | None = None
         self._turns: tuple[Start, ...] = ()
         self._find_next()
@@ -79,6 +80,8 @@ class Scene:
                 yield seen_at, _START
         if self._change < len(self._changes):
             yield self._changes[self._change][0].at, _CHANGE
+        if self._restart < len(self._restarts):
+            yield self._restarts[self._restart][0], _BROKEN_OFF
         if self._stay < len(self._still):
             yield self._still[self._stay][0], _STILL
 
@@ -94,6 +97,9 @@ class Scene:
             change, owner = self._changes[self._change - 1]
             self._jobs[owner].change(change)
             return (owner,)
+        if self._what == _BROKEN_OFF:
+            self._restart += 1
+            return self._break_off(*self._restarts[self._restart - 1])
         self._stay += 1
         at, owner = self._still[self._stay - 1]
         return self._begin(owner, at, at, None)
@@ -156,6 +162,14 @@ class Scene:
         self._jobs[owner].end(run, started_at)
         return touched
 
+    def _break_off(self, at: datetime, owner: int) -> Iterable[int]:
+        """The scheduler starts again: it lets go of the run, and sets down anew what is late."""
+        self._ended_at = at
+        late = [owner, *self._waiting(at, owner)]
+        for place, number in enumerate(late):
+            self._jobs[number].set_down(at + place * REDATED_APART)
+        return late
+
     def _is_unseen(self, number: int) -> bool:
         """Whether the run has ended without having been seen in flight; then its turn among the starts is over."""
         if self._start < len(self._starts) and self._starts[self._start] == number:
@@ -181,10 +195,15 @@ class Scene:
         is_out_of_time = idle_for > AFTER_A_RUN or due - started_at > AFTER_A_RUN
         if not is_out_of_time or self._was_asked_for(started_at, ended_at):
             return []
-        waiting = [(late, n) for n, job in enumerate(self._jobs) if n != owner and (late := _past_due(job, started_at))]
-        for place, (_, number) in enumerate(sorted(waiting), 1):
+        waiting = self._waiting(started_at, owner)
+        for place, number in enumerate(waiting, 1):
             self._jobs[number].redate(started_at + place * REDATED_APART)
-        return [number for _, number in waiting]
+        return waiting
+
+    def _waiting(self, at: datetime, owner: int) -> list[int]:
+        """The other jobs that are past due at an instant, the longest due first."""
+        late = [(due, n) for n, job in enumerate(self._jobs) if n != owner and (due := _past_due(job, at))]
+        return [number for _, number in sorted(late)]
 
 
 def _is_deed_between(deeds: Sequence[datetime], first: datetime, last: datetime) -> bool:
@@ -200,6 +219,14 @@ def _past_due(job: JobThen, at: datetime) -> datetime | None:
 def _in_order(past: SourcePast) -> list[tuple[Change, int]]:
     pairs = [(change, number) for number, job in enumerate(past.jobs) for change in job.changes]
     return sorted(pairs, key=lambda pair: pair[0].at)
+
+
+def _unended(past: SourcePast) -> Iterator[tuple[datetime, int]]:
+    """When runs began that are in flight still, or that were broken off, and whose they are."""
+    for number, job in enumerate(past.jobs):
+        yield from ((began, number) for began, _ in job.cut)
+        if job.job.in_flight_since:
+            yield job.job.in_flight_since, number
 
 
 def _starts(past: SourcePast) -> list[int]:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from watchdog.core.model import Finding
 from watchdog.notify.plan import Dispatch
+from watchdog.notify.words import title
 
 NOBODY = "nobody"
 """Stands for the target where no channel is configured."""
@@ -13,7 +14,10 @@ NOBODY = "nobody"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message to one target. `about` is the finding that names it; `jobs` are all that it is about."""
+    """One message to one target. `about` is the finding that names it; `jobs` are all that it is about.
+
+    `is_certain`: see `SourcePast.is_certain`.
+    """
 
     at: datetime
     target: str
@@ -21,6 +25,8 @@ class Message:
     incident: int
     about: Finding
     jobs: tuple[str, ...]
+    title: str = ""
+    is_certain: bool = True
 
     @property
     def essence(self) -> tuple[datetime, str, str, str, str | None]:
@@ -36,6 +42,7 @@ class Condition:
     found_at: datetime
     over_at: datetime | None = None
     incident: int | None = None
+    is_certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ class Verdict:
         return left
 
 
-def message_of(dispatch: Dispatch, at: datetime) -> Message:
+def message_of(dispatch: Dispatch, at: datetime, *, is_certain: bool = True) -> Message:
     """What one target is told."""
     names = (member.finding.job for member in dispatch.members)
     return Message(
@@ -84,4 +91,6 @@ def message_of(dispatch: Dispatch, at: datetime) -> Message:
         dispatch.incident.id,
         dispatch.headline,
         tuple(dict.fromkeys(name for name in names if name)),
+        title(dispatch, at),
+        is_certain,
     )

@@ -59,7 +59,7 @@ def message(dispatch: Dispatch, now: datetime, say: Say = say) -> Message:
     incident = dispatch.incident
     head = dispatch.headline
     return Message(
-        title=fit_to_leave(_title(dispatch, head, now), TITLE_LENGTH),
+        title=title(dispatch, now),
         lead=fit_to_leave(_ending(dispatch) + _lead(dispatch, head), TEXT_LENGTH),
         facts=tuple((label, fit_to_leave(text, TEXT_LENGTH)) for label, text in _facts(dispatch, head, now, say)),
         jobs=_jobs(dispatch),
@@ -122,6 +122,11 @@ def _endings(dispatch: Dispatch) -> dict[Job, Ending]:
         ending, job = dispatch.endings.get(finding.key, Ending.OVER), (finding.source, finding.job_id)
         found[job] = max(found.get(job, ending), ending, key=list(Ending).index)
     return found
+
+
+def title(dispatch: Dispatch, now: datetime) -> str:
+    """The message in one line."""
+    return fit_to_leave(_title(dispatch, dispatch.headline, now), TITLE_LENGTH)
 
 
 def _title(dispatch: Dispatch, head: Finding, now: datetime) -> str:

@@ -40,7 +40,7 @@ SHOWS_AFTER = timedelta(seconds=3)
 GAPS = (
     "known only of each job's newest run: undelivered, unrecorded, duplicate, invalid",
     "not replayed: acknowledgements; unreachable and swept, which leave no trace; a run that never ended, unless it "
-    "is in flight now: its time looks like a stall",
+    "is in flight now or the watchdog saw it: its time looks like a stall",
     "assumed: schedules as they are now, a run's record written at its end, a restart where runs begin after a silence",
 )
 
@@ -86,6 +86,7 @@ def phantom_past(source: Phantom, state: Path | None, since: datetime, until: da
         raise PastError(f"{source.name} cannot be read: {error}") from error
     _add_what_was_written_down(file, own or OwnRecord())
     jobs = _job_pasts(look.snapshot.jobs, file, own or OwnRecord())
+    known_from = (own.known_from if own else None) or until
     records = (*_told_by(file, begins), _own_words(own, state))
     return SourcePast(
         look.snapshot,
@@ -98,7 +99,8 @@ def phantom_past(source: Phantom, state: Path | None, since: datetime, until: da
         True,
         file.gone,
         records,
-        GAPS,
+        (*_unsure(known_from, until), *GAPS),
+        known_from,
     )
 
 
@@ -173,7 +175,9 @@ def _job_past(job: Job, numbers: list[int], file: _File, own: OwnRecord) -> JobP
     count_errors(file.runs, numbers, job, Deeds(resets, by_hand))
     newest = file.runs.ended_at(numbers[-1]) if numbers else None
     known = _with_ends(changes, created, job, newest, own)
-    return JobPast(job, known, states[0], own.before.get(job.id), swept_from if is_swept else None)
+    return JobPast(
+        job, known, states[0], own.before.get(job.id), swept_from if is_swept else None, tuple(own.cut.get(job.id, ()))
+    )
 
 
 def _state_after(row: _Audited) -> str | None:
@@ -231,6 +235,14 @@ def _told_by(file: _File, begins: datetime) -> tuple[str, ...]:
     events = _many(len(runs), "cost event") + (f" since {say(instant_of(runs.ended[0]))}" if len(runs) else "")
     rows = sum(len(rows) for rows in file.audit.values())
     return (events, f"{_many(rows, 'row')} of the audit log", "the jobs' rows as they are now")
+
+
+def _unsure(known_from: datetime, until: datetime) -> tuple[str, ...]:
+    when = "" if known_from >= until else f" before {say(known_from)}"
+    return (
+        f"not certain{when}, and marked so: overdue, stalled and wedged. Phantom keeps how a job's newest run ended, "
+        "and nobody wrote the others down: a pause after errors, or a run that hung, looks like these",
+    )
 
 
 def _own_words(own: OwnRecord | None, state: Path | None) -> str:

@@ -22,11 +22,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class OwnRecord:
-    """Of each job: its runs by the second in which they ended, its last run before those, its changes of state."""
+    """Of each job: its runs by the second in which they ended, its last run before those, its changes of state.
+
+    `cut`: of those that were broken off, when they began and when their scheduler started again.
+    """
 
     runs: dict[str, dict[int, PastRun]] = field(default_factory=dict)
     before: dict[str, PastRun] = field(default_factory=dict)
     changes: dict[str, list[Change]] = field(default_factory=dict)
+    cut: dict[str, list[tuple[datetime, datetime]]] = field(default_factory=dict)
+
+    @property
+    def known_from(self) -> datetime | None:
+        """When the first run ended that the watchdog saw recorded."""
+        ends = (run.end.at for runs in self.runs.values() for run in runs.values() if run.started_at and run.status)
+        return min(ends, default=None)
 
     @property
     def begins_at(self) -> datetime | None:
@@ -67,7 +77,10 @@ def _record(db: sqlite3.Connection, source: str, since: datetime) -> OwnRecord:
     changes: dict[str, list[Change]] = {}
     for job_id, at, state in db.execute(_STATES, (source,)):
         changes.setdefault(job_id, []).append(Change(parse_instant(at), state))
-    return OwnRecord(runs, before, changes)
+    cut: dict[str, list[tuple[datetime, datetime]]] = {}
+    for job_id, began, ended in db.execute(_CUT, (source, iso(since))):
+        cut.setdefault(job_id, []).append((parse_instant(began), parse_instant(ended)))
+    return OwnRecord(runs, before, changes, cut)
 
 
 _FACTS = "ended_at, started_at, status, duration_seconds, input_tokens, output_tokens, error"
@@ -76,6 +89,10 @@ _RUNS = f"SELECT job_id, {_FACTS} FROM runs WHERE {_ENDED}"  # noqa: S608
 _BEFORE = (
     "SELECT job_id, max(ended_at), started_at, status, duration_seconds, input_tokens, output_tokens, error "  # noqa: S608
     f"FROM runs WHERE {_ENDED} AND ended_at < ? GROUP BY job_id"
+)
+_CUT = (
+    f"SELECT job_id, started_at, ended_at FROM runs WHERE source = ? AND status = '{BROKEN_OFF}' "  # noqa: S608
+    "AND ended_at >= ? AND duration_seconds IS NOT NULL ORDER BY ended_at"
 )
 _STATES = "SELECT job_id, at, state FROM job_states WHERE source = ? ORDER BY job_id, at"
 

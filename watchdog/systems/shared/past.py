@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from watchdog.core.instants import EPOCH, from_ms, to_ms
-from watchdog.core.model import Job, RunEnd, Snapshot
+from watchdog.core.kinds import Kind
+from watchdog.core.model import Finding, Job, RunEnd, Snapshot
 
 UNKNOWN, OK, ERROR = 0, 1, 2
 """What became of a run."""
@@ -46,7 +47,8 @@ class JobPast:
 
     `changes` are in order of time. `before`: its last run before the log of runs begins, where that is known.
     `swept_from`: from when on the scheduler's sweep takes its row once it has failed, by when it was last written;
-    None for a row that is never swept.
+    None for a row that is never swept. `cut`: when runs began that were broken off, and when
+    their scheduler started again.
     """
 
     job: Job
@@ -54,6 +56,7 @@ class JobPast:
     initially: str = "active"
     before: PastRun | None = None
     swept_from: Callable[[datetime], datetime] | None = None
+    cut: tuple[tuple[datetime, datetime], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,8 @@ class SourcePast:
     run is first seen. `deeds`: when people did something through the scheduler's API, in order. `knows_cadence`:
     whether it is known when a run was due after the one before; without that nothing is late until the job is as its
     row says today. `gone`: ids of jobs that ran and are no longer there. `records`: what all of it was told by, and
-    `gaps`: what cannot be told, in words.
+    `gaps`: what cannot be told, in words. `known_from`: from when on it is on record how runs ended, and which hung;
+    None where nothing is concluded from that.
     """
 
     now: Snapshot
@@ -206,6 +210,15 @@ class SourcePast:
     gone: tuple[str, ...] = ()
     records: tuple[str, ...] = ()
     gaps: tuple[str, ...] = ()
+    known_from: datetime | None = None
+
+    def is_certain(self, finding: Finding) -> bool:
+        """Whether nothing else may have looked like it: a pause after errors, or a run that hung, looks late."""
+        is_late = (
+            finding.kind in (Kind.OVERDUE, Kind.STALLED, Kind.WEDGED) and finding.evidence.get("how") != "held_slot"
+        )
+        is_early = self.known_from is not None and finding.since is not None and finding.since < self.known_from
+        return not (is_late and is_early)
 
     @property
     def name(self) -> str:
