@@ -1209,7 +1209,11 @@ def test_by_hand_errors_are_one_line_with_exit_code_3(tmp_path: Path) -> None:
             ("revive", "nobody", "there is no job 'nobody' (name or id); `scheduler-watchdog jobs"),
             ("revive", "wel", "there is no job 'wel'; is 'well' meant?"),
             ("revive", "el", "there is no job 'el'; is 'well' meant?"),
-            ("revive", "well", "well is active, and its next run is at 2026-06-10 14:05 UTC; only a failed job can be"),
+            (
+                "revive",
+                "well",
+                "well is active, and due since 2026-06-10 14:05 UTC (what keeps it says `scheduler-watchdog check",
+            ),
             ("restore", "nobody", "no definition of 'nobody' is kept"),
             ("restore", "one", "is there already"),
             ("approve", "7", "no recovery 7 waits for approval"),
