@@ -32,12 +32,15 @@ HEAD = """\
 #
 # `for` is short: the watchdog has waited for the job's own deadline already. `keep_firing_for` is longer than it takes
 # until WatchdogAbsent fires, which then holds the alerts of its instance: so a watchdog that is gone resolves nothing.
+# It is also why each alert fires on for that long after its end; what comes and goes meanwhile stays one alert.
 # `instance` tells apart sources that bear the same name on different hosts. The runbooks are paths in this repository;
 # `python -m alerts.generate --runbooks https://…/` writes them as addresses.
 """
 
 NAMED = "instance_source_job_id:watchdog_job_finding:named"
 _OF = "{{ $labels.job }} of {{ $labels.source }}"
+_PROCESS = "agent or its gateway"
+"""What is to be restarted; which of the two a message says by the source's kind."""
 _SOURCE = "{{ $labels.source }}"
 _WATCHDOG = "{{ $labels.instance }}"
 _OR_DELETED = "{{ if $labels.job }}{{ $labels.job }}{{ else }}a deleted job{{ end }}"
@@ -129,7 +132,7 @@ SLOW = frozenset({Kind.OVERDUE, Kind.BLIND})
 
 def of_kind(kind: Kind) -> Alert:
     """The alert about one condition."""
-    description = f"{SAID.get(kind, '')} What helps: {kind.row.remedy.format(process='scheduler')}."
+    description = f"{SAID.get(kind, '')} What helps: {kind.row.remedy.format(process=_PROCESS)}."
     if kind.row.family is Family.ERRORS and _has_jobs(kind):
         description += _ERROR
     return Alert(

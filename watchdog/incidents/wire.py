@@ -130,7 +130,7 @@ def incident(
         "since": iso(of.since),
         "headline_since": iso(of.headline_since),
         "opened_at": iso(of.opened_at),
-        "clear_since": value(of.ended_at or of.clear_since),
+        "clear_since": value(of.ended_at or (None if waits_for_run(of) else of.clear_since)),
         "over_at": value(of.resolved_at or (over_at(of, hold) if hold is not None else None)),
         "waits_for_run": waits_for_run(of),
         "resolved_at": value(of.resolved_at),

@@ -9,7 +9,7 @@ from watchdog.core.incident import Incident, Member, head_of
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding
 from watchdog.core.silences import Silence
-from watchdog.incidents.ledger import over_at
+from watchdog.incidents.ledger import over_at, waits_for_run
 from watchdog.incidents.report import ordered
 from watchdog.notify.words import what_is_wrong
 from watchdog.state.history import JobKey
@@ -187,7 +187,7 @@ def _placed(incident: Incident, base: Problem, known: Known, now: datetime) -> P
         acknowledged=acknowledged[1] if acknowledged else "",
         has_more=acknowledged is not None and incident.has_more_since(acknowledged[0]),
         unproved=waits_for(incident),
-        clear_since=maybe(incident.ended_at or incident.clear_since, now),
+        clear_since=maybe(incident.ended_at or (None if waits_for_run(incident) else incident.clear_since), now),
         over_at=maybe(
             incident.resolved_at or (over_at(incident, known.config.notify.hold) if known.config else None), now
         ),
