@@ -154,10 +154,11 @@ def _measures(range_name: str, groups: Sequence[Sequence[Cell]], spoken: Sequenc
         sums = [_sum(of_slot) for of_slot in values]
         most = max((value for value in sums if value is not None), default=0)
         if most > 0:
-            runs = [cell.run for group in groups for cell in group if cell.run]
-            unknown = len(runs) - sum(value is not None for of_slot in values for value in of_slot)
-            covers = f" in the last {range_name}{f'; of {unknown} of {len(runs)} runs not known' if unknown else ''}"
-            yield _measure(name, sums, nice(most), spoken, covers, is_money=is_money)
+            runs = sum(bool(cell.run) and cell.what != "broken_off" for group in groups for cell in group)
+            known = sum(value is not None for of_slot in values for value in of_slot)
+            covers = f" of {known} run{'' if known == 1 else 's'} in the last {range_name}"
+            more = f"; of {runs - known} more not known" if runs > known else ""
+            yield _measure(name, sums, nice(most), spoken, covers + more, is_money=is_money)
 
 
 def _tokens(cell: Cell) -> float | None:

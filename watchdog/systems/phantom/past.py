@@ -39,7 +39,8 @@ SHOWS_AFTER = timedelta(seconds=3)
 
 GAPS = (
     "known only of each job's newest run: undelivered, unrecorded, duplicate, invalid",
-    "not replayed: acknowledgements; unreachable and swept, which leave no trace; a run that never ended, unless it "
+    "not replayed: acknowledgements; that what was revived is over only once a run has shown it; "
+    "unreachable and swept, which leave no trace; a run that never ended, unless it "
     "is in flight now or the watchdog saw it: its time looks like a stall",
     "assumed: schedules as they are now, a run's record written at its end, a restart where runs begin after a silence",
 )
