@@ -358,6 +358,17 @@ def test_validate_says_also_of_what_is_allowed_but_will_not_work_in_which_line_i
     assert hints[1].startswith("line 4: sources[0].database: ")
 
 
+def test_validate_says_where_a_job_may_fit_no_owner(tmp_path: Path) -> None:
+    (tmp_path / "phantom.db").touch()
+    file = tmp_path / "watchdog.yaml"
+    begins = f'sources: [{{database: {tmp_path}/phantom.db}}]\nstate: {tmp_path}/s.db\nchannels: {{me: "json://127.0.0.1/x"}}\n'
+    file.write_text(f"{begins}owners:\n  - {{match: {{job: heart*}}, notify: [me]}}\n")
+    done = command("validate", "-c", file)
+    assert "of a job that fits none of them nobody is told; for those add at the end: - notify: [me]" in done.stderr
+    file.write_text(f"{file.read_text()}  - notify: [me]\n")
+    assert command("validate", "-c", file).stderr == ""
+
+
 def test_help_says_whole_what_each_verb_does_and_begins_with_the_first_one_to_type() -> None:
     shown = command("help", COLUMNS="60").stdout
     listed = shown.partition("Commands:\n")[2]

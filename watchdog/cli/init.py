@@ -81,7 +81,7 @@ def init(
         click.echo(f"{output} stays as it is")
         _services(output, config, watched, unit=unit, agent=agent, compose=compose)
         return True
-    state = (straight(state_dir) if state_dir else _state_folder()) / "watchdog.db"
+    state = _unused(straight(state_dir) if state_dir else _state_folder(), is_again=os.path.lexists(output))
     zone = init_files.zone_of_host()
     with _draft(output) as draft:
         notify, config = _address(
@@ -95,6 +95,15 @@ def init(
     agent = agent or (is_mac and _wants("an agent for launchd"))
     _services(output, config, watched, unit=unit, agent=agent, compose=compose)
     return is_told
+
+
+def _unused(folder: Path, *, is_again: bool) -> Path:
+    """A state file with which no other watchdog runs; the one that this one has had is its own."""
+    from watchdog.state.opening import is_in_use
+
+    usual = folder / "watchdog.db"
+    others = (folder / f"watchdog-{number}.db" for number in range(2, 100))
+    return usual if is_again else next((path for path in (usual, *others) if not is_in_use(path)), usual)
 
 
 def _state_folder() -> Path:

@@ -330,6 +330,12 @@ class Config(Frozen):
                 f"{kinds.that_can(policy.action)}; {meant[0].name} is of kind {meant[0].kind}, {_instead(meant[0])}"
             )
 
+    def restart_of(self, source: str) -> str:
+        """The command by which the operator has this source's agent restarted; empty where none is named."""
+        policies = [policy for policy in self.recovery.policies if policy.action == "restart"]
+        fitting = [policy for policy in policies if is_like(source, policy.match.source or "*")]
+        return next((shlex.join(policy.run) for policy in fitting if policy.run), "")
+
     @property
     def people(self) -> tuple[Owner, ...]:
         """The owners; where none is named, everybody is told of everything on every channel."""

@@ -138,6 +138,7 @@ class Notifier:
             unseen={state.snapshot.source: state.snapshot.unseen for state in published.sources},
             detect=self._config.detect,
             instance=self._config.called,
+            restarts={source.name: self._config.restart_of(source.name) for source in self._config.sources},
         )
 
     def _write(self, ledger: Ledger, made: Plan, now: datetime) -> bool:

@@ -83,7 +83,8 @@ class Dispatch:
     """One message to be written down.
 
     `members`: what it is about; `news`: what of it is new to the target. `system`: the kind of the source that it is
-    about, empty where that is watched no longer. `endings`: why each finding of an end is found no more.
+    about, empty where that is watched no longer. `endings`: why each finding of an end is found no more. `restart`: how
+    somebody has said that its agent is restarted.
     """
 
     incident: Incident
@@ -95,6 +96,7 @@ class Dispatch:
     news: tuple[Member, ...] = ()
     system: str = ""
     endings: Mapping[Key, Ending] = field(default_factory=dict)
+    restart: str = ""
 
     @property
     def key(self) -> ToldKey:
@@ -124,7 +126,8 @@ class People:
 
     `systems`: the kind of each source; `addresses`: what each that stands with an owner is
     called (`names_of`); `blind`: sources not readable now; `unseen`: what cannot be seen of a source; `detect`: what is
-    looked for; `instance`: what this watchdog is called.
+    looked for; `instance`: what this watchdog is called; `restarts`: how each source's agent is restarted, where
+    somebody has said it.
     """
 
     owners: Sequence[Owner]
@@ -139,6 +142,7 @@ class People:
     unseen: Mapping[str, Sequence[Unseen]] = field(default_factory=dict)
     detect: RulesForAll | None = None
     instance: str = ""
+    restarts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -646,6 +650,7 @@ def _dispatch(
         tuple(member for one in listed for member in one.members),
         tuple(member for one in news for member in one.members) if live else (),
         thread.people.systems.get(incident.source, ""),
+        restart=thread.people.restarts.get(incident.source, ""),
     )
 
 

@@ -61,9 +61,15 @@ def _about_thresholds(config: Config) -> Iterator[Problem]:
 
 
 def _about_owners(config: Config) -> Iterator[Problem]:
-    """An owner after one who is told of everything hears of nothing."""
+    """An owner after one who is told of everything hears of nothing; without one there may be jobs of nobody."""
     everything = (index for index, owner in enumerate(config.owners) if owner.match == OwnerMatch())
     last = next(everything, None)
+    if config.owners and last is None:
+        name = next(iter(config.channels), "NAME")
+        yield (
+            "owners",
+            f"of a job that fits none of them nobody is told; for those add at the end: - notify: [{name}]",
+        )
     for index in range(last + 1 if last is not None else len(config.owners), len(config.owners)):
         yield f"owners[{index}]", f"never reached, for owners[{last}] before it takes everything; put that one last"
 

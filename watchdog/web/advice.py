@@ -4,7 +4,6 @@ import shlex
 from dataclasses import dataclass, replace
 
 from watchdog.config.file import Config
-from watchdog.config.policies import is_like
 from watchdog.core.command_line import PROGRAM, command, pasteable
 from watchdog.core.incident import BROUGHT_BACK, Incident, head_of
 from watchdog.core.model import Finding
@@ -26,7 +25,8 @@ class Advice:
 def advise(finding: Finding, config: Config | None, system: str) -> Advice:
     """What helps against it; `system` is the kind of its source. A restart is the one that the operator configured."""
     remedy = remedy_of(finding, system)
-    restart = _restart(config, finding.source) if finding.kind.row.by_restart and not is_a_loop(finding) else ""
+    by_restart = finding.kind.row.by_restart and not is_a_loop(finding)
+    restart = config.restart_of(finding.source) if config and by_restart else ""
     return Advice(remedy.sentences, remedy.command or restart)
 
 
@@ -41,13 +41,6 @@ def waiting(advised: Advice, incident: Incident, finding: Finding) -> Advice:
     """The same, but of a job that was brought back its next run is waited for first."""
     is_awaited = incident.awaits_proof_of(finding.job_id)
     return replace(advised, words=f"{BROUGHT_BACK}{advised.words}") if is_awaited else advised
-
-
-def _restart(config: Config | None, source: str) -> str:
-    """The restart that the configuration names for this source."""
-    policies = [policy for policy in config.recovery.policies if policy.action == "restart"] if config else []
-    fitting = [policy for policy in policies if is_like(source, policy.match.source or "*")]
-    return next((shlex.join(policy.run) for policy in fitting if policy.run), "")
 
 
 def acknowledge(incident: Incident, config: Config | None) -> str:

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from watchdog.core.fields import Frozen
 from watchdog.state.plain import plain
 from watchdog.web.archive import NoArchiveError
-from watchdog.web.auth import Auth, address_of
+from watchdog.web.auth import NOT_THE_TOKEN, Auth, address_of
 from watchdog.web.changes import ConflictError, UnknownError, Who
 from watchdog.web.headers import API_HEADERS
 from watchdog.web.questions import BIGGEST_ID, NotUnderstoodError, understood
@@ -96,7 +96,8 @@ async def _served(operation: Operation, auth: Auth | None, request: Request) -> 
     if operation.needs_token and auth is not None and auth.too_many_guesses(request):
         raise RefusedError(429, "too many wrong tokens came from this address; try again in a minute")
     if operation.needs_token and (auth is None or not await in_thread(auth.has_bearer, request)):
-        raise RefusedError(401, "give the token: Authorization: Bearer TOKEN")
+        given = f" ({NOT_THE_TOKEN} was given)" if "authorization" in request.headers else ""
+        raise RefusedError(401, f"give the token: Authorization: Bearer TOKEN{given}")
     number = _number(request.path_params.get("number"))
     query = _understood(operation.query, dict(request.query_params), as_text=True) if operation.query else None
     body = _understood(operation.body, await read_json(request)) if operation.body else None

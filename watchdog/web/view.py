@@ -109,12 +109,16 @@ def headline(published: Published) -> str:
     gravest: dict[tuple[str, str | None], Finding] = {}
     for finding in sorted(findings, key=lambda finding: finding.severity is not Severity.CRITICAL):
         gravest.setdefault((finding.source, finding.job_id), finding)
-    own = [finding for finding in gravest.values() if finding.caused_by is None] or list(gravest.values())
+    own = [finding for finding in gravest.values() if finding.caused_by is None]
+    late = [finding for finding in gravest.values() if finding.caused_by is not None] if own else []
+    own = own or list(gravest.values())
     grave = sum(finding.severity is Severity.CRITICAL for finding in own)
-    late = len(gravest) - len(own)
+    found = {finding.key for finding in findings}
+    told = sum((one.source, one.caused_by.kind, one.caused_by.job_id) in found for one in late if one.caused_by)
     parts = [f"{grave} critical"] if grave else []
     parts += [f"{len(own) - grave} {'warning' if len(own) - grave == 1 else 'warnings'}"] if len(own) > grave else []
-    parts += [f"{late} late because of it"] if late else []
+    parts += [f"{told} late because of it"] if told else []
+    parts += [f"{len(late) - told} waiting for a run"] if len(late) > told else []
     return ", ".join(parts)
 
 
