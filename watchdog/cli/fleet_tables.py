@@ -152,7 +152,8 @@ def _steps(one: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _subject(one: Mapping[str, Any]) -> str:
-    return f"{one['action']} {one['job'] or one['source']}"
+    is_of_all = one["action"] == "restart"  # also where a job's run was its cause
+    return f"{one['action']} {one['source'] if is_of_all else one['job'] or one['source']}"
 
 
 def _colon(error: str | None) -> str:

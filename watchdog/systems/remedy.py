@@ -9,7 +9,7 @@ from typing import Any
 
 from watchdog.core.command_line import command
 from watchdog.core.kinds import Kind
-from watchdog.core.model import Finding
+from watchdog.core.model import IN_FLIGHT, Finding
 from watchdog.systems import KINDS, system
 from watchdog.systems.base import CAUSE_GONE, System
 
@@ -75,6 +75,8 @@ def remedy_of(finding: Finding, system_kind: str) -> Remedy:
     """What helps against this finding. What waits for something else is not helped by being brought back."""
     if is_a_loop(finding):
         return Remedy(OUT_OF_A_LOOP)
+    if finding.caused_by is not None and finding.caused_by.kind == IN_FLIGHT and finding.caused_by.job:
+        return Remedy(f"see what the run of {finding.caused_by.job} is at: until it ends nothing else runs")
     kind, system = finding.kind, system_named(system_kind)
     general = _general(kind, system)
     example = system.restart if kind.row.by_restart else ""

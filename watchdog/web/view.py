@@ -72,7 +72,7 @@ def front(posting: Posting, wanted: Wanted, known: Callable[[Sequence[JobKey]], 
     shown = problems(posting, beside)
     return Front(
         "UNKNOWN" if _is_unread(published) else verdict(published.findings),
-        headline(published),
+        _with_unproved(headline(published), shown),
         when(now, now),
         shown[:_SHOWN],
         len(shown[_SHOWN:]),
@@ -120,6 +120,12 @@ def headline(published: Published) -> str:
     parts += [f"{told} late because of it"] if told else []
     parts += [f"{len(late) - told} waiting for a run"] if len(late) > told else []
     return ", ".join(parts)
+
+
+def _with_unproved(said: str, shown: Sequence[Problem]) -> str:
+    """The headline, and how much of what was brought back has yet to show that it is well."""
+    count = sum(bool(one.unproved) for one in shown)
+    return f"{said.rstrip('.')}; {count} brought back, not proved yet" if count else said
 
 
 def _is_unread(published: Published) -> bool:
