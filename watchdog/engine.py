@@ -202,16 +202,18 @@ class Engine:
         return self._judged(told, now, before.read_at if before else None)
 
     def _judged(self, snapshot: Snapshot, now: datetime, read_at: datetime | None) -> SourceState:
-        settings, ahead = self._config.detect, snapshot.clock_ahead
+        config, ahead = self._config, snapshot.clock_ahead
         sifted = self._calm[snapshot.source].sift(snapshot.jobs, now - ahead)
         # where rows are dated as before the clock was put back, that is made up for already
         meant = (gap for gap in self._gaps if not (ahead < timedelta() and gap.is_repeated))
         gaps = [replace(gap, began=gap.began - ahead, ended=gap.ended - ahead) for gap in meant]
-        diagnosis = diagnose(snapshot, now - ahead, settings, gaps, sifted)
+        diagnosis = diagnose(snapshot, now - ahead, config.detect, gaps, sifted)
         missed, more_at = self._missed.count(snapshot.source, snapshot.jobs, now - ahead)
         again = min((at for at in (diagnosis.look_again_at, more_at) if at), default=None)
         diagnosis = replace(diagnosis, look_again_at=plus(again, ahead) if again else None)
-        return SourceState(snapshot, diagnosis, now, read_at, sifted.deadlines, self._owners(snapshot), missed)
+        restart = config.restart_of(snapshot.source)
+        owners = self._owners(snapshot)
+        return SourceState(snapshot, diagnosis, now, read_at, sifted.deadlines, owners, missed, restart)
 
     def _owners(self, snapshot: Snapshot) -> Mapping[str, str]:
         owners = self._config.people

@@ -12,7 +12,8 @@ from watchdog.detectors.diagnosis import Diagnosis
 class SourceState:
     """One source as last judged. `read_at`: when its state was last known to be current; None if never.
 
-    `missed`: for each late job how many fires have gone by since the one that it owes.
+    `missed`: for each late job how many fires have gone by since the one that it owes. `restart`: the command by which
+    the operator has its agent restarted, where one is named.
     """
 
     snapshot: Snapshot
@@ -22,6 +23,7 @@ class SourceState:
     deadlines: Mapping[str, datetime] = field(default_factory=dict)
     owners: Mapping[str, str] = field(default_factory=dict)
     missed: Mapping[str, int] = field(default_factory=dict)
+    restart: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,8 +107,8 @@ def to_do(alike: Alike, published: Published) -> str:
     """The next step; empty for symptoms, which end with their cause."""
     if alike.is_symptom:
         return ""
-    kinds = {state.snapshot.source: state.snapshot.kind for state in published.sources}
-    remedy = remedy_of(alike.first, kinds.get(alike.first.source, ""))
+    source = next((state for state in published.sources if state.snapshot.source == alike.first.source), None)
+    remedy = remedy_of(alike.first, source.snapshot.kind if source else "", source.restart if source else "")
     one_first = "  # one first, then the others" if len(alike.findings) > 1 and remedy.command else ""
     return f"{remedy.short}{one_first}"
 

@@ -282,8 +282,7 @@ def _beginnings(dispatch: Dispatch, say: Say) -> list[tuple[str, str]]:
 
 def _to_do(dispatch: Dispatch, head: Finding) -> str:
     """What helps; one command for all that it helps with."""
-    remedy = remedy_of(head, dispatch.system)
-    remedy = replace(remedy, example=dispatch.restart) if remedy.example and dispatch.restart else remedy
+    remedy = remedy_of(head, dispatch.system, dispatch.restart)
     alike = [m.finding for m in dispatch.own if m.finding.kind is head.kind and m.finding.job_id != head.job_id]
     ids = [finding.job_id for finding in (head, *alike) if finding.job_id]
     if not remedy.command or len(ids) < 2 or not _is_for_many(remedy.command):

@@ -71,15 +71,16 @@ def _general(kind: Kind, system: System[Any]) -> str:
     return kind.row.remedy.format(process=system.process)
 
 
-def remedy_of(finding: Finding, system_kind: str) -> Remedy:
-    """What helps against this finding. What waits for something else is not helped by being brought back."""
+def remedy_of(finding: Finding, system_kind: str, restart: str = "") -> Remedy:
+    """What helps against this finding. What waits for something else is not helped by being brought back. `restart`:
+    how the operator has the process restarted, else it is as usual."""
     if is_a_loop(finding):
         return Remedy(OUT_OF_A_LOOP)
     if finding.caused_by is not None and finding.caused_by.kind == IN_FLIGHT and finding.caused_by.job:
         return Remedy(f"see what the run of {finding.caused_by.job} is at: until it ends nothing else runs")
     kind, system = finding.kind, system_named(system_kind)
     general = _general(kind, system)
-    example = system.restart if kind.row.by_restart else ""
+    example = (restart or system.restart) if kind.row.by_restart else ""
     revive = revive_command(finding, system_kind) if finding.caused_by is None else ""
     if not revive:
         return Remedy(general, _verb_command(finding), example=example)
