@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -97,11 +97,21 @@ def _whole(remote: Remote, number: int, form: str) -> int:
 
 def acknowledge(remotes: Sequence[Remote], numbers: tuple[int, ...]) -> int:
     """Take incidents on."""
-    remote, wrong = _only(remotes), []
+    remote = _only(remotes)
+
+    def one(number: int) -> None:
+        found = _done(lambda: remote.post(f"/incidents/{number}/acknowledge", {"by": _me()}))
+        click.echo(f"incident {number} is yours: {found['summary']}")
+
+    return _each(numbers, one)
+
+
+def _each(numbers: Iterable[int], do: Callable[[int], None]) -> int:
+    """Do it to each; one that is refused does not keep the next one back. Raises CannotGoOn with all that were."""
+    wrong = []
     for number in numbers:
         try:
-            found = _done(functools.partial(remote.post, f"/incidents/{number}/acknowledge", {"by": _me()}))
-            click.echo(f"incident {number} is yours: {found['summary']}")
+            do(number)
         except CannotGoOn as error:
             wrong.append(error.format_message())
     if wrong:
@@ -147,16 +157,13 @@ def _said(instant: str) -> str:
 
 def unsilence(remotes: Sequence[Remote], numbers: Sequence[int]) -> int:
     """End silences."""
-    remote, wrong = _only(remotes), []
-    for number in dict.fromkeys(numbers):
-        try:
-            _done(functools.partial(remote.post, f"/silences/{number}/end", {"by": _me()}))
-            click.echo(f"silence {number} has ended")
-        except CannotGoOn as error:
-            wrong.append(error.format_message())
-    if wrong:
-        raise CannotGoOn("\n".join(wrong))
-    return 0
+    remote = _only(remotes)
+
+    def one(number: int) -> None:
+        _done(lambda: remote.post(f"/silences/{number}/end", {"by": _me()}))
+        click.echo(f"silence {number} has ended")
+
+    return _each(dict.fromkeys(numbers), one)
 
 
 def silence(remotes: Sequence[Remote], match: str, length: str | None, end: bool, ahead: bool) -> int:
