@@ -27,14 +27,14 @@ from tests.systems.test_recordings import SHARED, rebuilt, recording
 from watchdog.config.file import Config
 from watchdog.core.action import BEING_DONE, Action, State
 from watchdog.core.clock import Stamp, WallClock
-from watchdog.core.instants import parse_instant
+from watchdog.core.instants import parse_instant, say
 from watchdog.core.model import Every, Job, RecordedRun, Snapshot
 from watchdog.core.moment import Moment
 from watchdog.demo.operations import Answer
 from watchdog.demo.outcome import Outcome
 from watchdog.demo.simulator import Simulator
 from watchdog.engine import Engine
-from watchdog.recovery.by_hand import RefusedError, jobs_of, restore, revive
+from watchdog.recovery.by_hand import RefusedError, as_one, jobs_of, restore, revive
 from watchdog.recovery.executor import Executor
 from watchdog.recovery.recoverer import Recoverer
 from watchdog.recovery.service import RecoveryService
@@ -1197,6 +1197,38 @@ def test_by_hand_a_dry_run_changes_nothing_and_the_real_one_is_verified_by_the_s
         assert re.search(
             r"one is active, and its next run is at .*It was brought back at .* and it has run well", err[0]
         )
+
+
+class _Ticking(WallClock):
+    """A clock that goes on by a tenth of a second each time it is asked, from just before a new second."""
+
+    def __init__(self, begun: datetime) -> None:
+        self._next = begun.replace(microsecond=750_000)
+
+    def stamp(self) -> Stamp:
+        at, self._next = self._next, self._next + SECOND / 10
+        return Stamp(at)
+
+
+def test_by_hand_what_is_asked_for_and_done_at_once_has_one_instant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rig(tmp_path, mode="observe", with_api=False) as it:
+        it.fail("one")
+        begun, clock = it.now, _Ticking(it.now)
+        monkeypatch.setattr("watchdog.recovery.by_hand.WallClock", lambda: clock)
+        *steps, last = revive(it.config, it.store, "one", False)
+        assert len(steps) == 3
+        assert {line.split("  ")[0] for line in steps} == {say(begun.replace(microsecond=0))}
+        assert last.startswith("one is active. ")
+        assert {step.at for step in it.only.steps} == {it.only.created.at} == {it.only.acted_at}
+
+
+def test_what_takes_longer_has_instants_of_its_own() -> None:
+    begun = Stamp(NOW)
+    seen = iter([NOW, NOW + SECOND / 2, NOW + SECOND, NOW + 9 * SECOND])
+    clock = as_one(begun, lambda: Stamp(next(seen)))
+    assert [clock().at for _ in range(4)] == [NOW, NOW, NOW + SECOND, NOW + 9 * SECOND]
 
 
 def test_by_hand_errors_are_one_line_with_exit_code_3(tmp_path: Path) -> None:

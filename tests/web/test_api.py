@@ -235,6 +235,8 @@ def test_a_failed_job_is_written_down_to_be_revived_by_the_hand(site: Site) -> N
     assert answer.status_code == 202
     (action,) = [one for one in Records(site.store).under_way() if one.job_id == "id-heartbeat"]
     assert (action.state, action.policy, action.by) == (State.INTENDED, "by hand", "maria (API)")
+    (entry,) = site.client.get("/api/v1/audit", headers=BEARER).json()["entries"]
+    assert {entry["at"], answer.json()["created_at"], answer.json()["steps"][0]["at"]} == {"2026-06-10T12:00:00Z"}
     again = site.client.post("/api/v1/revive", json=body, headers=BEARER)
     assert (again.status_code, again.json()["error"]) == (409, "a recovery of heartbeat is under way")
 

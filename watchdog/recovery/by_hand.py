@@ -1,8 +1,8 @@
 """`revive`, `restore`, `approve`, `recoveries`: what a person asks for, with the same guards and on the same record."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from logging import NullHandler
 
 from watchdog.config.file import Config
@@ -27,6 +27,7 @@ __all__ = [
     "RefusedError",
     "approve",
     "approve_all",
+    "as_one",
     "document",
     "intend",
     "jobs_of",
@@ -36,10 +37,14 @@ __all__ = [
     "revive",
 ]
 
+AT_ONCE = timedelta(seconds=1)
+"""What is done sooner than this after it was asked for is one act with that, and has one instant with it."""
+
 
 def revive(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[str]:
     """Bring a job back now; says each step."""
-    now = WallClock().stamp()
+    clock = WallClock().stamp
+    now = clock()
     records = Records(store)
     action, next_run = _unfinished(config, records, job), ""
     if action is None:
@@ -54,7 +59,7 @@ def revive(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[st
         return
     log.addHandler(NullHandler())  # each step is said below; without a handler it would stand on stderr as well
     try:
-        Executor(config, records, WallClock().stamp).carry_out(action)
+        Executor(config, records, as_one(now, clock)).carry_out(action)
     except TakenError:
         told = "`scheduler-watchdog recoveries` tells what became of it"
         raise RefusedError(f"a running watchdog has gone on with {action.job}; {told}") from None
@@ -64,6 +69,16 @@ def revive(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[st
         raise RefusedError(f"{done.job} was not revived: {done.steps[-1].what}")
     ahead = f", {next_run}" if next_run and not _ran_at_once(config, done) else ""
     yield f"{done.job} is active. It is proved only by its next run{ahead}; a running watchdog tells."
+
+
+def as_one(begun: Stamp, clock: Callable[[], Stamp]) -> Callable[[], Stamp]:
+    """A clock for one act: what is done at once is at the instant at which it was asked for, not a second after it."""
+
+    def stamp() -> Stamp:
+        now = clock()
+        return begun if begun.elapsed(now) < AT_ONCE else now
+
+    return stamp
 
 
 def _plan(target: Target, at: datetime) -> str:
@@ -118,9 +133,10 @@ def _ran_at_once(config: Config, action: Action) -> bool:
     return kind is not None and kind.runs_now
 
 
-def intend(config: Config, records: Records, source_name: str, job_id: str, by: str) -> Action:
-    """Write a revival down for the running service, with the guards of `revive`. Raises RefusedError."""
-    now = WallClock().stamp()
+def intend(config: Config, records: Records, source_name: str, job_id: str, by: str, at: datetime) -> Action:
+    """Write a revival down for the running service, with the guards of `revive`. `at`: the service's own instant.
+    Raises RefusedError."""
+    now = replace(WallClock().stamp(), at=at)
     target = _target(config, source_name, job_id, now, records)
     if any((one.source, one.job_id) == (source_name, job_id) for one in records.under_way()):
         raise RefusedError(f"a recovery of {target.name} is under way")

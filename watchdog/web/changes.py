@@ -126,13 +126,13 @@ class Changes:
             typed = whole(command("revive", job_id), config)
             raise ConflictError(f"this watchdog carries nothing out: {config.recovery.why_idle}; type: {typed}")
         with self._archive.opened() as store:
-            records = Records(store)
+            records, now = Records(store), self._now()
             with store.transaction():
                 try:
-                    action = by_hand.intend(self._config(), records, source, job_id, str(who))
+                    action = by_hand.intend(self._config(), records, source, job_id, str(who), now)
                 except by_hand.RefusedError as error:
                     raise ConflictError(str(error)) from error
-                _note(store, self._now(), who, f"asked to revive {action.job} ({job_id} of {source})")
+                _note(store, now, who, f"asked to revive {action.job} ({job_id} of {source})")
             return action
 
     def revive_all(self, number: int, who: Who) -> tuple[int, list[str]]:

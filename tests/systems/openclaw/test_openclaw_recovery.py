@@ -864,7 +864,7 @@ def test_the_page_can_ask_for_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyP
         it.begin()
         it.step()
         with it.store.transaction():
-            action = intend(it.config, it.records, "claw", "digest", "ann (token)")
+            action = intend(it.config, it.records, "claw", "digest", "ann (token)", it.played.now)
         assert (action.kind, action.state, action.by) == ("enable", State.INTENDED, "ann (token)")
         it.run(2 * MINUTE)
         assert it.played.asked == [("enable", "digest")]
