@@ -87,6 +87,33 @@ def test_an_incident_whole_says_what_to_do_while_it_lasts(state: Path, tmp_path:
     assert " docker restart phantom" in shown[3]
 
 
+@pytest.mark.parametrize(
+    ("owners", "number", "nobody"),
+    [
+        (
+            "[{match: {job: triage}, notify: [me]}]",
+            2,
+            "nobody: no owner is for this job; add one under `owners` in the configuration, like: "
+            '- {match: {job: "heartbeat"}, notify: [me]}',
+        ),
+        ("[{match: {job: triage}, notify: [me]}, {match: {job: HEART*}, notify: [me]}]", 2, "nobody yet"),
+        ("[{match: {created_by: ann}, notify: [me]}]", 2, "nobody yet"),  # who made it is not known here
+        ("[{match: {job: triage}, notify: [me]}]", 3, "nobody yet"),  # the scheduler's, which all owners hear of
+        ("[]", 2, "nobody yet"),
+    ],
+)
+def test_an_incident_that_no_owner_is_for_says_so_and_what_to_do(
+    owners: str, number: int, nobody: str, state: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "watchdog.yaml"
+    about = f"sources: [{{name: agent, database: {tmp_path}/phantom.db}}]\nstate: {state}\n"
+    config.write_text(f"{about}channels: {{me: 'json://127.0.0.1:9'}}\nowners: {owners}\n")
+    assert f"Who was told: {nobody}\n" in command("incidents", str(number), "-c", config).stdout
+    config.write_text(about)
+    told = command("incidents", str(number), "-c", config).stdout
+    assert "Who was told: nobody: no channel is named; add one under `channels` in the configuration\n" in told
+
+
 def test_an_incident_whole_brings_several_jobs_back_at_once(tmp_path: Path) -> None:
     diary = Diary()
     diary.look(*(finding("failed", name, error_class="transient") for name in "abc"))

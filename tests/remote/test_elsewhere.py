@@ -154,7 +154,7 @@ def test_one_incident_is_shown_whole(fleet: dict[str, Running]) -> None:
     done = command("incidents", "1", "--url", fleet["garden"].url)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Incident 1: heartbeat was given up")
-    assert "Who was told: nobody yet" in done.stdout
+    assert "Who was told: nobody: no channel is named; add one under `channels`" in done.stdout
 
 
 def test_an_incident_there_is_taken_on_and_given_back(fleet: dict[str, Running], token: Path) -> None:

@@ -14,19 +14,22 @@ import pytest
 from rich.console import Console
 from starlette.testclient import TestClient
 
-from tests.conftest import NOW, healthy, job_row
+from tests.conftest import NOW, build, healthy, job_row
 from tests.support.harness import HOUR, MINUTE, change
 from tests.support.site import ACTS, HOSTILE, ORIGIN, PAGE, TOKEN, Site, given_up, outage, serving
 from tests.support.telling import Office, finding
 from watchdog.cadence.plain_words import ago
 from watchdog.cli.tables import incidents_view
+from watchdog.config.file import Channel, Config, Owner, OwnerMatch
 from watchdog.config.policies import Recovery
+from watchdog.core.fields import Secret
 from watchdog.core.incident import Ledger
 from watchdog.core.instants import say
 from watchdog.core.moment import Moment
 from watchdog.detectors.published import Published
 from watchdog.incidents.ledger import Timing, update
 from watchdog.state.history import JobKey
+from watchdog.systems.phantom.section import Phantom
 from watchdog.web import app, view
 from watchdog.web.archive import Notes
 from watchdog.web.incident_view import incident_page
@@ -642,3 +645,51 @@ def test_a_job_counts_the_findings_of_its_incident_as_that_does() -> None:
     (front,), (job,) = problems(posting, Known()), problems_of(posting, Known(), ("agent", "id-heartbeat"))
     whole = incident_page(incident, posting, Known(), (), (), 1)
     assert front.own_count == job.own_count == whole.total == 2
+
+
+# who is told
+
+
+@pytest.fixture
+def owned(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """The outage, with these owners and the channels `me` and `mail`; the one before it is closed."""
+    build(tmp_path / "phantom.db", outage())
+    sites: list[Site] = []
+
+    def made(*owners: Owner) -> Site:
+        while sites:
+            sites.pop().close()
+        channel = Channel(url=Secret("json://127.0.0.1:9"))
+        config = Config(
+            sources=(Phantom(name="agent", database=tmp_path / "phantom.db"),),
+            state=tmp_path / "state.db",
+            channels={"me": channel, "mail": channel},
+            owners=owners,
+        )
+        sites.append(Site(tmp_path, {}, config=config).look())
+        return sites[-1]
+
+    yield made
+    sites.pop().close()
+
+
+def test_an_owner_is_shown_by_name_and_one_without_by_where_it_is_told(owned: Callable[..., Site]) -> None:
+    both = ("me", "mail")
+    for owners, said in (
+        ((), "Told on me and mail"),
+        ((Owner(notify=both),), "Told on me and mail"),
+        ((Owner(notify=("me",)),), "Told on me"),
+        ((Owner(name="night-shift", notify=both),), "Owner night-shift"),
+    ):
+        facts = words(page(owned(*owners), "/jobs/agent/id-heartbeat"))
+        assert said in facts
+        assert "me,mail" not in facts
+
+
+def test_an_incident_that_no_owner_is_for_says_that_nobody_is_told(owned: Callable[..., Site]) -> None:
+    nobody = "Nobody: no owner is for this job; add one under `owners` in the configuration, like: - {match: {job: "
+    other = Owner(match=OwnerMatch(job="inbox"), notify=("me",))
+    site = owned(other)
+    assert f'Who was told {nobody}"heartbeat"}}, notify: [me]}}' in words(page(site, "/incidents/1"))
+    assert site.client.get("/api/v1/incidents/1").json()["told_nobody"].startswith("no owner is for this job; ")
+    assert "Nobody: " not in words(page(owned(other, Owner(notify=("me",))), "/incidents/1"))

@@ -88,7 +88,9 @@ def whole_view(document: Mapping[str, Any]) -> RenderableType:
     if handovers := document.get("handovers"):
         views.append(_lines("Who took it on", [_handover(one) for one in handovers]))
     messages = sorted(document["messages"], key=_told_at)
-    views.append(_lines("Who was told", [_message(one) for one in messages], none="nobody yet"))
+    why = document.get("told_nobody")  # an older version does not say it
+    nobody = f"nobody: {why}" if why else "nobody yet"
+    views.append(_lines("Who was told", [_message(one) for one in messages], none=nobody))
     waiting = [one for one in document["recoveries"] if one["state"] == State.PROPOSED]
     views += _waiting(waiting, incident["id"])
     done = [row for one in document["recoveries"] if one not in waiting for row in _steps(one)]

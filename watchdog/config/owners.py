@@ -48,6 +48,11 @@ def fits(match: OwnerMatch, asked: Subject) -> bool:
     return all(pattern is None or _is_like(value, pattern) for pattern, value in pairs)
 
 
+def may_fit(match: OwnerMatch, asked: Subject) -> bool:
+    """The same as far as is known without a look at the job: who made it, and where its results go, may fit."""
+    return fits(match.but(created_by=None, delivery_target=None), asked)
+
+
 def _is_like(value: str | None, pattern: str) -> bool:
     """Whether it is that text itself, whatever marks it has, or the pattern fits it."""
     if value is None:

@@ -297,9 +297,7 @@ class Api:
         config = self.config() if self.config else None
         to_do = advice.of_incident(found, config, system_of(posting, found.source)).pasted(config)
         handovers, messages = self.archive.handovers(found.id), self.archive.messages(found.id)
-        return self._answer(
-            whole.document(found, by, handovers, messages, notes.actions, posting.at, to_do, self._hold)
-        )
+        return self._answer(whole.document(found, by, handovers, messages, notes.actions, posting.at, to_do, config))
 
     def _history(self, asked: Asked) -> Mapping[str, Any]:
         posting, query = self._posting(), asked.query

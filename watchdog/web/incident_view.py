@@ -11,7 +11,7 @@ from watchdog.web.deeds import Recoveries, recoveries
 from watchdog.web.problems import Line, Problem, line, of_incident
 from watchdog.web.published_state import Posting
 from watchdog.web.shown import Known, When, incident_url, spoken, when
-from watchdog.web.whole import is_about
+from watchdog.web.whole import is_about, why_nobody
 
 PAGE = 100
 """Jobs on one page."""
@@ -47,7 +47,8 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class IncidentPage:
-    """All of it; `ended`: how many of its `total` findings are no longer so; `before` and `after` lead to more jobs."""
+    """All of it; `ended`: how many of its `total` findings are no longer so; `before` and `after` lead to more jobs;
+    `told_nobody`: why nobody is ever told of it, where that is so."""
 
     verdict: str
     now: When
@@ -60,6 +61,7 @@ class IncidentPage:
     after: str
     events: tuple[Happened, ...]
     messages: tuple[Telling, ...]
+    told_nobody: str
     recoveries: Recoveries
 
 
@@ -91,6 +93,7 @@ def incident_page(
         f"{url}?page={page + 1}" if first + PAGE < len(members) else "",
         tuple(events[:_EVENTS]),
         tuple(_telling(entry, now) for entry in reversed(entries)),
+        "" if entries else why_nobody(incident, known.config),
         recoveries([one for one in known.notes.actions if is_about(one, incident)], known, now),
     )
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import groupby
 
 from watchdog.cadence.plain_words import plainly, rough
+from watchdog.config.file import Config
 from watchdog.core.durations import say_duration
 from watchdog.core.incident import Incident
 from watchdog.core.instants import say
@@ -17,7 +18,7 @@ from watchdog.web.deeds import Recoveries, recoveries
 from watchdog.web.listing import GLYPHS, JobRow, all_runs, next_words, row
 from watchdog.web.problems import Problem, problems_of
 from watchdog.web.published_state import Posting
-from watchdog.web.shown import Known, When, many, maybe, spoken, when
+from watchdog.web.shown import Known, When, listed, many, maybe, spoken, when
 from watchdog.web.strip import LENGTH, WORDS, Cell, fires, how_many, strip
 
 TIMELINE = 100
@@ -71,7 +72,7 @@ def job_page(posting: Posting, source: str, job_id: str, known: Known, limit: in
         row(state, job, found, now, known, length=2 * LENGTH),
         source,
         job_id,
-        tuple(_facts(job, state.deadlines.get(job_id), state.owners.get(job_id, ""), now)),
+        tuple(_facts(job, state.deadlines.get(job_id), _whose(state.owners.get(job_id, ""), known.config), now)),
         problems_of(posting, known, key),
         events[:limit],
         chart(range_name, fires(job, runs, now, known.states.get(key, ()), KEPT_RUNS), now),
@@ -80,7 +81,16 @@ def job_page(posting: Posting, source: str, job_id: str, known: Known, limit: in
     )
 
 
-def _facts(job: Job, deadline: datetime | None, owner: str, now: datetime) -> Iterator[tuple[str, str, When | None]]:
+def _whose(owner: str, config: Config | None) -> tuple[str, str]:
+    """Whom a job's owner is: a name; one without a name is told on channels, which are what metrics call it by."""
+    if config is None or any(one.name == owner for one in config.owners):
+        return "Owner", owner
+    return "Told on", listed(owner.split(","))
+
+
+def _facts(
+    job: Job, deadline: datetime | None, whose: tuple[str, str], now: datetime
+) -> Iterator[tuple[str, str, When | None]]:
     yield "Schedule", plainly(job.schedule), None
     status = job.last_run.status if job.last_run and not job.in_flight_since else None
     yield "Last run", status or "", maybe(job.last_started_at, now)
@@ -103,8 +113,9 @@ def _facts(job: Job, deadline: datetime | None, owner: str, now: datetime) -> It
         yield "Cost in all", f"{job.totals.cost_usd:,.2f} USD", None
     if job.last_paid_at:
         yield "Last run that cost something", "", when(job.last_paid_at, now)
+    label, owner = whose
     if owner:
-        yield "Owner", owner, None
+        yield label, owner, None
     yield "Id", job.id, None
 
 

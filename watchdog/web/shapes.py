@@ -253,13 +253,14 @@ class Handover(Shape):
 
 class WholeIncident(Answer):
     """An incident, what helps while it lasts, who took it on and gave it back, who was told of it, and what was done
-    about its jobs since it began."""
+    about its jobs since it began. `told_nobody`: why nobody is ever told of it, where that is so."""
 
     now: Instant
     incident: Incident
     to_do: ToDo | None
     handovers: list[Handover]
     messages: list[Message]
+    told_nobody: str
     recoveries: list[Recovery]
 
 

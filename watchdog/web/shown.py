@@ -61,3 +61,8 @@ def spoken(kind: Kind) -> str:
 def many(count: float) -> str:
     """A whole number with its thousands apart."""
     return f"{count:,.0f}".replace(",", "\u202f")
+
+
+def listed(words: Sequence[str]) -> str:
+    """`ops, mail and phone`."""
+    return " and ".join([*filter(None, [", ".join(words[:-1])]), words[-1]])

@@ -1,15 +1,18 @@
 """An incident whole, for programs and for people: what it is, who was told, what was done about it."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from watchdog.config.file import Config
+from watchdog.config.owners import Subject, may_fit
 from watchdog.core.action import Action
 from watchdog.core.incident import Handover, Incident
 from watchdog.core.instants import iso
 from watchdog.core.message import Entry, State
+from watchdog.core.model import Finding
 from watchdog.incidents import wire
 from watchdog.notify.wire import message, told
 from watchdog.recovery import by_hand
@@ -26,10 +29,11 @@ def document(
     actions: Iterable[Action],
     now: datetime,
     to_do: Advice,
-    hold: timedelta | None,
+    config: Config | None,
 ) -> dict[str, Any]:
     """The answer. `by` is who has taken it on, `handovers` who took it on and gave it back, `entries` are its messages;
-    `actions` may be about anything; `hold`: how long an incident has to stay clear, where that is known."""
+    `actions` may be about anything."""
+    hold = config.notify.hold if config else None
     untold = [message(entry) for entry in entries if entry.state is not State.SENT]
     return {
         "now": iso(now),
@@ -37,6 +41,7 @@ def document(
         "to_do": asdict(to_do) if incident.is_active else None,
         "handovers": [_handover(one) for one in handovers],
         "messages": [told(entry) for entry in entries],
+        "told_nobody": "" if entries else why_nobody(incident, config),
         **by_hand.document([action for action in actions if is_about(action, incident)]),
     }
 
@@ -51,8 +56,30 @@ def stored(store: Store, number: int, now: datetime, config: Config | None) -> d
     to_do = of_incident(incident, config, system)
     _, by = store.acknowledgements().get(number, (None, None))
     actions = reversed(Records(store).actions())
-    hold = config.notify.hold if config else None
-    return document(incident, by, store.handovers(number), store.entries(number), actions, now, to_do, hold)
+    return document(incident, by, store.handovers(number), store.entries(number), actions, now, to_do, config)
+
+
+def why_nobody(incident: Incident, config: Config | None) -> str:
+    """Why nobody is told of an incident whatever happens, and what to do; empty where somebody may be, or where nothing
+    is known of who is told."""
+    if config is None:
+        return ""
+    if not config.people:
+        return "no channel is named; add one under `channels` in the configuration"
+    findings = [member.finding for member in incident.own]
+    if any(finding.job_id is None or _has_owner(finding, config) for finding in findings):
+        return ""
+    name = json.dumps(incident.headline.job or "*", ensure_ascii=False)
+    example = f"- {{match: {{job: {name}}}, notify: [{next(iter(config.channels), 'NAME')}]}}"
+    which = "this job" if len({finding.job_id for finding in findings}) == 1 else "these jobs"
+    return f"no owner is for {which}; add one under `owners` in the configuration, like: {example}"
+
+
+def _has_owner(finding: Finding, config: Config) -> bool:
+    """Whether there may be one for the finding's job."""
+    labels = next((source.labels for source in config.sources if source.name == finding.source), {})
+    asked = Subject(finding.source, finding.job, labels=labels)
+    return any(may_fit(owner.match, asked) for owner in config.people)
 
 
 def _handover(one: Handover) -> dict[str, Any]:
