@@ -557,6 +557,28 @@ class TestWhereAndHow:
         [
             ("sources: [{database: /x, name: no}]", "sources[0].name: should be text; put it in quotes, for YAML"),
             (SOURCES + "owners: [{notify: ops}]", "owners[0].notify: should be a list; put it in [brackets]"),
+            (
+                SOURCES + "detect: {jobs: {enabled: on}}",
+                "detect.jobs: should be a list like [{match: quiet-*, overdue: off}]; put a dash before each entry",
+            ),
+            (
+                SOURCES + "owners: {notify: [ops]}",
+                "owners: should be a list like [{notify: [ops]}]; put a dash before each entry",
+            ),
+            (SOURCES + "owners: ops", "owners: should be a list like [{notify: [ops]}]"),
+            (
+                SOURCES + "channels: {ops: {alertmanager: {url: x}}}",
+                "channels.ops.alertmanager: should be a list like [http://alertmanager:9093]; put a dash before",
+            ),
+            (
+                "sources:\n  name: phantom",
+                "sources: should be a list like [{database: /data/agent.db}]; put a dash before each entry",
+            ),
+            (
+                "sources: [{kind: json, file: /x, jobs: {id: id, enabled: on}}]",
+                "sources[0].jobs.enabled: should be where it stands, the name of a field or a path like "
+                "state.nextRunAtMs (YAML reads true here; a field that is called so goes in quotes)",
+            ),
             (SOURCES + "detect: {failing: 5}", "detect.failing: should be `off`, or a mapping like {errors: …}"),
             (SOURCES + "owners: [{match: {job: *}, notify: [x]}]", "put what begins with such a sign in quotes"),
             (SOURCES.replace("kind: phantom", "kind: phantm"), "did you mean phantom?"),

@@ -110,7 +110,7 @@ def _shape(detail: ErrorDetails, place: Place, model: type[Frozen], data: Mappin
         is_other = isinstance(given, bool | int | float)
         return "should be text" + ("; put it in quotes, for YAML reads it as something else" if is_other else "")
     if kind in ("tuple_type", "list_type"):
-        return "should be a list" + ("; put it in [brackets]" if isinstance(given, str | int | float) else "")
+        return f"should be a list{_as_a_list(given, place, model, data)}"
     if kind in ("dict_type", "mapping_type", "dataclass_type") and _lacks_a_colon(given):
         return "should be a mapping; a colon is missing after the name in it, like `name: value`"
     if kind in ("dict_type", "mapping_type"):
@@ -121,6 +121,21 @@ def _shape(detail: ErrorDetails, place: Place, model: type[Frozen], data: Mappin
             return f"should be `off`, or a mapping like {_sample(inner)}"
         return "should be a mapping" + (f" like {_sample(inner)}" if inner else "")
     return ""
+
+
+def _as_a_list(given: object, place: Place, model: type[Frozen], data: Mapping[str, object]) -> str:
+    """How the list is written that should stand there: one value goes in brackets, of entries there is an example."""
+    if isinstance(given, str | int | float) and _find_model(_annotation_at(place, model, data)) is None:
+        return "; put it in [brackets]"
+    *parents, key = place
+    section = _find_model(_annotation_at(parents, model, data))
+    if section is None or key not in keys(section):
+        return ""
+    from watchdog.config.reference import example  # the service has no use for it
+
+    sample = example(section, str(key), keys(section)[str(key)]).partition(": ")[2]
+    like = f" like {sample}" if sample.startswith("[") else f" like [{sample}]"
+    return like + ("; put a dash before each entry" if isinstance(given, Mapping) else "")
 
 
 def _lacks_a_colon(given: object) -> bool:

@@ -1,5 +1,6 @@
 """How values are found in a document of JSON: paths, conditions on them, and what a value means there."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -141,11 +142,22 @@ class Part(Frozen):
 
 
 def _parts(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return [_part(each) for each in value]
+    return (_part(value),)
+
+
+def _part(value: object) -> object:
+    """Where it stands, as a part. Raises ValueError for what is no path, as `on` is not."""
     if isinstance(value, str):
-        return ({"path": value},)
-    if isinstance(value, Mapping):
-        return (value,)
-    return [{"path": each} if isinstance(each, str) else each for each in value] if isinstance(value, list) else value
+        return {"path": value}
+    if isinstance(value, Mapping | Part):
+        return value
+    read = "nothing" if value is None else json.dumps(value, default=str)[:40]
+    raise ValueError(
+        f"should be where it stands, the name of a field or a path like state.nextRunAtMs (YAML reads {read} here; a "
+        "field that is called so goes in quotes)"
+    )
 
 
 Ways = Annotated[
