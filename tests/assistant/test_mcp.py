@@ -125,13 +125,18 @@ def test_it_acknowledges_and_says_first_what_a_revival_would_do(watchdog: tuple[
     async def say(client: Client) -> list[tuple[bool, str]]:
         return [
             await _asked(client, "acknowledge", number=1),
-            await _asked(client, "silence", match="job=id-heart*", length="2h"),
+            await _asked(client, "silence", match="job_id=id-heart*", length="2h"),
+            await _asked(client, "silence", match="hartbeat", length="2h"),
+            await _asked(client, "silence", match="hartbeat", length="2h", ahead=True),
             await _asked(client, "revive_job", job="id-heartbeat"),
         ]
 
-    taken, silenced, would = _speak(["--url", service.url, "--token-file", str(folder / "token")], say)
+    taken, silenced, slip, to_come, would = _speak(["--url", service.url, "--token-file", str(folder / "token")], say)
     assert _data(taken[1])["acknowledged_by"] == "assistant (API)"
-    assert _data(silenced[1])["match"] == "job=id-heart*"
+    assert _data(silenced[1])["match"] == "job_id=id-heart*"
+    assert slip[0]
+    assert "no job is like 'hartbeat'" in slip[1]
+    assert _data(to_come[1])["match"] == "hartbeat"
     assert _data(would[1])["would"].startswith("would revive ")
     assert json.loads(service.get("/api/v1/recoveries")[1])["recoveries"] == []
 

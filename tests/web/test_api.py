@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.conftest import NOW, job_row
 from tests.support.site import ACTS, BEARER, PAGE, TOKEN, Site, outage, serving
+from tests.support.telling import finding
 from watchdog.core.action import Action, State
 from watchdog.core.clock import Stamp
 from watchdog.state.records import Records
@@ -224,6 +226,28 @@ def test_a_silence_begins(site: Site) -> None:
     assert silence.ends_at == NOW + timedelta(hours=2)
 
 
+@pytest.mark.parametrize("match", ["report-*", "job_id=id-report", "source=another"])
+def test_jobs_that_are_to_come_are_silenced_where_that_is_said(site: Site, match: str) -> None:
+    body = {"match": match, "length": "2h"}
+    assert site.client.post("/api/v1/silences", json=body, headers=BEARER).status_code == 422
+    assert site.client.post("/api/v1/silences", json={**body, "ahead": True}, headers=BEARER).json()["match"] == match
+
+
+def test_where_not_all_jobs_can_be_seen_any_name_is_taken(site: Site) -> None:
+    site.database.write_bytes(b"no database at all, by its first bytes")
+    site.look(NOW + timedelta(minutes=2))
+    assert site.client.post("/api/v1/silences", json={"match": "x", "length": "2h"}, headers=BEARER).status_code == 201
+
+
+def test_what_is_wrong_with_a_job_that_is_gone_can_be_silenced(site: Site) -> None:
+    posting = site.published_state.posting
+    assert posting is not None
+    gone = replace(posting.published, own=(finding("swept", "report"),))
+    site.published_state.post(gone, NOW, posting.incidents)
+    body = {"match": "job_id=id-report", "length": "2h"}
+    assert site.client.post("/api/v1/silences", json=body, headers=BEARER).status_code == 201
+
+
 def test_a_proposed_recovery_is_approved(site: Site) -> None:
     assert site.client.post("/api/v1/recoveries/1/approve", json={"by": "maria"}, headers=BEARER).status_code == 202
     assert Records(site.store).approvals() == {1: "maria (API)"}
@@ -249,6 +273,22 @@ def test_a_failed_job_is_written_down_to_be_revived_by_the_hand(site: Site) -> N
         (f"/api/v1/incidents/{2**63}/acknowledge", {}, 404, "nothing with this number"),
         ("/api/v1/recoveries/9/approve", {}, 404, "there is no recovery 9"),
         ("/api/v1/silences", {"match": "shoe=1", "length": "2h"}, 422, "cannot be matched"),
+        (
+            "/api/v1/silences",
+            {"match": "heartbat", "length": "2h"},
+            422,
+            "'heartbat'; is 'heartbeat' meant? (\"ahead\": ",
+        ),
+        ("/api/v1/silences", {"match": "heart", "length": "2h"}, 422, "'*heart*' would match 1 job"),
+        ("/api/v1/silences", {"match": "source=x", "length": "2h"}, 422, "no job is like 'source=x'"),
+        ("/api/v1/silences", {"match": "incident=9", "length": "2h"}, 422, "about no incident that is open"),
+        ("/api/v1/silences", {"match": "incident=9", "length": "2h", "ahead": True}, 422, "no incident that is open"),
+        (
+            "/api/v1/silences",
+            {"match": "heart*", "length": "2h", "ahead": "yes"},
+            422,
+            "ahead: should be true or false",
+        ),
         ("/api/v1/silences", {"match": "x", "length": "soon"}, 422, "not a duration"),
         ("/api/v1/silences", {"match": "x", "length": "9999999w"}, 422, "too long"),
         ("/api/v1/silences", {"match": "x"}, 422, "length"),

@@ -83,9 +83,10 @@ class Questions:
         """Take an incident on."""
         return self.remote.post(f"/incidents/{number}/acknowledge", {"by": by})
 
-    def silence(self, match: str, length: str, by: str) -> Document:
-        """Have nobody told of what matches for a time."""
-        return self.remote.post("/silences", {"match": match, "length": length, "by": by})
+    def silence(self, match: str, length: str, by: str, *, ahead: bool) -> Document:
+        """Have nobody told of what matches for a time; `ahead`: also of jobs to come."""
+        to_come = {"ahead": True} if ahead else {}  # an older version does not know it
+        return self.remote.post("/silences", {"match": match, "length": length, "by": by, **to_come})
 
     def revive(self, job: str, by: str, *, dry_run: bool) -> Document:
         """Bring a job back, or say what that would be."""

@@ -77,9 +77,10 @@ def _changing(server: MCPServer, ask: Questions) -> None:
             str, Field(min_length=1, max_length=500, description="a job, or like kind=overdue,job=brief*")
         ],
         length: Annotated[str, Field(max_length=40, description="like 2h")],
+        ahead: Annotated[bool, Field(description="also where no job is like that yet, for jobs to come")] = False,
     ) -> str:
-        """Have nobody told of what matches for a time."""
-        return _told(lambda: ask.silence(match, length, BY))
+        """Have nobody told of what matches for a time. What no job is like is refused, with what was probably meant."""
+        return _told(lambda: ask.silence(match, length, BY, ahead=ahead))
 
     @server.tool(annotations=CHANGES)
     def revive_job(

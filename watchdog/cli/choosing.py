@@ -1,16 +1,15 @@
-"""Which jobs are meant: by state, by name, in which order; and what was probably meant by a word that is not known."""
+"""Which jobs are meant: by state, by name, in which order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from watchdog.cli.endings import CannotGoOn
-from watchdog.core.command_line import PROGRAM
 from watchdog.core.instants import EPOCH
+from watchdog.core.nearest import meant, wider
 
 if TYPE_CHECKING:
     from watchdog.core.model import Job
@@ -51,53 +50,6 @@ def known_states(states: Iterable[str]) -> frozenset[str]:
         hint = meant(state, known) or f"; known: {', '.join(known)}"
         raise CannotGoOn(f"no job is ever {state!r}{hint}")
     return frozenset(wanted)
-
-
-def meant(word: str, known: Iterable[str]) -> str:
-    """What was probably meant, as the end of a sentence; empty where nothing is near."""
-    by_case = {one.casefold(): one for one in known}
-    near = get_close_matches(word.casefold(), by_case, 1)
-    return f"; is {by_case[near[0]]!r} meant?" if near else ""
-
-
-def called_like(word: str, names: Iterable[str]) -> list[str]:
-    """The names that a word is a part of, or that it fits as a pattern."""
-    wanted = word.casefold()
-    return [name for name in names if wanted in name.casefold() or fnmatchcase(name.casefold(), wanted)]
-
-
-NAMED = 3
-"""Jobs that are named where what was typed may mean several."""
-
-
-def which_whole(word: str, names: Iterable[str]) -> str:
-    """The whole name that was probably meant where a name has to be whole, as the end of a sentence; else empty."""
-    known = list(names)
-    found = called_like(word, known)
-    if len(found) < 2:
-        return f"; is {found[0]!r} meant?" if found else meant(word, known)
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    return f"; give the whole name: {', '.join(map(repr, found[:NAMED]))}{more}"
-
-
-def wider(pattern: str, names: Collection[str]) -> str:
-    """What would match where a pattern matches nothing, as the end of a sentence; empty where nothing is near."""
-    count = len(called_like(pattern, names))
-    many = f"; '*{pattern}*' would match {count} {'job' if count == 1 else 'jobs'}"
-    return many if count else meant(pattern, names)
-
-
-def no_such_incident(match: str) -> str:
-    """What is said of a match of an incident where none of that number is open."""
-    return f"{match!r} is about no incident that is open; `{PROGRAM} incidents` lists them"
-
-
-def no_such_job(match: str, names: Collection[str]) -> str:
-    """That what is to be silenced is like no job there is, and what may have been meant."""
-    from watchdog.core.silences import read_match
-
-    pattern = next((text for name, text in read_match(match) if name == "job"), match)
-    return f"no job is like {match!r}{wider(pattern, names)} (--ahead silences jobs that are to come)"
 
 
 def instead(published: Published, states: Collection[str], pattern: str) -> str:

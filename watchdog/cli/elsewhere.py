@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from watchdog.cli.choosing import no_such_incident, no_such_job, which_whole
 from watchdog.cli.endings import EXIT_ERROR, CannotGoOn
 from watchdog.core.command_line import asked_at, command
+from watchdog.core.nearest import which_whole
 
 if TYPE_CHECKING:
     from watchdog.remote.client import Document, Remote
     from watchdog.remote.fleet import Answer
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+AHEAD = "--ahead silences jobs that are to come"
 
 _LOCAL = ("config", "database", "state")
 
@@ -176,7 +178,7 @@ def silence(remotes: Sequence[Remote], match: str, length: str | None, end: bool
         raise CannotGoOn("say for how long: --for 2h")
     if not ahead:
         _must_mean_something(remotes, match)
-    asked = _asked(remotes, lambda one: one.post("/silences", {"match": match, "length": length, "by": _me()}))
+    asked = _asked(remotes, lambda one: _silenced(one, {"match": match, "length": length, "by": _me()}))
     for answer in asked:
         if made := answer.document:
             until = _said(made["ends_at"])
@@ -186,10 +188,23 @@ def silence(remotes: Sequence[Remote], match: str, length: str | None, end: bool
     return _end(asked)
 
 
+def _silenced(remote: Remote, body: Document) -> Document:
+    """What it answers. That it means something at one of them is known by now; an older version does not ask for it."""
+    from watchdog.remote.client import RefusedError
+
+    try:
+        return remote.post("/silences", {**body, "ahead": True})
+    except RefusedError as error:
+        if "ahead" not in str(error):
+            raise
+        return remote.post("/silences", body)
+
+
 def _must_mean_something(remotes: Sequence[Remote], match: str) -> None:
     """Raises CannotGoOn where none of their jobs is like that, and nothing that is wrong; those that cannot be asked
     may have one."""
     from watchdog.core.silences import means_job, read_match
+    from watchdog.incidents.silencing import no_such_job
 
     try:
         names = {name for name, _ in read_match(match)}
@@ -203,11 +218,12 @@ def _must_mean_something(remotes: Sequence[Remote], match: str) -> None:
     jobs = [job for answer in asked if answer.document for job in answer.document["jobs"]]
     if any(means_job(match, job["source"], job["job"], job["job_id"]) for job in jobs):
         return
-    raise CannotGoOn(no_such_job(match, [job["job"] for job in jobs]))
+    raise CannotGoOn(f"{no_such_job(match, [job['job'] for job in jobs])} ({AHEAD})")
 
 
 def _must_name_one_that_is_open(remotes: Sequence[Remote], match: str) -> None:
     from watchdog.core.silences import means_incident
+    from watchdog.incidents.silencing import no_such_incident
 
     asked = _asked(remotes, lambda one: one.get("/incidents"))
     numbers = [one["id"] for answer in asked if answer.document for one in answer.document["incidents"]]

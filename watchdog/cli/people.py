@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,16 +18,14 @@ from watchdog.cli.asked import (
     state_of,
     whose_state,
 )
-from watchdog.cli.choosing import no_such_incident, no_such_job
-from watchdog.cli.elsewhere import or_elsewhere
+from watchdog.cli.elsewhere import AHEAD, or_elsewhere
 from watchdog.cli.endings import CannotGoOn
 from watchdog.cli.watching import look_once
 from watchdog.core.command_line import PROGRAM, as_asked, asked_with, command
 
 if TYPE_CHECKING:
     from watchdog.config.file import Config
-    from watchdog.core.incident import Incident
-    from watchdog.core.silences import Silence
+    from watchdog.incidents.silencing import Named
     from watchdog.state.store import Store
 
 
@@ -182,6 +179,7 @@ def silence(
     """Tell nobody of what MATCHes: a job's name or pattern, or like kind=overdue,job=heartbeat*."""
     from watchdog.core.durations import parse_duration
     from watchdog.core.instants import say
+    from watchdog.incidents import silencing
     from watchdog.incidents import verbs as incident_verbs
 
     now = datetime.now(UTC)
@@ -193,8 +191,11 @@ def silence(
             if length is None:
                 raise CannotGoOn("say for how long: --for 2h")
             wanted = incident_verbs.wanted_silence(match, parse_duration(length), now)
-            fitting = _what_fits(wanted, store.ledger().open, _jobs_now(config, database, state, now), ahead=ahead)
+            jobs = _jobs_now(config, database, state, now)
+            fitting = silencing.what_fits(wanted, store.ledger().open, jobs, ahead=ahead)
             number = store.add_silence(wanted)
+        except silencing.NoSuchJobError as error:
+            raise CannotGoOn(f"{error} ({AHEAD})") from error
         except ValueError as error:
             raise CannotGoOn(str(error)) from error
     click.echo(f"silence {number}: nobody is told of {match} until {say(wanted.ends_at)}")
@@ -210,36 +211,8 @@ def _end_silence(store: Store, number: str, now: datetime) -> None:
     click.echo(f"silence {number} has ended")
 
 
-def _jobs_now(
-    config: Path | None, database: Path | None, state: Path | None, now: datetime
-) -> list[tuple[str, str, str]] | None:
-    """Source, name and id of each job there is; None where not all can be seen, as where only a state file is named."""
-    if state is not None:
-        return None
-    sources = look_once(config, database, now).sources
-    if any(source.snapshot.problem for source in sources):
-        return None
-    return [(one.snapshot.source, job.name, job.id) for one in sources for job in one.snapshot.jobs]
+def _jobs_now(config: Path | None, database: Path | None, state: Path | None, now: datetime) -> list[Named] | None:
+    """Each job there is; None where not all can be seen, as where only a state file is named."""
+    from watchdog.incidents.silencing import jobs_now
 
-
-def _what_fits(
-    wanted: Silence, incidents: Sequence[Incident], jobs: Sequence[tuple[str, str, str]] | None, *, ahead: bool
-) -> str:
-    """How much a silence is about now. Raises CannotGoOn for one of nothing that is there, unless it is for jobs to
-    come: that is a slip of the pen, after which people are told of what they believe to be silenced."""
-    from watchdog.core.silences import means_incident, means_job, read_match
-
-    wrong = [(one.id, member.finding) for one in incidents for member in one.members.values() if member.active]
-    found = sum(wanted.fits(finding, number) for number, finding in wrong)
-    told = f"{found} of what is wrong now" if found else "nothing that is wrong now"
-    is_of_one = any(name == "incident" for name, _ in read_match(wanted.match))
-    if is_of_one and not any(means_incident(wanted.match, one.id) for one in incidents):
-        raise CannotGoOn(no_such_incident(wanted.match))
-    if jobs is None or is_of_one:
-        return f"it fits {told}"
-    fitting = sum(means_job(wanted.match, *job) for job in jobs)
-    if fitting:
-        return f"it fits {fitting} {'job' if fitting == 1 else 'jobs'}, and {told}"
-    if found or ahead:
-        return f"it fits no job now, and {told}"
-    raise CannotGoOn(no_such_job(wanted.match, [name for _, name, _ in jobs]))
+    return jobs_now(look_once(config, database, now)) if state is None else None

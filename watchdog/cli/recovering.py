@@ -21,11 +21,11 @@ from watchdog.cli.asked import (
     usual,
     whose_state,
 )
-from watchdog.cli.choosing import which_whole
 from watchdog.cli.elsewhere import or_elsewhere
 from watchdog.cli.endings import CannotGoOn
 from watchdog.cli.watching import look_once
 from watchdog.core.command_line import as_asked
+from watchdog.core.nearest import which_whole
 
 if TYPE_CHECKING:
     from watchdog.config.file import Config

@@ -23,6 +23,7 @@ from watchdog.core.plain_json import Json
 from watchdog.core.silences import Silence
 from watchdog.detectors.published import SourceState
 from watchdog.incidents import wire
+from watchdog.incidents.silencing import NoSuchJobError
 from watchdog.notify.wire import message
 from watchdog.recovery import by_hand
 from watchdog.state.history import Run, runs_of
@@ -144,8 +145,12 @@ class Api:
             return _silence(changes.end_silence(asked.number, asked.who))
 
         def silence(asked: Asked) -> Mapping[str, Any]:
+            body = asked.body
             try:
-                made = changes.silence(asked.body.match, parse_duration(asked.body.length), asked.who)
+                made = changes.silence(body.match, parse_duration(body.length), asked.who, ahead=body.ahead)
+            except NoSuchJobError as error:
+                hint = '("ahead": true silences jobs that are to come)'
+                raise RefusedError(422, f"{str(error)[:300]} {hint}") from error
             except ValueError as error:
                 raise RefusedError(422, str(error)[:300]) from error
             return _silence(made)

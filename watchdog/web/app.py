@@ -40,7 +40,7 @@ def build(
     archive = archive or Archive(None)
     token_file = config().http.token_file if config else None
     auth = Auth(token_file) if token_file else None
-    changes = Changes(archive, config, now) if config and auth else None
+    changes = Changes(archive, config, now, published_state) if config and auth else None
     pages = Pages(published_state, archive, config, changes, auth, now)
 
     async def exposition(request: Request) -> Response:

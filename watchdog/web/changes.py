@@ -1,21 +1,24 @@
 """What may be changed over HTTP. Each change and its entry in the audit are one transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from watchdog.config.file import Config
 from watchdog.core.action import Action, State
 from watchdog.core.command_line import command
+from watchdog.core.incident import Incident
 from watchdog.core.instants import iso
 from watchdog.core.logs import log
 from watchdog.core.redaction import one_line
 from watchdog.core.silences import Silence, read_match
+from watchdog.incidents import silencing
 from watchdog.recovery import by_hand
 from watchdog.state.records import Records
 from watchdog.state.store import AuditEntry, Store
 from watchdog.web.advice import whole
 from watchdog.web.archive import Archive
+from watchdog.web.published_state import PublishedState
 
 NAME_LENGTH = 60
 LONGEST_SILENCE = timedelta(days=366)
@@ -42,10 +45,18 @@ class Who:
 
 
 class Changes:
-    """Makes changes in the state file. `now` gives the service's own instant, `config` what holds at present."""
+    """Makes changes in the state file. `now` gives the service's own instant, `config` what holds at present,
+    `published_state` what there is to be silenced."""
 
-    def __init__(self, archive: Archive, config: Callable[[], Config], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        config: Callable[[], Config],
+        now: Callable[[], datetime],
+        published_state: PublishedState,
+    ) -> None:
         self._archive = archive
+        self._published_state = published_state
         self._config = config
         self._now = now
 
@@ -91,18 +102,27 @@ class Changes:
                 _note(store, now, who, f"ended silence {number}: {found.match}")
             return replace(found, ends_at=now)
 
-    def silence(self, match: str, length: timedelta, who: Who) -> Silence:
-        """Keep quiet for a time. Raises ValueError with what is accepted, NoArchiveError."""
+    def silence(self, match: str, length: timedelta, who: Who, *, ahead: bool = False) -> Silence:
+        """Keep quiet for a time. `ahead`: also of what no job is like yet. Raises ValueError with what is accepted,
+        NoArchiveError."""
         read_match(match)
         if not timedelta() < length <= LONGEST_SILENCE:
             raise ValueError("a silence lasts longer than nothing, and a year at most")
         with self._archive.opened() as store:
             now = self._now()
             wanted = Silence(0, match, now, now + length, str(who))
+            self._must_mean_something(wanted, store.ledger().open, ahead=ahead)
             with store.transaction():
                 number = store.add_silence(wanted)
                 _note(store, now, who, f"silence {number}: {match} until {iso(wanted.ends_at)}")
             return Silence(number, match, now, wanted.ends_at, wanted.by)
+
+    def _must_mean_something(self, wanted: Silence, incidents: Sequence[Incident], *, ahead: bool) -> None:
+        posting = self._published_state.posting
+        jobs = silencing.jobs_now(posting.published) if posting else None
+        told = {key for incident in incidents for key in incident.members}
+        loose = [finding for finding in posting.published.findings if finding.key not in told] if posting else []
+        silencing.what_fits(wanted, incidents, jobs, ahead=ahead, loose=loose)
 
     def approve(self, number: int, who: Who) -> Action:
         """Allow a proposed recovery. Raises UnknownError, ConflictError, NoArchiveError."""

@@ -67,10 +67,12 @@ class Named(Frozen):
 
 
 class NewSilence(Named):
-    """`match` is a job's name or pattern, or like `kind=overdue,job=heartbeat*`; `length` like `2h`."""
+    """`match` is a job's name or pattern, or like `kind=overdue,job=heartbeat*`; `length` like `2h`. `ahead`: also
+    where no job is like that yet, for jobs to come; else that is refused."""
 
     match: Annotated[str, bounds(min_length=1, max_length=500)]
     length: Annotated[str, bounds(min_length=2, max_length=40), Mark("WithJsonSchema", _LENGTH)]
+    ahead: bool = False
 
 
 class WhichJob(Named):
