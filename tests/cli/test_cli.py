@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import build, job_row
 from tests.support.command import COMMAND, ROOT, command
 from watchdog.demo.outcome import Outcome
 from watchdog.demo.simulator import Simulator
@@ -143,6 +144,23 @@ def test_validate_tells_all_errors_in_one_go(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert len(done.stderr.splitlines()) == 4
     assert "did you mean database?" in done.stderr
+
+
+def test_validate_warns_of_a_name_that_no_job_has(tmp_path: Path) -> None:
+    file, store = tmp_path / "watchdog.yaml", tmp_path / "phantom.db"
+    build(store, {"scheduled_jobs": [job_row("heartbeat")]})
+    file.write_text(
+        f"sources: [{{name: agent, database: {store}}}]\nstate: {tmp_path}/state.db\n"
+        "channels: {me: 'json://127.0.0.1:9'}\n"
+        "owners: [{match: {job: hartbeat}, notify: [me]}, {notify: [me]}]\n"
+    )
+    done = command("validate", "-c", file)
+    assert (done.returncode, done.stdout) == (0, f"{file} can be used, with 1 warning: watches agent\n")
+    assert done.stderr == (
+        f"{file}: line 4: owners[0].match.job: no job is like 'hartbeat' now; is 'heartbeat' meant?\n"
+    )
+    store.write_bytes(b"no database at all, by its first bytes")
+    assert command("validate", "-c", file).stdout == f"{file} is good: watches agent\n"
 
 
 def test_the_example_configuration_is_good() -> None:

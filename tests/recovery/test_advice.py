@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from watchdog.config.reading import load
-from watchdog.recovery.advice import advice
+from watchdog.recovery.advice import advice, unmet
 
 SOURCES = "sources: [{{database: {folder}/phantom.db}}]\n"
 
@@ -71,3 +71,39 @@ def test_a_file_of_jobs_is_looked_for_in_its_folder(tmp_path: Path) -> None:
     assert _told(tmp_path, source) == [f"sources[0].file: {jobs} is not there now, or this user may not see it"]
     jobs.touch()
     assert _told(tmp_path, source) == []
+
+
+NAMES = {"phantom": ["heartbeat", "report-daily"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (
+            "channels: {a: 'json://x'}\nowners: [{match: {job: hartbeat}, notify: [a]}]",
+            ["owners[0].match.job: no job is like 'hartbeat' now; is 'heartbeat' meant?"],
+        ),
+        (
+            "recovery: {policies: [{match: {job: report}, action: none}]}",
+            ["recovery.policies[0].match.job: no job is like 'report' now; '*report*' would match 1 job"],
+        ),
+        ("detect: {jobs: [{match: quiet-*, overdue: off}]}", ["detect.jobs[0].match: no job is like 'quiet-*' now"]),
+        (
+            "channels: {a: 'json://x'}\nowners: [{match: {job: HEART*}, notify: [a]}, {match: {job: report-daily},"
+            " notify: [a]}, {match: {created_by: ann}, notify: [a]}]\ndetect: {jobs: [{match: '*', overdue: off}]}",
+            [],
+        ),
+        (
+            "recovery: {policies: [{match: {job: x, source: phan*}, action: none}]}",
+            ["recovery.policies[0].match.job: "],
+        ),
+        ("recovery: {policies: [{match: {job: x, source: other}, action: none}]}", []),
+    ],
+)
+def test_a_pattern_that_no_job_is_like_is_told_with_what_is_near(tmp_path: Path, text: str, wanted: list[str]) -> None:
+    path = tmp_path / "watchdog.yaml"
+    path.write_text(SOURCES.format(folder=tmp_path) + text)
+    config = load(path, {})
+    told = [f"{place}: {what}" for place, what in unmet(config, NAMES)]
+    assert [line.startswith(words) for line, words in zip(told, wanted, strict=True)] == [True] * len(wanted)
+    assert list(unmet(config, {})) == []  # nobody knows what stands in a store that cannot be read

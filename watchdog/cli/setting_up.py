@@ -75,7 +75,8 @@ def validate(config: Path | None, is_schema: bool) -> None:
     for hint in hints:
         click.echo(f"{config}: {hint}", err=True)
     named = ", ".join(source.name for source in settings.sources)
-    click.echo(f"{config} is good: watches {named}")
+    warnings = f"can be used, with {len(hints)} warning{'s' if len(hints) > 1 else ''}" if hints else "is good"
+    click.echo(f"{config} {warnings}: watches {named}")
 
 
 @click.command("notify-test")
@@ -124,7 +125,7 @@ def _tried(path: Path) -> tuple[Config, list[str]]:
     from watchdog.config.file import ConfigError
     from watchdog.config.problems import in_order
     from watchdog.notify import trial
-    from watchdog.recovery.advice import advice
+    from watchdog.recovery.advice import advice, unmet
     from watchdog.systems.opening import try_out
 
     try:
@@ -139,7 +140,19 @@ def _tried(path: Path) -> tuple[Config, list[str]]:
     wrong += trial.bad_addresses(known) if known else ()
     if settings is None or wrong:
         raise CannotGoOn("\n".join(reading.error_of(wrong, found, str(path)).problems))
-    return settings.meant_by("-c", path), in_order([*unasked, *advice(settings)], found.lines)
+    hints = [*unasked, *advice(settings), *unmet(settings, _jobs_of(settings))]
+    return settings.meant_by("-c", path), in_order(hints, found.lines)
+
+
+def _jobs_of(settings: Config) -> dict[str, list[str]]:
+    """What the jobs of each source that can be read are called, if that is asked for by any pattern."""
+    from watchdog.cli.watching import looked
+    from watchdog.recovery.advice import patterns
+
+    if not any(patterns(settings)):
+        return {}
+    snapshots = [state.snapshot for state in looked(settings, datetime.now(UTC)).sources]
+    return {one.source: [job.name for job in one.jobs] for one in snapshots if one.problem is None}
 
 
 @click.command()

@@ -204,12 +204,15 @@ FIELDS = 5
 
 
 def look_once(config: Path | None, database: Path | None, now: datetime) -> Published:
+    return looked(configured(config, database), now)
+
+
+def looked(settings: Config, now: datetime) -> Published:
     from watchdog.engine import Engine, open_sources
     from watchdog.systems.shared.host import Host
     from watchdog.systems.shared.looking import waited_for
     from watchdog.systems.shared.writer import LiveWriters
 
-    settings = configured(config, database)
     engine = Engine(settings, open_sources(settings, lambda name: Host(LiveWriters())), waited_for)
     patience = time.monotonic() + LOOK_FOR
     published = engine.tick(now).published

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from watchdog.config.file import Config, OwnerMatch
@@ -10,6 +10,7 @@ from watchdog.config.policies import BY_API, Policy, is_like
 from watchdog.config.sources import Section
 from watchdog.config.yaml_file import Problem
 from watchdog.core.kinds import Kind
+from watchdog.core.nearest import wider
 from watchdog.detectors.failing import Failing
 from watchdog.detectors.rules import Rules
 
@@ -25,6 +26,29 @@ def advice(config: Config) -> Iterator[Problem]:
     yield from _about_owners(config)
     for index, policy in enumerate(config.recovery.policies):
         yield from ((f"recovery.policies[{index}].{key}", what) for key, what in _about_policy(policy, config))
+
+
+def patterns(config: Config) -> Iterator[tuple[str, str, str | None]]:
+    """Each pattern for jobs' names with its place in the file, and the pattern of their sources."""
+    for index, owner in enumerate(config.owners):
+        if owner.match.job is not None:
+            yield f"owners[{index}].match.job", owner.match.job, owner.match.source
+    for index, policy in enumerate(config.recovery.policies):
+        if policy.match.job is not None:
+            yield f"recovery.policies[{index}].match.job", policy.match.job, policy.match.source
+    for index, rules in enumerate(config.detect.jobs):
+        yield f"detect.jobs[{index}].match", rules.match, None
+
+
+def unmet(config: Config, names: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+    """The patterns that no job is like now. `names`: those of the jobs of each source that can be read; what is meant
+    for another is not judged."""
+    for place, pattern, of in patterns(config):
+        meant = [source.name for source in config.sources if of is None or is_like(source.name, of)]
+        there = [job for source in meant for job in names.get(source, ())]
+        is_met = any(job.casefold() == pattern.casefold() or is_like(job, pattern) for job in there)
+        if meant and not is_met and all(source in names for source in meant):
+            yield place, f"no job is like {pattern!r} now{wider(pattern, there)}"
 
 
 def _about_paths(config: Config) -> Iterator[Problem]:
