@@ -90,6 +90,10 @@ class World:
         record = self.folder / "state.db.sending" / f"{row['id']}-{row['attempts']}.json"
         return row["state"] == "sending" and record.exists() and record.stat().st_size > 0
 
+    def log(self) -> str:
+        """What all its lives have said."""
+        return (self.folder / "service.log").read_text()
+
     def check(self) -> Counter[int]:
         """Nothing is missing, nothing came more than twice; how many messages came how often."""
         letters = self.post.letters()
@@ -116,7 +120,8 @@ def _dies(world: World, point: str, nth: int) -> None:
     """One run of the service: it makes up for the last death, sees a change, and dies at the point."""
     with service(world.folder, world.fault(point, nth)) as process:
         until(lambda: world.is_told() or process.poll() is not None, f"all is made up for before {point}")
-        assert process.poll() is None, f"it ended early, with {process.returncode}"
+        # once too often at the point: what it did that was not to be expected stands in its log
+        assert process.poll() is None, f"it ended early, with {process.returncode}: {world.log()[-2000:]}"
         world.check()
         world.step()
         assert process.wait(PATIENCE) == -signal.SIGKILL

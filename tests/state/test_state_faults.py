@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -138,6 +138,44 @@ def test_a_file_that_is_damaged_in_its_place_is_begun_anew(damage: Callable[[Pat
         assert store.problem == ""
     with closing(Store(path)) as again:
         assert 9 in again.acknowledgements()
+
+
+@contextmanager
+def _half_put_into(path: Path, store: Store) -> Iterator[None]:
+    """The log is put into the file while somebody reads what came before its end: the last page, which was written once
+    more since, stays in the log though the file's header counts it."""
+    with store.transaction():
+        store.remember("a", "long", {"thing": "x" * 400_000}, NOW)
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM silences").fetchall()
+        store.database.execute("UPDATE memory SET document = replace(document, 'x', 'y')")
+        store.database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        yield
+
+
+def _is_short(path: Path) -> bool:
+    content = path.read_bytes()
+    return len(content) < int.from_bytes(content[28:32], "big") * 4096
+
+
+def test_what_is_still_in_the_log_is_not_missing_in_the_file(path: Path, store: Store) -> None:
+    with _half_put_into(path, store):
+        assert _is_short(path)
+        for _ in range(3):
+            store.look_after()
+        assert store.mended() == ""
+    store.look_after()
+    assert _said(store) == (["job=nightly"], [7])
+    assert not list(path.parent.glob("*set-aside*"))
+
+
+def test_a_file_that_is_cut_is_begun_anew_though_a_part_of_it_is_still_in_the_log(path: Path, store: Store) -> None:
+    with _half_put_into(path, store):
+        _cut(path)
+        for _ in range(3):
+            store.look_after()
+        assert "cut short" in store.mended()
 
 
 @pytest.mark.parametrize("content", [b"garbage" * 1000, b"SQLite format 3\0" + b"\xff" * 5000])

@@ -173,15 +173,6 @@ def readable(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(":memory:", isolation_level=None)
 
 
-def is_odd(descriptor: int) -> bool:
-    """Whether the file does not begin as SQLite's do, or is shorter than its own header says."""
-    header = os.pread(descriptor, 100, 0)
-    size = int.from_bytes(header[16:18], "big")
-    pages = int.from_bytes(header[28:32], "big")
-    is_ours = header.startswith(b"SQLite format 3\0")
-    return not is_ours or os.fstat(descriptor).st_size < pages * (65_536 if size == 1 else size)
-
-
 def set_aside(path: Path, at: datetime) -> Path:
     """Rename what stands there, with its log and index; the new name, which says when. Nothing is deleted."""
     aside = path.with_name(f"{path.name}.set-aside-{at:%Y%m%dT%H%M%SZ}")

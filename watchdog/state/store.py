@@ -36,6 +36,7 @@ from watchdog.state.documents import (
 from watchdog.state.opening import StoreError
 from watchdog.state.retention import KEPT_AUDIT, KEPT_INCIDENTS
 from watchdog.state.schema import VERSION
+from watchdog.state.watched import Watched
 
 T = TypeVar("T")
 
@@ -70,7 +71,7 @@ class Store:
         self._file: sqlite3.Connection | None = None
         self._losses, self._mended = 0, ""
         self._marks: opening.Marks | None = None
-        self._watched: tuple[opening.Marks | None, int] | None = None
+        self._watched: tuple[opening.Marks | None, Watched] | None = None
         self._was_odd = False
         self._version = -1
         self._more: dict[int, Document] = {}
@@ -296,12 +297,11 @@ class Store:
 
     def _looks_damaged(self) -> bool:
         """Whether somebody else has written into the file or cut it: SQLite goes on from what it remembers of it. Seen
-        twice, for a part of it may be just on its way from the log."""
+        twice, for others may write between what is read of it."""
         assert self.path is not None  # noqa: S101
         if self._watched is None or self._watched[0] != self._marks:
-            # kept open: closing it would let go of the locks that SQLite has on it
-            self._watched = (self._marks, os.open(self.path, os.O_RDONLY | os.O_CLOEXEC))
-        before, self._was_odd = self._was_odd, opening.is_odd(self._watched[1])
+            self._watched = (self._marks, Watched(self.path))
+        before, self._was_odd = self._was_odd, self._watched[1].is_odd()
         if before and self._was_odd:
             self._trouble = "it was overwritten or cut short"
         return before and self._was_odd
@@ -377,7 +377,7 @@ class Store:
             if each is not None:
                 each.close()
         if self._watched is not None:
-            os.close(self._watched[1])
+            self._watched[1].close()
             self._watched = None
         self.close_lock()
 
