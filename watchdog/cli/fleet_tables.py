@@ -15,6 +15,7 @@ from watchdog.cli.listing import Listing
 from watchdog.cli.tables import clear
 from watchdog.core.action import SPOKEN, UNDER_WAY, State
 from watchdog.core.command_line import PROGRAM, as_asked
+from watchdog.core.incident import awaited
 from watchdog.core.instants import parse_instant, say
 from watchdog.remote.fleet import Answer
 
@@ -41,9 +42,14 @@ def _table(rows: Sequence[tuple[Answer, Mapping[str, Any]]]) -> Listing:
             Text(incident["kind"], style=_style(incident)),
             Text(ago(_headline_since(incident), now, "")),
             Text(_state(incident, now)),
-            Text(incident["summary"]),
+            Text(f"{incident['summary']}{_awaited(incident)}"),
         )
     return table
+
+
+def _awaited(incident: Mapping[str, Any]) -> str:
+    is_awaited = incident["state"] == "active" and incident.get("awaits_proof")  # an older version does not say it
+    return f"; {awaited()}" if is_awaited else ""
 
 
 def _style(incident: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from watchdog.cadence.plain_words import INSIDE_A_ZONE, ago, plainly, rough
 from watchdog.cli.listing import Listing
 from watchdog.core.action import Action
 from watchdog.core.command_line import as_asked
-from watchdog.core.incident import Incident
+from watchdog.core.incident import Incident, awaited
 from watchdog.core.instants import say
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding, Job, Schedule
@@ -127,7 +127,7 @@ def _jobs_table(state: SourceState, now: datetime, width: int) -> Table:
             *cadences[place : place + 1],
             _last_run(job, now),
             *([Text(_next_run(job, now))] if width >= NARROWEST else []),
-            _state(job, found, now),
+            _state(job, found, now, state.brought_back.get(job.id)),
             *([Text(_tokens(job))] if width >= WIDE else []),
         )
     return table
@@ -152,7 +152,7 @@ def _next_run(job: Job, now: datetime) -> str:
     return ago(job.next_run_at, now, "none")
 
 
-def _state(job: Job, found: list[Finding], now: datetime) -> Text:
+def _state(job: Job, found: list[Finding], now: datetime, brought_back_at: datetime | None) -> Text:
     text = Text()
     if job.in_flight_since:
         text.append(f"running for {rough(now - job.in_flight_since)}", style="cyan")
@@ -161,6 +161,8 @@ def _state(job: Job, found: list[Finding], now: datetime) -> Text:
     for finding in found:
         if finding.kind.value != job.state:
             text.append(", " if text else "").append(finding.kind.value, style=_SEVERITIES[finding.severity])
+    if found and brought_back_at:
+        text.append(f", brought back {ago(brought_back_at, now)}", style="cyan")
     return text
 
 
@@ -210,9 +212,14 @@ def _incidents_table(
             Text(head.kind.value, style=style),
             Text(ago(incident.headline_since, now, "")),
             _incident_state(incident, acknowledged.get(incident.id), now, hold),
-            Text(f"{as_asked(head.summary, sys.argv)}{_others(incident)}"),
+            Text(f"{as_asked(head.summary, sys.argv)}{_others(incident)}{_awaited(incident)}"),
         )
     return table
+
+
+def _awaited(incident: Incident) -> str:
+    is_awaited = incident.is_active and incident.awaits_proof_of(incident.headline.job_id)
+    return f"; {awaited()}" if is_awaited else ""
 
 
 def _incident_state(

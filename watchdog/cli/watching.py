@@ -99,7 +99,7 @@ def check(config: Path | None, database: Path | None, now: str | None, form: str
     from watchdog.incidents import report, wire
 
     instant = instant_of(now)
-    published = look_once(config, database, instant)
+    published = told_once(config, database, instant)
     if form == "json":
         click.echo(json.dumps(wire.findings_document(published, instant), indent=2))
     elif sys.stdout.isatty():
@@ -145,7 +145,7 @@ def jobs(
 
     instant = instant_of(now)
     wanted = choosing.known_states(states)
-    look = look_once(config, database, instant)
+    look = told_once(config, database, instant)
     published = choosing.chosen(look, wanted, match, sort)
     if form == "json":
         click.echo(json.dumps(wire.jobs_document(published, instant), indent=2))
@@ -205,6 +205,14 @@ FIELDS = 5
 
 def look_once(config: Path | None, database: Path | None, now: datetime) -> Published:
     return looked(configured(config, database), now)
+
+
+def told_once(config: Path | None, database: Path | None, now: datetime) -> Published:
+    """The same with what the watchdog's own state file tells of jobs that were brought back."""
+    from watchdog.recovery import brought_back
+
+    settings = configured(config, database)
+    return brought_back.told(looked(settings, now), brought_back.kept_in(settings.state))
 
 
 def looked(settings: Config, now: datetime) -> Published:

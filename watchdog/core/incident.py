@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from watchdog.core.instants import say
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding
 
@@ -17,7 +18,13 @@ QUEUE = "blocked"
 """The family of an incident about jobs that wait for runs, none of which is a fault."""
 
 
-BROUGHT_BACK = "It was brought back, and its next run shows whether that has helped. If it has not: "
+def awaited(at: datetime | None = None, next_run_at: datetime | None = None) -> str:
+    """What a job that was brought back waits for. `at`: when it was; `next_run_at`: when it runs next."""
+    when, run = f" at {say(at)}" if at else "", f" at {say(next_run_at)}" if next_run_at else ""
+    return f"it was brought back{when}, and its next run{run} shows whether that has helped"
+
+
+BROUGHT_BACK = f"I{awaited()[1:]}. If it has not: "
 """What comes before the advice for a job of which an incident awaits the proof."""
 
 

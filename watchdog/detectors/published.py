@@ -13,7 +13,8 @@ class SourceState:
     """One source as last judged. `read_at`: when its state was last known to be current; None if never.
 
     `missed`: for each late job how many fires have gone by since the one that it owes. `restart`: the command by which
-    the operator has its agent restarted, where one is named.
+    the operator has its agent restarted, where one is named. `brought_back`: for those who tell of it, when
+    each job was of which a run has yet to show whether that has helped.
     """
 
     snapshot: Snapshot
@@ -24,6 +25,7 @@ class SourceState:
     owners: Mapping[str, str] = field(default_factory=dict)
     missed: Mapping[str, int] = field(default_factory=dict)
     restart: str = ""
+    brought_back: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

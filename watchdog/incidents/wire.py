@@ -44,7 +44,8 @@ def source(state: SourceState) -> dict[str, Json]:
 
 
 def job(state: SourceState, of: Job, findings: Sequence[Finding]) -> dict[str, Json]:
-    """A job with all that is known about it. `findings`: those about it."""
+    """A job with all that is known about it. `findings`: those about it. `brought_back_at`: of one that was and has not
+    run since, when."""
     run = of.last_run
     return {
         "source": state.snapshot.source,
@@ -77,6 +78,7 @@ def job(state: SourceState, of: Job, findings: Sequence[Finding]) -> dict[str, J
         "output_tokens": of.totals.output_tokens,
         "cost_usd": of.totals.cost_usd,
         "last_paid_at": value(of.last_paid_at),
+        "brought_back_at": value(state.brought_back.get(of.id)),
         "findings": [found.kind.value for found in findings],
     }
 
@@ -115,7 +117,7 @@ def incident(
     `since`: since when any of it has been so; `headline_since`: since when what its `kind`, `job` and `summary` say.
     `clear_since`: since when none of it is so; `over_at`: when it was over for it had stayed clear, or of one that is
     clear when it will be, where that does not wait for a run (`waits_for_run`) and `hold`, how long it has to, is
-    known.
+    known. `awaits_proof`: its job was brought back, and its next run shows whether that has helped.
     """
     head = of.headline
     return {
@@ -133,6 +135,7 @@ def incident(
         "clear_since": value(of.ended_at or (None if waits_for_run(of) else of.clear_since)),
         "over_at": value(of.resolved_at or (over_at(of, hold) if hold is not None else None)),
         "waits_for_run": waits_for_run(of),
+        "awaits_proof": of.awaits_proof_of(head.job_id),
         "resolved_at": value(of.resolved_at),
         "returns": of.returns,
         "acknowledged_by": acknowledged,

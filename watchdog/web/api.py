@@ -21,11 +21,11 @@ from watchdog.core.instants import iso, parse_instant
 from watchdog.core.model import Finding, Job
 from watchdog.core.plain_json import Json
 from watchdog.core.silences import Silence
-from watchdog.detectors.published import SourceState
+from watchdog.detectors.published import Published, SourceState
 from watchdog.incidents import wire
 from watchdog.incidents.silencing import NoSuchJobError
 from watchdog.notify.wire import message
-from watchdog.recovery import by_hand
+from watchdog.recovery import brought_back, by_hand
 from watchdog.state.history import Run, runs_of
 from watchdog.web import advice, described, questions, whole
 from watchdog.web.archive import Archive, Notes
@@ -252,12 +252,17 @@ class Api:
             raise RefusedError(503, "the first look is still going on")
         return posting
 
+    def _told(self, posting: Posting) -> Published:
+        """What was found, with what is said of jobs that were brought back."""
+        return brought_back.told(posting.published, self.archive.notes().brought_back)
+
     def _answer(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"instance": self.instance(), **document}
 
     def _jobs(self, asked: Asked) -> Mapping[str, Any]:
         posting, query = self._posting(), asked.query
-        chosen = [one for one in every_job(posting.published) if _is_wanted(*one, query)]
+        published = self._told(posting)
+        chosen = [one for one in every_job(published) if _is_wanted(*one, query)]
         if query.limit is not None or query.cursor is not None:
             chosen = sorted((one for one in chosen if _place(one) > (query.cursor or "")), key=_place)
         shown = chosen[: query.limit]
@@ -272,13 +277,14 @@ class Api:
 
     def _findings(self, asked: Asked) -> Mapping[str, Any]:
         posting = self._posting()
+        published = self._told(posting)
         source, kind = asked.query.source, asked.query.kind
         wanted = [
             finding
-            for finding in posting.published.findings
+            for finding in published.findings
             if source in ("", finding.source) and kind in ("", finding.kind.value)
         ]
-        return self._answer(wire.findings_document(posting.published, posting.at, wanted))
+        return self._answer(wire.findings_document(published, posting.at, wanted))
 
     def _incidents(self, asked: Asked) -> Mapping[str, Any]:
         posting, notes, now = self._posting(), self.archive.notes(), self.now()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from watchdog.core.incident import Handover, Incident
 from watchdog.core.instants import EPOCH
 from watchdog.core.message import Entry
 from watchdog.core.silences import Silence
+from watchdog.recovery import brought_back
 from watchdog.state.history import JobKey, Run, StateChange, load_runs, load_states
 from watchdog.state.opening import StoreError
 from watchdog.state.records import Decoded as Actions
@@ -38,6 +40,11 @@ class Notes:
     actions: tuple[Action, ...] = ()
     incidents: tuple[Incident, ...] = ()
     untold: tuple[Entry, ...] = ()
+
+    @cached_property
+    def brought_back(self) -> dict[JobKey, datetime]:
+        """When each job was brought back that no run has proved yet."""
+        return brought_back.when(reversed(self.actions))
 
     def untold_of(self, number: int) -> list[Entry]:
         """The messages about an incident that have not arrived."""

@@ -11,6 +11,7 @@ from watchdog.core.instants import EPOCH, say
 from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import STATES, Finding, Job
 from watchdog.detectors.published import Published, SourceState
+from watchdog.recovery.brought_back import since
 from watchdog.state.history import JobKey, Run, broken_off, runs_of
 from watchdog.web.published_state import Posting
 from watchdog.web.shown import Known, When, job_url, maybe, spoken, when
@@ -89,7 +90,8 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """A job in the table. `running`: since when it is in flight; `from_` and `to`: when its strip begins and ends."""
+    """A job in the table. `running`: since when it is in flight; `from_` and `to`: when its strip begins and ends;
+    `brought_back`: of one that was and of which a run has yet to show whether that has helped, when."""
 
     name: str
     url: str
@@ -107,6 +109,7 @@ class JobRow:
     strip: str
     from_: When | None
     to: When | None
+    brought_back: When | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +313,7 @@ def row(
         in_words(cells),
         when(cells[0].at, now) if cells else None,
         when(cells[-1].at, now) if len(cells) > 1 else None,
+        maybe(since(job, known.notes.brought_back.get((source, job.id))) if found else None, now),
     )
 
 

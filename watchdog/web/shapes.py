@@ -67,7 +67,7 @@ class RecordedRun(Shape):
 
 
 class Job(Shape):
-    """A job with all that is known of it."""
+    """A job with all that is known of it. `brought_back_at`: of one that was and has not run since, when."""
 
     source: str
     job_id: str
@@ -91,6 +91,7 @@ class Job(Shape):
     output_tokens: int | None
     cost_usd: float | None
     last_paid_at: Instant | None
+    brought_back_at: Instant | None
     findings: list[Kind]
 
 
@@ -131,7 +132,7 @@ class Incident(Shape):
     """Something that is or was wrong. `since`: since when any of it has been so; `headline_since`: since when what
     `kind`, `job` and `summary` say has; `clear_since`: since when nothing of it has been so; `over_at`: when it was
     over, for it had stayed clear, or will be if it does, where that does not wait for a run; `resolved_at`: when it
-    was over."""
+    was over; `awaits_proof`: its job was brought back, and its next run shows whether that has helped."""
 
     id: int
     source: str
@@ -147,6 +148,7 @@ class Incident(Shape):
     clear_since: Instant | None
     over_at: Instant | None
     waits_for_run: bool
+    awaits_proof: bool
     resolved_at: Instant | None
     returns: int
     acknowledged_by: str | None
