@@ -250,6 +250,83 @@ def test_a_symptom_that_outlives_its_cause_is_being_served_until_its_incident_is
     assert names(late) == {("overdue", "heartbeat")}
 
 
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        (finding("wedged", "digest"), "digest (wedged)"),
+        (finding("long_run", "digest"), "digest (long run)"),
+        (finding("stalled", None), "its scheduler, which stood still"),
+        ((IN_FLIGHT, "digest"), "the run of digest"),
+    ],
+)
+def test_what_was_late_by_a_cause_goes_on_saying_so_when_that_is_over(
+    cause: Finding | tuple[str, str], words: str
+) -> None:
+    diary = Diary()
+    found = [cause] if isinstance(cause, Finding) else []
+    diary.look(*found, finding("overdue", under=cause))
+    diary.look(*found, finding("overdue", under=cause), after=MINUTE)
+    assert "held up" not in _summary(diary)
+    for _ in range(3):  # each look finds the job as late as before, and nothing that causes it
+        diary.look(finding("overdue"), after=MINUTE)
+        assert _summary(diary) == f"{_LATE}; it was held up by {words}, over since 2026-06-10 12:02 UTC"
+    diary.look(after=MINUTE)
+    assert _summary(diary).endswith(f"held up by {words}, over since 2026-06-10 12:02 UTC")
+    document = write_incidents([diary.only])[0]
+    assert read_incident(document) == diary.only
+    diary.look(*found, finding("overdue", under=cause), after=MINUTE)
+    assert _summary(diary) == _LATE
+
+
+_LATE = "heartbeat has the condition overdue"
+
+
+def _summary(diary: Diary) -> str:
+    return diary.only.members["agent", "overdue", "id-heartbeat"].finding.summary
+
+
+def test_what_a_stall_held_up_says_so_though_it_ran_as_soon_as_that_was_over() -> None:
+    diary = Diary()
+    diary.look(finding("stalled", None), finding("overdue", under=finding("stalled", None)))
+    diary.look(after=MINUTE)
+    assert _summary(diary).endswith(
+        "; it was held up by its scheduler, which stood still, over since 2026-06-10 12:01 UTC"
+    )
+
+
+def test_what_waits_for_its_turn_in_the_queue_after_an_outage_was_held_up_by_that() -> None:
+    diary = Diary()
+    stall = finding("stalled", None)
+    diary.look(stall, finding("overdue", under=stall))
+    for run in "ab":
+        diary.look(finding("overdue", under=(IN_FLIGHT, run)), after=MINUTE)
+        diary.look(finding("overdue"), after=MINUTE)
+    assert _summary(diary).endswith(
+        "; it was held up by its scheduler, which stood still, over since 2026-06-10 12:01 UTC"
+    )
+
+
+def test_of_runs_that_take_turns_only_what_is_waited_for_now_is_said() -> None:
+    diary = Diary()
+    diary.look(finding("overdue", under=(IN_FLIGHT, "a")))
+    diary.look(finding("overdue"), after=MINUTE)
+    diary.look(finding("overdue", under=(IN_FLIGHT, "b")), after=MINUTE)
+    assert _summary(diary) == _LATE
+    diary.look(finding("overdue"), after=MINUTE)
+    assert _summary(diary).endswith("; it was held up by the run of b, over since 2026-06-10 12:03 UTC")
+
+
+def test_what_is_late_anew_was_held_up_by_nothing() -> None:
+    diary = Diary()
+    diary.look(finding("stalled", None), finding("overdue", under=finding("stalled", None)))
+    diary.look(finding("overdue"), after=MINUTE)
+    diary.look(after=MINUTE)
+    diary.look(finding("overdue"), after=HOUR)
+    assert not any(
+        "held up" in one.members["agent", "overdue", "id-heartbeat"].finding.summary for one in diary.ledger.open
+    )
+
+
 def test_what_an_outage_has_left_behind_is_its_own_for_as_long_as_the_queue_gets_on() -> None:
     diary = Diary()
     stall = finding("stalled", None)

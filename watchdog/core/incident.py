@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from watchdog.core.instants import say
-from watchdog.core.kinds import Severity
-from watchdog.core.model import Finding
+from watchdog.core.kinds import Kind, Severity
+from watchdog.core.model import IN_FLIGHT, Cause, Finding
 
 Key = tuple[str, str, str | None]
 """Source, kind and job id: what makes findings of different ticks the same."""
@@ -37,6 +37,28 @@ class Spell:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldUp:
+    """What a finding was caused by, and since when that is over."""
+
+    cause: Cause
+    over_since: datetime
+
+    @property
+    def words(self) -> str:
+        """As the end of the finding's sentence."""
+        return f"it was held up by {_named(self.cause)}, over since {say(self.over_since)}"
+
+
+def _named(cause: Cause) -> str:
+    """A cause for people: a run that held things up, whatever is or was wrong with it; or the scheduler."""
+    if cause.kind == IN_FLIGHT:
+        return f"the run of {cause.job or 'a deleted job'}"
+    if cause.kind == Kind.STALLED:
+        return "its scheduler, which stood still"
+    return f"{cause.job or 'a deleted job'} ({cause.kind.replace('_', ' ')})"
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """One finding of an incident.
 
@@ -44,6 +66,7 @@ class Member:
     its present or last spell; `graver_at`: when it became as grave as it is in it, or another error took the place of
     the one before. `earlier`: its spells before this one, as far as they say that it comes and goes. `is_unproved`: its
     job was given up, recovery has revived it, and no run of it has ended well since: it may be given up once more.
+    `held_up`: what it was caused by in this spell, where that is over before it; the sentence of its finding says so.
     """
 
     finding: Finding
@@ -54,6 +77,7 @@ class Member:
     graver_at: datetime | None = None
     earlier: tuple[Spell, ...] = ()
     is_unproved: bool = False
+    held_up: HeldUp | None = None
 
     @property
     def began(self) -> datetime:

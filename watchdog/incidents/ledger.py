@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from watchdog.core.incident import QUEUE, Incident, Key, Ledger, Member, Spell
+from watchdog.core.incident import QUEUE, HeldUp, Incident, Key, Ledger, Member, Spell
 from watchdog.core.kinds import Family, Kind, Severity
 from watchdog.core.model import IN_FLIGHT, Cause, Finding
 from watchdog.core.moment import Moment
@@ -274,10 +274,32 @@ def _member(finding: Finding, before: Member | None, at: datetime, timing: Timin
         return Member(finding, at, is_under, None, at, at)
     if before.ended_at is None or before.is_unproved or at - before.ended_at < timing.hold:
         graver_at = at if _is_graver(finding, before.finding) else before.graver_at
-        return Member(finding, before.first_seen, is_under, None, before.began_at, graver_at, before.earlier)
+        member = Member(finding, before.first_seen, is_under, None, before.began_at, graver_at, before.earlier)
+        return _held_up(member, _past_cause(finding, before, at))
     spells = (*before.earlier, Spell(before.began, before.ended_at))
     recent = tuple(spell for spell in spells if at - spell.ended_at <= timing.memory)
     return Member(finding, before.first_seen, is_under, None, at, at, recent[-SPELLS:])
+
+
+def _past_cause(finding: Finding, before: Member, at: datetime) -> HeldUp | None:
+    """What it was caused by until now, which is history then. That it waits for its turn in the queue that something
+    has left is no other cause; of runs that take turns only that of the last one is over."""
+    now, cause, past = finding.caused_by, before.finding.caused_by, before.held_up
+    if cause is not None and cause.kind != IN_FLIGHT:
+        past = past if now is not None and now.job_id == cause.job_id else HeldUp(cause, at)
+    elif cause is not None and now is None:
+        past = past or HeldUp(cause, at)
+    if now is not None and past is not None and (past.cause == now or past.cause.kind == IN_FLIGHT):
+        return None
+    return past
+
+
+def _held_up(member: Member, past: HeldUp | None) -> Member:
+    """With what it was caused by, which its finding goes on saying."""
+    if past is None:
+        return member
+    told = replace(member.finding, summary=f"{member.finding.summary}; {past.words}")
+    return replace(member, finding=told, held_up=past)
 
 
 def _is_graver(now: Finding, before: Finding) -> bool:
@@ -360,11 +382,18 @@ def _as_grave_as_it_is(incident: Incident, now: Moment, timing: Timing) -> Incid
 def _without_the_gone(incident: Incident, seen: _Seen) -> Incident:
     """The members that are not found here any more are no longer active."""
     gone = {
-        key: replace(member, ended_at=seen.now.at, is_unproved=seen.is_tried(key, member.began))
+        key: replace(_ended(member, seen.now.at), is_unproved=seen.is_tried(key, member.began))
         for key, member in incident.members.items()
         if member.active and seen.present.get(key) != incident.id and not _is_hidden(key, seen.blind)
     }
     return replace(incident, members={**incident.members, **gone}, changed_at=seen.now.at) if gone else incident
+
+
+def _ended(member: Member, at: datetime) -> Member:
+    """One that is over now. A scheduler that stood still until then is named by no sentence of what it held up."""
+    cause = member.finding.caused_by
+    is_unnamed = cause is not None and cause.kind == Kind.STALLED
+    return replace(_held_up(member, HeldUp(cause, at) if cause and is_unnamed else None), ended_at=at)
 
 
 def _with_the_proved(incident: Incident, seen: _Seen) -> Incident:
