@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from starlette.testclient import TestClient
+from httpx2 import Client, WSGITransport
 
 from tests.conftest import NOW, Row, build, cost_row, job_row, session_row
 from watchdog.config.file import Config, Http
@@ -21,6 +21,7 @@ from watchdog.web import app, shapes
 from watchdog.web.api import Api
 from watchdog.web.archive import Archive
 from watchdog.web.published_state import PublishedState
+from watchdog.web.wsgi import WsgiApp
 
 TOKEN = "a-token-for-tests-only"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -71,6 +72,17 @@ def _must_be_as_described(response: Any) -> None:
             getattr(shapes, operation.answer).model_validate_json(response.read())
 
 
+def client_of(application: WsgiApp, *, follow_redirects: bool = True) -> Client:
+    """What asks an application without a server."""
+
+    def as_servers_do(environ: dict[str, Any], start: Any) -> Any:
+        # the transport gives the path as text, where WSGI's is of bytes
+        return application({**environ, "PATH_INFO": environ["PATH_INFO"].encode().decode("latin-1")}, start)
+
+    transport = WSGITransport(cast(Any, as_servers_do), remote_addr="testclient")
+    return Client(transport=transport, base_url="http://testserver", follow_redirects=follow_redirects)
+
+
 class Site:
     """Looks when it is told to, and serves what it saw."""
 
@@ -109,7 +121,7 @@ class Site:
             lambda: self.config,
             lambda: self.now,
         )
-        self.client = TestClient(self.app, follow_redirects=False)
+        self.client = client_of(self.app, follow_redirects=False)
         self.client.event_hooks = {"response": [_must_be_as_described]}
 
     def look(self, now: datetime = NOW) -> "Site":

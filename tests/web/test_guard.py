@@ -88,3 +88,32 @@ def test_a_body_without_an_end_is_cut_off(tmp_path: Path) -> None:
         except OSError:
             return  # it has hung up
         assert b"413" in stranger.recv(100)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\x16\x03\x01\x02\x00\r\n\r\n", b"hello\r\n\r\n", b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n"]
+)
+def test_what_is_no_http_is_shown_out_and_the_next_one_is_answered(tmp_path: Path, sent: bytes) -> None:
+    _service(tmp_path)
+    with running(tmp_path) as service, socket.socket() as stranger:
+        address = urlsplit(service.url)
+        stranger.settimeout(60)
+        stranger.connect((address.hostname, address.port))
+        stranger.sendall(sent)
+        said = stranger.recv(100)
+        assert not said or b" 400 " in said
+        assert service.get("/healthz")[0] == 200
+
+
+def test_whom_a_proxy_on_this_machine_asks_for_is_on_record_and_nobody_else_can_say_so(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("a-token-for-tests-only\n")
+    (tmp_path / "token").chmod(0o600)
+    _service(tmp_path, f", token_file: {tmp_path / 'token'}")
+    with running(tmp_path) as service:
+        connection = http.client.HTTPConnection(urlsplit(service.url).netloc, timeout=60)
+        told = {"Host": "x", "Authorization": "Bearer wrong", "X-Forwarded-For": "192.0.2.7, 198.51.100.9"}
+        connection.request("GET", "/api/v1/audit", headers=told)
+        assert connection.getresponse().status == 401
+        connection.close()
+        refused = [line for line in service.log() if line.get("action") == "refused"]
+        assert [line["address"] for line in refused] == ["198.51.100.9"]

@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from starlette.testclient import TestClient
 
 from tests.conftest import NOW, build, healthy, job_row
 from tests.support.harness import HOUR, MINUTE, change
-from tests.support.site import ACTS, HOSTILE, ORIGIN, PAGE, TOKEN, Site, given_up, outage, serving
+from tests.support.site import ACTS, HOSTILE, ORIGIN, PAGE, TOKEN, Site, client_of, given_up, outage, serving
 from tests.support.telling import Office, finding
 from watchdog.cadence.plain_words import ago
 from watchdog.cli.tables import incidents_view
@@ -81,7 +80,7 @@ def test_browsers_get_the_page_and_programs_the_words(site: Site) -> None:
 
 
 def test_before_the_first_look_a_browser_is_told_so() -> None:
-    client = TestClient(app.build(PublishedState(timedelta(seconds=2)), lambda: b"", lambda posting: ""))
+    client = client_of(app.build(PublishedState(timedelta(seconds=2)), lambda: b"", lambda posting: ""))
     for path in ("/", "/jobs/agent/x"):
         answer = client.get(path, headers=PAGE)
         assert answer.status_code == 503

@@ -7,10 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from urllib.parse import quote
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
-
 from watchdog.config.file import Config
 from watchdog.config.policies import is_like
 from watchdog.core.action import Action
@@ -31,13 +27,12 @@ from watchdog.web import advice, described, questions, whole
 from watchdog.web.archive import Archive, Notes
 from watchdog.web.auth import Auth
 from watchdog.web.changes import Changes, UnknownError
-from watchdog.web.headers import API_HEADERS
 from watchdog.web.listing import every_job, marks_of
-from watchdog.web.operations import Asked, Operation, RefusedError, route
+from watchdog.web.operations import Asked, Operation, RefusedError, as_json, route
 from watchdog.web.problems import system_of
 from watchdog.web.published_state import Posting, PublishedState
 from watchdog.web.strip import missed
-from watchdog.web.threads import threaded
+from watchdog.web.wsgi import Request, Response, Route
 
 
 @dataclass(frozen=True)
@@ -55,17 +50,17 @@ class Api:
         """The name of this watchdog among several."""
         return self.config().called if self.config else socket.gethostname()
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         """All addresses."""
         operations = self.operations()
         has_changes = any(operation.needs_token for operation in operations)
 
         def description(request: Request) -> Response:
-            return JSONResponse(described.document(with_changes=has_changes), headers=API_HEADERS)
+            return as_json(described.document(with_changes=has_changes))
 
         return [
             *(route(operation, self.auth) for operation in operations),
-            Route("/api/v1/openapi.json", threaded(description)),
+            Route("/api/v1/openapi.json", description),
         ]
 
     def operations(self) -> list[Operation]:

@@ -1,17 +1,14 @@
 """The addresses: `/metrics`, `/healthz`, `/readyz`, the JSON API, and the page at `/`, which is text for programs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
 from watchdog.config.file import Config
+from watchdog.core.logs import log
 from watchdog.web.api import Api
 from watchdog.web.archive import Archive
 from watchdog.web.auth import Auth
@@ -20,8 +17,8 @@ from watchdog.web.headers import API_HEADERS
 from watchdog.web.operations import problem
 from watchdog.web.page import Pages
 from watchdog.web.published_state import Posting, PublishedState
-from watchdog.web.threads import in_thread, threaded
-from watchdog.web.transport import Transport
+from watchdog.web.transport import travelling
+from watchdog.web.wsgi import Environ, Request, Response, Route, Routes, Start, send, text
 
 
 def build(
@@ -31,7 +28,7 @@ def build(
     archive: Archive | None = None,
     config: Callable[[], Config] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> Starlette:
+) -> "Application":
     """The application. `metrics` gives the exposition, `words` the state as text for people.
 
     `archive` is the state file, `config` what holds at present; a token in it makes changes possible. `now` gives the
@@ -43,8 +40,8 @@ def build(
     changes = Changes(archive, config, now, published_state) if config and auth else None
     pages = Pages(published_state, archive, config, changes, auth, now)
 
-    async def exposition(request: Request) -> Response:
-        return Response(metrics(), media_type=CONTENT_TYPE_LATEST, headers=API_HEADERS)
+    def exposition(request: Request) -> Response:
+        return Response(metrics(), headers=API_HEADERS, media_type=CONTENT_TYPE_LATEST)
 
     def state(request: Request) -> Response:
         if _is_for_people(request):
@@ -52,44 +49,53 @@ def build(
         posting = published_state.posting
         return _text(words(posting), vary="Accept") if posting else _not_yet()
 
-    async def health(request: Request) -> Response:
-        return _health(published_state)
-
-    async def ready(request: Request) -> Response:
-        return _ready(published_state)
+    def not_so(request: Request, status: int, headers: Mapping[str, str]) -> Response:
+        if _is_for_people(request) and status == 404:
+            return pages.missing(request, "There is no such page", "Perhaps the address was cut off.")
+        return _not_so(request, status, headers)
 
     routes = [
-        Route("/", threaded(state)),
+        Route("/", state),
         Route("/metrics", exposition),
-        Route("/healthz", health),
-        Route("/readyz", ready),
+        Route("/healthz", lambda _: _health(published_state)),
+        Route("/readyz", lambda _: _ready(published_state)),
         *Api(published_state, archive, changes, auth, config, now).routes(),
         *pages.routes(),
     ]
+    return Application(Routes(routes, not_so))
 
-    async def not_so(request: Request, error: Exception) -> Response:
-        if _is_for_people(request) and isinstance(error, HTTPException) and error.status_code == 404:
-            return await in_thread(pages.missing, request, "There is no such page", "Perhaps the address was cut off.")
-        return _not_so(request, error)
 
-    return Starlette(routes=routes, exception_handlers={HTTPException: not_so}, middleware=[Middleware(Transport)])
+@dataclass(frozen=True)
+class Application:
+    """What serves all addresses, over WSGI."""
+
+    routes: Routes
+
+    def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
+        """One request. Whatever breaks on the way is on the log, and whoever asked is told that it did."""
+        request = Request(environ)
+        try:
+            answer = travelling(request, self.routes.answer(request))
+        except Exception:
+            log.exception(f"{request.method} {request.path[:300]} was not answered", extra={"action": "request"})
+            answer = _not_so(request, 500, {})
+        return send(answer, request, start)
 
 
 def _is_for_people(request: Request) -> bool:
-    return "text/html" in request.headers.get("accept", "").lower() and not request.url.path.startswith("/api/")
+    return "text/html" in request.header("accept").lower() and not request.path.startswith("/api/")
 
 
-def _not_so(request: Request, error: Exception) -> Response:
+def _not_so(request: Request, status: int, headers: Mapping[str, str]) -> Response:
     """An address or a method that is not there: JSON for programs, text otherwise."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - what it was registered for
-    if request.url.path.startswith("/api/"):
-        return problem(error.status_code, error.detail, error.headers)
-    return PlainTextResponse(error.detail + "\n", error.status_code, {**API_HEADERS, **(error.headers or {})})
+    words = HTTPStatus(status).phrase
+    if request.path.startswith("/api/"):
+        return problem(status, words, headers)
+    return text(words + "\n", status, {**API_HEADERS, **headers})
 
 
-def _text(text: str, status: int = 200, vary: str = "") -> Response:
-    headers = {**API_HEADERS, **({"Vary": vary} if vary else {})}
-    return PlainTextResponse(text + "\n", status, headers=headers)
+def _text(words: str, status: int = 200, vary: str = "") -> Response:
+    return text(words + "\n", status, {**API_HEADERS, **({"Vary": vary} if vary else {})})
 
 
 def _not_yet() -> Response:

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
-
 from watchdog.config.fields import read_secret
 from watchdog.core.logs import log
+from watchdog.web.wsgi import Request
 
 NOT_THE_TOKEN = "a wrong token"  # noqa: S105 - why somebody is refused
 
@@ -83,7 +82,7 @@ class Auth:
 
     def too_many_guesses(self, request: Request) -> bool:
         """Whether this address has given so many wrong tokens that it is not heard now."""
-        return self._guesses.too_many(address_of(request))
+        return self._guesses.too_many(request.address)
 
     def _digest(self) -> bytes | None:
         try:
@@ -100,7 +99,7 @@ class Auth:
 
     def has_bearer(self, request: Request) -> bool:
         """Whether the request carries the token as `Authorization: Bearer …`."""
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        scheme, _, given = request.header("authorization").partition(" ")
         is_right = scheme.lower() == "bearer" and self.is_right(given.strip())
         if not is_right:
             self.refused(request, "no token" if not given else NOT_THE_TOKEN)
@@ -108,11 +107,11 @@ class Auth:
 
     def refused(self, request: Request, why: str) -> None:
         """Put an attempt on the log, and count a wrong token."""
-        if why == NOT_THE_TOKEN and self._guesses.note(address_of(request)) == MOST_GUESSES:
-            why += f"; {address_of(request)} has given {MOST_GUESSES} and is not heard for a minute"
+        if why == NOT_THE_TOKEN and self._guesses.note(request.address) == MOST_GUESSES:
+            why += f"; {request.address} has given {MOST_GUESSES} and is not heard for a minute"
         log.warning(
-            f"refused {request.method} {request.url.path}: {why}"[:300],
-            extra={"action": "refused", "address": address_of(request)},
+            f"refused {request.method} {request.path}: {why}"[:300],
+            extra={"action": "refused", "address": request.address},
         )
 
     def enter(self, name: str) -> Session:
@@ -143,15 +142,10 @@ class Auth:
 
 def is_same_origin(request: Request) -> bool:
     """Whether a page of this very address sent the form. Browsers send `Origin` with every form; without it, no."""
-    origin = urlsplit(request.headers.get("origin", ""))
-    return bool(origin.netloc) and origin.netloc.lower() == request.headers.get("host", "").lower()
+    origin = urlsplit(request.header("origin"))
+    return bool(origin.netloc) and origin.netloc.lower() == request.header("host").lower()
 
 
 def is_own_form(session: Session, token: str) -> bool:
     """Whether the form was made for this session."""
     return hmac.compare_digest(session.csrf.encode(), token.encode("utf-8", "surrogateescape"))
-
-
-def address_of(request: Request) -> str:
-    """From where it came."""
-    return request.client.host if request.client else "unknown"

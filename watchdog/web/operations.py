@@ -2,22 +2,18 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from watchdog.core.fields import Frozen
 from watchdog.state.plain import plain
 from watchdog.web.archive import NoArchiveError
-from watchdog.web.auth import NOT_THE_TOKEN, Auth, address_of
+from watchdog.web.auth import NOT_THE_TOKEN, Auth
 from watchdog.web.changes import ConflictError, UnknownError, Who
 from watchdog.web.headers import API_HEADERS
 from watchdog.web.questions import BIGGEST_ID, NotUnderstoodError, understood
-from watchdog.web.threads import in_thread
+from watchdog.web.wsgi import Request, Response, Route, TooBigError
 
 PATH_PARAMETER = re.compile(r"\{([a-z_]+)\}")
 BIGGEST_BODY = 16 * 1024
@@ -72,50 +68,49 @@ class Operation:
 def route(operation: Operation, auth: Auth | None) -> Route:
     """What serves the operation."""
 
-    async def serve(request: Request) -> Response:
+    def serve(request: Request) -> Response:
         try:
-            return await _served(operation, auth, request)
+            return _served(operation, auth, request)
         except RefusedError as error:
             return problem(error.status, str(error))
 
-    path = PATH_PARAMETER.sub(r"{\1}", operation.path)
-    return Route(path, _named(serve, operation.name), methods=[operation.method])
+    return Route(operation.path, serve, operation.method)
 
 
-def _named(serve: Callable[[Request], Awaitable[Response]], name: str) -> Callable[[Request], Awaitable[Response]]:
-    serve.__name__ = name
-    return serve
-
-
-def problem(status: int, why: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def problem(status: int, why: str, headers: Mapping[str, str] | None = None) -> Response:
     """The answer that says why not."""
-    return JSONResponse({"error": why}, status, headers={**API_HEADERS, **(headers or {})})
+    return as_json({"error": why}, status, headers)
 
 
-async def _served(operation: Operation, auth: Auth | None, request: Request) -> Response:
+def as_json(document: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer for programs."""
+    text = json.dumps(plain(document), ensure_ascii=False, separators=(",", ":"))
+    return Response(text.encode(), status, {**API_HEADERS, **(headers or {})}, "application/json")
+
+
+def _served(operation: Operation, auth: Auth | None, request: Request) -> Response:
     if operation.needs_token and auth is not None and auth.too_many_guesses(request):
         raise RefusedError(429, "too many wrong tokens came from this address; try again in a minute")
-    if operation.needs_token and (auth is None or not await in_thread(auth.has_bearer, request)):
-        given = f" ({NOT_THE_TOKEN} was given)" if "authorization" in request.headers else ""
+    if operation.needs_token and (auth is None or not auth.has_bearer(request)):
+        given = f" ({NOT_THE_TOKEN} was given)" if request.header("authorization") else ""
         raise RefusedError(401, f"give the token: Authorization: Bearer TOKEN{given}")
     number = _number(request.path_params.get("number"))
     query = _understood(operation.query, dict(request.query_params), as_text=True) if operation.query else None
-    body = _understood(operation.body, await read_json(request)) if operation.body else None
-    who = Who(getattr(body, "by", "") or "somebody", "API", address_of(request))
+    body = _understood(operation.body, read_json(request)) if operation.body else None
+    who = Who(getattr(body, "by", "") or "somebody", "API", request.address)
     asked = Asked(who, number, body, query)
-    return Response(await in_thread(_answer, operation, asked), operation.status, API_HEADERS, "application/json")
+    return as_json(_answer(operation, asked), operation.status)
 
 
-def _answer(operation: Operation, asked: Asked) -> bytes:
+def _answer(operation: Operation, asked: Asked) -> Mapping[str, Any]:
     try:
-        found = operation.do(asked)
+        return operation.do(asked)
     except UnknownError as error:
         raise RefusedError(404, str(error)) from error
     except ConflictError as error:
         raise RefusedError(409, str(error)) from error
     except NoArchiveError as error:
         raise RefusedError(503, str(error)) from error
-    return json.dumps(plain(found), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _number(text: str | None) -> int:
@@ -126,26 +121,21 @@ def _number(text: str | None) -> int:
     return int(text)
 
 
-async def read_body(request: Request) -> bytes:
+def read_body(request: Request) -> bytes:
     """The body, if it is not too big."""
-    body = bytearray()
     try:
-        async for part in request.stream():
-            body += part
-            if len(body) > BIGGEST_BODY:
-                raise RefusedError(413, f"more than {BIGGEST_BODY} bytes")
-    except ClientDisconnect:
-        raise RefusedError(400, "the request ended early") from None
-    return bytes(body)
+        return request.body(BIGGEST_BODY)
+    except TooBigError as error:
+        raise RefusedError(413, str(error)) from None
 
 
-async def read_json(request: Request) -> object:
+def read_json(request: Request) -> object:
     """The body as JSON."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = request.header("content-type").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise RefusedError(415, "send application/json")
     try:
-        return json.loads(await read_body(request), parse_constant=_no_number)
+        return json.loads(read_body(request), parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise RefusedError(400, "the body is not JSON") from None
 

@@ -15,10 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
-
 from watchdog.config.file import Config
 from watchdog.core.durations import parse_duration
 from watchdog.core.instants import iso
@@ -26,7 +22,7 @@ from watchdog.core.release import VERSION
 from watchdog.state.history import KEPT_RUNS, JobKey
 from watchdog.web import incident_view, job_view, view
 from watchdog.web.archive import Archive, NoArchiveError
-from watchdog.web.auth import COOKIE, LASTS, NOT_THE_TOKEN, Auth, Session, address_of, is_own_form, is_same_origin
+from watchdog.web.auth import COOKIE, LASTS, NOT_THE_TOKEN, Auth, Session, is_own_form, is_same_origin
 from watchdog.web.changes import Changes, ConflictError, UnknownError, Who
 from watchdog.web.chart import RANGES, USUAL
 from watchdog.web.headers import FILE_HEADERS, PAGE_HEADERS
@@ -36,7 +32,7 @@ from watchdog.web.parts import Rendered, part, region, shown_text
 from watchdog.web.prose import bounded, icon, prose, with_breaks
 from watchdog.web.published_state import Posting, PublishedState
 from watchdog.web.shown import Known, when
-from watchdog.web.threads import in_thread, threaded
+from watchdog.web.wsgi import Request, Response, Route, moved, set_cookie, text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -96,12 +92,12 @@ class Pages:
     _made: dict[tuple[object, ...], tuple[float, object, Rendered]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         """The addresses beside `/`."""
-        found: list[BaseRoute] = [
-            Route("/jobs/{source}/{job_id:path}", threaded(self.job)),
-            Route("/incidents/{number}", threaded(self.incident)),
-            Route("/static/{name}", threaded(_static)),
+        found: list[Route] = [
+            Route("/jobs/{source}/{job_id:path}", self.job),
+            Route("/incidents/{number}", self.incident),
+            Route("/static/{name}", _static),
         ]
         if self.auth is not None and self.changes is not None:
             forms = Forms(self, self.auth, self.changes)
@@ -191,7 +187,7 @@ class Pages:
     ) -> Response:
         """The page as it was just made, if nothing has changed since; only one is being made at a time."""
         session = self.session(request)
-        is_news = PARTS in request.headers
+        is_news = request.has_header(PARTS)
         said = session.said[:] if session and not is_news else []
         if session and said:
             session.said.clear()
@@ -210,9 +206,7 @@ class Pages:
         page = made[2]
         headers = {**PAGE_HEADERS, AS_OF: iso(posting.at), "ETag": f'W/"{page.mark}"'}
         if is_news:
-            return Response(
-                page.news(request.headers[PARTS].split(",")), headers=headers, media_type="application/json"
-            )
+            return Response(page.news(request.header(PARTS).split(",")), headers=headers, media_type="application/json")
         return Response(page.whole, headers=headers, media_type="text/html; charset=utf-8")
 
     def _page(
@@ -230,8 +224,8 @@ class Pages:
         self, request: Request, template: str, session: Session | None, values: Mapping[str, Any]
     ) -> Rendered:
         found = _environment().get_template(template)
-        query = f"?{request.url.query}" if request.url.query else ""
-        own = {"session": session, "can_sign_in": self.auth is not None, "here": quote(request.url.path) + query}
+        query = f"?{request.query}" if request.query else ""
+        own = {"session": session, "can_sign_in": self.auth is not None, "here": quote(request.path) + query}
         as_of = values["as_of"]
         return Rendered(found.render(**own, **{**values, "as_of": when(as_of, as_of) if as_of else None}))
 
@@ -247,7 +241,7 @@ class Pages:
 def _static(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in _FILES:
-        return Response("there is no such file\n", 404, FILE_HEADERS, "text/plain")
+        return text("there is no such file\n", 404, FILE_HEADERS)
     return Response(_file(name), headers=FILE_HEADERS, media_type=_FILES[name])
 
 
@@ -259,23 +253,23 @@ class Forms:
     auth: Auth
     changes: Changes
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         """Their addresses."""
         return [
-            Route("/login", threaded(self.ask)),
-            Route("/login", self.enter, methods=["POST"]),
-            Route("/logout", self.leave, methods=["POST"]),
-            Route("/act/{what}", self.act, methods=["POST"]),
+            Route("/login", self.ask),
+            Route("/login", self.enter, "POST"),
+            Route("/logout", self.leave, "POST"),
+            Route("/act/{what}", self.act, "POST"),
         ]
 
     def ask(self, request: Request) -> Response:
         """Ask for the token."""
         return self.pages.login(request, "", _own_path(request.query_params.get("back", "/")))
 
-    async def enter(self, request: Request) -> Response:
+    def enter(self, request: Request) -> Response:
         """Take the token, and give a cookie for it."""
         try:
-            form = await _form(request)
+            form = _form(request)
         except RefusedError as error:
             return self.pages.refused(request, error.status, str(error))
         back = _own_path(form.get("back", "/"))
@@ -284,46 +278,40 @@ class Forms:
             return self.pages.refused(request, 403, "The form did not come from this page.")
         if self.auth.too_many_guesses(request):
             return self.pages.refused(request, 429, "Too many wrong tokens; try again in a minute.")
-        if not await in_thread(self.auth.is_right, form.get("token", "")):
+        if not self.auth.is_right(form.get("token", "")):
             self.auth.refused(request, NOT_THE_TOKEN)
             return self.pages.login(request, "That is not the token.", back, 403)
         session = self.auth.enter(form.get("name", "")[:60])
-        answer = RedirectResponse(back, 303, PAGE_HEADERS)
-        is_secure = request.url.scheme == "https"
-        answer.set_cookie(
-            COOKIE, session.id, max_age=int(LASTS), path="/", httponly=True, samesite="strict", secure=is_secure
-        )
-        return answer
+        cookie = set_cookie(COOKIE, session.id, int(LASTS), is_secure=request.is_secure)
+        return moved(back, 303, PAGE_HEADERS, cookie)
 
-    async def leave(self, request: Request) -> Response:
+    def leave(self, request: Request) -> Response:
         """End the session."""
         try:
-            session, _ = await self._trusted(request)
+            session, _ = self._trusted(request)
         except RefusedError as error:
             return self.pages.refused(request, error.status, str(error))
         self.auth.leave(session)
-        answer = RedirectResponse("/", 303, PAGE_HEADERS)
-        answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
-        return answer
+        return moved("/", 303, PAGE_HEADERS, set_cookie(COOKIE, "", 0))
 
-    async def act(self, request: Request) -> Response:
+    def act(self, request: Request) -> Response:
         """Do what a button says, and show the page again with what came of it."""
         try:
-            session, form = await self._trusted(request)
-            who = Who(session.name or "somebody", "page", address_of(request))
-            said = await in_thread(self._do, request.path_params["what"], form, who)
+            session, form = self._trusted(request)
+            who = Who(session.name or "somebody", "page", request.address)
+            said = self._do(request.path_params["what"], form, who)
         except RefusedError as error:
             return self.pages.refused(request, error.status, str(error))
         session.said.append(said)
-        return RedirectResponse(_own_path(form.get("back", "/")), 303, PAGE_HEADERS)
+        return moved(_own_path(form.get("back", "/")), 303, PAGE_HEADERS)
 
-    async def _trusted(self, request: Request) -> tuple[Session, Mapping[str, str]]:
+    def _trusted(self, request: Request) -> tuple[Session, Mapping[str, str]]:
         """The session and the form, if the form is the session's own and came from our own page."""
-        session = await in_thread(self.auth.session, request)
+        session = self.auth.session(request)
         if session is None:
             self.auth.refused(request, "no session")
             raise RefusedError(403, "Your session is over. Enter the token again.")
-        form = await _form(request)
+        form = _form(request)
         if not is_same_origin(request) or not is_own_form(session, form.get("csrf", "")):
             self.auth.refused(request, "not this session's own form")
             raise RefusedError(403, "The form did not come from this page.")
@@ -379,11 +367,11 @@ class Forms:
         return f"{said} {len(refused)} not: {refused[0]}" if refused else said
 
 
-async def _form(request: Request) -> dict[str, str]:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+def _form(request: Request) -> dict[str, str]:
+    kind = request.header("content-type").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise RefusedError(415, "Send the page's own form.")
-    text = (await read_body(request)).decode("utf-8", "replace")
+    text = read_body(request).decode("utf-8", "replace")
     return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=50))
 
 

@@ -6,48 +6,46 @@ import socket
 import threading
 import time
 
-import uvicorn
-from starlette.types import ASGIApp
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.task import ThreadedTaskDispatcher
 
 from watchdog.config.file import Address
 from watchdog.core.logs import log
-from watchdog.web.guard import BoundedProtocol
+from watchdog.web.bounded import BoundedServer
+from watchdog.web.wsgi import WsgiApp
+
+MOST_HEAD = 16 * 1024
+"""Bytes of a request's first lines."""
+
+MOST_BODY = 64 * 1024
+"""Bytes; no form and no request of the API is as long."""
+
+THREADS = 4
+"""In which pages are made; whoever asks meanwhile waits."""
+
+_IN_MEMORY = 1 << 30
+"""Bytes: an answer never waits in a file on disk, and who makes it never for who reads it."""
 
 _LONGEST_GOODBYE = 1.0
 _BACKLOG = 2048
-
-_AT_ONCE = 64
-"""Connections that are taken on in one go: each needs a descriptor before it can be shown out."""
-
-
 _SAID_AGAIN_AFTER = 60.0
 
 
 class Seldom(logging.Filter):
-    """What a library says each time, and strangers can make it say: one line of ours instead, a minute apart.
+    """What a library says each time, and strangers can make it say: of one kind a line a minute."""
 
-    `what`: a part of what it says.
-    """
-
-    def __init__(self, what: str, instead: str) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._what, self._instead = what, instead
-        self._said_at = float("-inf")
+        self._said_at: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is about something else."""
-        if self._what not in record.getMessage():
-            return True
-        if time.monotonic() - self._said_at >= _SAID_AGAIN_AFTER:
-            self._said_at = time.monotonic()
-            log.warning(self._instead, extra={"action": "listen"})
-        return False
-
-
-_SAID_OFTEN = (
-    ("asyncio", "out of system resource", "no descriptors are left for further connections; they wait"),
-    ("uvicorn.error", "Invalid HTTP request", "a request that is no HTTP was refused"),
-)
+        """Whether nothing of its kind was said lately."""
+        kind, now = str(record.msg)[:60], time.monotonic()
+        if now - self._said_at.get(kind, float("-inf")) < _SAID_AGAIN_AFTER:
+            return False
+        self._said_at[kind] = now
+        return True
 
 
 class CannotListenError(Exception):
@@ -86,22 +84,28 @@ def _why(error: OSError, address: Address) -> str:
 class Server:
     """Serves the application on a bound socket until `stop`."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
-        config = uvicorn.Config(
-            app,
-            http=BoundedProtocol,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            ws="none",
-            timeout_keep_alive=15,
-            backlog=_AT_ONCE,
-            h11_max_incomplete_event_size=16_384,
-            timeout_graceful_shutdown=1,
+    def __init__(self, app: WsgiApp, listener: socket.socket) -> None:
+        settings = Adjustments(
+            sockets=[listener],
+            threads=THREADS,
+            backlog=_BACKLOG,
+            ident=None,
+            max_request_header_size=MOST_HEAD,
+            max_request_body_size=MOST_BODY,
+            outbuf_overflow=_IN_MEMORY,
+            outbuf_high_watermark=_IN_MEMORY,
+            log_socket_errors=False,
+            # a proxy on this machine says for whom it asks
+            trusted_proxy="127.0.0.1",
+            trusted_proxy_headers={"x-forwarded-for", "x-forwarded-proto"},
         )
-        self._server = uvicorn.Server(config)
+        address = (listener.family, listener.type, listener.proto, listener.getsockname())
+        dispatcher = ThreadedTaskDispatcher()
+        dispatcher.set_thread_count(settings.threads)
         self._listener = listener
+        self._map: dict[int, object] = {}
+        self._server = BoundedServer(app, self._map, True, listener, dispatcher, settings, address, bind_socket=False)
+        self._ends_at: float | None = None
         self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
 
     @property
@@ -116,11 +120,26 @@ class Server:
 
     def stop(self) -> None:
         """Stop answering; waits a second for answers under way."""
-        self._server.should_exit = True
-        self._thread.join(_LONGEST_GOODBYE)
-        self._listener.close()
+        self._ends_at = time.monotonic() + _LONGEST_GOODBYE
+        self._server.pull_trigger()
+        self._thread.join(2 * _LONGEST_GOODBYE)
 
     def _serve(self) -> None:
-        for name, what, instead in _SAID_OFTEN:
-            logging.getLogger(name).addFilter(Seldom(what, instead))
-        self._server.run(sockets=[self._listener])
+        said = logging.getLogger("waitress")
+        said.setLevel(logging.WARNING)
+        said.addFilter(Seldom())
+        # how many wait for a thread is no news
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        while self._goes_on():
+            try:
+                wasyncore.loop(timeout=1.0, use_poll=True, map=self._map, count=1)
+            except Exception:
+                log.exception("the web server stumbled, and goes on", extra={"action": "listen"})
+                time.sleep(1.0)
+        self._server.end()
+
+    def _goes_on(self) -> bool:
+        if self._ends_at is None:
+            return True
+        self._server.accepting = False
+        return self._server.is_answering and time.monotonic() < self._ends_at

@@ -1,10 +1,10 @@
 """How answers travel: compressed, and not at all where whoever asks has them already."""
 
+import gzip
 import hashlib
+from dataclasses import replace
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.middleware.gzip import GZipMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from watchdog.web.wsgi import Request, Response
 
 SMALLEST = 500
 """Bytes; what is smaller travels as it is."""
@@ -14,48 +14,29 @@ UNPACKED = ("/metrics",)
 a tag, which nobody asks for and which would be another one at each."""
 
 
-class Transport:
-    """Gives each whole answer an ETag, unless it has one, answers 304 where it is known, and packs the others; but of
-    what is `UNPACKED`."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._packing = GZipMiddleware(self._tagged, minimum_size=SMALLEST, compresslevel=6)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
-        is_plain = scope["type"] == "http" and scope["path"] in UNPACKED
-        await (self._app if is_plain else self._packing)(scope, receive, send)
-
-    async def _tagged(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "GET":
-            await self._app(scope, receive, send)
-            return
-        await self._app(scope, receive, _Tagging(Headers(scope=scope).get("if-none-match", ""), send))
+def travelling(request: Request, answer: Response) -> Response:
+    """The answer with an ETag, unless it has one, 304 where it is known, and else packed; but of what is `UNPACKED`."""
+    if request.path in UNPACKED:
+        return answer
+    if request.method == "GET" and answer.status == 200:
+        answer = _tagged(request, answer)
+    return _packed(request, answer)
 
 
-class _Tagging:
-    """A `send` that holds the head of an answer back until its body is there."""
+def _tagged(request: Request, answer: Response) -> Response:
+    # weak, for packed it is not the same byte by byte
+    tag = answer.headers.get("ETag") or f'W/"{hashlib.sha256(answer.body).hexdigest()[:16]}"'
+    tagged = replace(answer, headers={**answer.headers, "ETag": tag})
+    is_known = tag.removeprefix("W/") in request.header("if-none-match")
+    return replace(tagged, status=304, body=b"") if is_known else tagged
 
-    def __init__(self, known: str, send: Send) -> None:
-        self._known = known
-        self._send = send
-        self._start: Message = {}
 
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._start = message
-            return
-        start, self._start = self._start, {}
-        if start and start["status"] == 200 and not message.get("more_body"):
-            headers = MutableHeaders(raw=start["headers"])
-            # weak, for packed it is not the same byte by byte
-            tag = headers.setdefault("ETag", f'W/"{hashlib.sha256(message["body"]).hexdigest()[:16]}"')
-            if tag.removeprefix("W/") in self._known:
-                del headers["Content-Length"]
-                await self._send({**start, "status": 304})
-                await self._send({"type": "http.response.body", "body": b""})
-                return
-        if start:
-            await self._send(start)
-        await self._send(message)
+def _packed(request: Request, answer: Response) -> Response:
+    if len(answer.body) < SMALLEST:
+        return answer
+    varies = ", ".join(filter(None, (answer.headers.get("Vary", ""), "Accept-Encoding")))
+    answer = replace(answer, headers={**answer.headers, "Vary": varies})
+    if "gzip" not in request.header("accept-encoding"):
+        return answer
+    packed = gzip.compress(answer.body, 6, mtime=0)
+    return replace(answer, body=packed, headers={**answer.headers, "Content-Encoding": "gzip"})
