@@ -22,7 +22,7 @@ AT_GRACE = 600
 PROBE_EVERY = 7.3
 """Seconds between deadlines; no multiple of the poll, so that they fall anywhere within it."""
 FIRST_PROBE = 8
-_SETTLE = 6.0
+_SETTLE = 12.0
 _LIMIT = 120.0
 
 

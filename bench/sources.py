@@ -28,7 +28,7 @@ BUSY_SECONDS = 20
 SCRAPES = 100
 FOLDER = WORK / "sources"
 _LIVED = timedelta(days=7)
-_SETTLE = 6.0
+_SETTLE = 12.0
 _LIMIT = 120.0
 
 

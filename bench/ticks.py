@@ -22,8 +22,8 @@ from watchdog.metrics.collection import Metrics
 
 RUNS = 150
 QUIET_TICKS = 2000
-SETTLED = 0.1
-"""Seconds after which a file's time stamp is believed."""
+SETTLED = 10.5
+"""Seconds after which the time stamps of a file and its log are believed."""
 
 
 @dataclass

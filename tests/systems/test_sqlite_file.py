@@ -165,6 +165,32 @@ def test_a_brand_new_time_stamp_is_not_trusted() -> None:
     assert is_settled(Signature((1, 1, now - 10**9), (2, 1, now - 10**9), has_journal=False))
 
 
+def test_a_commit_that_the_disk_has_not_taken_yet_is_looked_for_once_more(
+    database: Path, start_writer: StartWriter
+) -> None:
+    """SQLite writes the log, waits for the disk, which may take seconds, and only then says so in the log's index."""
+    build(database, healthy(), journal="wal")
+    writer = start_writer(database)
+    writer.run("UPDATE scheduled_jobs SET run_count = 1")
+    log, index = (database.with_name(database.name + ending) for ending in ("-wal", "-shm"))
+    with index.open("r+b", buffering=0) as file:
+        before = file.read(96)
+        writer.run("UPDATE scheduled_jobs SET name = 'new'")
+        after = os.pread(file.fileno(), 96, 0)
+        os.pwrite(file.fileno(), before, 0)
+        aged = log.stat().st_mtime_ns - 10**9
+        os.utime(log, ns=(aged, aged))
+        early, seen = read(database, names)
+        os.pwrite(file.fileno(), after, 0)
+    late, same = read(database, names)
+    assert early != late
+    assert (seen.main, seen.wal) == (same.main, same.wal), "no time stamp shows it"
+    assert seen != signature(database)
+    assert not is_settled(seen)
+    os.utime(log, ns=(aged, aged - 60 * 10**9))
+    assert read(database, names)[1] == signature(database)
+
+
 def test_a_damaged_file_is_told_apart_from_one_that_is_no_database(database: Path) -> None:
     database.write_bytes(b"id,name\n" * 1000)
     assert "not an SQLite database" in why_not(database)

@@ -125,7 +125,7 @@ def age(path: Path) -> None:
     for file in (path, path.with_name(f"{path.name}-wal")):
         if file.exists():
             seen = file.stat()
-            os.utime(file, ns=(seen.st_atime_ns, seen.st_mtime_ns - 10**9))
+            os.utime(file, ns=(seen.st_atime_ns, seen.st_mtime_ns - 60 * 10**9))
 
 
 def change(path: Path, statement: str, *values: object) -> None:

@@ -43,7 +43,7 @@ from watchdog.systems.shared.liveness import Liveness
 from watchdog.systems.shared.notebook import Notebook
 from watchdog.systems.shared.paces import Paces
 from watchdog.systems.shared.plain_file import marks, may_not
-from watchdog.systems.shared.sqlite_file import columns_of, harm, read
+from watchdog.systems.shared.sqlite_file import columns_of, harm, read, signature_if_there
 from watchdog.systems.shared.unreadable import UnreadableError
 
 SILENT_FOR = timedelta(seconds=900)
@@ -180,13 +180,13 @@ class Home:
         return self._part
 
     def _marks(self) -> tuple[object, ...]:
-        return tuple(map(marks, self._files))
+        return (*map(marks, self._files), signature_if_there(self.path / "cron/runtime.db"))
 
     # reading
 
     def _read(self, now: datetime) -> None:
         jobs, settings = marks(self._file.path), marks(self.path / "config.yaml")
-        state = marks(self.path / "cron/runtime.db-wal"), marks(self.path / "cron/runtime.db")
+        state = signature_if_there(self.path / "cron/runtime.db")
         if settings != self._settings_marks or not self._has_looked:
             self._settings, self._settings_marks = settings_of(self.path), settings
         if (jobs, state) != self._jobs_marks:
@@ -784,7 +784,7 @@ _BEATS = (
     "gateway_state.json",
     "gateway.pid",
 )
-_FILES = (*_BEATS, "cron/jobs.json", "cron/runtime.db", "cron/runtime.db-wal", "config.yaml")
+_FILES = (*_BEATS, "cron/jobs.json", "config.yaml")
 
 
 def _beat(before: datetime | None, found: datetime | None, now: datetime, *, is_first: bool) -> datetime | None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from watchdog.core.instants import sane
-from watchdog.systems.shared.sqlite_file import Signature, columns_of, has_row_numbers, read, signature
+from watchdog.systems.shared.sqlite_file import Signature, columns_of, has_row_numbers, read, signature_if_there
 from watchdog.systems.shared.unreadable import UnreadableError
 
 MOST_ROWS = 5_000
@@ -133,7 +133,7 @@ class Ledger:
         """What changes when there is something to read: of the sessions only while some are of interest, as all are
         where no rows tell of a run."""
         cares = bool(self.open or self._stale) or not (self.has_rows and self.has_sessions)
-        return (_signature(self._executions), _signature(self._state) if cares else None)
+        return (signature_if_there(self._executions), signature_if_there(self._state) if cares else None)
 
     def look(self, there: Collection[str]) -> None:
         """Read what is new. `there`: the jobs of which the past is wanted."""
@@ -155,7 +155,7 @@ class Ledger:
     # rows
 
     def _read_rows(self) -> None:
-        seen = _signature(self._executions)
+        seen = signature_if_there(self._executions)
         if seen is None:
             self.has_rows = False
             return
@@ -222,7 +222,7 @@ class Ledger:
     # sessions
 
     def _read_sessions(self, there: Collection[str]) -> None:
-        seen = _signature(self._state)
+        seen = signature_if_there(self._state)
         if seen is None:
             self.has_sessions = False
             return
@@ -279,13 +279,6 @@ class Ledger:
         self.versions = {id_: each for id_, each in self.versions.items() if id_ in wanted}
         self._asked &= wanted
         self._stale &= wanted
-
-
-def _signature(path: Path) -> Signature | None:
-    try:
-        return signature(path)
-    except UnreadableError:
-        return None
 
 
 def _row(number: int, fields: Mapping[str, object]) -> Row | None:

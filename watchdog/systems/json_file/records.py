@@ -18,7 +18,7 @@ from watchdog.systems.json_file.section import ModelCalls, Runs
 from watchdog.systems.shared.bounded import as_many_as_fit
 from watchdog.systems.shared.json_lines import LogTail
 from watchdog.systems.shared.plain_file import Marks, marks, may_not
-from watchdog.systems.shared.sqlite_file import STEPS, read, signature
+from watchdog.systems.shared.sqlite_file import STEPS, read, signature, signature_if_there
 from watchdog.systems.shared.unreadable import UnreadableError
 from watchdog.systems.shared.values import ERROR_LENGTH, Values
 
@@ -164,7 +164,7 @@ class Database:
 
     def signature(self) -> object:
         """What changes with the file and its log."""
-        return marks(self.path), marks(self.path.with_name(f"{self.path.name}-wal"))
+        return signature_if_there(self.path)
 
     def rows(self) -> list[dict[str, object]]:
         """The rows; none where there is no such file. Raises UnreadableError."""

@@ -41,17 +41,23 @@ LONGEST_VALUE = 16 * 1024 * 1024
 _RACY_NS = 20_000_000
 """A file that changed so shortly before the look may change again without a new time stamp: look once more."""
 
+_TAKEN_NS = 10 * 10**9
+"""For so long a commit in the log may not show yet: SQLite writes it there, waits until the disk has taken it, and only
+then says so in the log's index, which leaves no time stamp. A busy disk takes seconds: till then, look once more."""
+
 _WAL_VERSION_BYTE = 18
 """Offset in the file header of the write version: 2 means write-ahead log, 1 a rollback journal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What changes whenever something is committed: (inode, size, mtime in ns) of the file and of its log."""
+    """What changes whenever something is committed: (inode, size, mtime in ns) of the file and of its log. `at`: the ns
+    at which it was asked for, while what was last written to the log may be no commit yet: it is like no other then."""
 
     main: tuple[int, int, int]
     wal: tuple[int, int, int] | None
     has_journal: bool
+    at: int | None = None
 
     @property
     def newest_ns(self) -> int:
@@ -80,7 +86,17 @@ def signature(path: Path) -> Signature:
     if not stat.S_ISREG(main.st_mode):
         raise UnreadableError(f"{path} is {'a folder' if stat.S_ISDIR(main.st_mode) else 'not a file'}")
     _beside(f"{path}-shm")
-    return Signature(_marks(main), _beside(f"{path}-wal"), _beside(f"{path}-journal") is not None)
+    wal, now = _beside(f"{path}-wal"), time.time_ns()
+    at = now if wal is not None and wal[1] and now - wal[2] <= _TAKEN_NS else None
+    return Signature(_marks(main), wal, _beside(f"{path}-journal") is not None, at)
+
+
+def signature_if_there(path: Path) -> Signature | None:
+    """The same; None where there is nothing that could be read."""
+    try:
+        return signature(path)
+    except UnreadableError:
+        return None
 
 
 def _beside(path: str) -> tuple[int, int, int] | None:
@@ -96,7 +112,7 @@ def _beside(path: str) -> tuple[int, int, int] | None:
 
 def is_settled(seen: Signature) -> bool:
     """Whether a later commit is sure to show. File time stamps are coarse, so a brand new one is not trusted."""
-    return time.time_ns() - seen.newest_ns > _RACY_NS
+    return seen.at is None and time.time_ns() - seen.newest_ns > _RACY_NS
 
 
 def read(
