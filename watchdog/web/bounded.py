@@ -20,6 +20,7 @@ QUICK = ("/metrics", "/healthz", "/readyz")
 """What takes no time and waits for nothing has a thread of its own, however many pages are being made."""
 
 _LOOKED_AFTER_EVERY = WHOLE_QUESTION / 4
+_NOBODY = 60.0
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _TRIED_AGAIN_AFTER = 1.0
 """Seconds; otherwise the loop would turn without end while somebody waits for whom there is no descriptor."""
@@ -111,6 +112,13 @@ class BoundedServer(TcpWSGIServer):  # type: ignore[misc]
         """A whole question has come."""
         task.idle_since = time.monotonic()
         (self._quick if task.path in QUICK else self.task_dispatcher).add_task(task)
+
+    @property
+    def pause(self) -> float:
+        """Seconds for which nothing has to be done, unless something comes."""
+        if time.monotonic() < self._full_until:
+            return _TRIED_AGAIN_AFTER
+        return _LOOKED_AFTER_EVERY if self.active_channels else _NOBODY
 
     @property
     def is_answering(self) -> bool:

@@ -121,6 +121,7 @@ class Server:
     def stop(self) -> None:
         """Stop answering; waits a second for answers under way."""
         self._ends_at = time.monotonic() + _LONGEST_GOODBYE
+        self._server.accepting = False
         self._server.pull_trigger()
         self._thread.join(2 * _LONGEST_GOODBYE)
 
@@ -132,14 +133,15 @@ class Server:
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         while self._goes_on():
             try:
-                wasyncore.loop(timeout=1.0, use_poll=True, map=self._map, count=1)
+                wasyncore.loop(timeout=self._pause(), use_poll=True, map=self._map, count=1)
             except Exception:
                 log.exception("the web server stumbled, and goes on", extra={"action": "listen"})
                 time.sleep(1.0)
         self._server.end()
 
+    def _pause(self) -> float:
+        return self._server.pause if self._ends_at is None else _LONGEST_GOODBYE / 10
+
     def _goes_on(self) -> bool:
-        if self._ends_at is None:
-            return True
-        self._server.accepting = False
-        return self._server.is_answering and time.monotonic() < self._ends_at
+        ends_at = self._ends_at
+        return ends_at is None or (self._server.is_answering and time.monotonic() < ends_at)
