@@ -192,7 +192,7 @@ def test_who_may_change_what_and_by_which_name_it_is_reached_is_taken_at_sighup(
 
     def allowed(service: Running, token: str) -> str:
         try:
-            Remote(service.url, tokens[token]).post("/silences", {"match": "x", "length": "1h"})
+            Remote(service.url, tokens[token]).post("/silences", {"match": "x", "length": "1h", "ahead": True})
         except RefusedError as error:
             return str(error).partition(": ")[2]
         return "yes"
