@@ -1,6 +1,7 @@
 """Counters that never fall, made of numbers that may: a restored backup sets what a scheduler has counted back."""
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from watchdog.core.model import Totals
@@ -10,37 +11,46 @@ Number = int | float | None
 MOST_GONE = 10_000
 """Jobs that are not there any more, and of which it is still known how far they had been counted."""
 
-
-@dataclass(slots=True)
-class _Rising:
-    """What has been shown of one number, and how the number stood then."""
-
-    shown: Number = None
-    raw: Number = None
-
-    def take(self, raw: Number) -> Number:
-        """Add what it has grown by since; from a lower one on it is counted anew."""
-        if raw is None:
-            return self.shown
-        if self.shown is None or self.raw is None:
-            self.shown = raw
-        elif raw > self.raw:
-            # as it stands, unless it ever fell: sums of small differences are not as exact
-            self.shown = raw if self.shown == self.raw else self.shown + (raw - self.raw)
-        self.raw = raw
-        return self.shown
+_NONE = Totals()
+_NAMES = tuple(each.name for each in fields(Totals))
 
 
 @dataclass(slots=True)
 class _Counted:
-    """One job."""
+    """One job. `raw`: its totals as they were last known; `shown`: what has been shown of them, which is the same one
+    until a total has fallen."""
 
-    totals: dict[str, _Rising] = field(default_factory=lambda: {each.name: _Rising() for each in fields(Totals)})
-    seen: Totals | None = None
-    shown: Totals = field(default_factory=Totals)
+    raw: Totals = _NONE
+    shown: Totals = _NONE
     due: datetime | None = None
     missed_since_due: int = 0
     missed: int = 0
+
+    def take(self, raw: Totals) -> Totals:
+        """Add what each total has grown by since; from a lower one on it is counted anew."""
+        shown, known = _each(_risen, self.shown, self.raw, raw), _each(_known, self.raw, raw)
+        self.raw = raw if known == raw else known
+        self.shown = self.raw if shown == self.raw else shown
+        return self.shown
+
+
+def _each(made: Callable[..., Number], *totals: Totals) -> Totals:
+    return Totals(*(made(*(getattr(each, name) for each in totals)) for name in _NAMES))  # type: ignore[arg-type]
+
+
+def _known(before: Number, raw: Number) -> Number:
+    return before if raw is None else raw
+
+
+def _risen(shown: Number, before: Number, raw: Number) -> Number:
+    if raw is None:
+        return shown
+    if shown is None or before is None:
+        return raw
+    if raw <= before:
+        return shown
+    # as it stands, unless it ever fell: sums of small differences are not as exact
+    return raw if shown == before else shown + (raw - before)
 
 
 class Counts:
@@ -51,11 +61,7 @@ class Counts:
 
     def totals(self, key: tuple[str, str], raw: Totals) -> Totals:
         """The totals to show, where the scheduler's own are these."""
-        job = self._of(key)
-        if job.seen != raw:
-            job.seen = raw
-            job.shown = Totals(**{name: rising.take(getattr(raw, name)) for name, rising in job.totals.items()})  # type: ignore[arg-type]
-        return job.shown
+        return self._of(key).take(raw)
 
     def missed(self, key: tuple[str, str], due: datetime | None, fires: int) -> int:
         """All fires that a job has missed, where so many have gone by since the one that was due."""
