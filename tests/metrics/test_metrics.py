@@ -25,6 +25,7 @@ from watchdog.demo.simulator import Simulator
 from watchdog.detectors.diagnosis import diagnose
 from watchdog.detectors.published import Published, SourceState
 from watchdog.engine import Engine
+from watchdog.metrics import collection, exposition
 from watchdog.metrics.collection import Metrics, StateText
 from watchdog.systems.phantom.section import Phantom
 
@@ -440,6 +441,21 @@ def test_any_names_and_numbers_parse(names: list[str], errors: int, cost: float)
     found = samples(b"".join(StateText().render(published(jobs))))
     assert sum(name == "watchdog_job_info" for name, _ in found) == len(names)
     assert all(found[key] == cost for key in found if key[0] == "watchdog_job_cost_usd_total")
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 30), st.sampled_from("ab")), unique_by=lambda job: job[0]), max_size=6)
+)
+def test_however_jobs_come_and_go_and_change_the_text_is_that_of_their_last_state(
+    states: list[list[tuple[int, str]]],
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (collection, exposition):
+            patch.setattr(module, "PER_BLOCK", 4)
+        text = StateText()
+        for state in states:
+            now = published([Job(str(number), name, Every(HOUR), status="active") for number, name in state])
+            assert b"".join(text.render(now)) == b"".join(StateText().render(now))
 
 
 def test_nothing_is_kept_of_jobs_that_are_gone() -> None:

@@ -27,87 +27,121 @@ from watchdog.core.release import VERSION
 from watchdog.detectors.published import Published, SourceState
 from watchdog.engine import Tick
 from watchdog.metrics.counts import Counts
-from watchdog.metrics.exposition import heads, shared_out
+from watchdog.metrics.exposition import PER_BLOCK, Block, block_of, heads, woven
 from watchdog.metrics.jobs import JobCollector, JobFacts
 from watchdog.metrics.sources import SourceReadText, SourceStateText
 
-AT_ONCE = 50
-"""Jobs that are formatted together. What that needs besides is held for ever after: with a thousand it is 3 MB."""
+JobKey = tuple[str, str]
+"""Source and job id."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """One job's samples by family, and what they were made from. `fires`: see `SourceState.missed`."""
+    """What one job's samples were made from. `fires`: see `SourceState.missed`."""
 
-    facts: JobFacts
+    key: JobKey
+    job: Job
+    deadline: datetime | None
+    owner: str
+    findings: tuple[Finding, ...]
     fires: int
-    lines: tuple[bytes, ...]
+
+    def holds(self, job: Job, state: SourceState, findings: tuple[Finding, ...]) -> bool:
+        """Whether all of it is as it was."""
+        return (
+            (self.job is job or self.job == job)
+            and self.deadline == state.deadlines.get(job.id)
+            and self.fires == state.missed.get(job.id, 0)
+            and self.findings == findings
+            and self.owner == state.owners.get(job.id, "")
+        )
+
+
+def _kept(state: SourceState, job: Job, findings: tuple[Finding, ...]) -> _Kept:
+    key, id_ = (state.snapshot.source, job.id), job.id
+    return _Kept(key, job, state.deadlines.get(id_), state.owners.get(id_, ""), findings, state.missed.get(id_, 0))
 
 
 class StateText:
-    """Renders the published state, and keeps what has not changed."""
+    """Renders the published state, and keeps what has not changed: of `_kept` the samples are in `_blocks`, in the same
+    order."""
 
     def __init__(self) -> None:
         self._heads = heads(JobCollector())
         self._sources = SourceStateText()
-        self._jobs: dict[tuple[str, str], _Kept] = {}
+        self._kept: list[_Kept] = []
+        self._blocks: list[Block] = []
         self._counts = Counts()
 
     def render(self, published: Published) -> list[bytes]:
         """The text of all families that change only with the state, in the pieces that are kept: put together it would
         be held a second time."""
-        for state in published.sources:
-            self._take(state)
-        kept = self._jobs
-        lines = [kept[(s.snapshot.source, job.id)].lines for s in published.sources for job in s.snapshot.jobs]
-        self._forget_the_gone(published)
+        self._take(published)
         text = [self._sources.render(published)]
         for place, head in enumerate(self._heads):
             text.append(head)
-            text.extend([job[place] for job in lines])
+            text.extend([block[place].text for block in self._blocks])
         return text
 
-    def _take(self, state: SourceState) -> None:
+    def _take(self, published: Published) -> None:
         """Format all that are new together: most of what one costs is what surrounds its samples."""
+        kept: list[_Kept] = []
+        new: list[_Kept] = []
+        places: list[int] = []
+        known = _Places(self._kept)
+        for state, job, findings in _judged(published):
+            place = known.of(len(kept), state.snapshot.source, job.id)
+            if place is not None and self._kept[place].holds(job, state, findings):
+                kept.append(self._kept[place])
+            else:
+                place = len(self._blocks) * PER_BLOCK + len(new)
+                new.append(_kept(state, job, findings))
+                kept.append(new[-1])
+            places.append(place)
+        pool = [*self._blocks, *(self._block(new[at : at + PER_BLOCK]) for at in range(0, len(new), PER_BLOCK))]
+        self._blocks = [woven(pool, places[at : at + PER_BLOCK]) for at in range(0, len(places), PER_BLOCK)]
+        if len(kept) < len(self._kept) or known.has_moved:
+            self._counts.forget({each.key for each in kept})
+        self._kept = kept
+
+    def _block(self, jobs: Sequence[_Kept]) -> Block:
+        collector = JobCollector([self._facts(each) for each in jobs])
+        return block_of(collector, collector.counts)
+
+    def _facts(self, kept: _Kept) -> JobFacts:
+        totals = self._counts.totals(kept.key, kept.job.totals)
+        missed = self._counts.missed(kept.key, kept.job.due, kept.fires)
+        return JobFacts(kept.key[0], kept.job, kept.deadline, kept.owner, kept.findings, totals, missed)
+
+
+def _judged(published: Published) -> Iterator[tuple[SourceState, Job, tuple[Finding, ...]]]:
+    """All jobs in their order, each with what was found of it."""
+    for state in published.sources:
         found: dict[str | None, tuple[Finding, ...]] = {}
         for finding in state.diagnosis.findings:
             found[finding.job_id] = (*found.get(finding.job_id, ()), finding)
-        new: list[tuple[JobFacts, int]] = []
         for job in state.snapshot.jobs:
-            kept = self._jobs.get((state.snapshot.source, job.id))
-            if kept is None or not _is_as_kept(kept, job, state, found.get(job.id, ())):
-                new.append((self._facts(state, job, found.get(job.id, ())), state.missed.get(job.id, 0)))
-        for begin in range(0, len(new), AT_ONCE):
-            some = new[begin : begin + AT_ONCE]
-            collector = JobCollector([facts for facts, _ in some])
-            made = shared_out(collector, collector.counts)
-            for (facts, fires), lines in zip(some, made, strict=True):
-                self._jobs[(facts.source, facts.job.id)] = _Kept(facts, fires, lines)
-
-    def _facts(self, state: SourceState, job: Job, findings: tuple[Finding, ...]) -> JobFacts:
-        key, owner = (state.snapshot.source, job.id), state.owners.get(job.id, "")
-        totals = self._counts.totals(key, job.totals)
-        missed = self._counts.missed(key, job.due, state.missed.get(job.id, 0))
-        return JobFacts(state.snapshot.source, job, state.deadlines.get(job.id), owner, findings, totals, missed)
-
-    def _forget_the_gone(self, published: Published) -> None:
-        there = sum(len(state.snapshot.jobs) for state in published.sources)
-        if len(self._jobs) > there:
-            keep = {(state.snapshot.source, job.id) for state in published.sources for job in state.snapshot.jobs}
-            self._jobs = {key: kept for key, kept in self._jobs.items() if key in keep}
-            self._counts.forget(keep)
+            yield state, job, found.get(job.id, ())
 
 
-def _is_as_kept(kept: _Kept, job: Job, state: SourceState, findings: tuple[Finding, ...]) -> bool:
-    """Whether all that its samples are made from is as it was."""
-    facts = kept.facts
-    return (
-        (facts.job is job or facts.job == job)
-        and facts.deadline == state.deadlines.get(job.id)
-        and kept.fires == state.missed.get(job.id, 0)
-        and facts.findings == findings
-        and facts.owner == state.owners.get(job.id, "")
-    )
+class _Places:
+    """Where each job stood before: most often where it stands now."""
+
+    def __init__(self, kept: Sequence[_Kept]) -> None:
+        self._kept = kept
+        self._by_key: dict[JobKey, int] = {}
+        self.has_moved = False
+
+    def of(self, place: int, source: str, job_id: str) -> int | None:
+        """Its place before, if it was there. `place`: the one that it has now."""
+        if place < len(self._kept):
+            was = self._kept[place]
+            if was.job.id == job_id and was.key[0] == source:
+                return place
+        if not self.has_moved:
+            self.has_moved = True
+            self._by_key = {each.key: at for at, each in enumerate(self._kept)}
+        return self._by_key.get((source, job_id))
 
 
 class _Instants(Collector):

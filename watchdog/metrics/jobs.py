@@ -197,9 +197,9 @@ class JobCollector(Collector):
         self._families = [family.metric(jobs) for family in FAMILIES]
 
     @property
-    def counts(self) -> list[tuple[int, ...]]:
-        """How many samples each job has in each family."""
-        return list(zip(*(counts for _, counts in self._families), strict=True))
+    def counts(self) -> list[list[int]]:
+        """For each family, how many samples each job has in it."""
+        return [counts for _, counts in self._families]
 
     def collect(self) -> Iterator[Metric]:
         """For prometheus-client, which formats them."""
