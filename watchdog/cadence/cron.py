@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cache, lru_cache
 from typing import Final
@@ -149,7 +149,7 @@ def _any_clock(zone: str) -> _Clock:
     return _Clock(zone_info(zone))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cron:
     """A cron schedule in a time zone. Made by `parse`; instants are epoch milliseconds."""
 
@@ -161,7 +161,7 @@ class Cron:
     _clock: _Clock = field(repr=False, compare=False, kw_only=True)
     _hours: tuple[int, ...] = field(repr=False, compare=False, kw_only=True)
     _minutes: tuple[int, ...] = field(repr=False, compare=False, kw_only=True)
-    _day_masks: dict[tuple[int, int], int] = field(repr=False, compare=False, kw_only=True, default_factory=dict)
+    _day_masks: dict[tuple[int, int], int] = field(repr=False, compare=False, kw_only=True)
 
     def next(self, after_ms: int) -> int | None:
         """The first fire after `after_ms`, or None for never: no such date, or none before the year 3000.
@@ -384,8 +384,16 @@ def parse(expr: str, zone: str = "UTC", rules: int = 10) -> Cron:
         _clock=clock,
         _hours=_values(fields.hours, 24),
         _minutes=_values(fields.minutes, 60),
+        _day_masks=_day_masks(replace(fields, minutes=0, hours=0, months=0), known),
     )
 
 
+@lru_cache(maxsize=1024)
+def _day_masks(days: Fields, rules: Rules) -> dict[tuple[int, int], int]:
+    """The masks that have been asked for so far, held once for all expressions that want the same days."""
+    return {}
+
+
+@lru_cache(maxsize=1024)
 def _values(mask: int, count: int) -> tuple[int, ...]:
     return tuple(value for value in range(count) if mask >> value & 1)

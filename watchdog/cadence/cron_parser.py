@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 LONGEST_FIELD: Final = 256
@@ -46,7 +47,7 @@ def rules_of(version: int) -> Rules:
         raise ValueError(f"cron rules of croner {version!r} are not known; supported: {known}") from None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fields:
     """A read expression. Masks have bit *n* set for value *n*; months and days of the month start at bit 1.
 
@@ -227,6 +228,7 @@ def _without_l(days: str) -> str:
     return days.replace("L", "").replace("l", "")
 
 
+@lru_cache(maxsize=1024)
 def _read_weekdays(text: str) -> tuple[int, ...]:
     """Day of week: for each weekday from Sunday on, its wanted occurrences in the month."""
     weeks = [0] * 8
