@@ -29,6 +29,8 @@ def one_line(text: str, limit: int) -> str:
     head = text[: limit * 4 + 64]
     shown = head if head.isascii() and head.isprintable() else "".join(" " if _is_mark(c) else c for c in head)
     shown = " ".join(shown.split())
+    if shown == text and len(shown) <= limit:
+        return text  # most are as they should be, and are held once so
     return shown if len(shown) <= limit and len(head) == len(text) else shown[: limit - 1].rstrip() + "…"
 
 

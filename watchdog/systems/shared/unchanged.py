@@ -1,5 +1,6 @@
 """What was worked out at an earlier look, for as long as all that it rests on is the same."""
 
+import sys
 from collections.abc import Callable, Collection
 from typing import Any, Generic, TypeVar
 
@@ -7,12 +8,24 @@ T = TypeVar("T")
 
 
 def shared(row: tuple[Any, ...], before: tuple[Any, ...] | None) -> tuple[Any, ...]:
-    """The row made of what the one before was made of, as far as that is the same: what it says is held once."""
+    """The row made of what the one before was made of, as far as that is the same: what it says is held once. So are
+    words, which stand in many rows."""
     if before is None or len(row) != len(before):
-        return row
+        return tuple([_word(value) for value in row])
     if row == before:
         return before
-    return tuple([old if old == new and type(old) is type(new) else new for old, new in zip(before, row, strict=True)])
+    return tuple(
+        [old if old == new and type(old) is type(new) else _word(new) for old, new in zip(before, row, strict=True)]
+    )
+
+
+LONGEST_WORD = 32
+"""Characters."""
+
+
+def _word(value: Any) -> Any:
+    is_one = type(value) is str and len(value) <= LONGEST_WORD and value.isidentifier()
+    return sys.intern(value) if is_one else value
 
 
 class Unchanged(Generic[T]):
