@@ -281,7 +281,7 @@ def _since(job: Job, before: Seen | None, now: datetime) -> datetime:
 def save(db: sqlite3.Connection, runs: Iterable[Run], states: Mapping[JobKey, StateChange]) -> None:
     """Write runs and changes of state down; of a run that is there already what is newly known is added."""
     runs = list(runs)
-    db.executemany(_UPSERT, [_row(run) for run in runs])
+    db.executemany(_UPSERT, (_row(run) for run in runs))
     db.executemany(
         "INSERT OR REPLACE INTO job_states (source, job_id, at, state) VALUES (?, ?, ?, ?)",
         [(*key, iso(change.at), change.state) for key, change in states.items()],

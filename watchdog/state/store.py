@@ -670,7 +670,7 @@ class Store:
     def remembered(self, source: str, name: str, kind: type[T]) -> dict[str, T]:
         """What was remembered of a source under a name, by its keys. What cannot be read as `kind` is left out."""
         rows = self._db.execute("SELECT key, document FROM memory WHERE source = ? AND name = ?", (source, name))
-        read = {key: readable(kind, _value(text)) for key, text in rows.fetchall()}
+        read = {key: readable(kind, _value(text)) for key, text in rows}
         return {key: thing for key, thing in read.items() if thing is not None}
 
     def remember(self, source: str, name: str, things: Mapping[str, object], at: datetime) -> None:
@@ -682,7 +682,7 @@ class Store:
         self._db.executemany("DELETE FROM memory WHERE source = ? AND name = ? AND key = ?", gone)
         self._db.executemany(
             "INSERT OR REPLACE INTO memory (source, name, key, document, updated_at) VALUES (?, ?, ?, ?, ?)",
-            [(source, name, key, text_of(thing), iso(at)) for key, thing in things.items() if thing is not None],
+            ((source, name, key, text_of(thing), iso(at)) for key, thing in things.items() if thing is not None),
         )
 
     # what was changed over HTTP
