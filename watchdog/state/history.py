@@ -5,20 +5,24 @@ one transaction a tick, and only when there is something new.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from watchdog.core.instants import iso, parse_instant
 from watchdog.core.logs import log
-from watchdog.core.model import Job, RecordedRun
+from watchdog.core.model import Job, RecordedRun, Snapshot
 from watchdog.detectors.published import Published
 from watchdog.state.retention import forget_runs
 from watchdog.state.store import Store
 
 KEPT_RUNS = 500
 """Runs, and changes of state, that are kept for each job."""
+
+RUNS_AT_ONCE = 500
+"""Runs that are gathered before they are written."""
 
 _ROW_LAG = timedelta(seconds=1)
 """A run end's whole-second time stamp may trail the recorded run's end by this much."""
@@ -81,6 +85,15 @@ class Seen:
 
     job: Job
     base: float | None
+
+
+@dataclass(slots=True)
+class _News:
+    """What some jobs show that they did not show before."""
+
+    seen: dict[JobKey, Seen] = field(default_factory=dict)
+    runs: list[Run] = field(default_factory=list)
+    states: dict[JobKey, StateChange] = field(default_factory=dict)
 
 
 def runs_of(source: str, job: Job) -> tuple[Run, ...]:
@@ -226,9 +239,6 @@ class History:
         return has_written
 
     def _take_over(self, published: Published, now: datetime) -> bool:
-        seen: dict[JobKey, Seen] = {}
-        states: dict[JobKey, StateChange] = {}
-        runs: list[Run] = []
         changed = [
             state.snapshot
             for state in published.sources
@@ -236,31 +246,48 @@ class History:
         ]
         if not changed:
             return False
-        for snapshot in changed:
-            for job in snapshot.jobs:
-                key = (snapshot.source, job.id)
-                before = self._seen.get(key)
-                if before is None or before.job is not job:
-                    seen[key], new = news(before, snapshot.source, job)
-                    runs += new
-                    if job.state != self._states.get(key, "active"):
-                        states[key] = StateChange(_since(job, before, now), job.state)
-        has_news = bool(runs or states)
-        if has_news:
-            self._write(runs, states, now)
+        seen: dict[JobKey, Seen] = {}
+        states: dict[JobKey, str] = {}
+        with ExitStack() as written:
+            has_news = False
+            for part in self._news(changed, now):
+                seen |= part.seen
+                states |= {key: change.state for key, change in part.states.items()}
+                if part.runs or part.states:
+                    if not has_news:
+                        written.enter_context(self._store.transaction())
+                    has_news = True
+                    save(self._store.database, part.runs, part.states)
+            if has_news:
+                self._tidy(now)
         self._snapshots |= {snapshot.source: snapshot for snapshot in changed}
-        self._states |= {key: change.state for key, change in states.items()}
+        self._states |= states
         self._seen |= seen
         self._forget_the_gone(published)
         return has_news
 
-    def _write(self, runs: Sequence[Run], states: Mapping[JobKey, StateChange], now: datetime) -> None:
-        with self._store.transaction():
-            save(self._store.database, runs, states)
-            self._store.tidy(now)
-            if self._tidied_at is None or now - self._tidied_at >= timedelta(days=1):
-                forget_runs(self._store.database, now)
-                self._tidied_at = now
+    def _news(self, snapshots: Iterable[Snapshot], now: datetime) -> Iterator["_News"]:
+        """What is new of all jobs, some at a time: of a thousand at once it would be megabytes."""
+        part = _News()
+        for snapshot in snapshots:
+            for job in snapshot.jobs:
+                key = (snapshot.source, job.id)
+                before = self._seen.get(key)
+                if before is None or before.job is not job:
+                    part.seen[key], new = news(before, snapshot.source, job)
+                    part.runs += new
+                    if job.state != self._states.get(key, "active"):
+                        part.states[key] = StateChange(_since(job, before, now), job.state)
+                if len(part.runs) >= RUNS_AT_ONCE:
+                    yield part
+                    part = _News()
+        yield part
+
+    def _tidy(self, now: datetime) -> None:
+        self._store.tidy(now)
+        if self._tidied_at is None or now - self._tidied_at >= timedelta(days=1):
+            forget_runs(self._store.database, now)
+            self._tidied_at = now
 
     def _forget_the_gone(self, published: Published) -> None:
         there = {(s.snapshot.source, job.id) for s in published.sources for job in s.snapshot.jobs}

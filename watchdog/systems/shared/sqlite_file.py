@@ -35,6 +35,9 @@ LONGEST_READ = 3.0
 STEPS = 20_000
 """How often a running statement asks whether its time is over, in steps of SQLite's machine; about each millisecond."""
 
+CACHE_KIB = 256
+"""What a read keeps of the file in memory while it lasts: most pages are looked at once."""
+
 LONGEST_VALUE = 16 * 1024 * 1024
 """Bytes of one value; a longer one is not read at all."""
 
@@ -180,6 +183,7 @@ def _queried(
         if ends is not None:
             connection.set_progress_handler(lambda: time.monotonic() > ends, STEPS)
         connection.execute("BEGIN")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         return query(connection)
     finally:
         connection.close()
