@@ -64,7 +64,7 @@ class JobThen:
         return {
             "zero_streak": self._account.streak() if self._today.zero_streak is not None else None,
             "pace": self._pace(),
-            "spent": tuple(self._account.spending.sums),
+            "spent": self._account.spending.sums,
             "last_paid_at": self._account.last_paid_at,
             "has_used_tokens": self._account.has_used,
         }

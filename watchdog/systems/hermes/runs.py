@@ -194,7 +194,7 @@ def _spent(told: Iterable[Run]) -> tuple[Spent, ...]:
     for run in told:
         if run.session and run.session.cost_usd and run.ended_at:
             spending.add(run.ended_at, run.session.cost_usd)
-    return tuple(spending.sums)
+    return spending.sums
 
 
 def _twice(told: Sequence[Run]) -> RepeatedRun | None:

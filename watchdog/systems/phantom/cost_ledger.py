@@ -61,8 +61,7 @@ class KeptEnds:
     @classmethod
     def of(cls, account: Account) -> "KeptEnds":
         """What is to be kept of it."""
-        zeros = tuple(account.first_zeros)
-        recent = account.recent[-KEPT_ENDS:]
+        recent, zeros = account.recent[-KEPT_ENDS:], account.first_zeros
         return cls(recent, account.zeros, zeros, account.count, account.has_used, account.last_paid_at)
 
     @property
@@ -71,7 +70,7 @@ class KeptEnds:
         return Account(
             self.recent,
             zeros=self.zeros,
-            first_zeros=list(self.first_zeros),
+            first_zeros=self.first_zeros,
             count=self.count,
             has_used=self.has_used,
             last_paid_at=self.last_paid_at,
@@ -276,7 +275,7 @@ class CostLedger:
     @property
     def spent(self) -> tuple[Spent, ...]:
         """What all jobs together have cost in the day before the newest bill."""
-        return tuple(self._spending.sums)
+        return self._spending.sums
 
 
 def _ended_since(account: Account, instant: datetime) -> bool:

@@ -394,7 +394,7 @@ class PhantomSource:
             totals=_totals(aside, session),
             problems=tuple(reader.problems),
             may_go_at=reader.may_go_at(schedule),
-            spent=tuple(self._ledger.of(id_).spending.sums),
+            spent=self._ledger.of(id_).spending.sums,
             last_paid_at=self._ledger.of(id_).last_paid_at,
             has_used_tokens=self._ledger.of(id_).has_used or _has_used(session),
         )

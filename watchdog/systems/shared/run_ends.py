@@ -20,20 +20,22 @@ DAY = timedelta(days=1)
 MOST_IN_AN_HOUR = 1200
 """Instants of one hour's run ends that are kept: over three times as many as a fire every ten seconds gives."""
 
+_NO_STREAK = ZeroStreak()
+
 
 @dataclass(slots=True)
 class Spending:
     """What was paid in a day, summed by the hour. What lies further back than that is dropped."""
 
-    sums: list[Spent] = field(default_factory=list)
+    sums: tuple[Spent, ...] = ()
 
     def add(self, at: datetime, usd: float) -> None:
         """One more bill, dated at about the newest."""
         last = self.sums[-1] if self.sums else None
         if last is not None and at - last.first_at < HOUR:
-            self.sums[-1] = Spent(last.first_at, last.usd + usd)
+            self.sums = (*self.sums[:-1], Spent(last.first_at, last.usd + usd))
             return
-        self.sums = [*(each for each in self.sums if at - each.first_at < DAY), Spent(at, usd)]
+        self.sums = (*(each for each in self.sums if at - each.first_at < DAY), Spent(at, usd))
 
 
 @dataclass(slots=True)
@@ -46,12 +48,12 @@ class Account:
 
     recent: tuple[RunEnd, ...] = ()
     zeros: int = 0
-    first_zeros: list[datetime] = field(default_factory=list)
+    first_zeros: tuple[datetime, ...] = ()
     version: int = 0
     count: int = 0
     has_used: bool = False
     last_paid_at: datetime | None = None
-    lately: list[datetime] = field(default_factory=list)
+    lately: tuple[datetime, ...] = ()
     spending: Spending = field(default_factory=Spending)
 
     def add(self, end: RunEnd) -> None:
@@ -70,17 +72,17 @@ class Account:
             if not self.has_used:
                 self.has_used = bool(end.input_tokens or end.output_tokens)
             if self.zeros:
-                self.zeros, self.first_zeros = 0, []
+                self.zeros, self.first_zeros = 0, ()
             return
         self.zeros += 1
         if len(self.first_zeros) < REMEMBERED_ZEROS:
-            self.first_zeros.append(end.at)
+            self.first_zeros = (*self.first_zeros, end.at)
 
     def note(self, end: RunEnd) -> None:
         """Take what it tells of the last hour and the last day only: the rest of it is known already."""
-        self.lately.append(end.at)
-        old = next(place for place, at in enumerate(self.lately) if end.at - at < HOUR)
-        del self.lately[: max(old, len(self.lately) - MOST_IN_AN_HOUR)]
+        lately = (*self.lately, end.at)
+        old = next(place for place, at in enumerate(lately) if end.at - at < HOUR)
+        self.lately = lately[max(old, len(lately) - MOST_IN_AN_HOUR) :]
         if end.cost_usd:
             self.spending.add(end.at, end.cost_usd)
 
@@ -89,7 +91,7 @@ class Account:
         self.version += 1
         if self.zeros == self.count:
             self.zeros += older.zeros
-            self.first_zeros = [*older.first_zeros, *self.first_zeros][:REMEMBERED_ZEROS]
+            self.first_zeros = (*older.first_zeros, *self.first_zeros)[:REMEMBERED_ZEROS]
         self.count += older.count
         self.has_used = self.has_used or older.has_used
         self.last_paid_at = self.last_paid_at or older.last_paid_at
@@ -102,4 +104,4 @@ class Account:
 
     def streak(self) -> ZeroStreak:
         """The newest ones that had no tokens."""
-        return ZeroStreak(self.zeros, tuple(self.first_zeros), self.recent[-1].at if self.zeros else None)
+        return ZeroStreak(self.zeros, self.first_zeros, self.recent[-1].at) if self.zeros else _NO_STREAK
