@@ -33,9 +33,9 @@ NOT_NOW = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errn
 LOG_LIMIT = 1024 * 1024
 """Bytes of SQLite's log from which on what stands in it is put into the file; it is no larger for long."""
 
-CACHE_KIB = 512
-"""What each connection keeps of the file in memory. The service has five of them; SQLite's own measure is four times
-as much, which they fill within the hour."""
+CACHE_KIB = 128
+"""What each connection keeps of the file in memory. The service has five of them, which they fill within the hour;
+SQLite's own measure is sixteen times as much. A turn on a year's file takes no longer than with four times as much."""
 
 _PAGE = 4096
 
