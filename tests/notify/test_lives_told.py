@@ -19,6 +19,7 @@ from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding
 from watchdog.core.silences import is_silenced
 from watchdog.notify.plan import Dispatch, Event
+from watchdog.notify.spells import LONGEST
 from watchdog.notify.words import message
 
 JOBS = ("anchor", "basil", "cedar", "dahlia", "elder")
@@ -37,6 +38,8 @@ deeds = st.one_of(
     st.tuples(st.just("begin"), st.sampled_from(JOBS), st.sampled_from(KINDS)),
     st.tuples(st.just("begin"), st.sampled_from(JOBS), st.sampled_from(KINDS)),
     st.tuples(st.just("end"), st.sampled_from(JOBS)),
+    st.tuples(st.just("give_up"), st.sampled_from(JOBS)),
+    st.tuples(st.just("revive"), st.sampled_from(JOBS)),
     st.tuples(st.just("wait"), st.sampled_from(LENGTHS)),
     st.tuples(st.just("wait"), st.sampled_from(LENGTHS)),
     st.tuples(st.just("silence"), st.sampled_from(MATCHES), st.sampled_from(LENGTHS[3:])),
@@ -56,6 +59,8 @@ class Life:
 
     office: Office = field(default_factory=lambda: Office(configured(**OWNERS[0])))
     so: dict[tuple[str, str], Finding] = field(default_factory=dict)
+    stopped: dict[tuple[str, str], Finding] = field(default_factory=dict)
+    """What was so of the jobs that were given up, and is again once they are revived."""
     told: list[tuple[Dispatch, frozenset[str]]] = field(default_factory=list)
     _said: bool = False
     """Whether anybody has said that something need not be told."""
@@ -140,14 +145,45 @@ class Life:
         return {*self._targets(name), *escalated}
 
     def end(self, name: str) -> None:
-        for key in [key for key in self.so if key[0] == name]:
-            del self.so[key]
+        self.so = {key: one for key, one in self.so.items() if key[0] != name}
+        self.stopped = {key: one for key, one in self.stopped.items() if key[0] != name}
         self.look()
+
+    def give_up(self, name: str) -> None:
+        """A job that does nothing any more: nothing else is found of it."""
+        mine = {key: one for key, one in self.so.items() if key[0] == name and key[1] != "failed"}
+        if mine:
+            self.stopped |= mine
+            self.so = {key: one for key, one in self.so.items() if key not in mine}
+            if (name, "failed") in self.so:
+                self.look()
+            else:
+                self.begin(name, "failed")
+
+    def revive(self, name: str) -> None:
+        """It is planned again, and was not well yet."""
+        if self.so.pop((name, "failed"), None):
+            self.so |= {key: one for key, one in self.stopped.items() if key[0] == name}
+            self.stopped = {key: one for key, one in self.stopped.items() if key[0] != name}
+            self.look()
 
     def wait(self, length: timedelta) -> None:
         self.office.wait(length)
         if length > HOUR:
             self._nothing_grave_is_left_out(self.office.now - length)
+        if length > LONGEST + 5 * MINUTE:
+            self._no_end_is_left_out(self.office.now - LONGEST - 5 * MINUTE)
+
+    def _no_end_is_left_out(self, since: datetime) -> None:
+        """What was told, and is over since then, was told to be over: to each to whom it was told."""
+        ledger = self.office.notifier.ledger
+        given_up = {key[0] for key in self.so if key[1] == "failed"}
+        for (number, target), row in self.office.store.told().items():
+            members = ledger.incidents[number].members.values() if number in ledger.incidents else ()
+            ends = [member.ended_at for member in members]
+            names = {member.finding.job for member in members}
+            is_over = all(end is not None and end <= since for end in ends)
+            assert row.is_over or not is_over or names & given_up, (number, target, ends)
 
     def _nothing_grave_is_left_out(self, since: datetime) -> None:
         """What is critical and has stood so long is told, whatever else was told of its incident."""
@@ -272,3 +308,53 @@ def test_whatever_happens_all_is_told_in_time_and_once_to_those_whom_it_concerns
 @given(st.lists(deeds, min_size=20, max_size=60))
 def test_the_same_of_long_lives(life_deeds: list[tuple[Any, ...]]) -> None:
     holds(life_deeds)
+
+
+SAME_TROUBLE = (("failed", "failing", "zero_tokens"), ("wedged", "overdue", "long_run"))
+AWAY = (timedelta(), 30 * SECOND, 4 * MINUTE)
+
+lesser = st.lists(st.tuples(st.integers(1, 2), st.sampled_from(LENGTHS[:6]), st.sampled_from(AWAY)), max_size=4)
+
+
+@given(st.sampled_from(SAME_TROUBLE), lesser, st.sampled_from(LENGTHS), lesser)
+def test_a_trouble_that_changes_its_name_and_comes_back_to_it_is_over_once_when_the_job_is_well(
+    kinds: tuple[str, ...], before: list[Any], length: timedelta, after: list[Any]
+) -> None:
+    """Given up and revived, wedged and only late again: the job was never well, so nothing came and went."""
+    office = Office(configured())
+    office.jobs = (job("anchor"),)
+    for number, long, away in [*before, (0, length + MINUTE, timedelta()), *after]:
+        office.find(finding(kinds[number], "anchor", since=office.now))
+        office.wait(long)
+        office.find()
+        office.wait(away)
+    office.wait(5 * MINUTE + SECOND)
+    events = [event for _, event in office.told]
+    assert (events.count("opened"), events.count("back"), events.count("resolved")) == (1, 0, 1), events
+
+
+def test_that_a_job_is_given_up_once_more_after_it_failed_for_a_while_is_told() -> None:
+    office = Office(configured())
+    office.jobs = (job("anchor"),)
+    for kind in ("failing", "failed", "failing", "failed"):
+        office.find(finding(kind, "anchor"))
+        office.wait(2 * HOUR)
+    assert [event for _, event in office.told] == ["opened", "worse", "back"]
+
+
+@given(st.sampled_from(LENGTHS), st.sampled_from(LENGTHS[:7]), st.sampled_from(LENGTHS), st.sampled_from(KINDS[2:]))
+def test_who_was_told_that_a_job_was_given_up_hears_the_end_however_long_after_it_is_revived(
+    before: timedelta, stood: timedelta, proved: timedelta, kind: str
+) -> None:
+    office = Office(configured())
+    office.jobs = (job("anchor"),)
+    office.find(finding(kind, "anchor"))
+    office.wait(before)
+    office.find(finding("failed", "anchor"))
+    office.wait(stood + MINUTE)
+    office.find(finding(kind, "anchor"))
+    office.wait(proved)
+    office.find()
+    office.wait(5 * MINUTE + SECOND)
+    events = [event for _, event in office.told]
+    assert (events.count("resolved"), events.count("back")) == (len(office.store.told()), 0), events

@@ -20,6 +20,7 @@ from tests.support.memory_folder import memory_folder
 from tests.support.recovering import OVERLOADED, REVIVE, Rig, in_this_process, rig, said
 from watchdog.core.action import State
 from watchdog.demo.outcome import Outcome
+from watchdog.notify.spells import LONGEST
 from watchdog.systems.phantom import api as phantom_api
 
 FEW, MANY = 4, 60
@@ -109,6 +110,16 @@ class Trouble:
         """Whether every job is planned again."""
         return all(self.it.row(id_)["status"] == "active" for id_ in self.ids)
 
+    def unended(self) -> list[tuple[int, str]]:
+        """Who was told of an incident, and not that it is over, though it has been for longer than anything flaps."""
+        ledger, since = self.it.notifier.ledger, self.it.now - LONGEST - 6 * MINUTE
+        over = {
+            number
+            for number, incident in ledger.incidents.items()
+            if all(member.ended_at is not None and member.ended_at < since for member in incident.members.values())
+        }
+        return [key for key, row in self.it.store.told().items() if key[0] in over and not row.is_over]
+
 
 @AMOUNT
 @given(st.integers(0, 2**32))
@@ -141,3 +152,4 @@ def _lead(life: Trouble) -> None:
     assert not failed, (life.deeds, failed)
     assert life.is_mended(), (life.deeds, [f"{one.job} {one.state}" for one in life.it.actions])
     assert {one.state for one in life.it.actions} <= {State.VERIFIED, State.REFUSED, State.UNABLE}, life.deeds
+    assert life.unended() == [], life.deeds

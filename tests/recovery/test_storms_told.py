@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.support.recovering import OVERLOADED, REVIVE, Rig, in_this_process, r
 from watchdog.core.action import State
 from watchdog.core.message import Entry
 from watchdog.demo.outcome import Outcome
+from watchdog.recovery.by_hand import revive
 
 OWNERS = [{"match": {"job": "*[02468]"}, "notify": ["ops"]}, {"notify": ["night"]}]
 CHANNELS = {"ops": "json://127.0.0.1:9/ops", "night": "json://127.0.0.1:9/night"}
@@ -109,6 +111,27 @@ def test_what_was_tried_and_is_well_is_over_only_once_a_run_has_shown_it(tmp_pat
         it.run_until(lambda: it.states() == [State.VERIFIED])
         it.run(HOUR)
         assert sum(number for (_, event), number in told(it).items() if event == "resolved") == 1
+
+
+@pytest.mark.parametrize("later", [MINUTE, 20 * MINUTE, HOUR, 5 * HOUR])
+def test_what_is_revived_by_hand_is_told_to_be_over_however_long_after_the_breaker_that_was(
+    later: timedelta, tmp_path: Path
+) -> None:
+    """Until the revival nothing but `failed` is found of it; then what it had before is found again."""
+    with rig(tmp_path, stock=False, mode="observe") as it:
+        it.configure_more(notify={})
+        job_id = it.sim.add("job-00", ("every", 30 * MINUTE))
+        it.let(OVERLOADED, "job-00")
+        it.run_until(lambda: it.row(job_id)["status"] == "failed")
+        it.run(later)
+        list(revive(it.config, it.store, job_id, False))
+        it.let(Outcome(duration=SECOND), "job-00")
+        it.run_until(lambda: it.published.findings == ())
+        assert told(it)["ops", "resolved"] == 0
+        it.run(6 * MINUTE)
+        assert told(it)["ops", "resolved"] == 1
+        it.run(3 * HOUR)
+        assert (told(it)["ops", "resolved"], told(it)["ops", "back"]) == (1, 0)
 
 
 def test_a_storm_that_is_brought_back_on_a_slot_that_is_full_is_well_as_soon_as_its_turn_has_come(

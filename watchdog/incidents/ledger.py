@@ -98,10 +98,35 @@ class _Book:
         before = self.incidents[number]
         if number not in self._members:
             self._members[number] = dict(before.members)
+        members = self._members[number]
+        goes_on = self._goes_on(number, finding, members.get(finding.key))
         incident = self.incidents[number] = _with(
-            before, finding, self._members[number], self.now.at, self.timing, is_left=is_left
+            before, finding, members, self.now.at, self.timing, is_left=is_left, goes_on=goes_on
         )
         self._note(self.jobs(number), finding.key, incident.members[finding.key])
+
+    def _goes_on(self, number: int, finding: Finding, before: Member | None) -> bool:
+        """Whether what is found is still what it was: it was away for less than the hold, or its job was never well
+        meanwhile. One that is given up does nothing that could be found, and comes to nothing new when it is revived.
+        """
+        if before is None or before.ended_at is None or before.is_unproved:
+            return before is not None
+        if self.now.at - before.ended_at < self.timing.hold:
+            return True
+        return _was_never_well(self._others(number, finding), before.ended_at, self.now, self.timing)
+
+    def _others(self, number: int, finding: Finding) -> list[Member]:
+        """What else, as grave or graver, is or was wrong with its job: of the same trouble, or that it was given up.
+
+        Nothing lesser: that a job is given up once more, after it only failed for a while, is news.
+        """
+        source, _, job_id = finding.key
+        if job_id is None:
+            return []
+        given_up = (incident.members.get((source, Kind.FAILED, job_id)) for incident in self.incidents.values())
+        same = (self._members[number][key] for key in self.jobs(number).get(job_id, ()))
+        others = (one for one in (*same, *given_up) if one is not None and one.finding.key != finding.key)
+        return [one for one in others if _RANK[one.finding.severity] >= _RANK[finding.severity]]
 
     def alike(self, source: str, family: str) -> list[Incident]:
         """Those of a source and a family, the open and the newest first."""
@@ -242,14 +267,32 @@ def _opened(number: int, finding: Finding, at: datetime) -> Incident:
     return Incident(number, finding.source, family, scope, at, at, severity=finding.severity, joined_at=at)
 
 
+def _was_never_well(others: Iterable[Member], since: datetime, now: Moment, timing: Timing) -> bool:
+    """Whether from then until now one or another of these has been so, but for less than the hold in between."""
+    until = since
+    for one in sorted(others, key=lambda member: member.began):
+        if one.began - until < timing.hold:
+            is_so = one.ended_at is None or one.is_unproved
+            until = max(until, now.at if is_so else one.ended_at or until)
+    return now.at - until < timing.hold
+
+
 def _with(
-    incident: Incident, finding: Finding, members: dict[Key, Member], at: datetime, timing: Timing, *, is_left: bool
+    incident: Incident,
+    finding: Finding,
+    members: dict[Key, Member],
+    at: datetime,
+    timing: Timing,
+    *,
+    is_left: bool,
+    goes_on: bool,
 ) -> Incident:
-    """The incident with this finding as true now. `members`: its members, to be changed."""
+    """The incident with this finding as true now. `members`: its members, to be changed. `goes_on`: in the spell that
+    it was in."""
     before = members.get(finding.key)
     was_under = before is not None and before.under and before.active
     is_under = (finding.caused_by is not None or was_under or is_left) and not incident.is_queue
-    member = _member(finding, before, at, timing, is_under=is_under)
+    member = _member(finding, before, at, timing, is_under=is_under, goes_on=goes_on)
     if member == before and (incident.is_active or (is_under and incident.is_open)):
         return incident
     members[finding.key] = member
@@ -268,11 +311,13 @@ def _with(
     )
 
 
-def _member(finding: Finding, before: Member | None, at: datetime, timing: Timing, *, is_under: bool) -> Member:
-    """The finding as true now: in the spell that it was in, or in a new one if it had been away for the hold."""
+def _member(
+    finding: Finding, before: Member | None, at: datetime, timing: Timing, *, is_under: bool, goes_on: bool
+) -> Member:
+    """The finding as true now: in the spell that it was in, or in a new one."""
     if before is None:
         return Member(finding, at, is_under, None, at, at)
-    if before.ended_at is None or before.is_unproved or at - before.ended_at < timing.hold:
+    if goes_on or before.ended_at is None:
         graver_at = at if _is_graver(finding, before.finding) else before.graver_at
         member = Member(finding, before.first_seen, is_under, None, before.began_at, graver_at, before.earlier)
         return _held_up(member, _past_cause(finding, before, at))
