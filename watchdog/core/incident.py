@@ -27,6 +27,9 @@ def awaited(at: datetime | None = None, next_run_at: datetime | None = None) -> 
 BROUGHT_BACK = f"I{awaited()[1:]}. If it has not: "
 """What comes before the advice for a job of which an incident awaits the proof."""
 
+WATCHDOG_FIRST = "Nothing yet; if what the watchdog does has not helped: "
+"""What comes before the advice where the watchdog acts by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spell:

@@ -14,10 +14,11 @@ from watchdog.core.model import Finding, Job
 from watchdog.core.moment import Moment
 from watchdog.core.notice import Notice, about
 from watchdog.detectors.published import Published
+from watchdog.incidents.intention import intended
 from watchdog.incidents.ledger import Timing, update
 from watchdog.notify import alertmanager, carrying, notices, words
 from watchdog.notify.notices import Batch, Before, Matter, World, gathered
-from watchdog.notify.plan import Dispatch, People, Plan, plan, targets_for
+from watchdog.notify.plan import Dispatch, Event, People, Plan, plan, targets_for
 from watchdog.notify.render import rendered
 from watchdog.notify.targets import Target, names_of
 from watchdog.notify.voice import Voice, voice_of
@@ -157,13 +158,33 @@ class Notifier:
                 faults.point("writing")
                 # an Alertmanager is told what fires again and again, by its own poster
                 written = [one for one in made.due if one.target.name not in self._alert_channels]
-                self._store.add_entries(_entry(dispatch, now, self._voice) for dispatch in written)
+                self._store.add_entries(self._entry(dispatch, now) for dispatch in written)
                 self._store.tidy(now)
             faults.point("written")
         self._ledger = ledger
         self._told |= told
         self._told = {key: state for key, state in self._told.items() if key[0] in ledger.incidents}
         return bool(changed or told)
+
+    def _entry(self, dispatch: Dispatch, now: datetime) -> Entry:
+        said = words.message(dispatch, now, self._voice.say, self._intended(dispatch, now))
+        message = rendered(self._voice.completed(said, dispatch.incident.id), words.severity_type(dispatch))
+        return Entry(
+            created_at=now,
+            incident_id=dispatch.incident.id,
+            event=dispatch.event.value,
+            target=dispatch.target.key,
+            message=message,
+            not_before=now,
+        )
+
+    def _intended(self, dispatch: Dispatch, now: datetime) -> str:
+        """What the watchdog itself will do about it."""
+        if dispatch.event is Event.RESOLVED or self._config.recovery.mode != "act":
+            return ""
+        done = self._records.actions()
+        found = intended(dispatch.incident, dispatch.headline, self._config, done, now)
+        return found.said(now) if found else ""
 
     def _put_right(self, now: datetime) -> None:
         """After the clock was set nothing comes early, and nothing waits until it has caught up: what this process has
@@ -283,19 +304,6 @@ class Notifier:
             )
             for name in self._alert_channels
         }
-
-
-def _entry(dispatch: Dispatch, now: datetime, voice: Voice) -> Entry:
-    said = voice.completed(words.message(dispatch, now, voice.say), dispatch.incident.id)
-    message = rendered(said, words.severity_type(dispatch))
-    return Entry(
-        created_at=now,
-        incident_id=dispatch.incident.id,
-        event=dispatch.event.value,
-        target=dispatch.target.key,
-        message=message,
-        not_before=now,
-    )
 
 
 def _is_unproved(job: Job) -> bool:

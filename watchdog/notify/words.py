@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from watchdog.core.command_line import PROGRAM, command
 from watchdog.core.durations import say_duration
-from watchdog.core.incident import BROUGHT_BACK, WAITING, Member, most_specific
+from watchdog.core.incident import BROUGHT_BACK, WAITING, WATCHDOG_FIRST, Member, most_specific
 from watchdog.core.instants import say
 from watchdog.core.kinds import Concern, Kind, Severity
 from watchdog.core.model import Finding
@@ -54,14 +54,16 @@ Job = tuple[str, str | None]
 """A job's source and id."""
 
 
-def message(dispatch: Dispatch, now: datetime, say: Say = say) -> Message:
-    """The message for one target."""
+def message(dispatch: Dispatch, now: datetime, say: Say = say, intended: str = "") -> Message:
+    """The message for one target. `intended`: what the watchdog itself will do about it, and when."""
     incident = dispatch.incident
     head = dispatch.headline
     return Message(
         title=title(dispatch, now),
         lead=fit_to_leave(_ending(dispatch) + _lead(dispatch, head), TEXT_LENGTH),
-        facts=tuple((label, fit_to_leave(text, TEXT_LENGTH)) for label, text in _facts(dispatch, head, now, say)),
+        facts=tuple(
+            (label, fit_to_leave(text, TEXT_LENGTH)) for label, text in _facts(dispatch, head, now, say, intended)
+        ),
         jobs=_jobs(dispatch),
         command=command("ack", str(incident.id)) if dispatch.event is not Event.RESOLVED else "",
         foot=f"incident {incident.id} of {incident.source}",
@@ -247,7 +249,7 @@ def _lead(dispatch: Dispatch, head: Finding) -> str:
     return head.summary
 
 
-def _facts(dispatch: Dispatch, head: Finding, now: datetime, say: Say) -> list[tuple[str, str]]:
+def _facts(dispatch: Dispatch, head: Finding, now: datetime, say: Say, intended: str) -> list[tuple[str, str]]:
     if dispatch.event is Event.RESOLVED:
         is_known = {Ending.OVER, Ending.GONE} & set(_endings(dispatch).values())
         end, over_at = "Clear since" if is_known else "Last seen", dispatch.incident.resolved_at
@@ -260,15 +262,20 @@ def _facts(dispatch: Dispatch, head: Finding, now: datetime, say: Say) -> list[t
         facts.append(("Comes and goes", f"{times} times so far; you hear of it again when it stays, or stays away"))
     ahead = (
         _about_error(head),
-        ("If nobody acts", head.kind.what_follows(head.evidence, system_named(dispatch.system))),
+        ("Will be done", intended),
+        (_IF_NOT[bool(intended)], head.kind.what_follows(head.evidence, system_named(dispatch.system))),
     )
     facts += [(label, text) for label, text in ahead if text]
     waiting = len(dispatch.incident.symptoms)
     if waiting:
         facts.append(("Because of it", f"{waiting} {'job is' if waiting == 1 else 'jobs are'} late"))
     before = BROUGHT_BACK if dispatch.incident.awaits_proof_of(head.job_id) else ""
-    facts.append(("To do", f"{before}{_to_do(dispatch, head)}"))
+    first = WATCHDOG_FIRST if intended and not before else ""
+    facts.append(("To do", f"{first}{before}{_to_do(dispatch, head)}"))
     return facts
+
+
+_IF_NOT = {False: "If nobody acts", True: "If that does not help"}
 
 
 def _beginnings(dispatch: Dispatch, say: Say) -> list[tuple[str, str]]:

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from watchdog.cadence.schedule import LATEST, next_fire
-from watchdog.config.policies import ANYWHERE, Attempts, Policy, PolicyMatch, is_like
+from watchdog.config.policies import ANYWHERE, Attempts, Policy
 from watchdog.core.action import UNHELPFUL, Action, State
 from watchdog.core.clock import Stamp
 from watchdog.core.durations import say_duration
 from watchdog.core.kinds import Kind
 from watchdog.core.model import ErrorClass, Finding, Job, Process, Snapshot
 from watchdog.core.moment import Moment
+from watchdog.incidents.intention import error_class, fits
 from watchdog.recovery.known_actions import KnownActions
 from watchdog.recovery.verify import is_proof
 from watchdog.systems.remedy import is_a_loop
@@ -69,7 +70,7 @@ class Case:
     @property
     def circuit(self) -> str:
         """What shares its luck with it."""
-        return f"{self.finding.source}|{self.name}|{_error_class(self.finding)}"
+        return f"{self.finding.source}|{self.name}|{error_class(self.finding)}"
 
     @property
     def is_restart_in_vain(self) -> bool:
@@ -138,7 +139,7 @@ def cases(looked: Looked, policies: Sequence[Policy], known: KnownActions) -> li
         for index, policy in enumerate(policies):
             kind = kinds.get(policy.action)
             is_meant = kind is not None or policy.action in ANYWHERE
-            if is_meant and _is_own(finding, kind) and _fits(policy.match, finding, looked.owners.get(key)):
+            if is_meant and _is_own(finding, kind) and fits(policy.match, finding, looked.owners.get(key)):
                 name = policy.name or f"policies[{index}]"
                 there = frozenset(job_id for source, job_id in stuck if source == finding.source)
                 seen_for, snapshot = looked.seen_for(finding), looked.snapshots.get(finding.source)
@@ -163,26 +164,6 @@ def _is_own(finding: Finding, kind: ActionKind | None) -> bool:
     """Not a symptom of something else. Of a timer that is dead each late job can be relieved alone: it is run."""
     cause = finding.caused_by
     return cause is None or (kind is not None and kind.runs_now and cause.kind == Kind.STALLED)
-
-
-def _fits(match: PolicyMatch, finding: Finding, owner: str | None) -> bool:
-    asked = ((match.job, finding.job), (match.source, finding.source), (match.owner, owner))
-    return (
-        match.kind in (None, finding.kind)
-        and match.scope in (None, _scope(finding))
-        and (match.error_class is None or match.error_class.value == _error_class(finding))
-        and all(pattern is None or is_like(value, pattern) for pattern, value in asked)
-    )
-
-
-def _scope(finding: Finding) -> str:
-    """Whether a job alone is concerned, or all of the scheduler."""
-    is_all = finding.kind in (Kind.STALLED, Kind.UNRECORDED) or finding.evidence.get("how") == "held_slot"
-    return "scheduler" if is_all else "job"
-
-
-def _error_class(finding: Finding) -> str:
-    return str(finding.evidence.get("error_class") or ErrorClass.UNKNOWN.value)
 
 
 class _Circuits:
@@ -426,7 +407,7 @@ def _never(case: Case, at: datetime) -> str | None:
     refusal = "it is about no job" if case.job is None else case.kind.unfit(case.job, at)
     if refusal is None and case.kind.frees and case.finding.kind is not Kind.WEDGED:
         refusal = "only a run that is stuck is freed"
-    if refusal is None and case.kind.has_canary and _error_class(case.finding) == ErrorClass.PERMANENT.value:
+    if refusal is None and case.kind.has_canary and error_class(case.finding) == ErrorClass.PERMANENT.value:
         refusal = "a permanent error (auth, billing) is never retried by itself: it needs a person"
     return refusal
 

@@ -2,11 +2,13 @@
 
 import shlex
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from watchdog.config.file import Config
 from watchdog.core.command_line import PROGRAM, command, pasteable
-from watchdog.core.incident import BROUGHT_BACK, Incident, head_of
+from watchdog.core.incident import BROUGHT_BACK, WATCHDOG_FIRST, Incident, head_of
 from watchdog.core.model import Finding
+from watchdog.incidents.intention import Intention
 from watchdog.systems.remedy import is_a_loop, remedy_of, revive_command
 
 
@@ -20,6 +22,13 @@ class Advice:
     def pasted(self, config: Config | None) -> "Advice":
         """With the command as it can be pasted where the watchdog's page and messages are read."""
         return replace(self, command=whole(self.command, config))
+
+    def after(self, intention: Intention | None, now: datetime) -> "Advice":
+        """What is left to a person where the watchdog acts by itself."""
+        if intention is None:
+            return self
+        said = intention.said(now)
+        return replace(self, words=f"{said[0].upper()}{said[1:]}. {WATCHDOG_FIRST}{self.words}")
 
 
 def advise(finding: Finding, config: Config | None, system: str) -> Advice:

@@ -9,6 +9,7 @@ from watchdog.core.incident import Incident, Member, head_of
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding
 from watchdog.core.silences import Silence
+from watchdog.incidents.intention import Intention, intended
 from watchdog.incidents.ledger import over_at, waits_for_run
 from watchdog.incidents.report import ordered
 from watchdog.notify.words import what_is_wrong
@@ -145,7 +146,9 @@ def of_incident(incident: Incident, posting: Posting, known: Known) -> Problem:
         title=title_of(incident),
         since=when(incident.headline_since, posting.at),
         url=incident_url(incident.id),
-        advice=advice.of_incident(incident, known.config, system_of(posting, incident.source)).pasted(known.config),
+        advice=advice.of_incident(incident, known.config, system_of(posting, incident.source))
+        .pasted(known.config)
+        .after(_intended(incident, head, posting, known), posting.at),
         silence=advice.silence_all(incident, known.config) if is_storm else base.silence,
         match=advice.match_of_all(incident) if is_storm else base.match,
         silenced=_silenced([member.finding for member in incident.own], incident, known, posting.at),
@@ -169,12 +172,16 @@ def _of_part(incident: Incident, members: Sequence[Member], posting: Posting, kn
         base,
         key=f"incident-{incident.id}",
         url="",
-        advice=advice.waiting(base.advice, incident, head),
+        advice=advice.waiting(base.advice, incident, head).after(_intended(incident, head, posting, known), posting.at),
         own=own,
         own_count=len(own),
         revivable=revivable,
         storm=storm,
     )
+
+
+def _intended(incident: Incident, head: Finding, posting: Posting, known: Known) -> Intention | None:
+    return intended(incident, head, known.config, known.notes.actions, posting.at)
 
 
 def _placed(incident: Incident, base: Problem, known: Known, now: datetime) -> Problem:

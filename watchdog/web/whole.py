@@ -9,11 +9,12 @@ from typing import Any
 from watchdog.config.file import Config
 from watchdog.config.owners import Subject, may_fit
 from watchdog.core.action import Action
-from watchdog.core.incident import Handover, Incident
+from watchdog.core.incident import Handover, Incident, head_of
 from watchdog.core.instants import iso
 from watchdog.core.message import Entry, State
 from watchdog.core.model import Finding
 from watchdog.incidents import wire
+from watchdog.incidents.intention import intended
 from watchdog.notify.wire import message, told
 from watchdog.recovery import by_hand
 from watchdog.state.records import Records
@@ -34,15 +35,17 @@ def document(
     """The answer. `by` is who has taken it on, `handovers` who took it on and gave it back, `entries` are its messages;
     `actions` may be about anything."""
     hold = config.notify.hold if config else None
+    done = list(actions)
+    ahead = intended(incident, head_of(incident.own), config, done, now)
     untold = [message(entry) for entry in entries if entry.state is not State.SENT]
     return {
         "now": iso(now),
         "incident": wire.incident(incident, by, untold, hold),
-        "to_do": asdict(to_do) if incident.is_active else None,
+        "to_do": asdict(to_do.after(ahead, now)) if incident.is_active else None,
         "handovers": [_handover(one) for one in handovers],
         "messages": [told(entry) for entry in entries],
         "told_nobody": "" if entries else why_nobody(incident, config),
-        **by_hand.document([action for action in actions if is_about(action, incident)]),
+        **by_hand.document([action for action in done if is_about(action, incident)]),
     }
 
 
