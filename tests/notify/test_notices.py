@@ -141,3 +141,18 @@ def test_what_recovery_says_names_the_incident_and_is_among_what_its_people_were
     assert "incidents 1 and 2 of agent" in both.text
     titles = [[entry.message["title"] for entry in made.store.entries(number)] for number in (1, 2)]
     assert titles == [[made.letters[0].title, one.title, both.title], [made.letters[1].title, both.title]]
+
+
+def test_in_quiet_hours_that_what_is_critical_was_brought_back_is_told_before_its_end() -> None:
+    """Its end is told there, since it was critical; and after `Over` it is no news that it is verified."""
+    hours = {"from": "00:00", "to": "23:59", "except": "critical"}
+    made = office(notify={"quiet_hours": hours})
+    made.find(finding("failed", "a"))
+    made.wait(MINUTE)
+    made.find()
+    announced(made, "Verified: revive a", "a")
+    announced(made, "Verified: run_due b", "b", severity="warning")
+    made.look()
+    made.wait(HOUR)
+    assert [event for _, event in made.told] == ["opened", "recovery", "resolved"]
+    assert "of 2 jobs" not in made.letters[1].title

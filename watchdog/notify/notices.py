@@ -147,8 +147,8 @@ def _is_held(notice: Notice, owner: Owner, world: World, now: Moment) -> bool:
     if is_silenced(finding, people.silences, now.at, incident):
         now.reached(max(silence.ends_at for silence in people.silences if silence.fits(finding, incident)))
         return True
-    severity = Severity.WARNING if notice.matter == VERIFIED else notice.finding.severity
-    end = held_until(owner, people.rules, severity, now.at)
+    # good news of what is grave goes out as its end does: after `Over` it would be no news
+    end = held_until(owner, people.rules, notice.finding.severity, now.at)
     return end is not None and not now.reached(end)
 
 
