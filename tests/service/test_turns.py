@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.disturbed import Beside
 from tests.support.harness import HOUR, MINUTE, SECOND, Agent
+from watchdog.service.turns import UNKNOWN, UNSEEN
 
 
 @pytest.fixture
@@ -46,3 +47,21 @@ def test_a_sleep_in_the_middle_of_a_queue_makes_nobody_late(beside: Beside) -> N
     beside.look()
     beside.run(20 * SECOND)
     assert beside.found == set()
+
+
+@pytest.mark.parametrize(("is_killed", "words"), [(False, UNSEEN), (True, UNKNOWN)])
+def test_after_a_kill_it_is_not_said_that_nobody_looked_before_it(
+    is_killed: bool, words: str, beside: Beside, caplog: pytest.LogCaptureFixture
+) -> None:
+    beside.run(4 * MINUTE)
+    if is_killed:
+        beside.turns.store.close()
+    else:
+        beside.turns.stop()
+    beside.clock.at += 2 * MINUTE
+    beside.sim.run_until(beside.clock.at)
+    with caplog.at_level("INFO"):
+        beside.watch()
+        beside.look()
+    (said,) = [record.message for record in caplog.records if "looked" in record.message]
+    assert said.endswith(words)

@@ -43,7 +43,13 @@ LONGEST_TIMER = timedelta(hours=1)
 NOTED_EVERY = timedelta(minutes=5)
 """By no more than this a process that was killed seems to have looked no longer than it did."""
 
-_OWN, _AWAKE, _UNTIL, _PUT_BACK, _TWICE = "", "awake", "until", "put back", "twice"
+UNSEEN = "nobody looked: the machine slept, or the watchdog was stopped"
+UNKNOWN = (
+    "nobody is known to have looked: the watchdog was killed, or its state file was put back, and it writes down only "
+    "every five minutes that it looks"
+)
+
+_OWN, _AWAKE, _UNTIL, _ENDED, _PUT_BACK, _TWICE = "", "awake", "until", "ended", "put back", "twice"
 
 
 class Turns:
@@ -82,7 +88,8 @@ class Turns:
         self._show = show
         self._own_state = OwnState(store)
         self._awake_until: Stamp | None = None
-        self._awake_before = self._memories.recall(_OWN, _AWAKE, Stamp).get(_UNTIL)
+        awake = self._memories.recall(_OWN, _AWAKE, Stamp)
+        self._awake_before, self._has_ended = awake.get(_UNTIL), _ENDED in awake
         self._awake_noted_at: Stamp | None = None
         self._slept = timedelta()
         self._stepped = timedelta()
@@ -99,7 +106,7 @@ class Turns:
         self.notifications.stop()
         self.engine.end()
         self._inquiries.end()
-        self._note_awake()
+        self._note_awake(at_end=True)
         self._memories.write(self._clock.now())
         self.store.close()
 
@@ -144,10 +151,8 @@ class Turns:
         self._gaps = tuple(gap for gap in self._gaps if _matters(gap, stamp.at))[-GAPS_KEPT:]
         if length > few_polls:
             self._slept += timedelta() if is_first else length
-            self._note(
-                Gap(stamp.at - length, stamp.at, is_sleep=True),
-                "nobody looked: the machine slept, or the watchdog was stopped",
-            )
+            killed = is_first and not self._has_ended
+            self._note(Gap(stamp.at - length, stamp.at, is_sleep=True), UNKNOWN if killed else UNSEEN)
         if step > few_polls:
             ends = stamp.at + min(step, LONGEST_TIMER)
             self._note(Gap(stamp.at - step, ends), "the clock was set forward: timers go by the old one still")
@@ -157,11 +162,12 @@ class Turns:
         if self._awake_noted_at is None or self._awake_noted_at.elapsed(stamp) >= NOTED_EVERY:
             self._note_awake()
 
-    def _note_awake(self) -> None:
-        """Have the next process know until when this one looked."""
+    def _note_awake(self, *, at_end: bool = False) -> None:
+        """Have the next process know until when this one looked; and whether that is its end, or only the last note."""
         if self._awake_until is not None:
             self._awake_noted_at = self._awake_until
-            self._memories.keep(_OWN, _AWAKE, {_UNTIL: self._awake_until})
+            ended = self._awake_until if at_end else None
+            self._memories.keep(_OWN, _AWAKE, {_UNTIL: self._awake_until, _ENDED: ended})
 
     def _put_back(self, step: timedelta, now: datetime) -> None:
         """The time that is lived a second time; less of it where the clock is set forward again."""
