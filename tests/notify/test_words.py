@@ -169,7 +169,7 @@ def test_when_the_first_began_is_not_taken_for_when_the_named_one_did() -> None:
     office.wait(MINUTE)
     (letter,) = office.letters
     assert letter.title == "CRITICAL: 1 job was given up and 1 keeps failing: late and 1 more"
-    assert "The first of it since: 2026-06-09 12:00 UTC" in letter.text
+    assert "The first of it since: 2026-06-09 12:00 UTC (early keeps failing)" in letter.text
 
 
 def test_no_long_word_makes_a_mail_wider_than_a_phone() -> None:

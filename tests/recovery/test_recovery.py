@@ -75,6 +75,14 @@ def test_an_outage_over_twenty_jobs_ends_with_one_canary_and_then_all_the_rest(t
         assert len(it.letters("Verified: revive of 20 jobs")) == 1
 
 
+@pytest.mark.parametrize(("count", "why"), [(1, "its policy allows it"), (2, "it goes first, as the canary")])
+def test_only_of_several_one_is_said_to_go_first(count: int, why: str, tmp_path: Path) -> None:
+    with rig(tmp_path, TRANSIENT, stock=False) as it:
+        it.storm(count)
+        it.run_until(lambda: it.actions != [])
+        assert (it.actions[0].why, it.actions[0].is_canary) == (f"failed: {why}", True)
+
+
 def test_a_provider_that_is_still_down_costs_one_canary_for_each_growing_pause(tmp_path: Path) -> None:
     attempts = {"max": 4, "per": "7d", "pause": "2h", "factor": 2}
     with rig(tmp_path, {**TRANSIENT, "attempts": attempts}, stock=False) as it:

@@ -282,9 +282,11 @@ def _beginnings(dispatch: Dispatch, say: Say) -> list[tuple[str, str]]:
     """Since when it is what the title says; where it began as something else, or with others, also since when that."""
     since, first = _headline_since(dispatch), _since(dispatch)
     head = dispatch.headline
+    began = [member.finding for member in dispatch.own if member.since == first]
+    what = f" ({_named(began[0])} {began[0].kind.row.one})" if began and began[0].key != head.key else ""
     if since == first and head.since not in (None, first):
-        return [("The first of it since", say(first))]
-    return [("Since", say(since)), *([("The first of it since", say(first))] if first < since else [])]
+        return [("The first of it since", f"{say(first)}{what}")]
+    return [("Since", say(since)), *([("The first of it since", f"{say(first)}{what}")] if first < since else [])]
 
 
 def _to_do(dispatch: Dispatch, head: Finding) -> str:

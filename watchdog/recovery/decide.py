@@ -1,7 +1,8 @@
 """Which action is allowed now, and why not. Pure: findings, history and the clock go in, decisions come out."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -265,11 +266,14 @@ def decide(cases_: Sequence[Case], past: Past, looked: Looked, stamp: Stamp, now
     decisions = []
     taken: set[str] = set()
     circuits = _Circuits(past, looked, stamp, now)
+    alike = Counter(case.circuit for case in cases_)
     # a canary of which nobody hears would keep back all that wait for it
     for case in sorted(cases_, key=lambda case: (looked.is_hushed(case.finding), _next_run(case, now.at))):
         decision = _decide(case, past, circuits, stamp, now)
         if decision.allowed and _is_shared(case) and case.circuit in taken:
             decision = Decision(case, False, "another job of the same storm goes first", follows=True)
+        if decision.is_canary and alike[case.circuit] == 1:
+            decision = replace(decision, why=ALLOWED)  # first of nobody
         if decision.allowed:
             taken.add(case.circuit)
         decisions.append(decision)
