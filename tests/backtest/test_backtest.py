@@ -10,9 +10,11 @@ import pytest
 from tests.conftest import build, cost_row, job_row, session_row
 from tests.support.harness import HOUR, MINUTE, SECOND, Agent, change
 from tests.support.replaying import past_of, replayed, watching, witness
+from tests.support.telling import finding
 from tests.systems.test_recordings import names, rebuilt, recording
 from watchdog.backtest.recorded_past import recorded_past
 from watchdog.backtest.replay import replay
+from watchdog.backtest.report import lines
 from watchdog.backtest.settings_change import SettingError, changed, setting
 from watchdog.backtest.verdict import Condition, Verdict
 from watchdog.config.file import Config, for_database
@@ -344,3 +346,12 @@ def test_a_message_that_both_replays_have_is_no_difference(tmp_path: Path) -> No
     assert fewer.without(verdict) == []
     only: list[Condition] = verdict.unlike(fewer)
     assert only == [verdict.conditions[0]]
+
+
+def test_what_is_found_again_is_so_since_then_and_not_since_the_first_of_it() -> None:
+    found = finding("zero_tokens", since=NIGHT)
+    first = Condition(found, NIGHT + MINUTE, NIGHT + HOUR)
+    again = Condition(found, NIGHT + 2 * HOUR, NIGHT + 3 * HOUR)
+    said = [str(line) for line in lines([], [Verdict("default", (), (first, again))], NIGHT, NIGHT + 4 * HOUR)]
+    begun = [line.split("  ")[0] for line in said if "zero_tokens heartbeat" in line]
+    assert begun == ["2026-04-28 00:00:00", "2026-04-28 02:00:00"]

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from watchdog.backtest.verdict import NOBODY, Condition, Message, Verdict
 from watchdog.core.durations import say_duration
+from watchdog.core.incident import Key
 from watchdog.core.kinds import Severity
 from watchdog.notify.plan import Event
 from watchdog.systems.shared.past import SourcePast
@@ -98,16 +99,28 @@ def _conditions(conditions: Sequence[Condition]) -> Iterator[Line]:
 
 
 def _lines_of(conditions: Sequence[Condition]) -> Iterator[Line]:
+    again = _returned(conditions)
     for condition in conditions:
         found = condition.finding
+        began = None if id(condition) in again else found.since
         until = f"until {_at(condition.over_at)}" if condition.over_at else "to the end"
         what, cause = f"{found.kind.value} {found.job or found.source}{_doubt(condition)}", found.caused_by
         under = f", under {cause.kind} {cause.job or found.source}" if cause else ""
         yield Line(
-            f"{_at(found.since or condition.found_at)}  {what}, {until}{under}",
+            f"{_at(began or condition.found_at)}  {what}, {until}{under}",
             "dim" if cause else _colour(found.severity),
             found.summary,
         )
+
+
+def _returned(conditions: Sequence[Condition]) -> set[int]:
+    """Those that were found before and are found again: since then, and not since the first of it, they are so now."""
+    known, again = set[Key](), set[int]()
+    for condition in sorted(conditions, key=lambda one: one.found_at):
+        if condition.finding.key in known and (condition.finding.since or condition.found_at) < condition.found_at:
+            again.add(id(condition))
+        known.add(condition.finding.key)
+    return again
 
 
 def _differences(first: Verdict, second: Verdict) -> Iterator[Line]:
