@@ -16,13 +16,14 @@ from pytest_httpserver import HTTPServer
 from tests.conftest import NOW, build, job_row
 from tests.support.command import Running, command, free_port, running, until
 from tests.support.post_office import mail_server
-from tests.support.telling import HOUR, MINUTE, Diary, failing, finding
+from tests.support.telling import HOUR, MINUTE, Diary, configured, failing, finding
 from watchdog.core.action import Action, State
 from watchdog.core.clock import Stamp
 from watchdog.core.instants import parse_instant
 from watchdog.core.silences import Silence
 from watchdog.state.records import Records
 from watchdog.state.store import Store
+from watchdog.web import whole
 
 
 @pytest.fixture
@@ -85,6 +86,16 @@ def test_an_incident_whole_says_what_to_do_while_it_lasts(state: Path, tmp_path:
     assert shown[2][shown[2].index("To do") + 1].startswith(" Mend what the error says, then bring it back")
     assert f" scheduler-watchdog revive -c {config} id-heartbeat" in shown[2]
     assert " docker restart phantom" in shown[3]
+
+
+def test_an_incident_that_quiet_hours_hold_back_says_until_when() -> None:
+    diary = Diary()
+    (incident,) = diary.look(failing("heartbeat"))
+    hours = {"from": "11:00", "to": "13:00", "timezone": "UTC", "except": "critical"}
+    config = configured(notify={"quiet_hours": hours})
+    assert whole.why_nobody(incident, config, NOW) == "quiet hours hold it back until 2026-06-10 13:00 UTC"
+    assert whole.why_nobody(incident, config, NOW + HOUR) == ""
+    assert whole.why_nobody(incident, configured(), NOW) == ""
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,10 @@ from watchdog.config.policies import Recovery
 from watchdog.core.fields import Secret
 from watchdog.core.incident import Ledger
 from watchdog.core.instants import say
+from watchdog.core.model import Snapshot
 from watchdog.core.moment import Moment
-from watchdog.detectors.published import Published
+from watchdog.detectors.diagnosis import Diagnosis
+from watchdog.detectors.published import Published, SourceState
 from watchdog.incidents.ledger import Timing, update
 from watchdog.state.history import JobKey
 from watchdog.systems.phantom.section import Phantom
@@ -434,6 +436,18 @@ def test_page_message_and_table_say_alike_since_when_it_was_so_was_clear_and_was
     Console(file=table, width=200).print(incidents_view([incident], {}, (), office.now, None))
     assert f"{ago(NOW + MINUTE, office.now)}" in table.getvalue()
     assert f"over {ago(over, office.now)}" in table.getvalue()
+
+
+def test_what_was_critical_and_waits_for_its_proof_is_as_grave_in_the_heading_as_on_its_card() -> None:
+    key, timing = ("agent", "id-heartbeat"), Timing()
+    found = update(Ledger(), [finding("failed")], frozenset(), Moment(NOW), timing)
+    again, now = finding("zero_tokens"), Moment(NOW + MINUTE)
+    found = update(found, [again], frozenset(), now, timing, {key}, lambda *_: True)
+    state = SourceState(Snapshot("agent", "phantom", ()), Diagnosis((again,), None), now.at, now.at)
+    posting = Posting(Published((state,)), now.at, 0.0, tuple(found.open))
+    shown = view.front(posting, Wanted(), lambda keys: Known())
+    assert (shown.verdict, shown.problems[0].severity) == ("CRITICAL", "critical")
+    assert shown.headline == "1 warning; 1 brought back, not proved yet"
 
 
 def test_what_stands_in_an_incidents_history_is_never_dated_anew() -> None:

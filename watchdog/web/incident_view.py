@@ -93,7 +93,7 @@ def incident_page(
         f"{url}?page={page + 1}" if first + PAGE < len(members) else "",
         tuple(events[:_EVENTS]),
         tuple(_telling(entry, now) for entry in reversed(entries)),
-        "" if entries else why_nobody(incident, known.config),
+        "" if entries else why_nobody(incident, known.config, now),
         recoveries([one for one in known.notes.actions if is_about(one, incident)], known, now),
     )
 

@@ -71,7 +71,7 @@ def front(posting: Posting, wanted: Wanted, known: Callable[[Sequence[JobKey]], 
     recent = [i for i in notes.incidents if i.ended_at and now - i.ended_at <= timedelta(days=7)]
     shown = problems(posting, beside)
     return Front(
-        "UNKNOWN" if _is_unread(published) else verdict(published.findings),
+        "UNKNOWN" if _is_unread(published) else _verdict(published, shown),
         _with_unproved(headline(published), shown),
         when(now, now),
         shown[:_SHOWN],
@@ -120,6 +120,12 @@ def headline(published: Published) -> str:
     parts += [f"{told} late because of it"] if told else []
     parts += [f"{len(late) - told} waiting for a run"] if len(late) > told else []
     return ", ".join(parts)
+
+
+def _verdict(published: Published, shown: Sequence[Problem]) -> str:
+    """As grave as what is shown: what was critical is until a run has proved that it was brought back."""
+    is_unproved = any(one.unproved and one.severity == Severity.CRITICAL.value for one in shown)
+    return "CRITICAL" if is_unproved else verdict(published.findings)
 
 
 def _with_unproved(said: str, shown: Sequence[Problem]) -> str:

@@ -6,15 +6,16 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from watchdog.config.file import Config
+from watchdog.config.file import Config, Owner
 from watchdog.config.owners import Subject, may_fit
 from watchdog.core.action import Action
 from watchdog.core.incident import Handover, Incident, head_of
-from watchdog.core.instants import iso
+from watchdog.core.instants import iso, say
 from watchdog.core.message import Entry, State
 from watchdog.core.model import Finding
 from watchdog.incidents import wire
 from watchdog.incidents.intention import intended
+from watchdog.notify.plan import held_until
 from watchdog.notify.wire import message, told
 from watchdog.recovery import by_hand
 from watchdog.state.records import Records
@@ -44,7 +45,7 @@ def document(
         "to_do": asdict(to_do.after(ahead, now)) if incident.is_active else None,
         "handovers": [_handover(one) for one in handovers],
         "messages": [told(entry) for entry in entries],
-        "told_nobody": "" if entries else why_nobody(incident, config),
+        "told_nobody": "" if entries else why_nobody(incident, config, now),
         **by_hand.document([action for action in done if is_about(action, incident)]),
     }
 
@@ -62,27 +63,41 @@ def stored(store: Store, number: int, now: datetime, config: Config | None) -> d
     return document(incident, by, store.handovers(number), store.entries(number), actions, now, to_do, config)
 
 
-def why_nobody(incident: Incident, config: Config | None) -> str:
-    """Why nobody is told of an incident whatever happens, and what to do; empty where somebody may be, or where nothing
-    is known of who is told."""
+def why_nobody(incident: Incident, config: Config | None, now: datetime) -> str:
+    """Why nobody is told of an incident: whatever happens, and what to do; or until when quiet hours hold it back.
+
+    Empty where somebody may be, or where nothing is known of who is told.
+    """
     if config is None:
         return ""
     if not config.people:
         return "no channel is named; add one under `channels` in the configuration"
     findings = [member.finding for member in incident.own]
     if any(finding.job_id is None or _has_owner(finding, config) for finding in findings):
-        return ""
+        return _held_back(incident, config, now)
     name = json.dumps(incident.headline.job or "*", ensure_ascii=False)
     example = f"- {{match: {{job: {name}}}, notify: [{next(iter(config.channels), 'NAME')}]}}"
     which = "this job" if len({finding.job_id for finding in findings}) == 1 else "these jobs"
     return f"no owner is for {which}; add one under `owners` in the configuration, like: {example}"
 
 
-def _has_owner(finding: Finding, config: Config) -> bool:
-    """Whether there may be one for the finding's job."""
+def _held_back(incident: Incident, config: Config, now: datetime) -> str:
+    """Until when quiet hours hold all of it back."""
+    owners = [_owner_of(member.finding, config) for member in incident.own if incident.is_active]
+    ends = [held_until(owner, config.notify, incident.severity, now) for owner in owners]
+    held = [end for end in ends if end is not None]
+    return f"quiet hours hold it back until {say(min(held))}" if held and len(held) == len(ends) else ""
+
+
+def _owner_of(finding: Finding, config: Config) -> Owner | None:
     labels = next((source.labels for source in config.sources if source.name == finding.source), {})
     asked = Subject(finding.source, finding.job, labels=labels)
-    return any(may_fit(owner.match, asked) for owner in config.people)
+    return next((owner for owner in config.people if may_fit(owner.match, asked)), None)
+
+
+def _has_owner(finding: Finding, config: Config) -> bool:
+    """Whether there may be one for the finding's job."""
+    return _owner_of(finding, config) is not None
 
 
 def _handover(one: Handover) -> dict[str, Any]:
