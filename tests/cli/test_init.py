@@ -163,6 +163,39 @@ def test_its_page_gets_a_port_that_nobody_has(home: Path) -> None:
     assert f'listen: "{address}"' in (home / "watchdog.yaml").read_text()
 
 
+def states(*files: Path) -> list[Path]:
+    """The state file that each configuration names."""
+    return [Path(yaml.safe_load(file.read_text())["state"]) for file in files]
+
+
+def test_a_second_configuration_gets_a_memory_of_its_own_also_while_the_first_does_not_run(home: Path) -> None:
+    """With that of the first it took its incidents for its own, and told them as over."""
+    make_openclaw(home / ".openclaw")
+    assert init(home).returncode == 0
+    (first,) = states(home / "watchdog.yaml")
+    first.parent.mkdir(parents=True)
+    first.write_bytes(b"")  # a watchdog has run with it
+    (home / "other").mkdir()
+    done = init(home, "-o", "other/watchdog.yaml")
+    assert f"{first} is there already, another configuration's memory: this one gets watchdog-2.db" in done.stdout
+    assert states(home / "other" / "watchdog.yaml") == [first.with_name("watchdog-2.db")]
+    first.with_name("watchdog-2.db").write_bytes(b"")
+    for output, state in ((".", "watchdog.db"), ("other", "watchdog-2.db")):  # each again has what it has had
+        assert init(home, "--force", "-o", f"{output}/watchdog.yaml").returncode == 0
+        assert states(home / output / "watchdog.yaml") == [first.with_name(state)]
+
+
+def test_a_configuration_that_is_written_anew_elsewhere_begins_a_memory_there(home: Path) -> None:
+    make_openclaw(home / ".openclaw")
+    assert init(home, "--state-dir", "one").returncode == 0
+    (home / "one").mkdir()
+    (home / "one" / "watchdog.db").write_bytes(b"")
+    assert init(home, "--force").returncode == 0
+    assert states(home / "watchdog.yaml") == [home / "one" / "watchdog.db"]
+    assert init(home, "--force", "--state-dir", "two").returncode == 0
+    assert states(home / "watchdog.yaml") == [home / "two" / "watchdog.db"]
+
+
 def test_a_unit_is_written_for_the_file_that_is_there_and_that_stays_as_it_is(home: Path) -> None:
     make_openclaw(home / ".openclaw")
     assert init(home).returncode == 0

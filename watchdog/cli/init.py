@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,7 @@ def init(
         click.echo(f"{output} stays as it is")
         _services(output, config, watched, unit=unit, agent=agent, compose=compose)
         return True
-    state = _unused(straight(state_dir) if state_dir else _state_folder(), is_again=os.path.lexists(output))
+    state = _state(straight(state_dir) if state_dir else None, output)
     zone = init_files.zone_of_host()
     with _draft(output) as draft:
         notify, config = _address(
@@ -97,13 +98,38 @@ def init(
     return is_told
 
 
-def _unused(folder: Path, *, is_again: bool) -> Path:
-    """A state file with which no other watchdog runs; the one that this one has had is its own."""
-    from watchdog.state.opening import is_in_use
-
+def _state(given: Path | None, output: Path) -> Path:
+    """Where its memory goes: where the file that is written anew had it, else where no other watchdog has its own."""
+    before = _state_before(output)
+    folder = given or (before.parent if before else _state_folder())
+    if before and before.parent == folder:
+        return before
     usual = folder / "watchdog.db"
-    others = (folder / f"watchdog-{number}.db" for number in range(2, 100))
-    return usual if is_again else next((path for path in (usual, *others) if not is_in_use(path)), usual)
+    others = (folder / f"watchdog-{number}.db" for number in count(2))
+    free = next(path for path in chain((usual,), others) if not _is_somebodys(path))
+    if free != usual:
+        whose = f"{usual} is there already, another configuration's memory: this one gets {free.name}"
+        click.echo(f"{whose}. If that one is gone, put the other path under `state`")
+    return free
+
+
+def _state_before(output: Path) -> Path | None:
+    """The state file of a configuration that stands there; None where it has none yet, or is none."""
+    from watchdog.config.file import ConfigError
+    from watchdog.config.reading import load
+
+    try:
+        state = load(output).state if os.path.lexists(output) else None
+    except ConfigError:
+        return None
+    return state if state and _is_somebodys(state) else None
+
+
+def _is_somebodys(state: Path) -> bool:
+    """Whether a watchdog remembers things there, also one that does not run now: it begins again where it was."""
+    from watchdog.state.opening import lock_of
+
+    return os.path.lexists(state) or os.path.lexists(lock_of(state))
 
 
 def _state_folder() -> Path:
