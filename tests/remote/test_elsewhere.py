@@ -2,6 +2,8 @@
 
 import json
 import re
+import shlex
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -35,13 +37,13 @@ recovery:
 """
 
 
-def _watchdog(folder: Path, name: str, job: str, token: str) -> Path:
+def _watchdog(folder: Path, name: str, job: str, token: str, recovery: tuple[str, str] = ("", "")) -> Path:
     home = folder / name
     home.mkdir()
     rows = outage(job)
     build(home / "phantom.db", {**rows, "scheduled_jobs": rows["scheduled_jobs"][:1]})
     (home / "token").write_text(token + "\n")
-    (home / "watchdog.yaml").write_text(CONFIG.format(name=name, folder=home))
+    (home / "watchdog.yaml").write_text(CONFIG.format(name=name, folder=home).replace(*recovery))
     return home
 
 
@@ -155,6 +157,7 @@ def test_one_incident_is_shown_whole(fleet: dict[str, Running]) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Incident 1: heartbeat was given up")
     assert "Who was told: nobody: no channel is named; add one under `channels`" in done.stdout
+    assert re.search(r"To do, on its machine\n Bring it back.*\n scheduler-watchdog revive -c ", done.stdout)
 
 
 def test_an_incident_there_is_taken_on_and_given_back(fleet: dict[str, Running], token: Path) -> None:
@@ -183,6 +186,35 @@ def test_a_job_is_found_wherever_it_is_watched(fleet: dict[str, Running], token:
     done = command("revive", "heartbeet", *both)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == "scheduler-watchdog: there is no job 'heartbeet' there; is 'heartbeat' meant?\n"
+
+
+def pasted(text: str, *more: str) -> subprocess.CompletedProcess[str]:
+    """What the command comes to that stands there."""
+    (typed,) = re.findall(r"scheduler-watchdog (.*)", text)
+    return command(*shlex.split(typed), *more)
+
+
+def test_the_command_of_one_that_carries_nothing_out_runs_on_its_machine(tmp_path: Path, token: Path) -> None:
+    """It says there which watchdog is meant; with `--url` besides it was refused."""
+    with running(_watchdog(tmp_path, "shed", "heartbeat", TOKEN, ("mode: act", "mode: observe"))) as service:
+        until(partial(_has_incident, service), "it finds the failure")
+        done = command("revive", "heartbeat", "--url", service.url, "--token-file", token)
+        assert done.returncode == 3
+        reason, _, advised = done.stderr.partition("; on its machine type: ")
+        assert "this watchdog carries nothing out" in reason
+        assert pasted(advised, "--dry-run").stdout.startswith("would revive heartbeat ")
+
+
+def test_what_one_proposes_is_allowed_from_here_by_the_command_that_is_shown(tmp_path: Path, token: Path) -> None:
+    changed = ("act\n  policies: [{match: {kind: stranded}", "propose\n  policies: [{after: 1s, match: {kind: failed}")
+    with running(_watchdog(tmp_path, "shed", "heartbeat", TOKEN, changed)) as service:
+        there = ("--url", service.url, "--token-file", token)
+        shown = partial(command, "incidents", "1", *there)
+        until(lambda: "What waits for approval" in shown().stdout, "it proposes something")
+        waiting = shown().stdout.partition("What waits for approval")[2].partition("What was done")[0]
+        assert pasted(waiting).stdout == "approved: revive of heartbeat; the watchdog there does it\n"
+        done = command("approve", "--incident", "1", *there)
+        assert done.stderr.endswith(f"{service.url}: no recovery of incident 1 waits for approval\n")
 
 
 def test_a_wrong_token_changes_nothing(fleet: dict[str, Running], token: Path) -> None:

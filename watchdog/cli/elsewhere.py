@@ -93,7 +93,7 @@ def _whole(remote: Remote, number: int, form: str) -> int:
     else:
         from watchdog.cli import fleet_tables, tables
 
-        tables.show(fleet_tables.whole_view(found))
+        tables.show(fleet_tables.whole_view(found, ", on its machine"))
     return 0
 
 
@@ -281,6 +281,42 @@ def _one_of(known: Sequence[tuple[Remote, Document]], name: str) -> tuple[Remote
     if found:
         raise CannotGoOn(f"{len(found)} jobs are called {name!r}; give the id, and the --url of its watchdog")
     raise CannotGoOn(f"there is no job {name!r} there{which_whole(name, [job['job'] for _, job in known])}")
+
+
+def approve(remotes: Sequence[Remote], number: int | None, is_all: bool, incident: int | None) -> int:
+    """Allow what a watchdog proposes."""
+    must_be_one_way(number, incident, is_all=is_all)
+    remote = _only(remotes)
+    numbers = [number] if number is not None else _proposed(remote, incident)
+
+    def one(which: int) -> None:
+        found = _done(lambda: remote.post(f"/recoveries/{which}/approve", {"by": _me()}))
+        click.echo(f"approved: {found['action']} of {subject(found)}; the watchdog there does it")
+
+    return _each(numbers, one)
+
+
+def _proposed(remote: Remote, incident: int | None) -> list[int]:
+    """What waits for approval: all, or for an incident. Raises CannotGoOn where nothing does."""
+    path = "/recoveries" if incident is None else f"/incidents/{incident}"
+    found = [one["id"] for one in _done(lambda: remote.get(path))["recoveries"] if one["state"] == "proposed"]
+    if not found:
+        raise CannotGoOn(
+            f"{remote.url}: no recovery {f'of incident {incident} ' if incident else ''}waits for approval"
+        )
+    return found
+
+
+def must_be_one_way(number: int | None, incident: int | None, *, is_all: bool) -> None:
+    """Raises CannotGoOn unless exactly one of them says which recovery is meant."""
+    if sum((number is not None, is_all, incident is not None)) != 1:
+        raise CannotGoOn("say which recovery is meant: its number, --all, or --incident ID")
+
+
+def subject(recovery: Document) -> str:
+    """What it is done to: a restart is the agent's, also where a job's run was its cause."""
+    is_of_all = recovery["action"] == "restart"
+    return str(recovery["source"] if is_of_all else recovery["job"] or recovery["source"])
 
 
 def _asked(remotes: Sequence[Remote], question: Callable[[Remote], Document]) -> list[Answer]:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from watchdog.cadence.plain_words import ago
+from watchdog.cli.elsewhere import subject
 from watchdog.cli.listing import Listing
 from watchdog.cli.tables import clear
 from watchdog.core.action import SPOKEN, UNDER_WAY, State
@@ -76,8 +77,9 @@ def _state(incident: Mapping[str, Any], now: datetime) -> str:
     return f"{incident['acknowledged_by']} is on it" if incident["acknowledged_by"] else "open"
 
 
-def whole_view(document: Mapping[str, Any]) -> RenderableType:
-    """An incident with its findings, its messages and what was done."""
+def whole_view(document: Mapping[str, Any], where: str = "") -> RenderableType:
+    """An incident with its findings, its messages and what was done. `where`: that the command which helps is to be
+    typed elsewhere."""
     incident, now = document["incident"], parse_instant(document["now"])
     said = f"Incident {incident['id']}: {as_asked(incident['summary'], sys.argv)}"
     head = Text(said, style=_style(incident), no_wrap=True, overflow="ignore")  # it may hold a command
@@ -90,7 +92,7 @@ def whole_view(document: Mapping[str, Any]) -> RenderableType:
     found = [*incident["findings"], *incident["symptoms"]]
     what = "What is so" if incident["state"] == "active" else "What was so"
     views.append(_lines(what, [(_at(one["since"]), one["kind"], one["summary"]) for one in found]))
-    views += _to_do(document.get("to_do"))
+    views += _to_do(document.get("to_do"), where)
     if handovers := document.get("handovers"):
         views.append(_lines("Who took it on", [_handover(one) for one in handovers]))
     messages = sorted(document["messages"], key=_told_at)
@@ -104,11 +106,12 @@ def whole_view(document: Mapping[str, Any]) -> RenderableType:
     return Group(*views)
 
 
-def _to_do(advised: Mapping[str, str] | None) -> list[RenderableType]:
+def _to_do(advised: Mapping[str, str] | None, where: str) -> list[RenderableType]:
     """What helps."""
     if not advised:
         return []
-    return [Text("To do", style="bold"), Text(f" {advised['words']}"), *_pasteable(advised["command"]), Text("")]
+    head = f"To do{where if advised['command'] else ''}"
+    return [Text(head, style="bold"), Text(f" {advised['words']}"), *_pasteable(advised["command"]), Text("")]
 
 
 def _pasteable(command: str) -> list[RenderableType]:
@@ -160,8 +163,7 @@ def _steps(one: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _subject(one: Mapping[str, Any]) -> str:
-    is_of_all = one["action"] == "restart"  # also where a job's run was its cause
-    return f"{one['action']} {one['source'] if is_of_all else one['job'] or one['source']}"
+    return f"{one['action']} {subject(dict(one))}"
 
 
 def _colon(error: str | None) -> str:

@@ -78,6 +78,7 @@ def restore(config: Path | None, database: Path | None, state: Path | None, job:
 
 
 @click.command()
+@or_elsewhere(elsewhere.approve)
 @whose_state
 @click.argument("number", type=Number("recoveries"), metavar="[ID]", required=False)
 @click.option("--all", "is_all", is_flag=True, help="All that is proposed.")
@@ -93,8 +94,7 @@ def approve(
     """Allow a recovery that was proposed, or all; the running service carries it out."""
     from watchdog.recovery import by_hand
 
-    if sum((number is not None, is_all, incident is not None)) != 1:
-        raise CannotGoOn("say which recovery is meant: its number, --all, or --incident ID")
+    elsewhere.must_be_one_way(number, incident, is_all=is_all)
     now = datetime.now(UTC)
     with state_of(config, database, state) as store:
         try:

@@ -10,14 +10,15 @@ _VERBS = "ack|unack|silences?|unsilence|incidents|revive|restore|approve|recover
 
 _COMMAND = re.compile(
     rf"(?<![\w/-]){PROGRAM} ({_VERBS})(?![\w-])"
-    r"(?! (?:-c|--config|--database|--state)\b)"
+    r"(?! (?:-c|--config|--database|--state|--urls?|--token-file)\b)"
 )
 
 
 _ELSEWHERE = re.compile(
-    rf"(?<![\w/-]){PROGRAM} (?:ack|unack|silences?|unsilence|incidents|revive)(?![\w-])(?! --(?:urls?|token-file)\b)"
+    rf"(?<![\w/-]){PROGRAM} (?:ack|unack|silences?|unsilence|incidents|revive|approve)(?![\w-])"
+    r"(?! (?:-c|--(?:config|database|state|urls?|token-file))\b)"
 )
-"""Those that can be given to a watchdog at an address."""
+"""Those that can be given to a watchdog at an address; one that says which is meant on its own machine is for there."""
 
 _WITHOUT_STATE = re.compile(rf"(?<![\w/-]){PROGRAM} (?:jobs|check)(?![\w-])")
 

@@ -144,7 +144,9 @@ class Changes:
         if not self.can_revive:
             config = self._config()
             typed = whole(command("revive", job_id), config)
-            raise ConflictError(f"this watchdog carries nothing out: {config.recovery.why_idle}; type: {typed}")
+            raise ConflictError(
+                f"this watchdog carries nothing out: {config.recovery.why_idle}; on its machine type: {typed}"
+            )
         with self._archive.opened() as store:
             records, now = Records(store), self._now()
             with store.transaction():
