@@ -44,6 +44,39 @@ def _told(folder: Path, text: str) -> list[str]:
             "recovery: {policies: [{match: {kind: zero_tokens}, action: revive, via: [sql]}]}",
             "recovery.policies[0].match.kind: a job that is zero_tokens is not given up",
         ),
+        (
+            "recovery: {policies: [{match: {kind: stalled}, action: restart, run: [docker restart phantom]}]}",
+            "recovery.policies[0].run: no program is called 'docker restart phantom'; without a shell each argument "
+            'stands by itself: ["docker", "restart", "phantom"]',
+        ),
+        (
+            "recovery: {policies: [{match: {kind: failed}, action: command, run: [/no/such/program, '{job_id}']}]}",
+            "recovery.policies[0].run: /no/such/program is no program that this user may run; the one that",
+        ),
+        (
+            "recovery: {policies: [{match: {kind: failed}, action: revive, run: [no-such-program, x]}]}",
+            "recovery.policies[0].run: no program no-such-program is found here by this user's PATH; where the service",
+        ),
+        (
+            'notify: {quiet_hours: {from: "22:00", to: "22:00", except: nothing}}',
+            "notify.quiet_hours: they end when they begin, a day later, so that it is always quiet: nobody is told",
+        ),
+        (
+            'channels: {a: "json://x"}\nowners: [{notify: [a], quiet_hours: {from: "00:00", to: "00:00"}}]',
+            "owners[0].quiet_hours: they end when they begin, a day later, so that it is always quiet: only what is",
+        ),
+        (
+            "channels: {a: 'json://x'}\nowners: [{match: {source: fantom}, notify: [a]}, {notify: [a]}]",
+            "owners[0].match.source: no source is like 'fantom'; is 'phantom' meant?",
+        ),
+        (
+            "recovery: {policies: [{match: {source: garden}, action: none}]}",
+            "recovery.policies[0].match.source: no source is like 'garden'; there is phantom",
+        ),
+        (
+            "channels: {a: 'json://x'}\nowners: [{match: {job: '*', created_by: ann}, notify: [a]}]",
+            "owners: of a job that fits none of them nobody is told",
+        ),
     ],
 )
 def test_what_will_not_work_is_said(tmp_path: Path, text: str, wanted: str) -> None:
@@ -58,6 +91,9 @@ def test_what_will_not_work_is_said(tmp_path: Path, text: str, wanted: str) -> N
         "recovery: {policies: [{match: {kind: failed}, action: revive, via: [sql]}]}",
         "recovery: {policies: [{match: {kind: stalled}, action: restart, run: ['true']}]}",
         "detect: {failing: {errors: 9}}",
+        "channels: {a: 'json://x'}\nowners: [{match: {job: '*'}, notify: [a]}]",
+        "channels: {a: 'json://x'}\nowners: [{match: {job: x}, notify: [a]}, {match: {source: phan*}, notify: [a]}]",
+        'notify: {quiet_hours: {from: "22:00", to: "07:00"}}',
     ],
 )
 def test_what_works_is_not_warned_of(tmp_path: Path, text: str) -> None:
@@ -98,11 +134,15 @@ NAMES = {"phantom": ["heartbeat", "report-daily"]}
             ["recovery.policies[0].match.job: "],
         ),
         ("recovery: {policies: [{match: {job: x, source: other}, action: none}]}", []),
+        (
+            "sources: [{{database: {folder}/phantom.db, expect: [report-*, hearbeat]}}]",
+            ["sources[0].expect[1]: no job is like 'hearbeat' now; is 'heartbeat' meant?"],
+        ),
     ],
 )
 def test_a_pattern_that_no_job_is_like_is_told_with_what_is_near(tmp_path: Path, text: str, wanted: list[str]) -> None:
     path = tmp_path / "watchdog.yaml"
-    path.write_text(SOURCES.format(folder=tmp_path) + text)
+    path.write_text(text.format(folder=tmp_path) if "sources" in text else SOURCES.format(folder=tmp_path) + text)
     config = load(path, {})
     told = [f"{place}: {what}" for place, what in unmet(config, NAMES)]
     assert [line.startswith(words) for line, words in zip(told, wanted, strict=True)] == [True] * len(wanted)

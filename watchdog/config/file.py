@@ -173,8 +173,9 @@ ClockTime = Annotated[str, checked(_clock_time)]
 class QuietHours(Frozen):
     """When messages wait.
 
-    `from`: when they begin, a time of day in quotes. `to`: when they end; earlier than `from` is the next morning.
-    `timezone`: in which zone that is; else that of `notify`. `except`: which severity does not wait.
+    `from`: when they begin, a time of day in quotes. `to`: when they end; earlier than `from` is the next morning,
+    and the same time is the next day, so that it is always quiet. `timezone`: in which zone that is; else that of
+    `notify`. `except`: which severity does not wait.
     """
 
     from_: ClockTime

@@ -1,16 +1,20 @@
 """What of the configuration is allowed and will not do what it is meant to; `validate` says it, and goes on."""
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from glob import escape
 from pathlib import Path
+from shutil import which
 
 from watchdog.config.file import Config, OwnerMatch
 from watchdog.config.policies import BY_API, Policy, is_like
 from watchdog.config.sources import Section
 from watchdog.config.yaml_file import Problem
 from watchdog.core.kinds import Kind
-from watchdog.core.nearest import wider
+from watchdog.core.nearest import meant, wider
 from watchdog.detectors.failing import Failing
 from watchdog.detectors.rules import Rules
 
@@ -24,12 +28,18 @@ def advice(config: Config) -> Iterator[Problem]:
     yield from _about_the_state(config)
     yield from _about_thresholds(config)
     yield from _about_owners(config)
+    yield from _about_sources_meant(config)
+    yield from _about_quiet_hours(config)
+    yield from _about_programs(config)
     for index, policy in enumerate(config.recovery.policies):
         yield from ((f"recovery.policies[{index}].{key}", what) for key, what in _about_policy(policy, config))
 
 
 def patterns(config: Config) -> Iterator[tuple[str, str, str | None]]:
     """Each pattern for jobs' names with its place in the file, and the pattern of their sources."""
+    for index, source in enumerate(config.sources):
+        for number, pattern in enumerate(source.expect):
+            yield f"sources[{index}].expect[{number}]", pattern, escape(source.name)
     for index, owner in enumerate(config.owners):
         if owner.match.job is not None:
             yield f"owners[{index}].match.job", owner.match.job, owner.match.source
@@ -44,10 +54,10 @@ def unmet(config: Config, names: Mapping[str, Sequence[str]]) -> Iterator[Proble
     """The patterns that no job is like now. `names`: those of the jobs of each source that can be read; what is meant
     for another is not judged."""
     for place, pattern, of in patterns(config):
-        meant = [source.name for source in config.sources if of is None or is_like(source.name, of)]
-        there = [job for source in meant for job in names.get(source, ())]
+        sources = [source.name for source in config.sources if of is None or is_like(source.name, of)]
+        there = [job for source in sources for job in names.get(source, ())]
         is_met = any(job.casefold() == pattern.casefold() or is_like(job, pattern) for job in there)
-        if meant and not is_met and all(source in names for source in meant):
+        if sources and not is_met and all(source in names for source in sources):
             yield place, f"no job is like {pattern!r} now{wider(pattern, there)}"
 
 
@@ -88,7 +98,7 @@ def _about_owners(config: Config) -> Iterator[Problem]:
     """An owner after one who is told of everything hears of nothing; without one there may be jobs of nobody."""
     everything = (index for index, owner in enumerate(config.owners) if owner.match == OwnerMatch())
     last = next(everything, None)
-    if config.owners and last is None:
+    if config.owners and not all(_has_owner_for_all(source, config) for source in config.sources):
         name = next(iter(config.channels), "NAME")
         yield (
             "owners",
@@ -98,20 +108,67 @@ def _about_owners(config: Config) -> Iterator[Problem]:
         yield f"owners[{index}]", f"never reached, for owners[{last}] before it takes everything; put that one last"
 
 
+def _has_owner_for_all(source: Section, config: Config) -> bool:
+    """Whether each job of a source has an owner, whatever is known of it."""
+    return any(
+        replace(owner.match, job=None, source=None) == OwnerMatch()
+        and not (owner.match.job or "").strip("*")
+        and is_like(source.name, owner.match.source or "*")
+        for owner in config.owners
+    )
+
+
+def _about_sources_meant(config: Config) -> Iterator[Problem]:
+    """What is for a source that is not there is for nothing."""
+    names = [source.name for source in config.sources]
+    matches = [(f"owners[{index}].match.source", owner.match.source) for index, owner in enumerate(config.owners)]
+    for index, policy in enumerate(config.recovery.policies):
+        matches.append((f"recovery.policies[{index}].match.source", policy.match.source))
+    there = f"; there is {', '.join(names)}"
+    for place, pattern in matches:
+        if pattern is not None and not any(is_like(name, pattern) for name in names):
+            yield place, f"no source is like {pattern!r}{meant(pattern, names) or there}"
+
+
+def _about_quiet_hours(config: Config) -> Iterator[Problem]:
+    hours = [("notify.quiet_hours", config.notify.quiet_hours)]
+    hours += [(f"owners[{index}].quiet_hours", owner.quiet_hours) for index, owner in enumerate(config.owners)]
+    for place, quiet in hours:
+        if quiet is not None and quiet.from_ == quiet.to:
+            what = "nobody is told of anything, ever" if quiet.except_ == "nothing" else "only what is critical is told"
+            yield place, f"they end when they begin, a day later, so that it is always quiet: {what}"
+
+
+def _about_programs(config: Config) -> Iterator[Problem]:
+    """What is to be run and is not there. It may be where the service runs, or for its user."""
+    for index, policy in enumerate(config.recovery.policies):
+        if policy.run and which(policy.run[0]) is None:
+            yield f"recovery.policies[{index}].run", _no_program(policy.run[0])
+
+
+def _no_program(name: str) -> str:
+    words = name.split()
+    if len(words) > 1:
+        return f"no program is called {name!r}; without a shell each argument stands by itself: {json.dumps(words)}"
+    if "/" in name:
+        return f"{name} is no program that this user may run; the one that runs the service has to"
+    return f"no program {name} is found here by this user's PATH; where the service runs, by its own, it has to be"
+
+
 def _about_policy(policy: Policy, config: Config) -> Iterator[Problem]:
-    meant = [source for source in config.sources if _is_meant(policy, source)]
+    sources = [source for source in config.sources if _is_meant(policy, source)]
     by_api = policy.action == "revive" and set(policy.ways) <= set(BY_API)
-    without = [source.name for source in meant if hasattr(source, "api") and source.api is None]
+    without = [source.name for source in sources if hasattr(source, "api") and source.api is None]
     if by_api and without:
         yield "via", f"only ways through the API, and {without[0]} has no `api:` in its section: nothing can be done"
-    elif by_api and _is_logged_in(meant):
+    elif by_api and _is_logged_in(sources):
         yield (
             "via",
             "only ways through the API, whose login ends after 7 days and with every restart of the agent (a token "
             "works once): add `sql`, and `restart` as the last",
         )
     if config.recovery.mode != "observe" and policy.action == "revive" and "sql" in policy.ways:
-        yield from _about_writing(meant)
+        yield from _about_writing(sources)
     if policy.action == "revive" and policy.match.kind not in (None, *_REVIVABLE):
         yield (
             "match.kind",
