@@ -158,6 +158,24 @@ def test_an_answer_is_bounded_whatever_stands_in_it() -> None:
     assert len(found["jobs"]) + found["left_out_of_jobs"] == 3000
 
 
+def test_of_a_long_list_in_a_list_or_in_a_section_the_beginning_is_told_with_what_counts_it() -> None:
+    """Of a backtest all was left out, for it is one replay; an incident with a thousand findings had no answer."""
+    many = [{"title": f"{number} " + "x" * 200} for number in range(500)]
+    replay = {"name": "as configured", "messages": many, "conditions": many[:2], "summary": {"messages": 500}}
+    for document in ({"in": [replay], "differences": None}, {"in": {"id": 3, "messages": many}, "recoveries": []}):
+        text = answer(document)
+        assert len(text) < LONGEST_ANSWER + len(NOTICE) + 100
+        held = _data(text)["in"]
+        found = held[0] if isinstance(held, list) else held
+        assert found["messages"][0] == many[0]
+        assert len(found["messages"]) + found["left_out_of_messages"] == 500
+        assert found.get("summary", {"messages": 500}) == {"messages": 500}
+
+
+def test_what_is_long_without_any_list_is_bounded_too() -> None:
+    assert len(answer({"labels": {f"{number}": "x" * 100 for number in range(500)}, "now": "n"})) < LONGEST_ANSWER
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
