@@ -26,6 +26,15 @@ from watchdog.state.store import Store
 from watchdog.web import whole
 
 
+def stored(diary: Diary, path: Path) -> Path:
+    """What the diary has, as a state file."""
+    store = Store(path)
+    with store.transaction():
+        store.save_incidents(diary.ledger.incidents.values())
+    store.close()
+    return path
+
+
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     """A state file with an incident that is over, one that is open, and a stall with a symptom."""
@@ -40,12 +49,7 @@ def state(tmp_path: Path) -> Path:
         finding("overdue", "triage", under=stall),
         after=HOUR,
     )
-    path = tmp_path / "state.db"
-    store = Store(path)
-    with store.transaction():
-        store.save_incidents(diary.ledger.incidents.values())
-    store.close()
-    return path
+    return stored(diary, tmp_path / "state.db")
 
 
 def document(state: Path, *arguments: str) -> dict[str, Any]:
@@ -145,11 +149,7 @@ def test_a_command_in_an_incident_is_complete_and_in_one_piece(tmp_path: Path) -
         f"{'a long name ' * 9}had failed, and its row is gone; its definition is kept: scheduler-watchdog restore {id_}"
     )
     diary.look(finding("swept", "a", summary=kept))
-    path = tmp_path / "state.db"
-    store = Store(path)
-    with store.transaction():
-        store.save_incidents(diary.ledger.incidents.values())
-    store.close()
+    path = stored(diary, tmp_path / "state.db")
     whole = f"scheduler-watchdog restore --state {path} {id_}"
     assert whole in command("incidents", "1", "--state", path, COLUMNS="80").stdout
     assert whole in " ".join(command("incidents", "--state", path, COLUMNS="400").stdout.split())
@@ -163,6 +163,32 @@ def test_incidents_for_programs_has_the_agreed_shape(state: Path) -> None:
     assert (failed["job"], failed["severity"], failed["acknowledged_by"]) == ("heartbeat", "critical", None)
     assert failed["opened_at"] == "2026-06-10T13:06:00Z"
     assert over["resolved_at"] == "2026-06-10T12:06:00Z"
+
+
+def test_what_was_late_because_of_it_is_told_also_once_it_is_over(tmp_path: Path) -> None:
+    diary = Diary()
+    stall = finding("stalled", None, summary="nothing has run for 3 h")
+    diary.look(stall, finding("overdue", "triage", under=stall, summary="triage waits"))
+    diary.look(after=HOUR)
+    diary.look(after=6 * MINUTE)
+    path = stored(diary, tmp_path / "state.db")
+    (over,) = document(path, "--all")["incidents"]
+    assert over["state"] == "resolved"
+    assert [[one["kind"] for one in over[which]] for which in ("findings", "symptoms")] == [["stalled"], ["overdue"]]
+    assert "triage waits" in command("incidents", "1", "--state", path).stdout
+
+
+def test_what_it_was_about_before_is_told_while_something_else_of_it_is_so(tmp_path: Path) -> None:
+    """Without it its first message was earlier than all that was shown of it."""
+    diary = Diary()
+    diary.look(failing("news"))
+    diary.look(finding("failed", "news", summary="news was given up"), after=HOUR)
+    path = stored(diary, tmp_path / "state.db")
+    (now,) = document(path)["incidents"]
+    assert [one["kind"] for one in now["findings"]] == ["failed"]
+    assert [(one["kind"], one["ended_at"]) for one in now["no_longer"]] == [("failing", "2026-06-10T13:00:00Z")]
+    shown = command("incidents", "1", "--state", path, COLUMNS="140").stdout
+    assert re.search(r"No longer so *\n.*failing +until 2026-06-10 13:00", shown)
 
 
 def test_an_acknowledged_incident_is_somebodys(state: Path) -> None:

@@ -92,6 +92,8 @@ def whole_view(document: Mapping[str, Any], where: str = "") -> RenderableType:
     found = [*incident["findings"], *incident["symptoms"]]
     what = "What is so" if incident["state"] == "active" else "What was so"
     views.append(_lines(what, [(_at(one["since"]), one["kind"], one["summary"]) for one in found]))
+    if ended := incident.get("no_longer"):  # an older version does not say it
+        views.append(_lines("No longer so", [_ended(one) for one in ended]))
     views += _to_do(document.get("to_do"), where)
     if handovers := document.get("handovers"):
         views.append(_lines("Who took it on", [_handover(one) for one in handovers]))
@@ -131,6 +133,10 @@ def _titled(title: str, rows: Sequence[tuple[str, str, str]]) -> Table:
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
+
+
+def _ended(one: Mapping[str, Any]) -> tuple[str, str, str]:
+    return _at(one["since"]), one["kind"], f"until {_at(one['ended_at'])}: {one['summary']}"
 
 
 def _handover(one: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from watchdog.cadence.schedule import words
-from watchdog.core.incident import Incident
+from watchdog.core.incident import Incident, Member
 from watchdog.core.instants import iso
 from watchdog.core.model import Cause, Finding, Job
 from watchdog.core.plain_json import Json as Json
@@ -117,7 +117,8 @@ def incident(
     `since`: since when any of it has been so; `headline_since`: since when what its `kind`, `job` and `summary` say.
     `clear_since`: since when none of it is so; `over_at`: when it was over for it had stayed clear, or of one that is
     clear when it will be, where that does not wait for a run (`waits_for_run`) and `hold`, how long it has to, is
-    known. `awaits_proof`: its job was brought back, and its next run shows whether that has helped.
+    known. `awaits_proof`: its job was brought back, and its next run shows whether that has helped. `findings` and
+    `symptoms` are what is so, or was when it ended; `no_longer` what it was about before.
     """
     head = of.headline
     return {
@@ -141,5 +142,17 @@ def incident(
         "acknowledged_by": acknowledged,
         "untold": list(untold),
         "findings": [finding(member.finding) for member in of.own],
-        "symptoms": [finding(member.finding) for member in of.symptoms],
+        "symptoms": [finding(member.finding) for member in _symptoms(of)],
+        "no_longer": [{**finding(member.finding), "ended_at": value(member.ended_at)} for member in _no_longer(of)],
     }
+
+
+def _symptoms(of: Incident) -> list[Member]:
+    """What is late because of it now; of one that is not so any more what was."""
+    own = of.own
+    return of.symptoms if of.is_active else [one for one in of.members.values() if one.under and one not in own]
+
+
+def _no_longer(of: Incident) -> list[Member]:
+    """What it was about before, while something else of it is so."""
+    return [one for one in of.members.values() if of.is_active and not one.under and not one.active]

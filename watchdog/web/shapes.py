@@ -56,6 +56,12 @@ class Finding(Shape):
     caused_by: Cause | None
 
 
+class EndedFinding(Finding):
+    """A condition that was true."""
+
+    ended_at: Instant
+
+
 class RecordedRun(Shape):
     """The last run as the scheduler wrote it down."""
 
@@ -155,6 +161,7 @@ class Incident(Shape):
     untold: list[Untold]
     findings: list[Finding]
     symptoms: list[Finding]
+    no_longer: list[EndedFinding]
 
 
 class Silence(Shape):
