@@ -7,6 +7,7 @@ import shlex
 import socket
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -18,9 +19,11 @@ from rich.console import Console
 from tests.support.command import COMMAND, ROOT, Running, command, command_in, free_port, until
 from watchdog.cli import tables
 from watchdog.config.file import Config
+from watchdog.core.model import Every, Job, RecordedRun, Snapshot
 from watchdog.demo.outcome import Outcome
 from watchdog.demo.simulator import Simulator
-from watchdog.detectors.published import Published
+from watchdog.detectors.diagnosis import Diagnosis
+from watchdog.detectors.published import Published, SourceState
 from watchdog.engine import Engine
 from watchdog.systems.phantom.section import Phantom
 
@@ -103,6 +106,19 @@ def test_a_name_without_end_takes_a_few_lines(wordy: tuple[Published, datetime])
     text = screen.export_text()
     assert text.count("a" * 10) < 8
     assert "a…" in text
+
+
+def test_of_a_run_in_flight_it_is_not_said_that_it_was_well() -> None:
+    """What stands in the row is how the run before it ended."""
+    now = BEGIN + timedelta(minutes=1)
+    well = Job("j", "digest", Every(timedelta(hours=1)), last_run=RecordedRun(BEGIN, "ok"), last_started_at=BEGIN)
+    for job, said in ((well, ["1 min ago, ok"]), (replace(well, in_flight_since=BEGIN), ["running for 1 min"])):
+        screen = Console(file=StringIO(), record=True, width=120)
+        state = SourceState(Snapshot("agent", "phantom", (job,)), Diagnosis((), None), now, now)
+        screen.print(tables.jobs_view(Published((state,)), now, 120))
+        text = screen.export_text()
+        assert all(words in text for words in ("1 min ago", *said))
+        assert (", ok" in text) == (job is well)
 
 
 @pytest.mark.parametrize(

@@ -139,8 +139,8 @@ def _short_name(name: str) -> str:
 
 def _last_run(job: Job, now: datetime) -> Text:
     text = Text(ago(job.last_started_at, now))
-    if job.last_run and job.last_run.status:
-        text.append(f", {job.last_run.status}", style="red" if job.last_run.status == "error" else "dim")
+    if outcome := job.last_outcome:
+        text.append(f", {outcome}", style="red" if outcome == "error" else "dim")
     return text
 
 

@@ -366,6 +366,12 @@ class Job:
         return "disabled" if self.status == "active" and not self.enabled else self.status
 
     @property
+    def last_outcome(self) -> str:
+        """What became of the run that began last, as its scheduler says it; of one in flight nobody knows it yet: what
+        is on record is that of the run before. Empty where nothing is said."""
+        return (self.last_run.status or "") if self.last_run and not self.in_flight_since else ""
+
+    @property
     def last_end(self) -> RunEnd | None:
         """The newest run end that is known."""
         return self.recent[-1] if self.recent else None

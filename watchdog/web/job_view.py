@@ -92,8 +92,7 @@ def _facts(
     job: Job, deadline: datetime | None, whose: tuple[str, str], now: datetime
 ) -> Iterator[tuple[str, str, When | None]]:
     yield "Schedule", plainly(job.schedule), None
-    status = job.last_run.status if job.last_run and not job.in_flight_since else None
-    yield "Last run", status or "", maybe(job.last_started_at, now)
+    yield "Last run", job.last_outcome, maybe(job.last_started_at, now)
     yield "Next run", next_words(job, now), maybe(job.next_run_at if job.is_planned else None, now)
     if deadline:
         yield "Overdue from", "", when(deadline, now)

@@ -306,7 +306,7 @@ def row(
         rough(now - running) if running else "",
         plainly(job.schedule),
         maybe(job.last_started_at, now),
-        (job.last_run.status or "") if job.last_run and not job.in_flight_since else "",
+        job.last_outcome,
         maybe(_planned(job), now),
         next_words(job, now),
         tuple(_mark(cell) for cell in cells),
