@@ -19,6 +19,8 @@ from tests.support.sections import smallest
 from tests.support.telling import DAY, HOUR, MINUTE, Office, Sent, configured, failing, finding
 from watchdog.core.model import Finding
 from watchdog.core.redaction import HIDDEN
+from watchdog.notify.voice import voice_of
+from watchdog.notify.words import Message
 
 OPENAI = "sk-proj-" + "a1B2c3D4e5F6" * 3
 BOT = "xoxb-" + "1234567890-abcdefgh"
@@ -102,6 +104,13 @@ def test_it_says_what_since_when_why_what_comes_next_and_what_to_do() -> None:
         "",
         f"incident 1 of agent, on {platform.node().split('.')[0]}",
     ]
+
+
+def test_a_message_names_the_watchdog_as_its_configuration_does() -> None:
+    message = voice_of(configured(instance="garden")).completed(
+        Message("t", "body", (), (), "", "incident 1 of agent"), 1
+    )
+    assert message.foot == "incident 1 of agent, on garden"
 
 
 REVIVE = "scheduler-watchdog revive id-heartbeat"

@@ -188,6 +188,35 @@ def test_a_job_is_found_wherever_it_is_watched(fleet: dict[str, Running], token:
     assert done.stderr == "scheduler-watchdog: there is no job 'heartbeet' there; is 'heartbeat' meant?\n"
 
 
+def test_a_job_is_found_also_while_another_watchdog_is_down(fleet: dict[str, Running], token: Path) -> None:
+    """Which may have a job of that name too: only what is shown is shown of a name then."""
+    down = f"http://127.0.0.1:{free_port()}"
+    both = ("--url", fleet["garden"].url, "--url", down, "--token-file", token)
+    dead = f"scheduler-watchdog: {down} did not answer: Connection refused\n"
+    shown = command("revive", "heartbeat", "--dry-run", *both)
+    assert shown.stdout.startswith("would revive heartbeat ")
+    assert (shown.returncode, shown.stderr) == (3, dead)
+    named = command("revive", "heartbeat", *both)
+    assert (named.returncode, named.stdout) == (3, "")
+    assert named.stderr.startswith(dead)
+    (id_,) = re.findall(
+        r"may have a job that is called 'heartbeat' too: give its id, (\S+), for the one at", named.stderr
+    )
+    assert command("revive", id_, "--dry-run", *both).stdout == shown.stdout
+    assert command("revive", "heartbeet", *both).stderr.count("\n") == 2
+
+
+def test_two_that_are_called_the_same_are_told_apart_by_their_addresses(httpserver: HTTPServer) -> None:
+    for path in ("/one", "/two", "/other"):
+        called = "other" if path == "/other" else "vm"
+        answer = httpserver.expect_request(f"{path}/api/v1/incidents")
+        answer.respond_with_json({"instance": called, "silences": []})
+    urls = [httpserver.url_for(path) for path in ("/one", "/two", "/other")]
+    done = command("silences", *(text for url in urls for text in ("--url", url)))
+    said = [f"vm ({urls[0]})", f"vm ({urls[1]})", "other"]
+    assert done.stdout.splitlines() == [f"{name}: nothing is silenced" for name in said]
+
+
 def pasted(text: str, *more: str) -> subprocess.CompletedProcess[str]:
     """What the command comes to that stands there."""
     (typed,) = re.findall(r"scheduler-watchdog (.*)", text)

@@ -235,8 +235,12 @@ def revive(remotes: Sequence[Remote], jobs: tuple[str, ...], incident: int | Non
     """Have jobs brought back by the watchdogs that watch them."""
     if bool(jobs) == (incident is not None):
         raise CannotGoOn("say which job is meant, by name or id; or --incident ID")
-    chosen = _of_incident(_only(remotes), incident) if incident is not None else _named(remotes, jobs)
-    refused = []
+    asked = [] if incident is not None else _asked(remotes, lambda one: one.get("/jobs"))
+    if incident is not None:
+        chosen = _of_incident(_only(remotes), incident)
+    else:
+        chosen = _named(remotes, asked, jobs, dry_run=dry_run)
+    refused = [answer.problem for answer in asked if answer.problem]
     for remote, job in chosen:
         try:
             click.echo(_done(functools.partial(_revive, remote, job, dry_run)))
@@ -265,13 +269,29 @@ def _of_incident(remote: Remote, number: int) -> list[tuple[Remote, Document]]:
     return [(remote, job) for job in about.values()]
 
 
-def _named(remotes: Sequence[Remote], jobs: Sequence[str]) -> list[tuple[Remote, Document]]:
-    """Where each is watched; by id, or by a name that only one has."""
-    asked = _asked(remotes, lambda one: one.get("/jobs"))
-    _raise_unanswered(asked)
+def _named(
+    remotes: Sequence[Remote], asked: Sequence[Answer], jobs: Sequence[str], *, dry_run: bool
+) -> list[tuple[Remote, Document]]:
+    """Where each is watched; by id, or by a name that only one has. Raises CannotGoOn, where one has not answered with
+    that besides."""
     by_url = {remote.url: remote for remote in remotes}
     known = [(by_url[answer.url], job) for answer in asked if answer.document for job in answer.document["jobs"]]
-    return [_one_of(known, name) for name in jobs]
+    problems = [answer.problem for answer in asked if answer.problem]
+    try:
+        found = [_one_of(known, name) for name in jobs]
+        if problems and not dry_run:
+            _must_be_ids(found, jobs)
+    except CannotGoOn as error:
+        raise CannotGoOn("\n".join([*problems, error.format_message()])) from None
+    return found
+
+
+def _must_be_ids(found: Sequence[tuple[Remote, Document]], jobs: Sequence[str]) -> None:
+    """What has not answered may have a job of the same name. Raises CannotGoOn."""
+    for (remote, job), name in zip(found, jobs, strict=True):
+        if name != job["job_id"]:
+            which = f"give its id, {job['job_id']}, for the one at {remote.url}"
+            raise CannotGoOn(f"what did not answer may have a job that is called {name!r} too: {which}")
 
 
 def _one_of(known: Sequence[tuple[Remote, Document]], name: str) -> tuple[Remote, Document]:
@@ -331,12 +351,6 @@ def _end(asked: Sequence[Answer]) -> int:
         if answer.problem:
             click.echo(f"scheduler-watchdog: {answer.problem}", err=True)
     return EXIT_ERROR if any(answer.problem for answer in asked) else 0
-
-
-def _raise_unanswered(asked: Sequence[Answer]) -> None:
-    problems = [answer.problem for answer in asked if answer.problem]
-    if problems:
-        raise CannotGoOn("\n".join(problems))
 
 
 def _done(ask: Callable[[], Any]) -> Any:

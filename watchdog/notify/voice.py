@@ -1,4 +1,4 @@
-"""What every message has from who sends it: which commands mean this watchdog, its host, its page, its time zone."""
+"""What every message has from who sends it: which commands mean this watchdog, its name, page and time zone."""
 
 import platform
 from collections.abc import Sequence
@@ -14,7 +14,8 @@ from watchdog.notify.words import Message
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """`options` and `prefix` make a command complete; `page` is the address of the page, or empty."""
+    """`options` and `prefix` make a command complete; `page` is the address of the page, or empty; `host` is what the
+    watchdog is called, its machine's name where nothing else is said."""
 
     options: str = ""
     prefix: str = ""
@@ -56,6 +57,6 @@ def voice_of(config: Config) -> Voice:
         config.invocation,
         config.notify.command_prefix,
         (config.http.public_url or "").rstrip("/"),
-        platform.node().split(".")[0],
+        config.instance or platform.node().split(".")[0],
         config.notify.timezone,
     )
