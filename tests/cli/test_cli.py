@@ -146,6 +146,14 @@ def test_validate_tells_all_errors_in_one_go(tmp_path: Path) -> None:
     assert "did you mean database?" in done.stderr
 
 
+def test_a_variable_that_is_not_set_is_one_error(tmp_path: Path) -> None:
+    """The address with a hole in it was told as another."""
+    file = tmp_path / "watchdog.yaml"
+    file.write_text(f"sources: [{{database: {tmp_path}/p.db}}]\nchannels: {{ops: 'slack://${{UNSET_TOKEN}}/#ops'}}\n")
+    line = f"scheduler-watchdog: {file}: line 2: channels.ops: the environment variable UNSET_TOKEN is not set\n"
+    assert command("validate", "-c", file).stderr == line
+
+
 def test_validate_warns_of_a_name_that_no_job_has(tmp_path: Path) -> None:
     file, store = tmp_path / "watchdog.yaml", tmp_path / "phantom.db"
     build(store, {"scheduled_jobs": [job_row("heartbeat")]})

@@ -172,6 +172,28 @@ recovery: {mode: yolo}
         assert words in told[place]
 
 
+def test_what_is_wrong_beside_an_unknown_word_is_told_with_it(file: Path) -> None:
+    """It came in a second round: a source of no known kind was not looked at, nor whom the others name."""
+    found = problems(
+        file,
+        """
+sources: [{kind: fantom, database: /x, timezone: Mars/Olympus}]
+channels: {me: "json://localhost", ops: "json://localhost"}
+owners: [{match: {job: x}, notify: me}, {notify: [mee]}]
+recovery: {policies: [{match: {kind: fail}, action: none}]}
+""",
+    )
+    assert [line.partition(" ")[0].rstrip(":") for line in found] == [
+        "sources[0].kind",
+        "sources[0].timezone",
+        "owners[0].notify",
+        "owners[1]",
+        "recovery.policies[0].match.kind",
+    ]
+    assert found[0].endswith("; did you mean phantom?")
+    assert found[4].endswith("; did you mean failed?")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -21,6 +21,7 @@ from watchdog.core.action import Action, State
 from watchdog.core.clock import Stamp
 from watchdog.core.instants import parse_instant
 from watchdog.core.silences import Silence
+from watchdog.incidents.silencing import no_such_job
 from watchdog.state.records import Records
 from watchdog.state.store import Store
 from watchdog.web import whole
@@ -236,6 +237,18 @@ def test_a_silence_is_listed_until_it_is_ended(state: Path) -> None:
     assert "Silence 1: kind=failed,job=heart*, until" in command("incidents", "--state", state).stdout
     assert command("silence", "1", "--end", "--state", state).stdout == "silence 1 has ended\n"
     assert document(state)["silences"] == []
+
+
+@pytest.mark.parametrize(
+    ("match", "wanted"),
+    [
+        ("job=heartbeat,foo=1", "no job is like 'job=heartbeat,foo=1'; 'foo' cannot be matched; job, kind, source,"),
+        ("heartbeat, colour=red", "no job is like 'heartbeat, colour=red'; 'colour' cannot be matched; job, kind,"),
+        ("kind=overdue,job=hart", "no job is like 'kind=overdue,job=hart'; is 'heartbeat' meant?"),
+    ],
+)
+def test_a_condition_that_there_is_not_is_told_where_no_job_is_called_so(match: str, wanted: str) -> None:
+    assert no_such_job(match, ["heartbeat"]).startswith(wanted)
 
 
 def test_what_cannot_be_done_is_said_in_one_line(state: Path, tmp_path: Path) -> None:

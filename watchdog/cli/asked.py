@@ -45,7 +45,7 @@ def whose_state(function: F) -> F:
 as_format = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people, or for programs."
 )
-at_now = click.option("--now", metavar="ISO", help="Judge from this instant instead of the present one.")
+at_now = click.option("--now", metavar="ISO", help="Judge what the store holds now as at this instant.")
 
 
 class Number(click.IntRange):

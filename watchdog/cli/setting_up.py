@@ -137,7 +137,8 @@ def _tried(path: Path) -> tuple[Config, list[str]]:
     if settings is not None and not wrong:
         wrong, unasked = try_out(settings, datetime.now(UTC))
     known = settings or reading.addresses(found)
-    wrong += trial.bad_addresses(known) if known else ()
+    unset = {place for place, _ in found.unset}  # an address with a hole in it is a bad one for that alone
+    wrong += (one for one in (trial.bad_addresses(known) if known else ()) if one[0] not in unset)
     if settings is None or wrong:
         raise CannotGoOn("\n".join(reading.error_of(wrong, found, str(path)).problems))
     hints = [*unasked, *advice(settings), *unmet(settings, _jobs_of(settings))]

@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -99,8 +100,17 @@ def _what(detail: ErrorDetails, place: Place, model: type[Frozen], data: Mapping
         return "is missing"
     if words := _shape(detail, place, model, data):
         return words
+    if detail["type"] == "enum" or detail["type"] == "literal_error":
+        return _one_of(detail)
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return message[0].lower() + message[1:]
+
+
+def _one_of(detail: ErrorDetails) -> str:
+    """The words that there are, of many the one that was probably meant."""
+    expected = str(detail.get("ctx", {}).get("expected", ""))
+    near = difflib.get_close_matches(str(detail["input"]), re.findall(r"'([^']*)'", expected), 1)
+    return f"should be {expected}{f'; did you mean {near[0]}?' if near else ''}"
 
 
 def _shape(detail: ErrorDetails, place: Place, model: type[Frozen], data: Mapping[str, object]) -> str:

@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -9,6 +11,7 @@ from pydantic import ValidationError
 from watchdog.config import kinds, yaml_file
 from watchdog.config.file import Config, ConfigError
 from watchdog.config.problems import WHOLE, in_order, problems, without
+from watchdog.config.sources import kind_of
 
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
@@ -37,7 +40,7 @@ def _of_the_rest(error: ValidationError, data: Mapping[str, object]) -> list[yam
 
     Where what is left is still wrong, as a source without its database is, channels and owners are held together alone.
     """
-    rest = without(data, error)
+    rest = _with_all_told(without(data, error))
     people: dict[str, object] = {key: rest[key] for key in ("channels", "owners") if key in rest}
     for left in (rest, {**_a_source(), **people}):
         try:
@@ -48,6 +51,32 @@ def _of_the_rest(error: ValidationError, data: Mapping[str, object]) -> list[yam
         else:
             break
     return []
+
+
+def _with_all_told(rest: dict[str, object]) -> dict[str, object]:
+    """Each owner whose `notify` was wrong tells all channels: what others name can be looked at, and none of them is
+    told to have no owner for that."""
+    owners, channels = rest.get("owners"), rest.get("channels")
+    if not isinstance(owners, list) or not isinstance(channels, dict) or not channels:
+        return rest
+    told = [{"notify": [*channels], **owner} if isinstance(owner, dict) else owner for owner in owners]
+    return {**rest, "owners": told}
+
+
+def _as_meant(data: Mapping[str, object]) -> Mapping[str, object]:
+    """The same with each source whose kind is not known as of the kind that was probably meant, so that what else is
+    wrong with it can be told as well."""
+    sources = data.get("sources")
+    if not isinstance(sources, list):
+        return data
+    return {**data, "sources": [_source_as_meant(source) for source in sources]}
+
+
+def _source_as_meant(source: object) -> object:
+    if not isinstance(source, dict) or kind_of(source) in kinds.known():
+        return source
+    near = get_close_matches(kind_of(source) or "", kinds.known(), 1)
+    return {**source, "kind": near[0]} if near else source
 
 
 def addresses(found: yaml_file.Document) -> Config | None:
@@ -80,7 +109,11 @@ def judged(found: yaml_file.Document) -> tuple[Config | None, list[yaml_file.Pro
     try:
         return Config.validated(data), wrong
     except ValidationError as error:
-        return None, [*wrong, *problems(error, Config, data), *_of_the_rest(error, data)]
+        wrong += problems(error, Config, data)
+        if (meant := _as_meant(data)) == data:
+            return None, [*wrong, *_of_the_rest(error, data)]
+    _, more = judged(replace(found, data=meant, unset=()))
+    return None, [*wrong, *more]
 
 
 def error_of(wrong: Iterable[yaml_file.Problem], found: yaml_file.Document, where: str) -> ConfigError:

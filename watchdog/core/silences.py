@@ -116,6 +116,14 @@ def _condition(part: str) -> tuple[str, str]:
     return name, pattern
 
 
+def unknown_field(match: str) -> str:
+    """What may be meant as a condition of its own in a match and is none, as the end of a sentence; else empty: it may
+    as well be a part of a name."""
+    values = " ".join(f",{value}" for _, value in read_match(match))
+    found = re.search(r",\s*([a-z_]+)\s*=", values)
+    return f"; {found.group(1)!r} cannot be matched; {', '.join(_FIELDS)} can" if found else ""
+
+
 def means_job(match: str, source: str, job: str, job_id: str) -> bool:
     """Whether a match says this job, whatever is wrong with it."""
     facts = {"source": source, "job": job, "job_id": job_id}

@@ -8,7 +8,7 @@ from watchdog.core.command_line import PROGRAM
 from watchdog.core.incident import Incident
 from watchdog.core.model import Finding
 from watchdog.core.nearest import wider
-from watchdog.core.silences import Silence, means_incident, means_job, read_match
+from watchdog.core.silences import Silence, means_incident, means_job, read_match, unknown_field
 from watchdog.detectors.published import Published
 
 
@@ -69,4 +69,4 @@ def no_such_incident(match: str) -> str:
 def no_such_job(match: str, names: Collection[str]) -> str:
     """That what is to be silenced is like no job there is, and what may have been meant."""
     pattern = next((text for name, text in read_match(match) if name == "job"), match)
-    return f"no job is like {match!r}{wider(pattern, names)}"
+    return f"no job is like {match!r}{unknown_field(match) or wider(pattern, names)}"
