@@ -18,11 +18,12 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
-from tests.conftest import NOW
+from tests.conftest import NOW, build, job_row, session_row
 from tests.support.command import command, until
 from tests.support.harness import DAY, HOUR, MINUTE, SECOND, change
 from tests.support.linux import needs_proc
 from tests.support.recovering import DENIED, OVERLOADED, REVIVE, TOKEN, ZERO, Rig, in_this_process, rig, said
+from tests.support.site import outage
 from tests.systems.test_recordings import SHARED, rebuilt, recording
 from watchdog.config.file import Config
 from watchdog.core.action import BEING_DONE, Action, State
@@ -34,7 +35,7 @@ from watchdog.demo.operations import Answer
 from watchdog.demo.outcome import Outcome
 from watchdog.demo.simulator import Simulator
 from watchdog.engine import Engine
-from watchdog.recovery.by_hand import RefusedError, as_one, jobs_of, restore, revive
+from watchdog.recovery.by_hand import RefusedError, as_one, jobs_of, planned, restore, revive
 from watchdog.recovery.executor import Executor
 from watchdog.recovery.recoverer import Recoverer
 from watchdog.recovery.service import RecoveryService
@@ -44,6 +45,7 @@ from watchdog.state.records import Records
 from watchdog.state.store import Store
 from watchdog.systems.phantom import api as phantom_api
 from watchdog.systems.phantom import ways as phantom_ways
+from watchdog.systems.phantom.section import Phantom
 from watchdog.web.advice import of_incident
 
 TRANSIENT = {**REVIVE, "match": {"kind": "failed", "error_class": "transient"}}
@@ -1173,6 +1175,18 @@ def _swept_and_restored(path: Path, folder: Path) -> None:
 def _told(*arguments: str | Path) -> tuple[int, str, list[str]]:
     done = command(*arguments)
     return done.returncode, done.stdout, done.stderr.splitlines()
+
+
+def test_a_run_that_holds_the_slot_is_named_where_the_next_run_of_what_is_revived_is_promised(tmp_path: Path) -> None:
+    rows = outage("news")
+    rows["scheduled_jobs"].append(job_row("busy", next_run_at="2026-06-10T11:59:00.000Z"))
+    rows["sessions"].append(session_row("id-busy", "2026-06-10 11:59:03"))
+    path = build(tmp_path / "phantom.db", rows)
+    config, store = Config(sources=(Phantom(name="agent", database=path),)), Store(None)
+    held = ", but not before the run of busy ends, which holds the slot since 2026-06-10 11:59:03 UTC"
+    with closing(store):
+        assert planned(config, "agent", "id-news").endswith(held)
+        assert list(revive(config, store, "news", False))[-1].endswith(f"{held}; a running watchdog tells.")
 
 
 def test_by_hand_a_dry_run_changes_nothing_and_the_real_one_is_verified_by_the_service(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from logging import NullHandler
 
 from watchdog.config.file import Config
+from watchdog.config.sources import Section
 from watchdog.core.action import BEING_DONE, BY_HAND, Action, State, Step, spoken_ways
 from watchdog.core.clock import Stamp, WallClock
 from watchdog.core.command_line import command
@@ -19,8 +20,10 @@ from watchdog.recovery.known_actions import KnownActions, definitions_of
 from watchdog.recovery.target import NoSuchJobError, find
 from watchdog.state.records import Preserved, Records
 from watchdog.state.store import Store
+from watchdog.systems.opening import snapshot_of
 from watchdog.systems.shared.acting import CannotWriteError, ChangedError, RefusedError, Target
 from watchdog.systems.shared.progress import TakenError
+from watchdog.systems.shared.unreadable import UnreadableError
 
 __all__ = [
     "NoSuchJobError",
@@ -46,7 +49,7 @@ def revive(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[st
     clock = WallClock().stamp
     now = clock()
     records = Records(store)
-    action, next_run = _unfinished(config, records, job), ""
+    action, next_run, target = _unfinished(config, records, job), "", None
     if action is None:
         target = _found(config, records, job, now)
         next_run = target.next_run(now.at)
@@ -67,7 +70,8 @@ def revive(config: Config, store: Store, job: str, dry_run: bool) -> Iterator[st
     yield from (f"{say(step.at)}  {step.what}" for step in done.steps if step.what != BEING_DONE)
     if done.state is not State.ACTED:
         raise RefusedError(f"{done.job} was not revived: {done.steps[-1].what}")
-    ahead = f", {next_run}" if next_run and not _ran_at_once(config, done) else ""
+    is_ahead = next_run and not _ran_at_once(config, done)
+    ahead = f", {next_run}{_held_up(target.source, target.id, clock().at)}" if target and is_ahead else ""
     yield f"{done.job} is active. It is proved only by its next run{ahead}; a running watchdog tells."
 
 
@@ -83,7 +87,20 @@ def as_one(begun: Stamp, clock: Callable[[], Stamp]) -> Callable[[], Stamp]:
 
 def _plan(target: Target, at: datetime) -> str:
     verb, how = target.action.replace("_", " "), spoken_ways(target.steps)
-    return f"would {verb} {target.name} {how}; its next run would be {target.next_run(at)}"
+    run = f"{target.next_run(at)}{_held_up(target.source, target.id, at)}"
+    return f"would {verb} {target.name} {how}; its next run would be {run}"
+
+
+def _held_up(source: Section, job_id: str, at: datetime) -> str:
+    """What its next run waits for besides, as a part of a sentence; empty where nothing holds the scheduler's slot."""
+    try:
+        holder = snapshot_of(source, at).holder
+    except UnreadableError:
+        return ""
+    if holder is None or holder.job_id == job_id:
+        return ""
+    whose = holder.job or "a deleted job"
+    return f", but not before the run of {whose} ends, which holds the slot since {say(holder.since)}"
 
 
 def planned(config: Config, source_name: str, job_id: str) -> str:
