@@ -412,6 +412,25 @@ def test_notify_test_tries_each_channel_and_tells_what_became_of_it(tmp_path: Pa
     assert "there are no channels to try" in error_of("notify-test", "-c", config)
 
 
+def test_notify_test_tries_the_addresses_that_stand_with_owners_and_names_what_cannot_be_tried(
+    tmp_path: Path, web: HTTPServer
+) -> None:
+    web.clear()
+    web.expect_request("/ann").respond_with_data("ok")
+    config, there = tmp_path / "watchdog.yaml", f"json://127.0.0.1:{web.port}"
+    owners = [
+        {"match": {"job": "x"}, "notify": [f"{there}/ann", f"{there}/{{job}}"]},
+        {"notify": [f"{there}/ann"], "escalate": {"after": "1h", "notify": [f"{there}/boss"]}},
+    ]
+    config.write_text(json.dumps({"sources": [{"database": "phantom.db"}], "owners": owners}))
+    done = command("notify-test", "-c", config)
+    ann, boss, by_job = done.stdout.splitlines()
+    assert ann == "owners[0].notify[0]: sent"
+    assert boss.startswith("owners[1].escalate.notify[0]: not sent: ")
+    assert by_job == "owners[0].notify[1]: not tried: each job fills something of its own in there"
+    assert done.returncode == 3
+
+
 def test_the_test_message_comes_as_all_others_do_from_its_host_in_the_zone_and_with_the_link(
     tmp_path: Path, web: HTTPServer
 ) -> None:

@@ -84,17 +84,19 @@ def validate(config: Path | None, is_schema: bool) -> None:
     "-c", "--config", type=click.Path(path_type=Path), help="The configuration file (YAML); else $WATCHDOG_CONFIG."
 )
 def notify_test(config: Path | None) -> int:
-    """Send a test message to each channel and tell what became of it."""
+    """Send a test message to each channel, and to owners' own addresses, and tell what became of it."""
     from watchdog.notify import trial
 
     config = the_file(config)
     settings = loaded(config)
-    if not settings.channels:
+    if not settings.channels and not settings.owners:
         raise CannotGoOn(f"{config}: there are no channels to try")
     failed = 0
     for name, outcome in trial.try_channels(settings, datetime.now(UTC)):
         failed += not outcome.ok
         click.echo(f"{name}: {'sent' if outcome.ok else f'not sent: {outcome.error}'}")
+    for place in trial.untried(settings):
+        click.echo(f"{place}: not tried: each job fills something of its own in there")
     return EXIT_ERROR if failed else 0
 
 

@@ -16,7 +16,8 @@ from watchdog.notify.words import Message
 
 
 def try_channels(config: Config, now: datetime) -> Iterator[tuple[str, Result]]:
-    """Send a test message to each channel of the configuration, one after another, in the voice of all others."""
+    """Send a test message to each channel, and each whole address of an owner, one after another, in the voice of all
+    others."""
     voice = voice_of(config)
     tested = Message(
         title="Test: the scheduler watchdog can reach you",
@@ -28,11 +29,35 @@ def try_channels(config: Config, now: datetime) -> Iterator[tuple[str, Result]]:
     )
     message = rendered(voice.completed(tested), "info")
     for name, channel in config.channels.items():
-        for place, url in enumerate(channel.alertmanager):
-            shown = name if len(channel.alertmanager) == 1 else f"{name}[{place}]"
+        for number, url in enumerate(channel.alertmanager):
+            shown = name if len(channel.alertmanager) == 1 else f"{name}[{number}]"
             yield shown, _post(config, url, now)
         if not channel.alertmanager:
-            yield name, _try(config, name, message)
+            yield name, _try(config, Target(name), message)
+    for place, address in _of_owners(config):
+        if not _is_filled_in(address):
+            yield place, _try(config, _sample(address), message)
+
+
+def untried(config: Config) -> list[str]:
+    """The places of addresses to which nothing can be sent for a trial: each job fills something of its own in."""
+    return [place for place, address in _of_owners(config) if _is_filled_in(address)]
+
+
+def _is_filled_in(address: str) -> bool:
+    return any(f"{{{name}}}" in address for name in FILLED_IN)
+
+
+def _of_owners(config: Config) -> Iterator[tuple[str, str]]:
+    """Each address that stands with an owner, not under a name in `channels`, where it stands first."""
+    places: dict[str, str] = {}
+    for index, owner in enumerate(config.owners):
+        named = {"notify": owner.notify, "escalate.notify": owner.escalate.notify if owner.escalate else ()}
+        for key, addresses in named.items():
+            for number, address in enumerate(addresses):
+                if is_address(address):
+                    places.setdefault(address, f"owners[{index}].{key}[{number}]")
+    yield from ((place, address) for address, place in places.items())
 
 
 def _post(config: Config, url: str, now: datetime) -> Result:
@@ -41,9 +66,9 @@ def _post(config: Config, url: str, now: datetime) -> Result:
     return finish(Child(SENDER, order, config.notify.deadline))
 
 
-def _try(config: Config, name: str, message: dict[str, str]) -> Result:
+def _try(config: Config, target: Target, message: dict[str, str]) -> Result:
     try:
-        address = address_of(Target(name), config.channels, {})
+        address = address_of(target, config.channels, open_book(config).templates)
     except NoAddressError as error:
         return Result(False, str(error))
     return finish(Child(SENDER, {"do": "send", "address": address, "message": message}, config.notify.deadline))
@@ -63,10 +88,8 @@ def bad_addresses(config: Config) -> Iterator[tuple[str, str]]:
     for name, channel in config.channels.items():
         if not channel.alertmanager:
             yield from _bad(f"channels.{name}", Target(name), config)
-    for index, owner in enumerate(config.owners):
-        for address in [*owner.notify, *(owner.escalate.notify if owner.escalate else ())]:
-            if is_address(address):
-                yield from _bad(f"owners[{index}]", _sample(address), config)
+    for place, address in _of_owners(config):
+        yield from _bad(place, _sample(address), config)
 
 
 def _sample(address: str) -> Target:
