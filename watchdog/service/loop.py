@@ -174,16 +174,18 @@ class Service:
                 log.warning(warning, extra={"action": "harm", "source": source.name})
 
     def _loop(self, url: str) -> None:
-        is_first, tidying = True, Tidying()
+        is_first, is_settled, tidying = True, False, Tidying()
         while not self.wake.should_stop:
             if self.wake.should_reload:
                 self._reload()
             self._turn()
             if is_first:
                 self._systemd.ready()
-                settle_garbage()
                 self.on_ready(url)
                 is_first = False
+            if not is_settled and self._turns.engine.has_looked:
+                settle_garbage()
+                is_settled = True
             self._systemd.beat()
             tidying.turn()
             self.wake.wait(self._pause())

@@ -120,7 +120,7 @@ def _is_in_a_pause(slot: datetime, job: Job, runs: Sequence[Run]) -> bool:
     return before >= 0 and slot < runs[before].ended_at + _pause(job, runs[before])
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def slots_until(schedule: CronSchedule, last: datetime, count: int) -> tuple[datetime, ...]:
     """The schedule's fires up to and with `last`, at most so many, oldest first."""
     slots = [last]
