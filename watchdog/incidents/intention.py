@@ -42,7 +42,7 @@ class Intention:
     is_storm: bool
 
     def said(self, now: datetime) -> str:
-        """`the watchdog restarts phantom by itself at 18:40:00 UTC, unless something speaks against it (policy …)`."""
+        """`the watchdog restarts it by itself at 18:40:00 UTC, unless something speaks against it (policy …)`."""
         whom = "one of these jobs" if self.is_storm else self.subject
         others = ", and the others once that has helped" if self.is_storm else ""
         when = f"at {say(self.at)}, unless something" if self.at > now else "as soon as nothing"
