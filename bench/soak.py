@@ -126,10 +126,11 @@ def _live(running: Running, scheduler: Scheduler, length: float, soak: Soak, say
         scheduler.start(slot)
         if second % WORKLESS_EVERY < 3 or second % WORKLESS_EVERY == WORKLESS_EVERY // 2:
             scheduler.end(workless, is_zero=second % WORKLESS_EVERY < 3)
-        soak.failed_requests += browser.ask(second)
         if second % NOTED_EVERY == 0:
+            # before anything is asked: what an answer needs while it is sent is no part of what is held
             soak.samples.append(_sample(running.pid, time.monotonic() - began))
             say(_said(soak.samples[-1], soak))
+        soak.failed_requests += browser.ask(second)
         second += 1
         time.sleep(max(0.0, began + second - time.monotonic()))
     soak.samples.append(_sample(running.pid, time.monotonic() - began))
