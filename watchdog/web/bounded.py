@@ -1,10 +1,12 @@
 """The server's connections: of so many, each with an end to waiting, and quick answers never behind slow ones."""
 
 import errno
+import socket
 import time
 from typing import Any
 
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
@@ -26,8 +28,27 @@ _TRIED_AGAIN_AFTER = 1.0
 """Seconds; otherwise the loop would turn without end while somebody waits for whom there is no descriptor."""
 
 
+class StrictParser(HTTPRequestParser):  # type: ignore[misc]
+    """Takes no question of which a proxy and we could see the end in different places."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the first lines."""
+        super().parse_header(header_plus)
+        if "TRANSFER_ENCODING" in self.headers or (self.chunked and "CONTENT_LENGTH" in self.headers):
+            raise ParsingError("It is not clear where the body ends")
+        # who has no body to send would be told to go on with it, and then be waited for
+        if self.body_rcv is None:
+            self.expect_continue = False
+
+
 class BoundedChannel(HTTPChannel):  # type: ignore[misc]
-    """One connection. Its instants are of the monotonic clock: the wall's may be set."""
+    """One connection. Its instants are of the monotonic clock: the wall's may be set.
+
+    `is_held`: its next question waits until the answer before has left, for answers that nobody reads are memory.
+    """
+
+    parser_class = StrictParser
+    is_held = False
 
     def __init__(self, *given: Any, **named: Any) -> None:
         self.idle_since = self.busy_since = time.monotonic()
@@ -39,9 +60,33 @@ class BoundedChannel(HTTPChannel):  # type: ignore[misc]
         return not self.requests and not self.total_outbufs_len
 
     @property
+    def turn_to_leave(self) -> tuple[int, float]:
+        """The lowest leaves first: who asks nothing, then who is slow to read, then who has waited the least."""
+        if self.is_idle:
+            return 0, self.idle_since
+        is_read = not self.requests or self.is_held
+        return (1, self.busy_since) if is_read else (2, -self.busy_since)
+
+    @property
     def path(self) -> str:
         """What is asked for."""
         return str(getattr(self.requests[0], "path", "")) if self.requests else ""
+
+    def writable(self) -> bool:
+        """Whether something is to be sent, or done once it is."""
+        return bool(self.is_held or super().writable())
+
+    def handle_write(self) -> None:
+        """Send on, and go on to the next question when all is sent."""
+        super().handle_write()
+        if self.is_held and self.connected and not self.total_outbufs_len:
+            self.is_held = False
+            self.busy_since = time.monotonic()
+            self.server.add_task(self)
+
+    def handle_expt(self) -> None:
+        """Urgent data is no HTTP, and would wake the loop without end."""
+        self.handle_close()
 
     def handle_error(self) -> None:
         """What was sent cannot even be refused; nobody else is to notice."""
@@ -83,16 +128,24 @@ class BoundedServer(TcpWSGIServer):  # type: ignore[misc]
         return bool(self.accepting) and now >= self._full_until
 
     def handle_accept(self) -> None:
-        """Take one on. Whoever has been idle for the longest leaves, if there are too many."""
+        """Take one on. Somebody else leaves, if there are too many."""
         try:
             taken = self.accept()
         except OSError as error:
             self._not_taken(error)
             return
         if taken is not None:
-            connection, address = taken
+            self._take_on(*taken)
+
+    def _take_on(self, connection: socket.socket, address: Any) -> None:
+        try:
             self.set_socket_options(connection)
-            self._make_room(self.channel_class(self, connection, address, self.adj, map=self._map))
+            newest = self.channel_class(self, connection, address, self.adj, map=self._map)
+        except OSError:
+            # some systems say only now that it is gone already
+            connection.close()
+        else:
+            self._make_room(newest)
 
     def _not_taken(self, error: OSError) -> None:
         if error.errno in _NO_ROOM:
@@ -102,15 +155,19 @@ class BoundedServer(TcpWSGIServer):  # type: ignore[misc]
 
     def _make_room(self, newest: BoundedChannel) -> None:
         while len(self.active_channels) > most_connections():
-            idle = [each for each in self.active_channels.values() if each.is_idle and each is not newest]
-            leaving = min(idle, key=lambda each: each.idle_since, default=newest)
-            leaving.handle_close()
-            if leaving is newest:
-                return
+            others = [each for each in list(self.active_channels.values()) if each is not newest]
+            min(others, key=lambda each: each.turn_to_leave).handle_close()
+
+    def handle_error(self) -> None:
+        """Somebody could not be taken on; whoever comes next is."""
+        self.logger.warning("a connection could not be taken on", extra={"action": "listen"}, exc_info=True)
 
     def add_task(self, task: BoundedChannel) -> None:
         """A whole question has come."""
         task.idle_since = time.monotonic()
+        if task.total_outbufs_len:
+            task.is_held = True
+            return
         (self._quick if task.path in QUICK else self.task_dispatcher).add_task(task)
 
     @property
