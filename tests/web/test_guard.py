@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import build, healthy, job_row
 from tests.support.command import Running, running, until
-from watchdog.web.guard import MOST_CONNECTIONS, is_ours
+from watchdog.web.guard import MOST_CONNECTIONS, as_a_proxy_says, is_ours
 
 OURS = ["127.0.0.1", "127.0.0.1:9846", "[::1]:9846", "10.0.0.7:80", "localhost", "watchdog:9846", "a.localhost"]
 STRANGE = ["evil.example", "evil.example:9846", "localhost.evil.example", "127.0.0.1.nip.io", "a.b."]
@@ -103,6 +103,33 @@ def test_what_is_no_http_is_shown_out_and_the_next_one_is_answered(tmp_path: Pat
         said = stranger.recv(100)
         assert not said or b" 400 " in said
         assert service.get("/healthz")[0] == 200
+
+
+@pytest.mark.parametrize("proxy", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize(
+    ("said", "address"),
+    [
+        ("198.51.100.9", "198.51.100.9"),
+        ("forged, 198.51.100.9:4711", "198.51.100.9"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("[2001:db8::1]:4711", "2001:db8::1"),
+        (":80", ""),
+        ('unknown"', ""),
+    ],
+)
+def test_a_proxy_on_this_machine_is_believed_by_whichever_address_it_comes(proxy: str, said: str, address: str) -> None:
+    asked = {"REMOTE_ADDR": proxy, "wsgi.url_scheme": "http", "HTTP_X_FORWARDED_FOR": said}
+    assert as_a_proxy_says(asked)["REMOTE_ADDR"] == (address or proxy)
+
+
+@pytest.mark.parametrize(
+    ("said", "scheme"), [("https", "https"), ("HTTPS, http", "https"), ("ftp", "http"), ("", "http")]
+)
+def test_it_says_whether_it_was_asked_by_https_and_what_else_it_says_does_no_harm(said: str, scheme: str) -> None:
+    asked = {"REMOTE_ADDR": "127.0.0.1", "wsgi.url_scheme": "http", "HTTP_X_FORWARDED_PROTO": said}
+    assert as_a_proxy_says(asked)["wsgi.url_scheme"] == scheme
+    elsewhere = {**asked, "REMOTE_ADDR": "192.0.2.1", "HTTP_X_FORWARDED_FOR": "127.0.0.1"}
+    assert as_a_proxy_says(elsewhere) == elsewhere
 
 
 def test_whom_a_proxy_on_this_machine_asks_for_is_on_record_and_nobody_else_can_say_so(tmp_path: Path) -> None:

@@ -16,15 +16,6 @@ MOST_CONNECTIONS = 256
 KEPT_FOR_OTHERS = 64
 """Descriptors that are kept back for reading stores and for sending."""
 
-WHOLE_QUESTION = 10.0
-"""Seconds in which a question must have come, and after which an idle connection is shown out."""
-
-LONGEST_ANSWER = 60.0
-"""Seconds for which a slow reader is waited for."""
-
-MOST_BODY = 64 * 1024
-"""Bytes; no form and no request of the API is as long."""
-
 
 def raise_descriptors() -> None:
     """As many descriptors as this process may have; what it gets by itself is often a small part of them."""
@@ -59,8 +50,35 @@ def is_ours(host: str, own: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern.lower()) for pattern in own)
 
 
+def as_a_proxy_says(environ: Environ) -> Environ:
+    """The request as it came to a proxy on this machine: from where, and by HTTPS or not. Nobody else is believed."""
+    if not _is_this_machine(str(environ.get("REMOTE_ADDR", ""))):
+        return environ
+    address = _address(environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip())
+    # of several in a row the first one is nearest to who asks
+    scheme = environ.get("HTTP_X_FORWARDED_PROTO", "").partition(",")[0].strip().lower()
+    told = {"REMOTE_ADDR": address} if address else {}
+    return {**environ, **told, **({"wsgi.url_scheme": scheme} if scheme in ("http", "https") else {})}
+
+
+def _is_this_machine(address: str) -> bool:
+    with suppress(ValueError):
+        found = ipaddress.ip_address(address)
+        return (getattr(found, "ipv4_mapped", None) or found).is_loopback
+    return False
+
+
+def _address(said: str) -> str:
+    """An address without its port; empty if it is none."""
+    host = said[1:].partition("]")[0] if said.startswith("[") else said
+    host = host.partition(":")[0] if host.count(":") == 1 else host
+    with suppress(ValueError):
+        return str(ipaddress.ip_address(host))
+    return ""
+
+
 class Guard:
-    """Before the application: whose host is asked for. `own`: more names that are ours."""
+    """Before the application: for whom a proxy asks, and whose host is asked for. `own`: more names that are ours."""
 
     def __init__(self, app: WsgiApp, own: Sequence[str] = ()) -> None:
         self._app = app
@@ -68,6 +86,7 @@ class Guard:
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         """One request."""
+        environ = as_a_proxy_says(environ)
         host = environ.get("HTTP_HOST")
         # several of them have been put together by commas, and no host has one
         if host is not None and ("," in host or not is_ours(host, self._own)):
