@@ -333,10 +333,13 @@ def test_the_token_opens_a_session_with_a_cookie_that_no_script_and_no_other_sit
     assert TOKEN not in cookie
 
 
-@pytest.mark.parametrize("back", ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "back", ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "http://["]
+)
 def test_after_signing_in_nobody_is_sent_elsewhere(site: Site, back: str) -> None:
     answer = site.client.post("/login", data={"token": TOKEN, "back": back}, headers=ORIGIN)
     assert answer.headers["location"] == "/"
+    assert 'name="back" value="/"' in site.client.get("/login", params={"back": back}).text
 
 
 def test_a_wrong_token_opens_nothing(site: Site) -> None:
@@ -525,6 +528,7 @@ def test_the_other_buttons_silence_and_revive(tmp_path: Path) -> None:
         ({}, {}),
         ({"Origin": "http://evil.example"}, {}),
         ({"Origin": "null"}, {}),
+        ({"Origin": "http://["}, {}),
         (ORIGIN, {"csrf": "wrong"}),
         (ORIGIN, {"csrf": ""}),
     ],

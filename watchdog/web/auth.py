@@ -79,6 +79,7 @@ class Auth:
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
         self._guesses = Guesses(clock)
+        self._told = Guesses(clock)
 
     def too_many_guesses(self, request: Request) -> bool:
         """Whether this address has given so many wrong tokens that it is not heard now."""
@@ -106,9 +107,13 @@ class Auth:
         return is_right
 
     def refused(self, request: Request, why: str) -> None:
-        """Put an attempt on the log, and count a wrong token."""
-        if why == NOT_THE_TOKEN and self._guesses.note(request.address) == MOST_GUESSES:
+        """Put an attempt on the log, and count a wrong token. Of one address no more than ten a minute are told."""
+        is_last = why == NOT_THE_TOKEN and self._guesses.note(request.address) == MOST_GUESSES
+        if is_last:
             why += f"; {request.address} has given {MOST_GUESSES} and is not heard for a minute"
+        elif self._told.too_many(request.address):
+            return
+        self._told.note(request.address)
         log.warning(
             f"refused {request.method} {request.path}: {why}"[:300],
             extra={"action": "refused", "address": request.address},
@@ -142,8 +147,11 @@ class Auth:
 
 def is_same_origin(request: Request) -> bool:
     """Whether a page of this very address sent the form. Browsers send `Origin` with every form; without it, no."""
-    origin = urlsplit(request.header("origin"))
-    return bool(origin.netloc) and origin.netloc.lower() == request.header("host").lower()
+    try:
+        origin = urlsplit(request.header("origin")).netloc
+    except ValueError:
+        return False
+    return bool(origin) and origin.lower() == request.header("host").lower()
 
 
 def is_own_form(session: Session, token: str) -> bool:

@@ -384,6 +384,9 @@ def _number(form: Mapping[str, str]) -> int:
 
 def _own_path(text: str) -> str:
     """Where to go back to: a path of ours, never another address."""
-    parts = urlsplit(text[:2000])
+    try:
+        parts = urlsplit(text[:2000])
+    except ValueError:
+        return "/"
     is_own = not parts.scheme and not parts.netloc and text.startswith("/") and not text.startswith(("//", "/\\"))
     return text if is_own and text.isascii() and text.isprintable() else "/"
