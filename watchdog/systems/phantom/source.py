@@ -123,6 +123,7 @@ class PhantomSource:
         self._snapshot: Snapshot | None = None
         self._jobs: Unchanged[Job] = Unchanged()
         self._rows: dict[str, Record] = {}
+        self._ids = _Ids()
         self._errors: dict[str, RecordedRun] = {}
         self._paces = Paces()
         self._latest = LATEST
@@ -199,11 +200,13 @@ class PhantomSource:
         rows = _sessions(connection)
         if rows is None:
             return None
-        self._sessions.forget({str(row[0]) for row in rows})
-        return {str(row[0])[len(KEY_PREFIX) :]: self._session_of(row) for row in rows}
+        if len(self._sessions) > len(rows):
+            self._sessions.forget({str(row[0]) for row in rows})
+        keys = [str(row[0]) for row in rows]
+        return {key[len(KEY_PREFIX) :]: self._session_of(key, row) for key, row in zip(keys, rows, strict=True)}
 
-    def _session_of(self, row: Record) -> Session:
-        return self._sessions.get(str(row[0]), row, lambda: _session(row))
+    def _session_of(self, key: str, row: Record) -> Session:
+        return self._sessions.known(key, row) or self._sessions.keep(key, row, _session(row))
 
     def _credible(self, sessions: dict[str, Session]) -> dict[str, Session]:
         """Those that are dated ahead say nothing of when they were touched."""
@@ -227,7 +230,7 @@ class PhantomSource:
 
     def _assemble(self, tables: Tables, seen: Signature, now: datetime) -> Snapshot:
         sessions = tables.sessions or {}
-        ids = _unique_ids(row[0] for row in tables.rows)
+        ids = self._ids.of([row[0] for row in tables.rows])
         bases = [self._job(id_, row, tables) for id_, row in zip(ids, tables.rows, strict=True)]
         there = {job.id for job in bases}
         self._jobs.forget(there)
@@ -242,10 +245,11 @@ class PhantomSource:
         can_tell = bool(tables.sessions) and tables.has_costs
         newest = self._newest_touches(bases, touches, tables) if can_tell else {}
         open_ = {} if self._is_broken_off(newest) else newest
+        broken_off = self._broken_off(touches) if can_tell else {}
         return Snapshot(
             self.name,
             self.kind,
-            tuple(self._in_motion(job, open_, touches if can_tell else {}) for job in jobs),
+            tuple([self._in_motion(job, open_, broken_off) for job in jobs] if open_ or broken_off else jobs),
             departed=self._departed(touches, open_, there, tables.audit),
             traits=Traits(
                 shows_slot=tables.sessions is not None and tables.has_costs,
@@ -276,16 +280,21 @@ class PhantomSource:
 
     def _is_broken_off(self, touches: Mapping[str, datetime]) -> bool:
         """Whether the process that ran them is gone: a run does not outlive it, and leaves its touch as it was."""
+        return self._process.is_alive is False or bool(self._broken_off(touches))
+
+    def _broken_off(self, touches: Mapping[str, datetime]) -> Mapping[str, datetime]:
+        """Those of them whose process is gone."""
+        if self._process.is_alive is False:
+            return touches
         # a touch is cut to the second
         born = self._process.started_at.replace(microsecond=0) if self._process.started_at else None
-        ends = born is not None and any(at < born for at in touches.values())
-        return ends or self._process.is_alive is False
+        return {} if born is None else {id_: at for id_, at in touches.items() if at < born}
 
-    def _in_motion(self, job: Job, open_: Mapping[str, datetime], touches: Mapping[str, datetime]) -> Job:
+    def _in_motion(self, job: Job, open_: Mapping[str, datetime], broken_off: Mapping[str, datetime]) -> Job:
         if job.id in open_:
             return replace(job, in_flight_since=open_[job.id], interrupted=_broken_off_before(job))
-        touched = touches.get(job.id)
-        if touched is None or not self._is_broken_off({job.id: touched}) or not self._is_remembered(touched):
+        touched = broken_off.get(job.id)
+        if touched is None or not self._is_remembered(touched):
             return job
         if not self._is_open(job.id, touched, job.last_run):
             return job
@@ -345,9 +354,14 @@ class PhantomSource:
         session = (tables.sessions or {}).get(id_)
         manual = None if tables.audit is None else tables.audit.runs.get(id_)
         asked = tables.asked_lately.get(id_, ())
-        row = self._rows[id_] = shared(row, self._rows.get(id_))
+        before = self._rows.get(id_)
+        if row == before:
+            row = before
+        else:
+            row = self._rows[id_] = shared(row, before)
         facts = (row, session, self._ledger.version(id_), self._ledger.begins_at, manual, asked)
-        return self._jobs.get(id_, facts, lambda: self._new_job(id_, row, session, manual, tables))
+        known = self._jobs.known(id_, facts)
+        return known or self._jobs.keep(id_, facts, self._new_job(id_, row, session, manual, tables))
 
     def _new_job(self, id_: str, row: Record, session: Session | None, manual: datetime | None, tables: Tables) -> Job:
         named = dict(zip(tables.columns, row, strict=True))
@@ -546,8 +560,22 @@ def _whole(value: object) -> int | None:
     return value if isinstance(value, int) and value >= 0 else None
 
 
-def _unique_ids(raw: Iterable[object]) -> list[str]:
-    """The ids as short text, each another: an id becomes a label, and a key may be NULL in SQLite."""
+class _Ids:
+    """What jobs are called by: short texts, made anew only where the keys are others than at the last look."""
+
+    def __init__(self) -> None:
+        self._raw: list[object] = []
+        self._made: list[str] = []
+
+    def of(self, raw: list[object]) -> list[str]:
+        """The ids as short text, each another: an id becomes a label, and a key may be NULL in SQLite."""
+        # numbers may be equal and yet another text
+        if raw != self._raw or not all(type(each) is str for each in raw):
+            self._raw, self._made = raw, _unique(raw)
+        return self._made
+
+
+def _unique(raw: Iterable[object]) -> list[str]:
     taken: dict[str, None] = {}
     for each in raw:
         id_ = base = one_line(str(each if each is not None else ""), 128) or "(no id)"

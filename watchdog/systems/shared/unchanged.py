@@ -34,12 +34,21 @@ class Unchanged(Generic[T]):
     def __init__(self) -> None:
         self._known: dict[str, tuple[object, T]] = {}
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def get(self, key: str, basis: object, make: Callable[[], T]) -> T:
         """The result of the last look if its basis is equal, else a new one."""
+        known = self.known(key, basis)
+        return self.keep(key, basis, make()) if known is None else known
+
+    def known(self, key: str, basis: object) -> T | None:
+        """The result of the last look, if its basis is equal."""
         known = self._known.get(key)
-        if known is not None and known[0] == basis:
-            return known[1]
-        made = make()
+        return known[1] if known is not None and known[0] == basis else None
+
+    def keep(self, key: str, basis: object, made: T) -> T:
+        """Remember a result, and give it back."""
         self._known[key] = (basis, made)
         return made
 
