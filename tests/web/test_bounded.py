@@ -11,7 +11,7 @@ import pytest
 from tests.support.command import PATIENCE, until
 from watchdog.config.file import Address
 from watchdog.web import bounded
-from watchdog.web.bounded import BoundedServer
+from watchdog.web.bounded import BoundedServer, Unsent
 from watchdog.web.server import Server, bind
 from watchdog.web.wsgi import Environ, Start
 
@@ -113,6 +113,22 @@ def test_while_all_who_are_there_read_nothing_somebody_else_is_answered(monkeypa
             assert b"/healthz" in _answered(other, b"/healthz")
 
 
+def test_of_many_who_read_nothing_the_first_leave_so_that_their_answers_do_not_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bounded, "MOST_UNREAD", 3 * len(BIG))
+    app = Asked()
+    with _serving(app) as (_, connect):
+        slow = [connect() for _ in range(6)]
+        for each in slow:
+            before = len(app.paths)
+            each.sendall(_question("/big"))
+            until(lambda before=before: len(app.paths) > before, "it is answered")  # type: ignore[misc]
+        with suppress(ConnectionResetError):
+            assert len(_answered(slow[0], b"until it ends")) < len(BIG)
+        assert _answered(slow[-1], BIG).endswith(BIG)
+
+
 def test_what_is_quick_is_answered_while_every_thread_makes_something_slow() -> None:
     app = Asked()
     with _serving(app) as (_, connect):
@@ -184,3 +200,17 @@ def test_where_a_body_may_end_in_two_places_nothing_behind_it_is_taken_for_a_que
             said += more
         assert said.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400", b"HTTP/1.1 501"))
         assert app.paths == []
+
+
+def test_what_waits_to_be_sent_is_no_copy_and_is_given_back_part_by_part() -> None:
+    first, second = b"a" * 1000, b"b" * 10
+    unsent = Unsent()
+    unsent.append(first)
+    unsent.append(second)
+    assert unsent.get(600).obj is first
+    unsent.skip(600)
+    assert (len(unsent), unsent.kept, bytes(unsent.get(600))) == (410, 1010, first[600:])
+    unsent.skip(400)
+    assert (len(unsent), unsent.kept, bytes(unsent.get(600))) == (10, 10, second)
+    unsent.close()
+    assert (len(unsent), unsent.kept) == (0, 0)

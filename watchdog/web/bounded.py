@@ -3,6 +3,7 @@
 import errno
 import socket
 import time
+from collections import deque
 from typing import Any
 
 from waitress.channel import HTTPChannel
@@ -18,6 +19,9 @@ WHOLE_QUESTION = 10.0
 LONGEST_ANSWER = 60.0
 """Seconds for which a slow reader is waited for."""
 
+MOST_UNREAD = 32 << 20
+"""Bytes of answers that are kept for those who are slow to read."""
+
 QUICK = ("/metrics", "/healthz", "/readyz")
 """What takes no time and waits for nothing has a thread of its own, however many pages are being made."""
 
@@ -26,6 +30,44 @@ _NOBODY = 60.0
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _TRIED_AGAIN_AFTER = 1.0
 """Seconds; otherwise the loop would turn without end while somebody waits for whom there is no descriptor."""
+
+
+class Unsent:
+    """What is still to be sent: no copy of it, and nothing of what has left, as the library's own would keep.
+
+    `kept`: bytes in memory for it; of a part nothing is given back before all of it has left.
+    """
+
+    def __init__(self) -> None:
+        self._parts: deque[memoryview] = deque()
+        self._length = self.kept = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def append(self, data: bytes) -> None:
+        """Behind what is there."""
+        self._parts.append(memoryview(data))
+        self._length += len(data)
+        self.kept += len(data)
+
+    def get(self, most: int) -> memoryview:
+        """What is next."""
+        return self._parts[0][:most]
+
+    def skip(self, sent: int, _: bool = False) -> None:
+        """So much of what is next has left."""
+        part = self._parts.popleft()
+        self._length -= sent
+        if sent < len(part):
+            self._parts.appendleft(part[sent:])
+        else:
+            self.kept -= memoryview(part.obj).nbytes
+
+    def close(self) -> None:
+        """Nothing of it will be sent."""
+        self._parts.clear()
+        self._length = self.kept = 0
 
 
 class StrictParser(HTTPRequestParser):  # type: ignore[misc]
@@ -53,6 +95,8 @@ class BoundedChannel(HTTPChannel):  # type: ignore[misc]
     def __init__(self, *given: Any, **named: Any) -> None:
         self.idle_since = self.busy_since = time.monotonic()
         super().__init__(*given, **named)
+        self.unsent = Unsent()
+        self.outbufs = [self.unsent]
 
     @property
     def is_idle(self) -> bool:
@@ -119,13 +163,33 @@ class BoundedServer(TcpWSGIServer):  # type: ignore[misc]
         super().__init__(*given, **named)
 
     def readable(self) -> bool:
-        """Whether somebody may be taken on now; called at each turn of the loop."""
+        """Whether somebody may be taken on now."""
+        return bool(self.accepting) and time.monotonic() >= self._full_until
+
+    def look_after_all(self) -> None:
+        """Show out who has taken too long, or too much.
+
+        Between two turns of the loop: within one, the next one to come could get the descriptor of one who was closed,
+        and what has happened to that.
+        """
         now = time.monotonic()
         if now - self._looked_after >= _LOOKED_AFTER_EVERY:
             self._looked_after = now
             for channel in list(self.active_channels.values()):
                 channel.look_after(now)
-        return bool(self.accepting) and now >= self._full_until
+        self._keep_less()
+
+    def _keep_less(self) -> None:
+        """Who has read the longest leaves where too much is kept for all of them; of the last one it never is."""
+        unread = [(each.busy_since, each.unsent.kept, each) for each in list(self.active_channels.values())]
+        kept = sum(length for _, length, _ in unread)
+        if kept <= MOST_UNREAD:
+            return
+        slow = sorted((each for each in unread if each[1]), key=lambda each: each[0])
+        for _, length, channel in slow[:-1]:
+            if kept > MOST_UNREAD:
+                channel.handle_close()
+                kept -= length
 
     def handle_accept(self) -> None:
         """Take one on. Somebody else leaves, if there are too many."""
@@ -165,6 +229,8 @@ class BoundedServer(TcpWSGIServer):  # type: ignore[misc]
     def add_task(self, task: BoundedChannel) -> None:
         """A whole question has come."""
         task.idle_since = time.monotonic()
+        # by this the library would know that another buffer is due
+        task.current_outbuf_count = 0
         if task.total_outbufs_len:
             task.is_held = True
             return

@@ -133,6 +133,7 @@ class Server:
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         while self._goes_on():
             try:
+                self._server.look_after_all()
                 wasyncore.loop(timeout=self._pause(), use_poll=True, map=self._map, count=1)
             except Exception:
                 log.exception("the web server stumbled, and goes on", extra={"action": "listen"})
