@@ -142,5 +142,9 @@ def test_whom_a_proxy_on_this_machine_asks_for_is_on_record_and_nobody_else_can_
         connection.request("GET", "/api/v1/audit", headers=told)
         assert connection.getresponse().status == 401
         connection.close()
-        refused = [line for line in service.log() if line.get("action") == "refused"]
+
+        def lines() -> list[dict[str, object]]:
+            return [line for line in service.log() if line.get("action") == "refused"]
+
+        refused = until(lines, "it is on the log, which is written beside")
         assert [line["address"] for line in refused] == ["198.51.100.9"]
