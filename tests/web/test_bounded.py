@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
+from waitress.channel import ClientDisconnected
 
 from tests.support.command import PATIENCE, until
 from watchdog.config.file import Address
 from watchdog.web import bounded
-from watchdog.web.bounded import BoundedServer, Unsent
+from watchdog.web.bounded import BoundedChannel, BoundedServer, Unsent
 from watchdog.web.server import Server, bind
 from watchdog.web.wsgi import Environ, Start
 
@@ -157,6 +158,26 @@ def test_who_says_no_more_after_a_question_still_gets_the_answer() -> None:
         while more := stranger.recv(1 << 20):
             got += len(more)
         assert got > len(BIG)
+
+
+def test_one_who_is_gone_before_its_rubbish_is_refused_leaves_no_trace(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_soon = BoundedChannel.write_soon
+    gone: list[BoundedChannel] = []
+
+    def is_gone(self: BoundedChannel, data: bytes) -> int:
+        if not gone:
+            gone.append(self)
+            raise ClientDisconnected
+        return int(write_soon(self, data))
+
+    monkeypatch.setattr(BoundedChannel, "write_soon", is_gone)
+    with _serving(Asked()) as (_, connect):
+        stranger = connect()
+        stranger.sendall(b"hello\r\n\r\n")
+        assert stranger.recv(1) == b""
+    assert not caplog.messages
 
 
 def test_one_who_is_gone_before_being_taken_on_does_not_end_the_server(monkeypatch: pytest.MonkeyPatch) -> None:

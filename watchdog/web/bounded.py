@@ -71,7 +71,12 @@ class Unsent:
 
 
 class StrictParser(HTTPRequestParser):  # type: ignore[misc]
-    """Takes no question of which a proxy and we could see the end in different places."""
+    """Takes no question of which a proxy and we could see the end in different places.
+
+    `path`: of what cannot be read, too, for the library names it when whoever sent it is gone.
+    """
+
+    path = ""
 
     def parse_header(self, header_plus: bytes) -> None:
         """Read the first lines."""
@@ -114,7 +119,7 @@ class BoundedChannel(HTTPChannel):  # type: ignore[misc]
     @property
     def path(self) -> str:
         """What is asked for."""
-        return str(getattr(self.requests[0], "path", "")) if self.requests else ""
+        return str(self.requests[0].path) if self.requests else ""
 
     def writable(self) -> bool:
         """Whether something is to be sent, or done once it is."""
