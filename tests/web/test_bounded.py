@@ -33,6 +33,9 @@ class Asked:
         if path == "/slow":
             self.go_on.wait(PATIENCE)
         body = BIG if path == "/big" else path.encode()
+        if path == "/known":
+            start("304 Not Modified", [])
+            return []
         start("200 OK", [("Content-Length", str(len(body)))])
         return [body]
 
@@ -139,6 +142,15 @@ def test_what_is_quick_is_answered_while_every_thread_makes_something_slow() -> 
         other = connect()
         other.sendall(_question("/metrics"))
         assert b"/metrics" in _answered(other, b"/metrics")
+
+
+def test_who_knows_the_answer_already_is_told_so_over_the_same_connection() -> None:
+    with _serving(Asked()) as (_, connect):
+        stranger = connect()
+        stranger.sendall(_question("/known") + _question("/known", "Connection: close"))
+        said = _answered(stranger, b"until it ends")
+        assert [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]] == [b"304", b"304"]
+        assert said.count(b"Connection: close") == 1
 
 
 def test_urgent_data_ends_a_connection() -> None:

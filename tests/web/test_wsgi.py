@@ -68,6 +68,24 @@ def test_a_cookie_is_found_among_others_and_among_rubbish(sent: str) -> None:
     assert client.get("/", headers={"Cookie": sent}).text == "mine"
 
 
+@pytest.mark.parametrize(
+    ("taken", "is_packed"),
+    [("gzip", True), ("br;q=1.0, GZIP; q=0.5", True), ("gzip;q=0", False), ("gzip; q=0.00, *", False), ("br", False)],
+)
+def test_an_answer_is_packed_for_who_takes_it_so(taken: str, is_packed: bool) -> None:
+    answer = _serving(Route("/", lambda request: text("words " * 200))).get("/", headers={"Accept-Encoding": taken})
+    assert (answer.headers.get("content-encoding") == "gzip") is is_packed
+    assert answer.text == "words " * 200
+
+
+def test_what_is_known_already_is_said_to_vary_as_the_answer_itself() -> None:
+    client = _serving(Route("/", lambda request: text("words " * 200, headers={"Vary": "Cookie"})))
+    whole = client.get("/")
+    known = client.get("/", headers={"If-None-Match": whole.headers["etag"]})
+    assert (known.status_code, known.content) == (304, b"")
+    assert known.headers["vary"] == whole.headers["vary"] == "Cookie, Accept-Encoding"
+
+
 def test_of_a_body_no_more_is_read_than_may_come() -> None:
     def read(request: Request) -> Response:
         try:

@@ -9,7 +9,7 @@ from typing import Any
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher
+from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 from watchdog.web.guard import most_connections
 
@@ -88,6 +88,16 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]
             self.expect_continue = False
 
 
+class KeptOpen(WSGITask):  # type: ignore[misc]
+    """An answer. One that has no body, as that nothing has changed, needs no end of the connection to tell its own."""
+
+    def set_close_on_finish(self) -> None:
+        """The connection ends with it."""
+        wants_end = self.request.headers.get("CONNECTION", "").lower() == "close"
+        if self.has_body or wants_end or self.version != "1.1":
+            super().set_close_on_finish()
+
+
 class BoundedChannel(HTTPChannel):  # type: ignore[misc]
     """One connection. Its instants are of the monotonic clock: the wall's may be set.
 
@@ -95,6 +105,7 @@ class BoundedChannel(HTTPChannel):  # type: ignore[misc]
     """
 
     parser_class = StrictParser
+    task_class = KeptOpen
     is_held = False
 
     def __init__(self, *given: Any, **named: Any) -> None:
