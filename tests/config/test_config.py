@@ -160,7 +160,7 @@ recovery: {mode: yolo}
         "detect.jobs[0].zero_tokens.streek": "unknown key; did you mean streak?",
         "http.listen": "'nowhere' is not an address with a port; write it like 127.0.0.1:9846",
         "channels.ops": "give ",
-        "owners[0].notify": "at least 1",
+        "owners[0].notify": "is empty; name at least one",
         "notify.quiet_hours.from": "hour must be in 0..23",
         "notify.quiet_hours.to": "'7' is not a time of day; write it in quotes, like \"22:00\"",
         "notify.quiet_hours.except": "'critical' or 'nothing'",
@@ -170,6 +170,17 @@ recovery: {mode: yolo}
     assert set(told) == set(wanted)
     for place, words in wanted.items():
         assert words in told[place]
+
+
+def test_what_was_left_empty_is_told_in_words_that_are_no_programmers(file: Path) -> None:
+    empty = "is empty; put a value behind the colon"
+    assert problems(file, "sources:\n- {name: a, database: }\n- {database: 5}\nstate:\npoll:\nhttp: {listen: }\n") == [
+        f"sources[0].database: {empty}",
+        "sources[1].database: should be a path, as text",
+        f"state: {empty}",
+        f"poll: {empty}",
+        f"http.listen: {empty}",
+    ]
 
 
 def test_what_is_wrong_beside_an_unknown_word_is_told_with_it(file: Path) -> None:
@@ -363,6 +374,15 @@ class TestSources:
     def test_names_differ(self, file: Path) -> None:
         (found,) = problems(file, "sources: [{database: /a}, {database: /b}, {database: /c, name: c}]")
         assert found == "sources: the name 'phantom' is given to 2 sources; names must differ"
+
+    def test_names_differ_also_where_a_source_is_wrong_otherwise(self, file: Path) -> None:
+        found = problems(
+            file, "sources:\n- {database: /a, name: x}\n- {name: x}\n- {kind: fantom, name: x, database: /c}"
+        )
+        assert found[0] == "sources: the name 'x' is given to 3 sources; names must differ"
+        assert found[1] == "sources[1].database: is missing"
+        assert found[2].startswith("sources[2].kind: ")
+        assert len(found) == 3
 
     @pytest.mark.parametrize("name", ["", "a b", "a/b", "a\n", "x" * 101, "ü", '"'])
     def test_a_name_is_fit_for_a_label(self, name: str, file: Path) -> None:

@@ -7,7 +7,7 @@ import re
 import shlex
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import time, timedelta
 from pathlib import Path
@@ -262,11 +262,15 @@ def _sane_poll(poll: timedelta) -> timedelta:
 def _distinct(sources: tuple[AnySource, ...]) -> tuple[AnySource, ...]:
     if not sources:
         raise ValueError("name at least one source to watch")
-    names = [source.name for source in sources]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"the name {twice[0]!r} is given to {names.count(twice[0])} sources; names must differ")
+    if twice := [*given_twice([source.name for source in sources])]:
+        raise ValueError("\n".join(twice))
     return sources
+
+
+def given_twice(names: Sequence[str]) -> Iterator[str]:
+    """What is said of each name that more than one source has."""
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"the name {name!r} is given to {names.count(name)} sources; names must differ"
 
 
 class Config(Frozen):

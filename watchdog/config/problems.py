@@ -98,12 +98,23 @@ def _what(detail: ErrorDetails, place: Place, model: type[Frozen], data: Mapping
         return "unknown key" + meant(str(place[-1]), _fields_at(place[:-1], model, data))
     if detail["type"] == "missing":
         return "is missing"
+    if words := _emptiness(detail):
+        return words
     if words := _shape(detail, place, model, data):
         return words
     if detail["type"] == "enum" or detail["type"] == "literal_error":
         return _one_of(detail)
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return message[0].lower() + message[1:]
+
+
+def _emptiness(detail: ErrorDetails) -> str:
+    """That nothing stands where something should; empty if it is not that. Where a list or a mapping should stand, the
+    shape of it says more."""
+    if detail["type"] == "too_short":
+        return "is empty; name at least one"
+    is_shaped = detail["type"] in ("tuple_type", "list_type", "dict_type", "mapping_type", "dataclass_type")
+    return "is empty; put a value behind the colon" if detail["input"] is None and not is_shaped else ""
 
 
 def _one_of(detail: ErrorDetails) -> str:
@@ -119,6 +130,8 @@ def _shape(detail: ErrorDetails, place: Place, model: type[Frozen], data: Mappin
     if kind == "string_type":
         is_other = isinstance(given, bool | int | float)
         return "should be text" + ("; put it in quotes, for YAML reads it as something else" if is_other else "")
+    if kind == "path_type":
+        return "should be a path, as text"
     if kind in ("tuple_type", "list_type"):
         return f"should be a list{_as_a_list(given, place, model, data)}"
     if kind in ("dict_type", "mapping_type", "dataclass_type") and _lacks_a_colon(given):

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from watchdog.config import kinds, yaml_file
-from watchdog.config.file import Config, ConfigError
+from watchdog.config.file import Config, ConfigError, given_twice
 from watchdog.config.problems import WHOLE, in_order, problems, without
 from watchdog.config.sources import kind_of
 
@@ -79,6 +79,15 @@ def _source_as_meant(source: object) -> object:
     return {**source, "kind": near[0]} if near else source
 
 
+def _of_names(data: Mapping[str, object]) -> list[yaml_file.Problem]:
+    """Names that several sources have, also where something else is wrong with one of them. One without is called as
+    its kind."""
+    sources = data.get("sources")
+    entries = [entry for entry in sources if isinstance(entry, dict)] if isinstance(sources, list) else []
+    names = [entry.get("name", kind_of(entry)) for entry in entries if kind_of(entry) in kinds.known()]
+    return [("sources", what) for what in given_twice([name for name in names if isinstance(name, str) and name])]
+
+
 def addresses(found: yaml_file.Document) -> Config | None:
     """The channels and owners of a file that is wrong elsewhere, as far as they are right: they can be tried."""
     given: dict[str, object] = {key: found.mapping[key] for key in ("channels", "owners") if key in found.mapping}
@@ -109,7 +118,7 @@ def judged(found: yaml_file.Document) -> tuple[Config | None, list[yaml_file.Pro
     try:
         return Config.validated(data), wrong
     except ValidationError as error:
-        wrong += problems(error, Config, data)
+        wrong += [*problems(error, Config, data), *_of_names(_as_meant(data))]
         if (meant := _as_meant(data)) == data:
             return None, [*wrong, *_of_the_rest(error, data)]
     _, more = judged(replace(found, data=meant, unset=()))
