@@ -1189,6 +1189,26 @@ def test_a_run_that_holds_the_slot_is_named_where_the_next_run_of_what_is_revive
         assert list(revive(config, store, "news", False))[-1].endswith(f"{held}; a running watchdog tells.")
 
 
+def test_jobs_of_one_name_are_told_apart_and_not_told_what_was_done_about_each_other(tmp_path: Path) -> None:
+    sources = []
+    for name in ("one", "two"):
+        rows = outage()
+        rows["scheduled_jobs"][0]["id"] = f"id-{name}"
+        sources.append(Phantom(name=name, database=build(tmp_path / f"{name}.db", rows)))
+    config, store = Config(sources=tuple(sources)), Store(None)
+    both = "there are 2 jobs 'heartbeat'; give the id: id-one (one), id-two (two)"
+    with closing(store):
+        list(revive(config, store, "id-one", False))
+        with pytest.raises(RefusedError, match=f"^{re.escape(both)}$"):
+            list(revive(config, store, "heartbeat", True))
+        with pytest.raises(RefusedError, match="It was brought back at"):
+            list(revive(config, store, "id-one", True))
+        (done,) = Records(store).actions()
+        Records(store).add(replace(done, kind="restart", source="two", job_id="id-inbox", job="inbox"))
+        with pytest.raises(RefusedError, match=r"only a failed job can be revived$"):
+            list(revive(Config(sources=config.sources[1:]), store, "inbox", True))
+
+
 def test_by_hand_a_dry_run_changes_nothing_and_the_real_one_is_verified_by_the_service(tmp_path: Path) -> None:
     later = datetime.now(UTC) + HOUR
     with rig(tmp_path, mode="observe", stock=False) as it:

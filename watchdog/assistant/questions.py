@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -14,6 +14,9 @@ from watchdog.remote.client import Document, Remote
 
 PATIENCE = 120.0
 """Seconds for a backtest."""
+
+LISTED = 10
+"""So many jobs of one name are told apart."""
 
 SHOWN = ("source", "job_id", "job", "state", "schedule", "last_run_at", "next_run_at", "owner", "findings")
 
@@ -33,9 +36,8 @@ class Questions:
         """All open incidents, worst first, and what is silenced."""
         found = self.remote.get("/incidents")
         incidents = sorted(found["incidents"], key=lambda one: (one["severity"] != "critical", one["since"]))
-        verdict = f"{len(incidents)} incident{'s are' if len(incidents) != 1 else ' is'} open" if incidents else "OK"
         return {
-            "verdict": verdict,
+            "verdict": _verdict([one["state"] for one in incidents]),
             "instance": found["instance"],
             "now": found["now"],
             "silences": found["silences"],
@@ -100,9 +102,22 @@ class Questions:
         if len(found) == 1:
             return found[0]
         if found:
-            raise CannotAnswerError(f"{len(found)} jobs are called so; give the job_id")
+            which = ", ".join(f"{job['job_id']} ({job['source']})" for job in found[:LISTED])
+            raise CannotAnswerError(f"{len(found)} jobs are called so; give the job_id: {which}")
         near = get_close_matches(name, [job["job"] for job in jobs], 3)
         raise CannotAnswerError(f"there is no such job{'; near are: ' + ', '.join(near) if near else ''}")
+
+
+def _verdict(states: Sequence[str]) -> str:
+    """In a word whether something is wrong; what is clear waits only to be over."""
+    clear = states.count("clearing")
+    wrong = _counted(len(states) - clear, "open")
+    waits = f"{_counted(clear, 'clear')}, and over if that lasts"
+    return wrong if wrong and not clear else f"{wrong or 'OK'}; {waits}" if clear else "OK"
+
+
+def _counted(count: int, state: str) -> str:
+    return f"{count} incident{'s are' if count != 1 else ' is'} {state}" if count else ""
 
 
 def _is_like(job: Mapping[str, Any], match: str) -> bool:

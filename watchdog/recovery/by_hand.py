@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from logging import NullHandler
 
 from watchdog.config.file import Config
+from watchdog.config.policies import ANYWHERE
 from watchdog.config.sources import Section
 from watchdog.core.action import BEING_DONE, BY_HAND, Action, State, Step, spoken_ways
 from watchdog.core.clock import Stamp, WallClock
@@ -17,7 +18,7 @@ from watchdog.core.plain_json import Json
 from watchdog.incidents.verbs import whoami
 from watchdog.recovery.executor import Executor
 from watchdog.recovery.known_actions import KnownActions, definitions_of
-from watchdog.recovery.target import NoSuchJobError, find
+from watchdog.recovery.target import LISTED, Candidate, NoSuchJobError, find
 from watchdog.state.records import Preserved, Records
 from watchdog.state.store import Store
 from watchdog.systems.opening import snapshot_of
@@ -39,6 +40,9 @@ __all__ = [
     "restore",
     "revive",
 ]
+
+NO_REVIVAL = (*ANYWHERE, "pause")
+"""Actions that bring no job back, or are not known to."""
 
 AT_ONCE = timedelta(seconds=1)
 """What is done sooner than this after it was asked for is one act with that, and has one instant with it."""
@@ -111,17 +115,17 @@ def planned(config: Config, source_name: str, job_id: str) -> str:
 
 def _found(config: Config, records: Records | None, job: str, now: Stamp, source_name: str | None = None) -> Target:
     """The job; of one that has just been brought back the refusal says so. Raises RefusedError."""
+    candidate = find(config, job, now.at, source_name)
     try:
-        return find(config, job, now.at, source_name)
-    except NoSuchJobError:
-        raise
+        return candidate.target()
     except RefusedError as error:
-        raise RefusedError(f"{error}{_brought_back(records, job) if records else ''}") from None
+        raise RefusedError(f"{error}{_brought_back(records, candidate) if records else ''}") from None
 
 
-def _brought_back(records: Records, job: str) -> str:
+def _brought_back(records: Records, job: Candidate) -> str:
     """When it was, and whether that has helped, as the end of a sentence; empty where it was not."""
-    mine = [action for action in records.actions() if job in (action.job_id, action.job) and action.acted_at]
+    of_it = [one for one in records.actions() if (one.source, one.job_id) == (job.source, job.job_id)]
+    mine = [action for action in of_it if action.acted_at and action.kind not in NO_REVIVAL]
     if not mine or mine[-1].acted_at is None or mine[-1].state not in (State.ACTED, State.VERIFIED):
         return ""
     last = "it has run well since" if mine[-1].state is State.VERIFIED else "that run shows whether it has helped"
@@ -207,7 +211,8 @@ def _kept(names: Container[str], records: Records, job: str) -> Preserved:
     if not wanted:
         raise RefusedError(f"no definition of {job!r} is kept; only failed jobs are, from when a watchdog saw them")
     if len(wanted) > 1:
-        raise RefusedError(f"{len(wanted)} definitions of {job!r} are kept; give the id")
+        which = ", ".join(f"{kept.job_id} ({kept.source})" for kept in wanted[:LISTED])
+        raise RefusedError(f"{len(wanted)} definitions of {job!r} are kept; give the id: {which}")
     return wanted[0]
 
 

@@ -305,4 +305,4 @@ def test_what_a_person_asks_for_needs_something_wrong(rig: Rig) -> None:
     rig.home.add("well", every(60), next_run_at=rig.home.iso(rig.now + 30 * MINUTE))
     rig.home.beat(rig.now)
     with pytest.raises(RefusedError, match="only one that is overdue, interrupted or paused is brought back"):
-        ACTING.find(rig.section, "well", rig.now, Detect())[0]()
+        next(iter(ACTING.find(rig.section, "well", rig.now, Detect()).values()))()

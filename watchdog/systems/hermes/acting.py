@@ -1,6 +1,6 @@
 """What can be done about Hermes' jobs, through its own command."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -47,12 +47,12 @@ class HermesActing:
         """The steps are what is asked for."""
         return _KINDS
 
-    def find(self, section: Hermes, wanted: str, now: datetime, detect: Detect) -> Sequence[Callable[[], Target]]:
+    def find(self, section: Hermes, wanted: str, now: datetime, detect: Detect) -> Mapping[str, Callable[[], Target]]:
         """The jobs of this name or id; each raises RefusedError if nothing helps it, or nothing may be done."""
         snapshot = HermesSource(section, Host(LiveWriters())).look(now).snapshot
         if snapshot.problem is not None:
             raise UnreadableError(snapshot.problem)
-        return [partial(_target, section, snapshot, job, now, detect) for job in meant(snapshot.jobs, wanted)]
+        return {job.id: partial(_target, section, snapshot, job, now, detect) for job in meant(snapshot.jobs, wanted)}
 
     def seen(self, section: Hermes, job: Job | None, job_id: str) -> Facts | None:
         """What the snapshot says of it."""

@@ -1,6 +1,6 @@
 """What can be done about OpenClaw's jobs, through the gateway's own command."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -43,10 +43,10 @@ class OpenClawActing:
 
     definitions = None
 
-    def find(self, section: OpenClaw, wanted: str, now: datetime, detect: Detect) -> Sequence[Callable[[], Target]]:
+    def find(self, section: OpenClaw, wanted: str, now: datetime, detect: Detect) -> Mapping[str, Callable[[], Target]]:
         """The jobs of this name or id; each raises RefusedError if nothing helps it, or nothing may be done."""
         snapshot = snapshot_of(section, now)
-        return [partial(_target, section, snapshot, job, now, detect) for job in meant(snapshot.jobs, wanted)]
+        return {job.id: partial(_target, section, snapshot, job, now, detect) for job in meant(snapshot.jobs, wanted)}
 
     def seen(self, section: OpenClaw, job: Job | None, job_id: str) -> Facts | None:
         """What the snapshot says of it."""

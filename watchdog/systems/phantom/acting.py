@@ -69,9 +69,9 @@ class PhantomActing:
     }
     definitions = PhantomDefinitions()
 
-    def find(self, section: Phantom, wanted: str, now: datetime, detect: Detect) -> Sequence[Callable[[], Target]]:
+    def find(self, section: Phantom, wanted: str, now: datetime, detect: Detect) -> Mapping[str, Callable[[], Target]]:
         """The rows of this name or id; each raises RefusedError if it cannot be revived."""
-        return [partial(_target, section, row, now) for row in _named(section, wanted)]
+        return {str(row["id"]): partial(_target, section, row, now) for row in _named(section, wanted)}
 
     def seen(self, section: Phantom, job: Job | None, job_id: str) -> Facts | None:
         """What of the row must still be so; None if it has changed since the look, or cannot be read now.

@@ -151,8 +151,8 @@ class Acting(Protocol[C]):
     def definitions(self) -> Definitions[C] | None:
         """Where its failed jobs are swept, how they are kept and put back."""
 
-    def find(self, section: C, wanted: str, now: datetime, detect: Detect) -> Sequence[Callable[[], Target]]:
-        """The jobs of this name or id; each may raise RefusedError. Raises UnreadableError."""
+    def find(self, section: C, wanted: str, now: datetime, detect: Detect) -> Mapping[str, Callable[[], Target]]:
+        """The jobs of this name or id, by their ids; each may raise RefusedError. Raises UnreadableError."""
 
     def seen(self, section: C, job: Job | None, job_id: str) -> Facts | None:
         """What must still be so when an action is done that is decided now; None if that cannot be told, or if the
