@@ -235,6 +235,22 @@ def test_where_a_body_may_end_in_two_places_nothing_behind_it_is_taken_for_a_que
         assert app.paths == []
 
 
+def test_a_thread_that_is_done_after_the_end_writes_to_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[BoundedServer] = []
+    readable = BoundedServer.readable
+
+    def noted(self: BoundedServer) -> bool:
+        seen.append(self)
+        return readable(self)
+
+    monkeypatch.setattr(BoundedServer, "readable", noted)
+    with _serving(Asked()) as (server, connect):
+        connect().sendall(_question("/first"))
+        until(lambda: seen, "the loop turns")
+        server.stop()
+        seen[0].pull_trigger()
+
+
 def test_what_waits_to_be_sent_is_no_copy_and_is_given_back_part_by_part() -> None:
     first, second = b"a" * 1000, b"b" * 10
     unsent = Unsent()

@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import threading
 import time
 from collections import deque
 from typing import Any
@@ -174,6 +175,8 @@ class BoundedServer(TcpWSGIServer):  # type: ignore[misc]
 
     def __init__(self, *given: Any, **named: Any) -> None:
         self._looked_after = self._full_until = time.monotonic()
+        self._ending = threading.Lock()
+        self._has_ended = False
         self._quick = ThreadedTaskDispatcher()
         self._quick.set_thread_count(1)
         super().__init__(*given, **named)
@@ -252,6 +255,12 @@ class BoundedServer(TcpWSGIServer):  # type: ignore[misc]
             return
         (self._quick if task.path in QUICK else self.task_dispatcher).add_task(task)
 
+    def pull_trigger(self) -> None:
+        """Wake the loop, if it still turns: the descriptor by which that is done may be another file's by then."""
+        with self._ending:
+            if not self._has_ended:
+                super().pull_trigger()
+
     @property
     def pause(self) -> float:
         """Seconds for which nothing has to be done, unless something comes."""
@@ -270,4 +279,6 @@ class BoundedServer(TcpWSGIServer):  # type: ignore[misc]
             dispatcher.set_thread_count(0)
         for channel in list(self.active_channels.values()):
             channel.handle_close()
+        with self._ending:
+            self._has_ended = True
         self.close()
