@@ -95,6 +95,16 @@ def test_since_when_it_is_what_it_is_called_is_what_the_api_says_and_of_an_older
     assert f"{wanted} ago" in screen.export_text()
 
 
+@pytest.mark.parametrize("sources", [("garden", "garden"), ("garden", "office")])
+def test_of_a_watchdog_over_several_schedulers_it_is_said_which_is_meant(sources: tuple[str, str]) -> None:
+    shared = {"state": "active", "severity": "critical", "acknowledged_by": None, "kind": "failed", "summary": "s"}
+    since = {"since": "2026-06-10T08:00:00Z", "headline_since": "2026-06-10T08:00:00Z"}
+    found = [{**shared, **since, "id": place, "source": source} for place, source in enumerate(sources)]
+    screen = Console(file=StringIO(), record=True, width=120)
+    screen.print(incidents_view([Answer("http://box", {"now": "2026-06-10T12:00:00Z", "incidents": found})]))
+    assert ("office" in screen.export_text(clear=False)) == ("Source" in screen.export_text()) == (len({*sources}) > 1)
+
+
 def _recovery(number: int, job: str, state: str, *steps: str) -> dict[str, object]:
     told = [{"at": "2026-06-10T11:30:00Z", "what": step} for step in steps]
     named = {"id": number, "action": "revive", "source": "agent", "job": job, "why": "failed", "steps": told}

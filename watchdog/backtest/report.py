@@ -9,6 +9,7 @@ from watchdog.backtest.verdict import NOBODY, Condition, Message, Verdict
 from watchdog.core.durations import say_duration
 from watchdog.core.incident import Key
 from watchdog.core.kinds import Severity
+from watchdog.core.model import Finding
 from watchdog.notify.plan import Event
 from watchdog.systems.shared.past import SourcePast
 
@@ -35,10 +36,11 @@ def lines(pasts: Sequence[SourcePast], verdicts: Sequence[Verdict], since: datet
         yield from _source(past)
     if NOBODY in first.by_target:
         yield Line(f"No channel is configured, so nobody is told; {NOBODY!r} stands for one that would be.", "yellow")
-    yield from _told("What would have been told", first.messages)
-    yield from _conditions(first.conditions)
+    are_several = len(pasts) > 1
+    yield from _told("What would have been told", first.messages, are_several)
+    yield from _conditions(first.conditions, are_several)
     if len(verdicts) > 1:
-        yield from _differences(first, verdicts[1])
+        yield from _differences(first, verdicts[1], are_several)
     yield Line("")
     for verdict in verdicts:
         yield Line(_summary(verdict), "bold")
@@ -53,17 +55,22 @@ def _source(past: SourcePast) -> Iterator[Line]:
     yield from (Line(f"- {gap}", "dim") for gap in past.gaps)
 
 
-def _told(title: str, messages: Sequence[Message]) -> Iterator[Line]:
+def _told(title: str, messages: Sequence[Message], are_several: bool) -> Iterator[Line]:
     yield Line("")
     yield Line(f"{title}: {_count(len(messages), 'message')}", "bold")
     for message, others in _with_reminders(messages):
         about = message.about
         style = "green" if message.event == "resolved" else _colour(about.severity)
+        since = _at(about.since or message.at)
         yield Line(
             f"{_at(message.at)}  {message.target}  {message.title}{_doubt(message)}",
             style,
-            f"{about.kind.value} since {_at(about.since or message.at)}, {about.summary}{_again(others)}",
+            f"{about.kind.value}{_where(about, are_several)} since {since}, {about.summary}{_again(others)}",
         )
+
+
+def _where(found: Finding, are_several: bool) -> str:
+    return f" in {found.source}" if are_several else ""
 
 
 def _doubt(one: Message | Condition) -> str:
@@ -92,19 +99,20 @@ def _again(others: Sequence[Message]) -> str:
     return f"; and {_count(len(others), 'time')} more, the last at {_at(others[-1].at)}"
 
 
-def _conditions(conditions: Sequence[Condition]) -> Iterator[Line]:
+def _conditions(conditions: Sequence[Condition], are_several: bool) -> Iterator[Line]:
     yield Line("")
     yield Line(f"What was so: {_count(len(conditions), 'condition')}", "bold")
-    yield from _lines_of(conditions)
+    yield from _lines_of(conditions, are_several)
 
 
-def _lines_of(conditions: Sequence[Condition]) -> Iterator[Line]:
+def _lines_of(conditions: Sequence[Condition], are_several: bool) -> Iterator[Line]:
     again = _returned(conditions)
     for condition in conditions:
         found = condition.finding
         began = None if id(condition) in again else found.since
         until = f"until {_at(condition.over_at)}" if condition.over_at else "to the end"
-        what, cause = f"{found.kind.value} {found.job or found.source}{_doubt(condition)}", found.caused_by
+        where = _where(found, are_several) if found.job else ""
+        what, cause = f"{found.kind.value} {found.job or found.source}{where}{_doubt(condition)}", found.caused_by
         under = f", under {cause.kind} {cause.job or found.source}" if cause else ""
         yield Line(
             f"{_at(began or condition.found_at)}  {what}, {until}{under}",
@@ -123,12 +131,12 @@ def _returned(conditions: Sequence[Condition]) -> set[int]:
     return again
 
 
-def _differences(first: Verdict, second: Verdict) -> Iterator[Line]:
+def _differences(first: Verdict, second: Verdict, are_several: bool) -> Iterator[Line]:
     for one, other in ((first, second), (second, first)):
-        yield from _told(f"Only {one.name}", one.without(other))
+        yield from _told(f"Only {one.name}", one.without(other), are_several)
         if unlike := one.unlike(other):
             yield Line(f"and {_count(len(unlike), 'condition')}:", "bold")
-        yield from _lines_of(unlike)
+        yield from _lines_of(unlike, are_several)
 
 
 def _summary(verdict: Verdict) -> str:

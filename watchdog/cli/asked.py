@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,6 +99,11 @@ def configured(config: Path | None, database: Path | None, *, apart: bool = Fals
     must_be_one(config, database, instead="--database PATH")
     with _told(config):
         return load(config) if config else for_database(database or Path())
+
+
+def are_several(config: Config | None, told_of: Iterable[str]) -> bool:
+    """Whether it has to be said which source is meant: several are watched, or told of."""
+    return len({*(source.name for source in (config.sources if config else ())), *told_of}) > 1
 
 
 def must_be_one(*ways: Path | None, instead: str) -> None:

@@ -34,13 +34,16 @@ def incidents_view(answers: Sequence[Answer]) -> RenderableType:
 
 
 def _table(rows: Sequence[tuple[Answer, Mapping[str, Any]]]) -> Listing:
-    table = Listing("Watchdog", "ID", "What", "Since", "State", "Why", to_the_right=["ID"])
+    is_many = len({(answer.url, row["source"]) for answer, row in rows}) > len({answer.url for answer, _ in rows})
+    heads = ("Watchdog", "ID", "What", *(["Source"] if is_many else []), "Since", "State", "Why")
+    table = Listing(*heads, to_the_right=["ID"])
     for answer, incident in rows:
         now = parse_instant((answer.document or {})["now"])
         table.add_row(
             Text(answer.name),
             Text(str(incident["id"])),
             Text(incident["kind"], style=_style(incident)),
+            *([Text(incident["source"])] if is_many else []),
             Text(ago(_headline_since(incident), now, "")),
             Text(_state(incident, now)),
             Text(f"{incident['summary']}{_awaited(incident)}"),

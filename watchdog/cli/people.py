@@ -13,6 +13,7 @@ import click
 from watchdog.cli import completing, elsewhere
 from watchdog.cli.asked import (
     Number,
+    are_several,
     as_format,
     configured,
     state_of,
@@ -53,7 +54,9 @@ def incidents(
         if form == "json":
             click.echo(json.dumps(incident_verbs.document(store, found, now, hold), indent=2))
         else:
-            tables.show(tables.incidents_view(found, store.acknowledgements(), store.silences(now), now, hold))
+            is_many = are_several(settings, [one.source for one in found])
+            known = store.acknowledgements(), store.silences(now)
+            tables.show(tables.incidents_view(found, *known, now, hold, is_many=is_many))
             _say_if_nobody_looks(store)
 
 

@@ -14,6 +14,7 @@ import click
 from watchdog.cli import completing, elsewhere
 from watchdog.cli.asked import (
     Number,
+    are_several,
     as_format,
     configured,
     state_of,
@@ -121,8 +122,10 @@ def recoveries(config: Path | None, database: Path | None, state: Path | None, f
     if form == "json":
         click.echo(json.dumps(by_hand.document(actions), indent=2))
         return
-    why_idle = configured(config, database).recovery.why_idle if state is None else ""
-    tables.show(tables.recoveries_view(actions, datetime.now(UTC), why_idle))
+    settings = configured(config, database) if state is None else None
+    why_idle = settings.recovery.why_idle if settings else ""
+    is_many = are_several(settings, [action.source for action in actions])
+    tables.show(tables.recoveries_view(actions, datetime.now(UTC), why_idle, is_many=is_many))
 
 
 def _by_hand(

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
+from typing import TypeVar
 
 from rich import box
 from rich.cells import cell_len
@@ -25,6 +26,8 @@ from watchdog.detectors.published import Published, SourceState
 from watchdog.incidents.ledger import over_at, waits_for_run
 from watchdog.incidents.report import first_line, gathered, to_do, verdict
 
+Cell = TypeVar("Cell", str, Text)
+
 STEPS = 5
 """How many next steps are shown."""
 
@@ -39,13 +42,15 @@ def findings_view(published: Published, now: datetime) -> RenderableType:
     head = Text(first_line(published).split(" | ")[0], style=COLOURS[word])
     if not published.findings:
         return head
-    table = Listing("What", "Since", "Why")
+    is_many = len(published.sources) > 1
+    table = Listing("What", *_of_many(is_many, "Source"), "Since", "Why")
     steps: dict[str, None] = {}
     for alike in gathered(published.findings):
         finding, is_symptom = alike.first, alike.is_symptom
         style = "dim" if is_symptom else _SEVERITIES[finding.severity]
         table.add_row(
             Text(f"{'└ ' if is_symptom else ''}{finding.kind.value}", style=style),
+            *_of_many(is_many, Text(finding.source)),
             Text(ago(finding.since, now, "")),
             Text(alike.words, style="dim" if is_symptom else ""),
         )
@@ -55,6 +60,11 @@ def findings_view(published: Published, now: datetime) -> RenderableType:
     shown = [Text(f"To do: {step}", no_wrap=True, overflow="ignore") for step in said[:STEPS]]
     more = [Text(f"and {len(said) - STEPS} more; each job's page has its own", style="dim")] if said[STEPS:] else []
     return Group(head, Text(""), table, Text(""), *shown, *more)
+
+
+def _of_many(is_many: bool, cell: Cell) -> tuple[Cell, ...]:
+    """A cell that says which source is meant, where there are several."""
+    return (cell,) if is_many else ()
 
 
 WIDE, NARROW, NARROWEST = 90, 72, 56
@@ -184,11 +194,14 @@ def incidents_view(
     silences: Sequence[Silence],
     now: datetime,
     hold: timedelta | None,
+    *,
+    is_many: bool = False,
 ) -> RenderableType:
-    """The incidents, and what is silenced. `hold`: how long one has to stay clear, where that is known."""
+    """The incidents, and what is silenced. `hold`: how long one has to stay clear, where that is known. `is_many`:
+    several sources are watched, so each is named."""
     views: list[RenderableType] = []
     if incidents:
-        views.append(_incidents_table(incidents, acknowledged, now, hold))
+        views.append(_incidents_table(incidents, acknowledged, now, hold, is_many=is_many))
     else:
         views.append(Text("No incident is open.", style="green"))
     for silence in silences:
@@ -202,14 +215,17 @@ def _incidents_table(
     acknowledged: Mapping[int, tuple[datetime, str]],
     now: datetime,
     hold: timedelta | None,
+    *,
+    is_many: bool,
 ) -> Listing:
-    table = Listing("ID", "What", "Since", "State", "Why", to_the_right=["ID"])
+    table = Listing("ID", "What", *_of_many(is_many, "Source"), "Since", "State", "Why", to_the_right=["ID"])
     for incident in incidents:
         head = incident.headline
         style = _SEVERITIES[incident.severity] if incident.is_active else "dim"
         table.add_row(
             Text(str(incident.id)),
             Text(head.kind.value, style=style),
+            *_of_many(is_many, Text(incident.source)),
             Text(ago(incident.headline_since, now, "")),
             _incident_state(incident, acknowledged.get(incident.id), now, hold),
             Text(f"{as_asked(head.summary, sys.argv)}{_others(incident)}{_awaited(incident)}"),
@@ -250,17 +266,21 @@ def _others(incident: Incident) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def recoveries_view(actions: Sequence[Action], now: datetime, why_idle: str = "") -> RenderableType:
-    """What was done, newest first, with its last step. `why_idle`: why nothing is done but by hand."""
+def recoveries_view(
+    actions: Sequence[Action], now: datetime, why_idle: str = "", *, is_many: bool = False
+) -> RenderableType:
+    """What was done, newest first, with its last step. `why_idle`: why nothing is done but by hand. `is_many`: several
+    sources are watched, so each is named."""
     if not actions:
         by_hand = f" Nothing is done here but by hand: {why_idle}." if why_idle else ""
         return Text(f"Nothing has been done yet.{by_hand}")
-    table = Listing("ID", "What", "When", "State", "By", "Last step")
+    table = Listing("ID", "What", *_of_many(is_many, "Source"), "When", "State", "By", "Last step")
     for action in actions:
         state = {"verified": "green", "proposed": "cyan"}.get(action.state.value, "yellow")
         table.add_row(
             Text(str(action.id)),
             Text(f"{action.kind} {action.subject}"),
+            *_of_many(is_many, Text(action.source)),
             Text(ago(action.created.at, now)),
             Text(action.standing, style=state),
             Text(action.policy if action.by == "policy" else action.by),

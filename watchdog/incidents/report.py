@@ -57,11 +57,11 @@ def ordered(findings: Sequence[Finding]) -> Iterator[tuple[Finding, bool]]:
     yield from ((finding, False) for finding in findings if id(finding) in left)
 
 
-def line(finding: Finding, now: datetime, *, is_symptom: bool = False) -> str:
-    """One finding on one line."""
-    when = since(finding.since, now)
+def line(finding: Finding, now: datetime, *, is_symptom: bool = False, is_one_of_many: bool = False) -> str:
+    """One finding on one line. `is_one_of_many`: its source is watched beside others, so it is named."""
+    when, where = since(finding.since, now), f" in {finding.source}" if is_one_of_many else ""
     return (
-        f"{'  └ ' if is_symptom else ''}{finding.severity.value.upper()} {finding.kind.value}: {finding.summary}"
+        f"{'  └ ' if is_symptom else ''}{finding.severity.value.upper()} {finding.kind.value}{where}: {finding.summary}"
         f"{f' ({when})' if when else ''}"
     )
 
@@ -114,10 +114,9 @@ def to_do(alike: Alike, published: Published) -> str:
 
 
 def _line(alike: Alike, published: Published, now: datetime) -> str:
-    if len(alike.findings) == 1:
-        return line(alike.first, now, is_symptom=alike.is_symptom)
-    next_step = to_do(alike, published)
-    told = line(replace(alike.first, summary=alike.words), now, is_symptom=alike.is_symptom)
+    said = replace(alike.first, summary=alike.words)
+    told = line(said, now, is_symptom=alike.is_symptom, is_one_of_many=len(published.sources) > 1)
+    next_step = to_do(alike, published) if len(alike.findings) > 1 else ""
     return f"{told}; to do: {next_step}" if next_step else told
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from watchdog.core.action import Action, State
 from watchdog.core.command_line import command
 from watchdog.web import advice
-from watchdog.web.shown import Known, When, when
+from watchdog.web.shown import Known, When, one_of_many, when
 
 SHOWN = 10
 """Recoveries of which all is shown: of a storm there is one for each of its jobs."""
@@ -27,6 +27,7 @@ class Deed:
     when: When
     steps: tuple[tuple[When, str], ...]
     approve: str
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +78,5 @@ def _deed(action: Action, known: Known, now: datetime) -> Deed:
         when(action.created.at, now),
         tuple((when(step.at, now), step.what) for step in action.steps[-30:]),
         advice.approve(action.id, known.config) if action.state is State.PROPOSED else "",
+        one_of_many(action.source, known) if action.subject != action.source else "",
     )

@@ -17,7 +17,7 @@ from watchdog.state.history import JobKey
 from watchdog.systems.remedy import revive_command
 from watchdog.web import advice
 from watchdog.web.published_state import Posting
-from watchdog.web.shown import Known, When, incident_url, job_url, maybe, spoken, when
+from watchdog.web.shown import Known, When, incident_url, job_url, maybe, one_of_many, spoken, when
 
 LISTED = 10
 """Jobs that are named under an incident; its own page has them all."""
@@ -60,7 +60,7 @@ class Problem:
     `revivable`: the source and id of the jobs that a button can bring back; `unrevivable`: why there is no such button,
     where a command brings them back. `has_more`: whether more has come since somebody took it on. `clear_since`: since
     when nothing of it is so; `over_at`: when it was over, or is if it stays clear. `unproved`: whose next run it
-    waits for, though nothing of it is as grave any more.
+    waits for, though nothing of it is as grave any more. `source`: where it is, if several are watched.
     """
 
     key: str
@@ -90,6 +90,7 @@ class Problem:
     storm: Storm | None = None
     clear_since: When | None = None
     over_at: When | None = None
+    source: str = ""
 
     @property
     def is_active(self) -> bool:
@@ -286,6 +287,7 @@ def _of_finding(finding: Finding, posting: Posting, known: Known) -> Problem:
         advice.match_of(finding),
         revivable=_can_come_back(finding, posting, known),
         unrevivable=_unrevivable([finding], posting, known),
+        source=one_of_many(finding.source, known) if name != finding.source else "",
     )
 
 

@@ -33,6 +33,11 @@ class Known:
     can_revive: bool = False
 
 
+def one_of_many(source: str, known: Known) -> str:
+    """What a source is called, to stand beside its jobs; empty where no other is watched."""
+    return source if known.config and len(known.config.sources) > 1 else ""
+
+
 def job_url(source: str, job_id: str) -> str:
     """The address of a job's own page."""
     return f"/jobs/{quote(source, safe='')}/{quote(job_id, safe='')}"

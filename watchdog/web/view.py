@@ -15,7 +15,7 @@ from watchdog.web.deeds import Recoveries, recoveries
 from watchdog.web.listing import Table, Wanted, table
 from watchdog.web.problems import Problem, problems, title_of
 from watchdog.web.published_state import Posting
-from watchdog.web.shown import Known, When, incident_url, when
+from watchdog.web.shown import Known, When, incident_url, one_of_many, when
 
 _SHOWN = 50
 """Problems on the first page."""
@@ -34,6 +34,7 @@ class Past:
     began: When
     ended: When
     over: When
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ def front(posting: Posting, wanted: Wanted, known: Callable[[Sequence[JobKey]], 
                 when(i.headline_since, now),
                 when(i.ended_at, now),
                 when(i.resolved_at, now),
+                one_of_many(i.source, beside),
             )
             for i in recent[:_OVER]
             if i.ended_at and i.resolved_at
