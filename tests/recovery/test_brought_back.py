@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import NOW, build, cost_row, job_row, session_row
 from tests.support.command import command
-from tests.support.harness import HOUR, MINUTE
+from tests.support.harness import HOUR, MINUTE, change
 from tests.support.site import PAGE, serving
 from tests.support.telling import finding
 from watchdog.cli.fleet_tables import incidents_view as elsewhere_view
@@ -135,3 +135,26 @@ def test_the_lists_of_incidents_say_it_of_one_that_is_headed_by_such_a_job(capsy
     screen().print(elsewhere_view([Answer("http://x", document, "")]))
     told = " ".join(capsys.readouterr().out.split())
     assert told.count("it was brought back, and its next run shows whether that has helped") == 2
+
+
+@pytest.mark.parametrize(("status", "ends_well"), [("error", False), ("ok", True)])
+def test_check_is_as_grave_as_the_incident_until_the_next_run_ends_well(
+    tmp_path: Path, status: str, ends_well: bool
+) -> None:
+    """The page says critical of it, so does the exit code; but a run that this look has seen end well is the proof."""
+    watched(tmp_path, revived())
+    change(tmp_path / "phantom.db", f"UPDATE scheduled_jobs SET last_run_status = '{status}'")
+    store = Store(tmp_path / "state.db")
+    store.save_incidents([incident()])
+    store.close()
+    told = command("check", "-c", tmp_path / "watchdog.yaml", "--now", iso(NOW))
+    assert told.returncode == (1 if ends_well else 2)
+    first, finding_line = told.stdout.splitlines()
+    if ends_well:
+        assert first == "WARNING: 1 zero_tokens | jobs=1 critical=0 warning=1"
+        assert "critical" not in finding_line
+        return
+    assert first == (
+        "CRITICAL: 1 zero_tokens; 1 brought back, critical until its next run ends well | jobs=1 critical=1 warning=1"
+    )
+    assert f"{WORDS}; that it was given up is critical until its next run ends well" in finding_line

@@ -450,7 +450,7 @@ def test_what_was_critical_and_waits_for_its_proof_is_as_grave_in_the_heading_as
     posting = Posting(Published((state,)), now.at, 0.0, tuple(found.open))
     shown = view.front(posting, Wanted(), lambda keys: Known())
     assert (shown.verdict, shown.problems[0].severity) == ("CRITICAL", "critical")
-    assert shown.headline == "1 warning; 1 brought back, not proved yet"
+    assert shown.headline == "1 warning; 1 brought back, critical until its next run ends well"
 
 
 def test_what_stands_in_an_incidents_history_is_never_dated_anew() -> None:

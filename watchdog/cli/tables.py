@@ -24,7 +24,7 @@ from watchdog.core.model import Finding, Job, Schedule
 from watchdog.core.silences import Silence
 from watchdog.detectors.published import Published, SourceState
 from watchdog.incidents.ledger import over_at, waits_for_run
-from watchdog.incidents.report import first_line, gathered, to_do, verdict
+from watchdog.incidents.report import first_line, gathered, overall, to_do
 
 Cell = TypeVar("Cell", str, Text)
 
@@ -38,7 +38,7 @@ _STATES = {"failed": "bold red", "paused": "dim", "completed": "dim", "disabled"
 
 def findings_view(published: Published, now: datetime) -> RenderableType:
     """The verdict, and a table of what is wrong."""
-    word = verdict(published.findings)
+    word = overall(published)
     head = Text(first_line(published).split(" | ")[0], style=COLOURS[word])
     if not published.findings:
         return head

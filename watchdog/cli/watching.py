@@ -61,7 +61,7 @@ def run(config: Path | None, database: Path | None, listen: str | None, debug_lo
         service = Service(
             settings,
             reread=lambda: _listening(load(file), listen) if file else settings,
-            words=lambda posting: "\n".join(report.lines(posting.published, posting.at)),
+            words=lambda posting: report.page(posting.published, posting.incidents, posting.at),
             wake=wake,
         )
         with signals(wake), end_in_any_case():
@@ -94,7 +94,8 @@ def _listening(settings: Config, listen: str | None) -> Config:
 def check(config: Path | None, database: Path | None, now: str | None, form: str) -> int:
     """Look once and say what is wrong. Changes nothing.
 
-    Exits as monitoring plugins do: 0 ok, 1 warning, 2 critical, 3 unknown.
+    Exits as monitoring plugins do: 0 ok, 1 warning, 2 critical, 3 unknown. What was critical stays so until the next
+    run of its job, which was brought back, has ended well.
     """
     from watchdog.incidents import report, wire
 
@@ -108,7 +109,7 @@ def check(config: Path | None, database: Path | None, now: str | None, form: str
         tables.show(tables.findings_view(published, instant))
     else:
         click.echo("\n".join(as_asked(line, sys.argv) for line in report.lines(published, instant)))
-    return report.EXIT_CODES[report.verdict(published.findings)]
+    return report.EXIT_CODES[report.overall(published)]
 
 
 @click.command()
@@ -212,7 +213,8 @@ def told_once(config: Path | None, database: Path | None, now: datetime) -> Publ
     from watchdog.recovery import brought_back
 
     settings = configured(config, database)
-    return brought_back.told(looked(settings, now), brought_back.kept_in(settings.state))
+    acted, unproved = brought_back.kept_in(settings.state)
+    return brought_back.told(looked(settings, now), acted, unproved)
 
 
 def looked(settings: Config, now: datetime) -> Published:

@@ -24,6 +24,12 @@ def awaited(at: datetime | None = None, next_run_at: datetime | None = None) -> 
     return f"it was brought back{when}, and its next run{run} shows whether that has helped"
 
 
+def until_proved(count: int) -> str:
+    """Why all is graver than what is found: that so many were given up, and have yet to show that they are well."""
+    run = "its next run ends" if count == 1 else "their next runs end"
+    return f"{count} brought back, critical until {run} well"
+
+
 BROUGHT_BACK = f"I{awaited()[1:]}. If it has not: "
 """What comes before the advice for a job of which an incident awaits the proof."""
 
@@ -185,6 +191,13 @@ class Incident:
         """What is over by a revival that no run has proved yet; so long it is as grave as it was."""
         return [member.finding for member in self.members.values() if member.is_unproved and not member.active]
 
+    @property
+    def keeps_grave(self) -> list[Finding]:
+        """What was brought back, and for whose proof it stays as grave as it was, though nothing that is so now is."""
+        if not self.is_active or any(member.finding.severity is self.severity for member in self.own):
+            return []
+        return self.unproved
+
     def awaits_proof_of(self, job_id: str | None) -> bool:
         """Whether that job was brought back, and no run of it has ended well since."""
         return job_id is not None and any(finding.job_id == job_id for finding in self.unproved)
@@ -216,6 +229,12 @@ class Ledger:
     def open(self) -> list[Incident]:
         """The unresolved ones, oldest first."""
         return [incident for incident in self.incidents.values() if incident.is_open]
+
+
+def unproved_of(incidents: Iterable[Incident]) -> tuple[Finding, ...]:
+    """What of all of them was brought back and keeps its incident critical, each job once."""
+    kept = (finding for incident in incidents for finding in incident.keeps_grave)
+    return tuple({(finding.source, finding.job_id): finding for finding in kept}.values())
 
 
 def head_of(members: Iterable[Member]) -> Finding:

@@ -354,6 +354,11 @@ class Job:
         return self.enabled and self.status == "active"
 
     @property
+    def is_unproved(self) -> bool:
+        """It is planned, and its newest run was an error: it may be given up, once more, at any run."""
+        return self.is_planned and self.last_run is not None and self.last_run.status == "error"
+
+    @property
     def due(self) -> datetime | None:
         """The fire that it has to do next."""
         return self.terms.owed_at or self.next_run_at

@@ -172,7 +172,7 @@ def _play(console: Console, narrator: Narrator, file: Path, seconds: int | None)
     service = Service(
         config,
         reread=lambda: load(file),
-        words=lambda posting: "\n".join(report.lines(posting.published, posting.at)),
+        words=lambda posting: report.page(posting.published, posting.incidents, posting.at),
         wake=wake,
         on_ready=lambda url: _introduce(console, url, file),
         tell=_untold,

@@ -218,7 +218,7 @@ def _play(console: Console, path: Path, port: int, seconds: int | None, *, stay:
     service = Service(
         config,
         reread=lambda: config,
-        words=lambda posting: "\n".join(report.lines(posting.published, posting.at)),
+        words=lambda posting: report.page(posting.published, posting.incidents, posting.at),
         wake=wake,
         on_ready=lambda url: _introduce(console, url, path),
         clock=FollowedClock(lambda: driver.now, SPEED),

@@ -33,13 +33,15 @@ class Published:
     """What everybody sees after a tick. `version` grows only when something in it has changed.
 
     `own`: what the watchdog knows from its own records, such as a job that the scheduler has deleted. `to_follow`: of
-    what was found, what recovery brings back as soon as its turn in a storm has come.
+    what was found, what recovery brings back as soon as its turn in a storm has come. `unproved`: for those who
+    tell of it, what was critical, and is so until the next run of its job, which was brought back, has ended well.
     """
 
     sources: tuple[SourceState, ...]
     version: int = 0
     own: tuple[Finding, ...] = ()
     to_follow: tuple[Finding, ...] = ()
+    unproved: tuple[Finding, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -1,11 +1,12 @@
 """The state in words: the lines of `check`, and of the service's first page."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from watchdog.cadence.plain_words import since
+from watchdog.core.incident import Incident, unproved_of, until_proved
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
@@ -29,14 +30,21 @@ def verdict(findings: Sequence[Finding]) -> str:
     return "WARNING" if findings else "OK"
 
 
+def overall(published: Published) -> str:
+    """The same of all that is found, and of what was critical and is so until a run has proved that it was helped."""
+    return verdict((*published.findings, *published.unproved))
+
+
 def first_line(published: Published) -> str:
     """`CRITICAL: 1 wedged, 2 overdue | jobs=4 critical=1 warning=2`."""
-    findings = published.findings
+    findings, unproved = published.findings, len(published.unproved)
     counts = Counter(finding.kind.value for finding in findings)
     jobs = sum(len(state.snapshot.jobs) for state in published.sources)
     grave = sum(finding.severity is Severity.CRITICAL for finding in findings)
-    said = ", ".join(f"{count} {kind}" for kind, count in counts.items()) or _all_well(jobs)
-    return f"{verdict(findings)}: {said} | jobs={jobs} critical={grave} warning={len(findings) - grave}"
+    parts = [", ".join(f"{count} {kind}" for kind, count in counts.items())] if findings else []
+    parts += [until_proved(unproved)] if unproved else []
+    said = "; ".join(parts) or _all_well(jobs)
+    return f"{overall(published)}: {said} | jobs={jobs} critical={grave + unproved} warning={len(findings) - grave}"
 
 
 def _all_well(jobs: int) -> str:
@@ -123,3 +131,8 @@ def _line(alike: Alike, published: Published, now: datetime) -> str:
 def lines(published: Published, now: datetime) -> list[str]:
     """All of it: the first line, then one for each finding, or for all that are alike where they are many."""
     return [first_line(published), *(_line(alike, published, now) for alike in gathered(published.findings))]
+
+
+def page(published: Published, incidents: Iterable[Incident], now: datetime) -> str:
+    """The same as the service's first page, with what its incidents still wait for."""
+    return "\n".join(lines(replace(published, unproved=unproved_of(incidents)), now))

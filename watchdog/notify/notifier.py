@@ -84,7 +84,7 @@ class Notifier:
         moment = Moment(now)
         self._put_right(now)
         people = self._people(published, now)
-        unproved = {key for key, job in people.jobs.items() if _is_unproved(job)}
+        unproved = {key for key, job in people.jobs.items() if job.is_unproved}
         tried = self._records.was_revived
         ledger = update(self._ledger, published.findings, people.blind, moment, self._timing, unproved, tried)
         made = plan(self._told_of(ledger), self._told, people, moment)
@@ -304,10 +304,6 @@ class Notifier:
             )
             for name in self._alert_channels
         }
-
-
-def _is_unproved(job: Job) -> bool:
-    return job.is_planned and job.last_run is not None and job.last_run.status == "error"
 
 
 def _notice_entry(batch: Batch, now: datetime, voice: Voice) -> Entry:

@@ -1,21 +1,23 @@
 """Jobs that were brought back and have not run since: what is found of them stands until their next run, which shows
 whether that has helped."""
 
-from collections.abc import Iterable, Mapping
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from watchdog.core.action import Action, State
-from watchdog.core.incident import awaited
+from watchdog.core.incident import awaited, unproved_of
 from watchdog.core.model import Finding, Job
 from watchdog.detectors.published import Published, SourceState
-from watchdog.state.documents import parsed, read_action
+from watchdog.state.documents import parsed, read_action, read_incident
 from watchdog.state.history import JobKey
 from watchdog.state.records import REVIVING
 from watchdog.systems.shared.own_record import read_state, tables_of
 from watchdog.systems.shared.past import PastError
 
+_OPEN = "SELECT document FROM incidents WHERE is_open = 1 ORDER BY id"
 _ACTED = "SELECT id, document FROM actions WHERE state = 'acted' ORDER BY id"
 
 
@@ -25,14 +27,21 @@ def when(actions: Iterable[Action]) -> dict[JobKey, datetime]:
     return {(one.source, one.job_id): one.acted_at for one in acted if one.job_id is not None and one.acted_at}
 
 
-def kept_in(path: Path) -> dict[JobKey, datetime]:
-    """The same from a state file, which is read as somebody else's would be; nothing where that cannot be."""
+def kept_in(path: Path) -> tuple[dict[JobKey, datetime], tuple[Finding, ...]]:
+    """The same from a state file, and what its incidents are critical for until a run has proved it. The file is read
+    as somebody else's would be; nothing where that cannot be."""
     try:
-        rows = read_state(path, lambda db: db.execute(_ACTED).fetchall() if "actions" in tables_of(db) else [])
+        rows, texts = read_state(path, _rows)
     except (PastError, OSError):
-        return {}
+        return {}, ()
     actions = (read_action(number, parsed(text)) for number, text in rows)
-    return when(action for action in actions if action is not None)
+    incidents = (read_incident(parsed(text)) for (text,) in texts)
+    return when(one for one in actions if one is not None), unproved_of(one for one in incidents if one is not None)
+
+
+def _rows(db: sqlite3.Connection) -> tuple[list[tuple[int, str]], list[tuple[str]]]:
+    acted = db.execute(_ACTED).fetchall() if "actions" in tables_of(db) else []
+    return acted, db.execute(_OPEN).fetchall()
 
 
 def since(job: Job, at: datetime | None) -> datetime | None:
@@ -42,23 +51,29 @@ def since(job: Job, at: datetime | None) -> datetime | None:
     return at if job.last_run is None or job.last_run.started_at <= at else None
 
 
-def told(published: Published, acted: Mapping[JobKey, datetime]) -> Published:
-    """What was found, with what a job waits for in its sentence."""
-    if not acted:
+def told(published: Published, acted: Mapping[JobKey, datetime], unproved: Sequence[Finding] = ()) -> Published:
+    """What was found, with what a job waits for in its sentence. `unproved`: what incidents are critical for until a
+    run has proved it; of which this look may have seen the end."""
+    if not acted and not unproved:
         return published
-    return replace(published, sources=tuple(_told(state, acted) for state in published.sources))
+    jobs = {(state.snapshot.source, job.id): job for state in published.sources for job in state.snapshot.jobs}
+    waiting = [one for one in unproved if (job := jobs.get((one.source, one.job_id or ""))) and job.is_unproved]
+    grave = {(one.source, one.job_id or "") for one in waiting}
+    sources = tuple(_told(state, acted, grave) for state in published.sources)
+    return replace(published, sources=sources, unproved=tuple(waiting))
 
 
-def _told(state: SourceState, acted: Mapping[JobKey, datetime]) -> SourceState:
+def _told(state: SourceState, acted: Mapping[JobKey, datetime], grave: Collection[JobKey]) -> SourceState:
     source = state.snapshot.source
     jobs = {job.id: job for job in state.snapshot.jobs if since(job, acted.get((source, job.id)))}
     back = {job_id: acted[source, job_id] for job_id in jobs}
-    findings = tuple(_said(finding, jobs, back) for finding in state.diagnosis.findings)
+    said = {job.id: f"; {awaited(back[job.id], job.next_run_at)}" for job in jobs.values()}
+    for _, job_id in (key for key in grave if key[0] == source):
+        said[job_id] = f"{said.get(job_id, '')}; that it was given up is critical until its next run ends well"
+    findings = tuple(_said(finding, said) for finding in state.diagnosis.findings)
     return replace(state, diagnosis=replace(state.diagnosis, findings=findings), brought_back=back)
 
 
-def _said(finding: Finding, jobs: Mapping[str, Job], back: Mapping[str, datetime]) -> Finding:
-    job = jobs.get(finding.job_id or "")
-    if job is None:
-        return finding
-    return replace(finding, summary=f"{finding.summary}; {awaited(back[job.id], job.next_run_at)}")
+def _said(finding: Finding, said: Mapping[str, str]) -> Finding:
+    """With what is said of its job besides."""
+    return replace(finding, summary=f"{finding.summary}{said.get(finding.job_id or '', '')}")

@@ -12,7 +12,7 @@ from watchdog.config.policies import is_like
 from watchdog.core.action import Action
 from watchdog.core.durations import parse_duration
 from watchdog.core.fields import Frozen
-from watchdog.core.incident import Incident
+from watchdog.core.incident import Incident, unproved_of
 from watchdog.core.instants import iso, parse_instant
 from watchdog.core.model import Finding, Job
 from watchdog.core.plain_json import Json
@@ -249,7 +249,7 @@ class Api:
 
     def _told(self, posting: Posting) -> Published:
         """What was found, with what is said of jobs that were brought back."""
-        return brought_back.told(posting.published, self.archive.notes().brought_back)
+        return brought_back.told(posting.published, self.archive.notes().brought_back, unproved_of(posting.incidents))
 
     def _answer(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"instance": self.instance(), **document}

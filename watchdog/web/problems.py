@@ -205,9 +205,7 @@ def _placed(incident: Incident, base: Problem, known: Known, now: datetime) -> P
 
 def waits_for(incident: Incident) -> str:
     """Whose next run has to show that it is well again, where it is that for which the incident is critical still."""
-    if not incident.is_active or any(member.finding.severity is incident.severity for member in incident.own):
-        return ""
-    names = list(dict.fromkeys(finding.job or "a job" for finding in incident.unproved))
+    names = list(dict.fromkeys(finding.job or "a job" for finding in incident.keeps_grave))
     return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else "".join(names)
 
 

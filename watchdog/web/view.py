@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from watchdog.core.action import Action, State
+from watchdog.core.incident import unproved_of, until_proved
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
@@ -71,9 +72,10 @@ def front(posting: Posting, wanted: Wanted, known: Callable[[Sequence[JobKey]], 
     notes = beside.notes
     recent = [i for i in notes.incidents if i.ended_at and now - i.ended_at <= timedelta(days=7)]
     shown = problems(posting, beside)
+    unproved = unproved_of(posting.incidents)
     return Front(
-        "UNKNOWN" if _is_unread(published) else _verdict(published, shown),
-        _with_unproved(headline(published), shown),
+        "UNKNOWN" if _is_unread(published) else verdict((*published.findings, *unproved)),
+        _with_unproved(headline(published), unproved),
         when(now, now),
         shown[:_SHOWN],
         len(shown[_SHOWN:]),
@@ -124,16 +126,9 @@ def headline(published: Published) -> str:
     return ", ".join(parts)
 
 
-def _verdict(published: Published, shown: Sequence[Problem]) -> str:
-    """As grave as what is shown: what was critical is until a run has proved that it was brought back."""
-    is_unproved = any(one.unproved and one.severity == Severity.CRITICAL.value for one in shown)
-    return "CRITICAL" if is_unproved else verdict(published.findings)
-
-
-def _with_unproved(said: str, shown: Sequence[Problem]) -> str:
+def _with_unproved(said: str, unproved: Sequence[Finding]) -> str:
     """The headline, and how much of what was brought back has yet to show that it is well."""
-    count = sum(bool(one.unproved) for one in shown)
-    return f"{said.rstrip('.')}; {count} brought back, not proved yet" if count else said
+    return f"{said.rstrip('.')}; {until_proved(len(unproved))}" if unproved else said
 
 
 def _is_unread(published: Published) -> bool:
