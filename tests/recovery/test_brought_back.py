@@ -52,9 +52,14 @@ def said(folder: Path, *arguments: str) -> str:
     return command(*arguments, "-c", folder / "watchdog.yaml", "--now", iso(NOW)).stdout
 
 
-def watched(folder: Path, *actions: Action, last_run_at: str = "2026-06-10T11:00:00.123Z") -> None:
+def watched(
+    folder: Path,
+    *actions: Action,
+    last_run_at: str = "2026-06-10T11:00:00.123Z",
+    rows: dict[str, list[dict[str, object]]] | None = None,
+) -> None:
     """The agent, and the state file of a watchdog that has done this."""
-    build(folder / "phantom.db", workless(last_run_at))
+    build(folder / "phantom.db", rows or workless(last_run_at))
     where = f"sources: [{{name: agent, database: {folder}/phantom.db}}]\nstate: {folder}/state.db\n"
     (folder / "watchdog.yaml").write_text(where)
     if actions:
@@ -158,3 +163,30 @@ def test_check_is_as_grave_as_the_incident_until_the_next_run_ends_well(
         "CRITICAL: 1 zero_tokens; 1 brought back, critical until its next run ends well | jobs=1 critical=1 warning=1"
     )
     assert f"{WORDS}; that it was given up is critical until its next run ends well" in finding_line
+
+
+def behind_another() -> dict[str, list[dict[str, object]]]:
+    """The same, due two minutes ago, while another job's run holds the slot since a minute before."""
+    rows = workless()
+    rows["scheduled_jobs"][0]["next_run_at"] = "2026-06-10T11:58:00.000Z"
+    other = job_row("digest", last_run_at="2026-06-10T10:57:00.000Z", next_run_at="2026-06-10T11:57:00.000Z")
+    rows["scheduled_jobs"].append({**other, "updated_at": "2026-06-10 10:58:00"})
+    rows["sessions"].append(session_row("id-digest", "2026-06-10 11:57:00"))
+    rows["cost_events"].append(cost_row("id-digest", "2026-06-10 10:58:00"))
+    return rows
+
+
+def test_no_instant_that_has_passed_is_promised_but_what_the_run_waits_for(tmp_path: Path) -> None:
+    with serving(tmp_path, behind_another()) as site:
+        Records(site.store).add(revived())
+        waits = "after the run of digest; was due"
+        assert waits in site.client.get("/", headers=PAGE).text
+        assert waits in site.client.get("/jobs/agent/id-heartbeat", headers=PAGE).text
+    (tmp_path / "seen").mkdir()
+    watched(tmp_path / "seen", revived(), rows=behind_another())
+    told = said(tmp_path / "seen", "check")
+    assert (
+        "its next run, which was due at 2026-06-10 11:58 UTC and waits for the run of digest, shows whether that has "
+        "helped"
+    ) in told
+    assert f"{waits} 2 min ago" in " ".join(said(tmp_path / "seen", "jobs").split())

@@ -20,7 +20,7 @@ from watchdog.core.command_line import as_asked
 from watchdog.core.incident import Incident, awaited
 from watchdog.core.instants import say
 from watchdog.core.kinds import Severity
-from watchdog.core.model import Finding, Job, Schedule
+from watchdog.core.model import Finding, Hold, Job, Schedule
 from watchdog.core.silences import Silence
 from watchdog.detectors.published import Published, SourceState
 from watchdog.incidents.ledger import over_at, waits_for_run
@@ -136,7 +136,7 @@ def _jobs_table(state: SourceState, now: datetime, width: int) -> Table:
             Text(_short_name(job.name), style="bold" if found else ""),
             *cadences[place : place + 1],
             _last_run(job, now),
-            *([Text(_next_run(job, now))] if width >= NARROWEST else []),
+            *([Text(_next_run(job, state.snapshot.keeps_waiting(job, now), now))] if width >= NARROWEST else []),
             _state(job, found, now, state.brought_back.get(job.id)),
             *([Text(_tokens(job))] if width >= WIDE else []),
         )
@@ -154,11 +154,12 @@ def _last_run(job: Job, now: datetime) -> Text:
     return text
 
 
-def _next_run(job: Job, now: datetime) -> str:
+def _next_run(job: Job, holder: Hold | None, now: datetime) -> str:
     if not job.is_planned:
         return "—"
     if job.next_run_at and job.next_run_at < now:
-        return "after this run" if job.in_flight_since else f"was due {ago(job.next_run_at, now)}"
+        behind = f"after {holder.run}; " if holder else ""
+        return "after this run" if job.in_flight_since else f"{behind}was due {ago(job.next_run_at, now)}"
     return ago(job.next_run_at, now, "none")
 
 

@@ -214,7 +214,7 @@ def told_once(config: Path | None, database: Path | None, now: datetime) -> Publ
 
     settings = configured(config, database)
     acted, unproved = brought_back.kept_in(settings.state)
-    return brought_back.told(looked(settings, now), acted, unproved)
+    return brought_back.told(looked(settings, now), now, acted, unproved)
 
 
 def looked(settings: Config, now: datetime) -> Published:

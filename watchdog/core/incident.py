@@ -18,10 +18,9 @@ QUEUE = "blocked"
 """The family of an incident about jobs that wait for runs, none of which is a fault."""
 
 
-def awaited(at: datetime | None = None, next_run_at: datetime | None = None) -> str:
-    """What a job that was brought back waits for. `at`: when it was; `next_run_at`: when it runs next."""
-    when, run = f" at {say(at)}" if at else "", f" at {say(next_run_at)}" if next_run_at else ""
-    return f"it was brought back{when}, and its next run{run} shows whether that has helped"
+def awaited(at: datetime | None = None, run: str = "next run") -> str:
+    """What a job that was brought back waits for. `at`: when it was; `run`: which of its runs."""
+    return f"it was brought back{f' at {say(at)}' if at else ''}, and its {run} shows whether that has helped"
 
 
 def until_proved(count: int) -> str:

@@ -236,6 +236,11 @@ class Hold:
     job: str | None
     since: datetime
 
+    @property
+    def run(self) -> str:
+        """The run, as a part of a sentence."""
+        return f"the run of {self.job or 'a deleted job'}"
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -553,6 +558,13 @@ class Snapshot:
             return None
         later = (self.last_other_start(job.id), self.process.started_at)
         return None if any(at and at > job.unrecorded_end.at for at in later) else job.unrecorded_end
+
+    def keeps_waiting(self, job: Job, now: datetime) -> Hold | None:
+        """The run of another job that one whose fire has passed waits for; None where none does, or it runs itself."""
+        if not job.is_planned or job.in_flight_since or job.next_run_at is None or job.next_run_at >= now:
+            return None
+        holder = job.waits_for or self.holder
+        return None if holder is None or holder.job_id == job.id else holder
 
     def last_other_start(self, job_id: str) -> datetime | None:
         """When the newest run of any other job started."""

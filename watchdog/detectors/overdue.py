@@ -72,9 +72,8 @@ def _due(job: Job) -> str:
 def _why(holder: Hold | None, snapshot: Snapshot) -> str:
     if holder is None:
         return " and has not started"
-    whose = holder.job or "a deleted job"
     if snapshot.holder is None and not snapshot.traits.has_one_slot:
-        return f" and waits for the run of {whose}, which goes on since {say(holder.since)}"
+        return f" and waits for {holder.run}, which goes on since {say(holder.since)}"
     if snapshot.holder is None:
-        return f" and waited for the run of {whose}, which ended at {say(holder.since)}"
-    return f" and waits for the run of {whose}, which holds the slot since {say(holder.since)}"
+        return f" and waited for {holder.run}, which ended at {say(holder.since)}"
+    return f" and waits for {holder.run}, which holds the slot since {say(holder.since)}"

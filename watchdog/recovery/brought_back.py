@@ -9,7 +9,8 @@ from pathlib import Path
 
 from watchdog.core.action import Action, State
 from watchdog.core.incident import awaited, unproved_of
-from watchdog.core.model import Finding, Job
+from watchdog.core.instants import say
+from watchdog.core.model import Finding, Job, Snapshot
 from watchdog.detectors.published import Published, SourceState
 from watchdog.state.documents import parsed, read_action, read_incident
 from watchdog.state.history import JobKey
@@ -51,7 +52,9 @@ def since(job: Job, at: datetime | None) -> datetime | None:
     return at if job.last_run is None or job.last_run.started_at <= at else None
 
 
-def told(published: Published, acted: Mapping[JobKey, datetime], unproved: Sequence[Finding] = ()) -> Published:
+def told(
+    published: Published, now: datetime, acted: Mapping[JobKey, datetime], unproved: Sequence[Finding] = ()
+) -> Published:
     """What was found, with what a job waits for in its sentence. `unproved`: what incidents are critical for until a
     run has proved it; of which this look may have seen the end."""
     if not acted and not unproved:
@@ -59,19 +62,34 @@ def told(published: Published, acted: Mapping[JobKey, datetime], unproved: Seque
     jobs = {(state.snapshot.source, job.id): job for state in published.sources for job in state.snapshot.jobs}
     waiting = [one for one in unproved if (job := jobs.get((one.source, one.job_id or ""))) and job.is_unproved]
     grave = {(one.source, one.job_id or "") for one in waiting}
-    sources = tuple(_told(state, acted, grave) for state in published.sources)
+    sources = tuple(_told(state, now, acted, grave) for state in published.sources)
     return replace(published, sources=sources, unproved=tuple(waiting))
 
 
-def _told(state: SourceState, acted: Mapping[JobKey, datetime], grave: Collection[JobKey]) -> SourceState:
+def _told(
+    state: SourceState, now: datetime, acted: Mapping[JobKey, datetime], grave: Collection[JobKey]
+) -> SourceState:
     source = state.snapshot.source
     jobs = {job.id: job for job in state.snapshot.jobs if since(job, acted.get((source, job.id)))}
     back = {job_id: acted[source, job_id] for job_id in jobs}
-    said = {job.id: f"; {awaited(back[job.id], job.next_run_at)}" for job in jobs.values()}
+    said = {job.id: f"; {awaited(back[job.id], _run(job, state.snapshot, now))}" for job in jobs.values()}
     for _, job_id in (key for key in grave if key[0] == source):
         said[job_id] = f"{said.get(job_id, '')}; that it was given up is critical until its next run ends well"
     findings = tuple(_said(finding, said) for finding in state.diagnosis.findings)
     return replace(state, diagnosis=replace(state.diagnosis, findings=findings), brought_back=back)
+
+
+def _run(job: Job, snapshot: Snapshot, now: datetime) -> str:
+    """The run that tells: one that goes on, that is planned, or that should be and what it waits for."""
+    if job.in_flight_since:
+        return f"run, which goes on since {say(job.in_flight_since)},"
+    if job.next_run_at is None:
+        return "next run"
+    if job.next_run_at >= now:
+        return f"next run at {say(job.next_run_at)}"
+    holder = snapshot.keeps_waiting(job, now)
+    behind = f" and waits for {holder.run}" if holder else ""
+    return f"next run, which was due at {say(job.next_run_at)}{behind},"
 
 
 def _said(finding: Finding, said: Mapping[str, str]) -> Finding:

@@ -103,8 +103,7 @@ def _held_up(source: Section, job_id: str, at: datetime) -> str:
         return ""
     if holder is None or holder.job_id == job_id:
         return ""
-    whose = holder.job or "a deleted job"
-    return f", but not before the run of {whose} ends, which holds the slot since {say(holder.since)}"
+    return f", but not before {holder.run} ends, which holds the slot since {say(holder.since)}"
 
 
 def planned(config: Config, source_name: str, job_id: str) -> str:

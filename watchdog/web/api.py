@@ -249,7 +249,9 @@ class Api:
 
     def _told(self, posting: Posting) -> Published:
         """What was found, with what is said of jobs that were brought back."""
-        return brought_back.told(posting.published, self.archive.notes().brought_back, unproved_of(posting.incidents))
+        return brought_back.told(
+            posting.published, posting.at, self.archive.notes().brought_back, unproved_of(posting.incidents)
+        )
 
     def _answer(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"instance": self.instance(), **document}

@@ -10,7 +10,7 @@ from watchdog.config.file import Config
 from watchdog.core.durations import say_duration
 from watchdog.core.incident import Incident
 from watchdog.core.instants import say
-from watchdog.core.model import Job
+from watchdog.core.model import Hold, Job
 from watchdog.incidents.report import verdict
 from watchdog.state.history import KEPT_RUNS, JobKey, Run
 from watchdog.web.chart import Chart, chart
@@ -65,6 +65,7 @@ def job_page(posting: Posting, source: str, job_id: str, known: Known, limit: in
     key, now = (source, job_id), posting.at
     found = [finding for finding in posting.published.findings if (finding.source, finding.job_id) == key]
     runs = all_runs(source, job, known)
+    holder = state.snapshot.keeps_waiting(job, now)
     events = _events(source, job, runs[-limit:], now, known, limit)
     return JobPage(
         verdict(found),
@@ -72,7 +73,9 @@ def job_page(posting: Posting, source: str, job_id: str, known: Known, limit: in
         row(state, job, found, now, known, length=2 * LENGTH),
         source,
         job_id,
-        tuple(_facts(job, state.deadlines.get(job_id), _whose(state.owners.get(job_id, ""), known.config), now)),
+        tuple(
+            _facts(job, holder, state.deadlines.get(job_id), _whose(state.owners.get(job_id, ""), known.config), now)
+        ),
         problems_of(posting, known, key),
         events[:limit],
         chart(range_name, fires(job, runs, now, known.states.get(key, ()), KEPT_RUNS), now),
@@ -89,11 +92,11 @@ def _whose(owner: str, config: Config | None) -> tuple[str, str]:
 
 
 def _facts(
-    job: Job, deadline: datetime | None, whose: tuple[str, str], now: datetime
+    job: Job, holder: Hold | None, deadline: datetime | None, whose: tuple[str, str], now: datetime
 ) -> Iterator[tuple[str, str, When | None]]:
     yield "Schedule", plainly(job.schedule), None
     yield "Last run", job.last_outcome, maybe(job.last_started_at, now)
-    yield "Next run", next_words(job, now), maybe(job.next_run_at if job.is_planned else None, now)
+    yield "Next run", next_words(job, now, holder), maybe(job.next_run_at if job.is_planned else None, now)
     if deadline:
         yield "Overdue from", "", when(deadline, now)
     if job.consecutive_errors:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from watchdog.cadence.plain_words import plainly, rough
 from watchdog.core.instants import EPOCH, say
 from watchdog.core.kinds import Kind, Severity
-from watchdog.core.model import STATES, Finding, Job
+from watchdog.core.model import STATES, Finding, Hold, Job
 from watchdog.detectors.published import Published, SourceState
 from watchdog.recovery.brought_back import since
 from watchdog.state.history import JobKey, Run, broken_off, runs_of
@@ -308,7 +308,7 @@ def row(
         maybe(job.last_started_at, now),
         job.last_outcome,
         maybe(_planned(job), now),
-        next_words(job, now),
+        next_words(job, now, state.snapshot.keeps_waiting(job, now)),
         tuple(_mark(cell) for cell in cells),
         in_words(cells),
         when(cells[0].at, now) if cells else None,
@@ -317,12 +317,14 @@ def row(
     )
 
 
-def next_words(job: Job, now: datetime) -> str:
-    """What is said before the instant of the next fire, or in its place."""
+def next_words(job: Job, now: datetime, holder: Hold | None) -> str:
+    """What is said before the instant of the next fire, or in its place. `holder`: the run that it waits for."""
     if not job.is_planned or job.next_run_at is None:
         return "never, as it is" if job.state in ("failed", "active") else "not planned"
     if job.next_run_at >= now:
         return ""
+    if holder:
+        return f"after {holder.run}; was due"
     return "after this run; was due" if job.in_flight_since else "was due"
 
 
