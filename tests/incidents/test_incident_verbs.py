@@ -19,7 +19,7 @@ from tests.support.post_office import mail_server
 from tests.support.telling import HOUR, MINUTE, Diary, configured, failing, finding
 from watchdog.core.action import Action, State
 from watchdog.core.clock import Stamp
-from watchdog.core.instants import parse_instant
+from watchdog.core.instants import parse_instant, say
 from watchdog.core.silences import Silence
 from watchdog.incidents.silencing import no_such_job
 from watchdog.state.records import Records
@@ -480,7 +480,25 @@ def test_all_that_is_proposed_for_an_incident_is_approved_and_nothing_else(state
 
 def test_all_that_is_proposed_is_approved_at_once(state: Path) -> None:
     _propose(state, "heartbeat", "triage")
+    assert command("recoveries", "--state", state).stdout.count("waits for approval") == 2
     assert command("approve", "--all", "--state", state).stdout.count("approved: ") == 2
+    told = command("recoveries", "--state", state).stdout  # before the running watchdog has looked
+    assert (told.count("about to be done"), told.count("waits for approval")) == (2, 0)
+
+
+def test_one_that_is_being_brought_back_is_not_asked_for_once_more(state: Path, tmp_path: Path) -> None:
+    """The next look has not come, so that it is still found to be given up."""
+    config = tmp_path / "watchdog.yaml"
+    config.write_text(f"sources: [{{name: agent, database: {tmp_path}/phantom.db}}]\nstate: {state}\n")
+    shown = ("incidents", "2", "-c", config, "--format", "json")
+    assert "revive" in json.loads(command(*shown).stdout)["to_do"]["command"]
+    about = ("agent", "id-heartbeat", "heartbeat", "agent|by hand")
+    with closing(Store(state, exclusive=False)) as store:
+        Records(store).add(Action(0, Stamp(NOW), "by hand", "revive", *about, State.ACTED, acted_at=NOW))
+    assert json.loads(command(*shown).stdout)["to_do"] == {
+        "words": f"It is being brought back since {say(NOW)}; its next run shows whether that has helped.",
+        "command": "",
+    }
 
 
 @pytest.mark.parametrize("arguments", [(), ("1", "--all"), ("--all", "--incident", "2"), ("1", "--incident", "2")])

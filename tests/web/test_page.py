@@ -520,6 +520,12 @@ def test_the_other_buttons_silence_and_revive(tmp_path: Path) -> None:
     assert "heartbeat is being brought back" in text
     assert "job_id=id-heartbeat ends in 2 h" in text
     assert "revive heartbeat about to be done" in text
+    # the next look has not come, and what was just done is neither asked for nor offered once more
+    card, _, rest = text.partition("To do:")
+    assert "silenced until 2026-06-10 14:00 UTC" in card
+    assert "It is being brought back since 2026-06-10 12:00 UTC; its next run shows whether" in rest
+    assert "Revive" not in text
+    assert "scheduler-watchdog revive" not in text
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,12 @@ def when(actions: Iterable[Action]) -> dict[JobKey, datetime]:
     return {(one.source, one.job_id): one.acted_at for one in acted if one.job_id is not None and one.acted_at}
 
 
+def begun(actions: Iterable[Action]) -> dict[JobKey, datetime]:
+    """Since when each job is being brought back by what is not settled yet, also where no look has come since."""
+    going_on = (action for action in actions if action.is_under_way and action.kind in REVIVING)
+    return {(one.source, one.job_id): one.acted_at or one.created.at for one in going_on if one.job_id is not None}
+
+
 def kept_in(path: Path) -> tuple[dict[JobKey, datetime], tuple[Finding, ...]]:
     """The same from a state file, and what its incidents are critical for until a run has proved it. The file is read
     as somebody else's would be; nothing where that cannot be."""

@@ -258,7 +258,8 @@ def jobs_of(store: Store, number: int) -> list[str]:
 
 def listed(store: Store) -> list[Action]:
     """All actions, newest first."""
-    return list(reversed(Records(store).actions()))
+    records = Records(store)
+    return list(reversed(records.approved(records.actions())))
 
 
 def document(actions: Sequence[Action]) -> dict[str, Json]:

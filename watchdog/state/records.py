@@ -248,6 +248,16 @@ class Records:
         """Who approved which."""
         return dict(self._db.execute("SELECT action_id, by FROM approvals").fetchall())
 
+    def approved(self, actions: Sequence[Action]) -> list[Action]:
+        """The same for those who are shown them: one that is allowed waits for nobody, though nothing is done yet."""
+        allowed = self.approvals()
+        return [
+            replace(one, state=State.INTENDED, by=allowed[one.id])
+            if one.state is State.PROPOSED and one.id in allowed
+            else one
+            for one in actions
+        ]
+
     # definitions
 
     def preserve(self, kept: Preserved) -> None:

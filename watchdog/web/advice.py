@@ -1,15 +1,20 @@
 """What to do about a finding: a sentence, and where there is one the command."""
 
 import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from watchdog.config.file import Config
 from watchdog.core.command_line import PROGRAM, command, pasteable
 from watchdog.core.incident import BROUGHT_BACK, WATCHDOG_FIRST, Incident, head_of
+from watchdog.core.instants import say
 from watchdog.core.model import Finding
 from watchdog.incidents.intention import Intention
+from watchdog.state.history import JobKey
 from watchdog.systems.remedy import is_a_loop, remedy_of, revive_command
+
+NOBODY: Mapping[JobKey, datetime] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +44,14 @@ def advise(finding: Finding, config: Config | None, system: str) -> Advice:
     return Advice(remedy.sentences, remedy.command or restart)
 
 
-def of_incident(incident: Incident, config: Config | None, system: str) -> Advice:
-    """What helps against what it is about most; of several jobs that can be brought back, one command does all."""
+def of_incident(
+    incident: Incident, config: Config | None, system: str, begun: Mapping[JobKey, datetime] = NOBODY
+) -> Advice:
+    """What helps against what it is about most; of several jobs that can be brought back, one command does all.
+    `begun`: since when jobs are being brought back; where all of them are, there is nothing else to do."""
+    own = [member.finding for member in incident.own if member.active]
+    if doing := being_done(own, system, begun):
+        return doing
     head = head_of(incident.own)
     advised = waiting(advise(head, config, system), incident, head)
     return replace(advised, command=revive_all(incident, system) or advised.command)
@@ -50,6 +61,16 @@ def waiting(advised: Advice, incident: Incident, finding: Finding) -> Advice:
     """The same, but of a job that was brought back its next run is waited for first."""
     is_awaited = incident.awaits_proof_of(finding.job_id)
     return replace(advised, words=f"{BROUGHT_BACK}{advised.words}") if is_awaited else advised
+
+
+def being_done(findings: Iterable[Finding], system: str, begun: Mapping[JobKey, datetime]) -> Advice | None:
+    """That all of these jobs that can be are being brought back; None where one is not."""
+    jobs = {(one.source, one.job_id or "") for one in findings if revive_command(one, system)}
+    if not jobs or not jobs <= begun.keys():
+        return None
+    who, run = ("It is", "its next run shows") if len(jobs) == 1 else ("They are", "their next runs show")
+    since = say(min(begun[job] for job in jobs))
+    return Advice(f"{who} being brought back since {since}; {run} whether that has helped.")
 
 
 def acknowledge(incident: Incident, config: Config | None) -> str:

@@ -303,7 +303,7 @@ class Api:
             raise UnknownError(f"there is no incident {asked.number}")
         _, by = notes.acknowledged.get(found.id, (None, None))
         config = self.config() if self.config else None
-        to_do = advice.of_incident(found, config, system_of(posting, found.source)).pasted(config)
+        to_do = advice.of_incident(found, config, system_of(posting, found.source), notes.begun).pasted(config)
         handovers, messages = self.archive.handovers(found.id), self.archive.messages(found.id)
         return self._answer(whole.document(found, by, handovers, messages, notes.actions, posting.at, to_do, config))
 

@@ -46,6 +46,11 @@ class Notes:
         """When each job was brought back that no run has proved yet."""
         return brought_back.when(reversed(self.actions))
 
+    @cached_property
+    def begun(self) -> dict[JobKey, datetime]:
+        """Since when each job is being brought back."""
+        return brought_back.begun(reversed(self.actions))
+
     def untold_of(self, number: int) -> list[Entry]:
         """The messages about an incident that have not arrived."""
         return [entry for entry in self.untold if entry.is_about(number)]
@@ -102,11 +107,12 @@ class Archive:
 
     def _read(self, store: Store) -> Notes:
         """The notes; of incidents and actions only what has changed is read again."""
+        records = Records(store)
         incidents = sorted(store.ledger(self._incidents).incidents.values(), key=lambda incident: -incident.id)
         return Notes(
             store.acknowledgements(),
             tuple(store.silences(EPOCH)),
-            tuple(reversed(Records(store).actions(self._actions))),
+            tuple(reversed(records.approved(records.actions(self._actions)))),
             tuple(incidents),
             tuple(store.untold()),
         )

@@ -147,7 +147,7 @@ def of_incident(incident: Incident, posting: Posting, known: Known) -> Problem:
         title=title_of(incident),
         since=when(incident.headline_since, posting.at),
         url=incident_url(incident.id),
-        advice=advice.of_incident(incident, known.config, system_of(posting, incident.source))
+        advice=advice.of_incident(incident, known.config, system_of(posting, incident.source), known.notes.begun)
         .pasted(known.config)
         .after(_intended(incident, head, posting, known), posting.at),
         silence=advice.silence_all(incident, known.config) if is_storm else base.silence,
@@ -235,13 +235,16 @@ def _revivable(members: Iterable[Member], posting: Posting, known: Known) -> tup
 def _can_come_back(finding: Finding, posting: Posting, known: Known) -> tuple[JobKey, ...]:
     if not known.can_revive or not finding.job_id or not revive_command(finding, system_of(posting, finding.source)):
         return ()
+    if (finding.source, finding.job_id) in known.notes.begun:
+        return ()
     return ((finding.source, finding.job_id),)
 
 
 def _unrevivable(findings: Iterable[Finding], posting: Posting, known: Known) -> str:
     """Why no button brings a job back, though a command would; empty where one does, or nothing would."""
     why = known.config.recovery.why_idle if known.config else ""
-    return why if any(revive_command(finding, system_of(posting, finding.source)) for finding in findings) else ""
+    left = [one for one in findings if (one.source, one.job_id) not in known.notes.begun]
+    return why if any(revive_command(finding, system_of(posting, finding.source)) for finding in left) else ""
 
 
 def system_of(posting: Posting, source: str) -> str:
@@ -259,13 +262,15 @@ def _silenced(findings: Sequence[Finding], incident: Incident | None, known: Kno
 
 
 def _end(finding: Finding, incident: int | None, silences: Iterable[Silence], now: datetime) -> datetime | None:
-    ends = (one.ends_at for one in silences if one.starts_at <= now < one.ends_at and one.fits(finding, incident))
+    ends = (one.ends_at for one in silences if now < one.ends_at and one.fits(finding, incident))
     return max(ends, default=None)
 
 
 def _of_finding(finding: Finding, posting: Posting, known: Known) -> Problem:
     system = system_of(posting, finding.source)
     name = finding.job or ("a job without a name" if finding.job_id else finding.source)
+    doing = advice.being_done([finding], system, known.notes.begun)
+    advised = doing or advice.advise(finding, known.config, system)
     return Problem(
         f"finding-{finding.kind.value}-{quote(finding.source, safe='')}-{quote(finding.job_id or '', safe='')}",
         finding.severity.value,
@@ -279,7 +284,7 @@ def _of_finding(finding: Finding, posting: Posting, known: Known) -> Problem:
         "active",
         "",
         _silenced([finding], None, known, posting.at),
-        advice.advise(finding, known.config, system).pasted(known.config),
+        advised.pasted(known.config),
         "",
         advice.silence(finding, known.config),
         advice.match_of(finding),

@@ -17,8 +17,7 @@ from watchdog.incidents import wire
 from watchdog.incidents.intention import intended
 from watchdog.notify.plan import held_until
 from watchdog.notify.wire import message, told
-from watchdog.recovery import by_hand
-from watchdog.state.records import Records
+from watchdog.recovery import brought_back, by_hand
 from watchdog.state.store import Store
 from watchdog.web.advice import Advice, of_incident
 
@@ -57,9 +56,9 @@ def stored(store: Store, number: int, now: datetime, config: Config | None) -> d
     if incident is None:
         raise ValueError(f"there is no incident {number}; `scheduler-watchdog incidents --all` lists them")
     system = next((one.kind for one in config.sources if one.name == incident.source), "") if config else ""
-    to_do = of_incident(incident, config, system)
+    actions = by_hand.listed(store)
+    to_do = of_incident(incident, config, system, brought_back.begun(reversed(actions)))
     _, by = store.acknowledgements().get(number, (None, None))
-    actions = reversed(Records(store).actions())
     return document(incident, by, store.handovers(number), store.entries(number), actions, now, to_do, config)
 
 
