@@ -176,6 +176,16 @@ def behind_another() -> dict[str, list[dict[str, object]]]:
     return rows
 
 
+def test_what_is_not_proved_yet_has_no_end_that_would_be_another_one_later(tmp_path: Path) -> None:
+    store = Store(tmp_path / "state.db")
+    store.save_incidents([incident()])
+    store.close()
+    shown = ("incidents", "1", "--state", tmp_path / "state.db")
+    (before,) = json.loads(command(*shown, "--format", "json").stdout)["incident"]["no_longer"]
+    assert (before["kind"], before["ended_at"]) == ("failed", None)
+    assert "not found now, over once its next run ends well: " in command(*shown).stdout
+
+
 def test_no_instant_that_has_passed_is_promised_but_what_the_run_waits_for(tmp_path: Path) -> None:
     with serving(tmp_path, behind_another()) as site:
         Records(site.store).add(revived())

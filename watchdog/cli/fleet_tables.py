@@ -139,7 +139,8 @@ def _titled(title: str, rows: Sequence[tuple[str, str, str]]) -> Table:
 
 
 def _ended(one: Mapping[str, Any]) -> tuple[str, str, str]:
-    return _at(one["since"]), one["kind"], f"until {_at(one['ended_at'])}: {one['summary']}"
+    until = f"until {_at(one['ended_at'])}" if one["ended_at"] else "not found now, over once its next run ends well"
+    return _at(one["since"]), one["kind"], f"{until}: {one['summary']}"
 
 
 def _handover(one: Mapping[str, Any]) -> tuple[str, str, str]:

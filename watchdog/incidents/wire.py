@@ -118,7 +118,8 @@ def incident(
     `clear_since`: since when none of it is so; `over_at`: when it was over for it had stayed clear, or of one that is
     clear when it will be, where that does not wait for a run (`waits_for_run`) and `hold`, how long it has to, is
     known. `awaits_proof`: its job was brought back, and its next run shows whether that has helped. `findings` and
-    `symptoms` are what is so, or was when it ended; `no_longer` what it was about before.
+    `symptoms` are what is so, or was when it ended; `no_longer` what it was about before, without an end where a run
+    has yet to prove it.
     """
     head = of.headline
     return {
@@ -143,7 +144,7 @@ def incident(
         "untold": list(untold),
         "findings": [finding(member.finding) for member in of.own],
         "symptoms": [finding(member.finding) for member in _symptoms(of)],
-        "no_longer": [{**finding(member.finding), "ended_at": value(member.ended_at)} for member in _no_longer(of)],
+        "no_longer": [{**finding(member.finding), "ended_at": _ended_at(member)} for member in _no_longer(of)],
     }
 
 
@@ -151,6 +152,11 @@ def _symptoms(of: Incident) -> list[Member]:
     """What is late because of it now; of one that is not so any more what was."""
     own = of.own
     return of.symptoms if of.is_active else [one for one in of.members.values() if one.under and one not in own]
+
+
+def _ended_at(member: Member) -> Json:
+    """What has no proof yet has no end, which would be another one once it has."""
+    return None if member.is_unproved else value(member.ended_at)
 
 
 def _no_longer(of: Incident) -> list[Member]:

@@ -57,9 +57,10 @@ class Finding(Shape):
 
 
 class EndedFinding(Finding):
-    """A condition that was true."""
+    """A condition that was true. `ended_at` is null where its job was given up and was brought back: when it ended
+    shows its next run."""
 
-    ended_at: Instant
+    ended_at: Instant | None
 
 
 class RecordedRun(Shape):
