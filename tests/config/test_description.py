@@ -1,5 +1,6 @@
 """The JSON schema and the reference of the configuration say what its types say."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,11 @@ def test_every_example_names_the_schema_first_and_keeps_to_it(path: Path) -> Non
     text = path.read_text(encoding="utf-8")
     assert text.splitlines()[0] == LINE
     assert problems(text) == []
+
+
+def test_the_reference_says_nothing_as_python_does() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert not re.search(r": None`|\['", text)
 
 
 def test_what_the_reference_gives_as_an_example_is_of_the_keys_type() -> None:

@@ -62,5 +62,6 @@ def test_it_says_what_can_be_tried_and_its_folder_stays(tmp_path: Path) -> None:
     (folder,) = tmp_path.glob("watchdog-demo-*")
     assert f"All of it stays in {folder} until you delete it: rm -r {folder}" in done.stdout
     assert "message   WARNING: inbox-triage keeps failing" in done.stdout
+    assert "/restart  # restart the agent by hand" in done.stdout
     tried = re.findall(r"^  scheduler-watchdog (check|incidents) (-c \S+)  #", done.stdout, re.MULTILINE)
     assert [command(verb, *which.split()).returncode for verb, which in tried] == [1, 0]

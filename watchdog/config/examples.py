@@ -77,6 +77,7 @@ EXAMPLES = {
     "Part.join": "[date, time]",
     "Part.split": '[":", 0]',
     "Part.unit": "ms",
+    "Part.zone": "Europe/Berlin",
     "Part.words": "{done: ok}",
     "Part.when": "{kind: cron}",
     "Runs.inside": "state.history",

@@ -159,6 +159,8 @@ def _plain(place: Schema, known: Mapping[str, Schema]) -> str:
             return _text(place)
         case "integer" | "number":
             return ("whole number" if place["type"] == "integer" else "number") + _bounds(place)
+        case list(kinds_of_value):
+            return " or ".join(words({"type": one}, known) for one in kinds_of_value)
         case kind:
             return {"boolean": "`true`, `false`"}.get(str(kind), str(kind))
 

@@ -220,7 +220,8 @@ def _introduce(console: Console, url: str, file: Path) -> None:
         words = f"  {PROGRAM} {verb} -c {shlex.quote(str(file))}{f' {rest}' if rest else ''}"
         console.print(Text(words).append(f"  # {what}", style="dim"), soft_wrap=True)
     restart = shlex.join(["touch", str(restart_file(file.parent))])
-    console.print(Text(f"  {restart}").append("  # the same by hand\n", style="dim"), soft_wrap=True)
+    instead = Text("  # restart the agent by hand, instead of approving that\n", style="dim")
+    console.print(Text(f"  {restart}").append(instead), soft_wrap=True)
 
 
 # what its owner is told
