@@ -13,7 +13,7 @@ from rich.text import Text
 from watchdog.cadence.plain_words import ago
 from watchdog.cli.elsewhere import subject
 from watchdog.cli.listing import Listing
-from watchdog.cli.tables import clear
+from watchdog.cli.tables import clear, silenced
 from watchdog.core.action import SPOKEN, UNDER_WAY, State
 from watchdog.core.command_line import PROGRAM, as_asked
 from watchdog.core.incident import awaited
@@ -70,6 +70,12 @@ def _headline_since(incident: Mapping[str, Any]) -> datetime:
 
 
 def _state(incident: Mapping[str, Any], now: datetime) -> str:
+    """How it stands; an older version does not say that it is silenced."""
+    is_open, until = incident["state"] != "resolved", incident.get("silenced_until")
+    return f"{_standing(incident, now)}{silenced(parse_instant(until), now) if is_open and until else ''}"
+
+
+def _standing(incident: Mapping[str, Any], now: datetime) -> str:
     if incident["state"] != "active":
         if over := incident["resolved_at"]:
             return f"over {ago(parse_instant(over), now)}"

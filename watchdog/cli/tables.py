@@ -25,6 +25,7 @@ from watchdog.core.silences import Silence
 from watchdog.detectors.published import Published, SourceState
 from watchdog.incidents.ledger import over_at, waits_for_run
 from watchdog.incidents.report import first_line, gathered, overall, to_do
+from watchdog.incidents.silencing import quiet_until
 
 Cell = TypeVar("Cell", str, Text)
 
@@ -202,7 +203,7 @@ def incidents_view(
     several sources are watched, so each is named."""
     views: list[RenderableType] = []
     if incidents:
-        views.append(_incidents_table(incidents, acknowledged, now, hold, is_many=is_many))
+        views.append(_incidents_table(incidents, acknowledged, silences, now, hold, is_many=is_many))
     else:
         views.append(Text("No incident is open.", style="green"))
     for silence in silences:
@@ -214,6 +215,7 @@ def incidents_view(
 def _incidents_table(
     incidents: Sequence[Incident],
     acknowledged: Mapping[int, tuple[datetime, str]],
+    silences: Sequence[Silence],
     now: datetime,
     hold: timedelta | None,
     *,
@@ -228,7 +230,7 @@ def _incidents_table(
             Text(head.kind.value, style=style),
             *_of_many(is_many, Text(incident.source)),
             Text(ago(incident.headline_since, now, "")),
-            _incident_state(incident, acknowledged.get(incident.id), now, hold),
+            _incident_state(incident, acknowledged.get(incident.id), now, hold).append(_quiet(incident, silences, now)),
             Text(f"{as_asked(head.summary, sys.argv)}{_others(incident)}{_awaited(incident)}"),
         )
     return table
@@ -251,6 +253,16 @@ def _incident_state(
         return Text("open")
     more = "; more since" if incident.has_more_since(acknowledged[0]) else ""
     return Text(f"{acknowledged[1]} is on it{more}", style="yellow" if more else "cyan")
+
+
+def _quiet(incident: Incident, silences: Sequence[Silence], now: datetime) -> Text:
+    until = quiet_until(incident, silences, now) if incident.is_open else None
+    return Text(silenced(until, now), style="dim")
+
+
+def silenced(until: datetime | None, now: datetime) -> str:
+    """That nobody is told of it for a time, as the end of a sentence; empty where somebody is."""
+    return f", silenced for {rough(until - now)}" if until else ""
 
 
 def clear(until: datetime | None, now: datetime) -> str:

@@ -1,7 +1,7 @@
 """Silences: for a time nobody is told of what matches. It is found and shown all the same."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -133,6 +133,21 @@ def means_job(match: str, source: str, job: str, job_id: str) -> bool:
 def means_incident(match: str, number: int) -> bool:
     """Whether a match says the incident of this number, whatever it is about."""
     return all(_is_like(str(number), pattern) for name, pattern in read_match(match) if name == "incident")
+
+
+def silenced_until(
+    findings: Iterable[Finding], silences: Sequence[Silence], at: datetime, incident: int | None = None
+) -> datetime | None:
+    """Until when nobody is told of any of the findings, as those of this incident; None if somebody is. A silence that
+    began after `at`, the instant of the last look, is one."""
+    ends = [_end(finding, silences, at, incident) for finding in findings]
+    known_ends = [end for end in ends if end is not None]
+    return min(known_ends) if known_ends and len(known_ends) == len(ends) else None
+
+
+def _end(finding: Finding, silences: Iterable[Silence], at: datetime, incident: int | None) -> datetime | None:
+    ends = (one.ends_at for one in silences if at < one.ends_at and one.fits(finding, incident))
+    return max(ends, default=None)
 
 
 def is_silenced(finding: Finding, silences: Iterable[Silence], at: datetime, incident: int | None = None) -> bool:

@@ -2,13 +2,14 @@
 are told of what they believe to be silenced."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from watchdog.core.command_line import PROGRAM
 from watchdog.core.incident import Incident
 from watchdog.core.model import Finding
 from watchdog.core.nearest import wider
-from watchdog.core.silences import Silence, means_incident, means_job, read_match, unknown_field
+from watchdog.core.silences import Silence, means_incident, means_job, read_match, silenced_until, unknown_field
 from watchdog.detectors.published import Published
 
 
@@ -59,6 +60,11 @@ def what_fits(
     if found or ahead:
         return f"it fits no job now, and {told}"
     raise NoSuchJobError(no_such_job(wanted.match, [job.job for job in jobs]))
+
+
+def quiet_until(incident: Incident, silences: Sequence[Silence], at: datetime) -> datetime | None:
+    """Until when nobody is told of any of an incident; None if somebody is."""
+    return silenced_until([member.finding for member in incident.own], silences, at, incident.id)
 
 
 def no_such_incident(match: str) -> str:

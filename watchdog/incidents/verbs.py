@@ -8,6 +8,7 @@ from pathlib import Path
 from watchdog.core.incident import Incident
 from watchdog.core.silences import Silence, read_match
 from watchdog.incidents import wire
+from watchdog.incidents.silencing import quiet_until
 from watchdog.state.opening import StoreError
 from watchdog.state.store import Store
 
@@ -86,10 +87,14 @@ def document(
     """The answer for programs. `hold`: how long an incident has to stay clear, where that is known."""
     acknowledged = store.acknowledgements()
     by = {number: who for number, (_, who) in acknowledged.items()}
+    silences = store.silences(at)
     return {
         "now": wire.value(at),
-        "incidents": [wire.incident(incident, by.get(incident.id), hold=hold) for incident in incidents],
-        "silences": _listed(store.silences(at)),
+        "incidents": [
+            wire.incident(one, by.get(one.id), hold=hold, quiet_until=quiet_until(one, silences, at))
+            for one in incidents
+        ],
+        "silences": _listed(silences),
     }
 
 

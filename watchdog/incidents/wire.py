@@ -110,16 +110,20 @@ def jobs_document(published: Published, now: datetime) -> dict[str, Json]:
 
 
 def incident(
-    of: Incident, acknowledged: str | None = None, untold: Sequence[Json] = (), hold: timedelta | None = None
+    of: Incident,
+    acknowledged: str | None = None,
+    untold: Sequence[Json] = (),
+    hold: timedelta | None = None,
+    quiet_until: datetime | None = None,
 ) -> dict[str, Json]:
     """An incident with what belongs to it, and the messages about it that have not arrived.
 
     `since`: since when any of it has been so; `headline_since`: since when what its `kind`, `job` and `summary` say.
     `clear_since`: since when none of it is so; `over_at`: when it was over for it had stayed clear, or of one that is
     clear when it will be, where that does not wait for a run (`waits_for_run`) and `hold`, how long it has to, is
-    known. `awaits_proof`: its job was brought back, and its next run shows whether that has helped. `findings` and
-    `symptoms` are what is so, or was when it ended; `no_longer` what it was about before, without an end where a run
-    has yet to prove it.
+    known. `silenced_until`: until when nobody is told of any of it. `awaits_proof`: its job was brought back, and its
+    next run shows whether that has helped. `findings` and `symptoms` are what is so, or was when it ended; `no_longer`
+    what it was about before, without an end where a run has yet to prove it.
     """
     head = of.headline
     return {
@@ -141,6 +145,7 @@ def incident(
         "resolved_at": value(of.resolved_at),
         "returns": of.returns,
         "acknowledged_by": acknowledged,
+        "silenced_until": value(quiet_until),
         "untold": list(untold),
         "findings": [finding(member.finding) for member in of.own],
         "symptoms": [finding(member.finding) for member in _symptoms(of)],

@@ -19,7 +19,7 @@ from watchdog.core.plain_json import Json
 from watchdog.core.silences import Silence
 from watchdog.detectors.published import Published, SourceState
 from watchdog.incidents import wire
-from watchdog.incidents.silencing import NoSuchJobError
+from watchdog.incidents.silencing import NoSuchJobError, quiet_until
 from watchdog.notify.wire import message
 from watchdog.recovery import brought_back, by_hand
 from watchdog.state.history import Run, runs_of
@@ -232,7 +232,7 @@ class Api:
     def _taken(self, number: int) -> Mapping[str, Any]:
         notes = self.archive.notes()
         found = next(incident for incident in notes.incidents if incident.id == number)
-        return _incident(found, notes, self._hold)
+        return _incident(found, notes, self._hold, self.now())
 
     @property
     def _hold(self) -> timedelta | None:
@@ -290,7 +290,7 @@ class Api:
         return self._answer(
             {
                 "now": iso(posting.at),
-                "incidents": [_incident(shown[number], notes, self._hold) for number in sorted(shown, reverse=True)],
+                "incidents": [_incident(shown[id_], notes, self._hold, now) for id_ in sorted(shown, reverse=True)],
                 "silences": [_silence(one) for one in notes.silences if one.ends_at > now],
             }
         )
@@ -305,7 +305,8 @@ class Api:
         config = self.config() if self.config else None
         to_do = advice.of_incident(found, config, system_of(posting, found.source), notes.begun).pasted(config)
         handovers, messages = self.archive.handovers(found.id), self.archive.messages(found.id)
-        return self._answer(whole.document(found, by, handovers, messages, notes.actions, posting.at, to_do, config))
+        told = (found, by, handovers, messages, notes.actions, quiet_until(found, notes.silences, self.now()))
+        return self._answer(whole.document(*told, posting.at, to_do, config))
 
     def _history(self, asked: Asked) -> Mapping[str, Any]:
         posting, query = self._posting(), asked.query
@@ -361,10 +362,10 @@ def _get(path: str, name: str, summary: str, answer: str, do: Any, query: type[F
     return Operation("GET", f"/api/v1{path}", name, summary, answer, do, query=query)
 
 
-def _incident(found: Incident, notes: Notes, hold: timedelta | None) -> dict[str, Any]:
+def _incident(found: Incident, notes: Notes, hold: timedelta | None, now: datetime) -> dict[str, Any]:
     """An incident with who has taken it on, and whom it has not reached."""
     _, by = notes.acknowledged.get(found.id, (None, None))
-    return wire.incident(found, by, _untold(notes, found.id), hold)
+    return wire.incident(found, by, _untold(notes, found.id), hold, quiet_until(found, notes.silences, now))
 
 
 def _silence(silence: Silence) -> dict[str, Any]:

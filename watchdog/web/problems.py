@@ -8,7 +8,7 @@ from urllib.parse import quote
 from watchdog.core.incident import Incident, Member, head_of
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding
-from watchdog.core.silences import Silence
+from watchdog.core.silences import silenced_until
 from watchdog.incidents.intention import Intention, intended
 from watchdog.incidents.ledger import over_at, waits_for_run
 from watchdog.incidents.report import ordered
@@ -256,14 +256,7 @@ def system_of(posting: Posting, source: str) -> str:
 def _silenced(findings: Sequence[Finding], incident: Incident | None, known: Known, now: datetime) -> When | None:
     """Until when nobody is told of any of it; None if somebody is."""
     number = incident.id if incident else None
-    ends = [_end(finding, number, known.notes.silences, now) for finding in findings]
-    known_ends = [end for end in ends if end is not None]
-    return when(min(known_ends), now) if known_ends and len(known_ends) == len(ends) else None
-
-
-def _end(finding: Finding, incident: int | None, silences: Iterable[Silence], now: datetime) -> datetime | None:
-    ends = (one.ends_at for one in silences if now < one.ends_at and one.fits(finding, incident))
-    return max(ends, default=None)
+    return maybe(silenced_until(findings, known.notes.silences, now, number), now)
 
 
 def _of_finding(finding: Finding, posting: Posting, known: Known) -> Problem:

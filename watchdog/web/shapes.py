@@ -139,7 +139,8 @@ class Incident(Shape):
     """Something that is or was wrong. `since`: since when any of it has been so; `headline_since`: since when what
     `kind`, `job` and `summary` say has; `clear_since`: since when nothing of it has been so; `over_at`: when it was
     over, for it had stayed clear, or will be if it does, where that does not wait for a run; `resolved_at`: when it
-    was over; `awaits_proof`: its job was brought back, and its next run shows whether that has helped."""
+    was over; `silenced_until`: until when nobody is told of any of it; `awaits_proof`: its job was brought back, and
+    its next run shows whether that has helped."""
 
     id: int
     source: str
@@ -159,6 +160,7 @@ class Incident(Shape):
     resolved_at: Instant | None
     returns: int
     acknowledged_by: str | None
+    silenced_until: Instant | None
     untold: list[Untold]
     findings: list[Finding]
     symptoms: list[Finding]

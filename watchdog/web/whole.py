@@ -15,6 +15,7 @@ from watchdog.core.message import Entry, State
 from watchdog.core.model import Finding
 from watchdog.incidents import wire
 from watchdog.incidents.intention import intended
+from watchdog.incidents.silencing import quiet_until
 from watchdog.notify.plan import held_until
 from watchdog.notify.wire import message, told
 from watchdog.recovery import brought_back, by_hand
@@ -28,19 +29,20 @@ def document(
     handovers: Sequence[Handover],
     entries: Sequence[Entry],
     actions: Iterable[Action],
+    quiet: datetime | None,
     now: datetime,
     to_do: Advice,
     config: Config | None,
 ) -> dict[str, Any]:
     """The answer. `by` is who has taken it on, `handovers` who took it on and gave it back, `entries` are its messages;
-    `actions` may be about anything."""
+    `actions` may be about anything; until `quiet` nobody is told of it."""
     hold = config.notify.hold if config else None
     done = list(actions)
     ahead = intended(incident, head_of(incident.own), config, done, now)
     untold = [message(entry) for entry in entries if entry.state is not State.SENT]
     return {
         "now": iso(now),
-        "incident": wire.incident(incident, by, untold, hold),
+        "incident": wire.incident(incident, by, untold, hold, quiet),
         "to_do": asdict(to_do.after(ahead, now)) if incident.is_active else None,
         "handovers": [_handover(one) for one in handovers],
         "messages": [told(entry) for entry in entries],
@@ -59,7 +61,9 @@ def stored(store: Store, number: int, now: datetime, config: Config | None) -> d
     actions = by_hand.listed(store)
     to_do = of_incident(incident, config, system, brought_back.begun(reversed(actions)))
     _, by = store.acknowledgements().get(number, (None, None))
-    return document(incident, by, store.handovers(number), store.entries(number), actions, now, to_do, config)
+    quiet = quiet_until(incident, store.silences(now), now)
+    told = store.handovers(number), store.entries(number)
+    return document(incident, by, *told, actions, quiet, now, to_do, config)
 
 
 def why_nobody(incident: Incident, config: Config | None, now: datetime) -> str:
