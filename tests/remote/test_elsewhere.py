@@ -17,7 +17,8 @@ from rich.console import Console
 from tests.conftest import build
 from tests.support.command import Running, command, free_port, running, until
 from tests.support.site import outage
-from watchdog.cli.fleet_tables import incidents_view, whole_view
+from watchdog.cli.fleet_tables import incidents_view, recoveries_view, whole_view
+from watchdog.core.instants import parse_instant
 from watchdog.remote.client import NotAnsweredError, Remote
 from watchdog.remote.fleet import Answer, remotes
 
@@ -141,6 +142,30 @@ def test_what_was_done_ends_with_what_has_come_of_it() -> None:
     assert re.search(r"set active by SQL.*\n.*so far: done, not verified yet", done)
     assert re.search(r"begun.*\n.*done and verified", done)
     assert "a state of tomorrow" in _whole(_recovery(5, "news", "a state of tomorrow"))
+
+
+def test_the_recoveries_of_all_are_listed_with_the_numbers_that_are_approved() -> None:
+    answers = [
+        Answer("http://garden", {"recoveries": [_recovery(7, "news", "proposed", "failed since")]}),
+        Answer("http://office", {"recoveries": []}),
+        Answer("http://down", problem="it did not answer"),
+    ]
+    for one in answers[0].document["recoveries"] if answers[0].document else ():
+        one |= {"by": "policy", "policy": "bring-back"}
+    screen = Console(file=StringIO(), record=True, width=120)
+    screen.print(recoveries_view(answers, parse_instant("2026-06-10T12:00:00Z")))
+    text = screen.export_text()
+    assert re.search(r"http://garden +7 +revive news +30 min ago +waits for approval +bring-back +failed since", text)
+    assert "2 of 3 have answered; 1 without a recovery" in text
+
+
+def test_recoveries_are_asked_for_there(fleet: dict[str, Running]) -> None:
+    there = [option for service in fleet.values() for option in ("--url", service.url)]
+    done = command("recoveries", *there)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 of 2 have answered" in done.stdout
+    document = json.loads(command("recoveries", *there, "--format", "json").stdout)
+    assert [one["instance"] for one in document["watchdogs"]] == list(fleet)
 
 
 def test_what_does_not_answer_is_said_and_the_others_are_shown(fleet: dict[str, Running], tmp_path: Path) -> None:

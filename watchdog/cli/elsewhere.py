@@ -6,6 +6,7 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -331,6 +332,18 @@ def must_be_one_way(number: int | None, incident: int | None, *, is_all: bool) -
     """Raises CannotGoOn unless exactly one of them says which recovery is meant."""
     if sum((number is not None, is_all, incident is not None)) != 1:
         raise CannotGoOn("say which recovery is meant: its number, --all, or --incident ID")
+
+
+def recoveries(remotes: Sequence[Remote], form: str) -> int:
+    """What was done, or is proposed, at each of them."""
+    asked = _asked(remotes, lambda one: one.get("/recoveries"))
+    if form == "json":
+        click.echo(json.dumps({"watchdogs": [_plain(answer) for answer in asked]}, indent=2))
+    else:
+        from watchdog.cli import fleet_tables, tables
+
+        tables.show(fleet_tables.recoveries_view(asked, datetime.now(UTC)))
+    return _end(asked)
 
 
 def subject(recovery: Document) -> str:

@@ -34,7 +34,7 @@ def incidents_view(answers: Sequence[Answer]) -> RenderableType:
 
 
 def _table(rows: Sequence[tuple[Answer, Mapping[str, Any]]]) -> Listing:
-    is_many = len({(answer.url, row["source"]) for answer, row in rows}) > len({answer.url for answer, _ in rows})
+    is_many = _are_several(rows)
     heads = ("Watchdog", "ID", "What", *(["Source"] if is_many else []), "Since", "State", "Why")
     table = Listing(*heads, to_the_right=["ID"])
     for answer, incident in rows:
@@ -48,6 +48,35 @@ def _table(rows: Sequence[tuple[Answer, Mapping[str, Any]]]) -> Listing:
             Text(_state(incident, now)),
             Text(f"{incident['summary']}{_awaited(incident)}"),
         )
+    return table
+
+
+def _are_several(rows: Sequence[tuple[Answer, Mapping[str, Any]]]) -> bool:
+    """Whether one of the watchdogs tells of more than one source."""
+    return len({(answer.url, row["source"]) for answer, row in rows}) > len({answer.url for answer, _ in rows})
+
+
+def recoveries_view(answers: Sequence[Answer], now: datetime) -> RenderableType:
+    """What was done at each of them, newest first, with its last step; and how many have done nothing."""
+    rows = [(answer, one) for answer in answers for one in (answer.document or {}).get("recoveries", ())]
+    rows.sort(key=lambda row: parse_instant(row[1]["created_at"]), reverse=True)
+    answered = sum(answer.document is not None for answer in answers)
+    idle = sum(not answer.document["recoveries"] for answer in answers if answer.document)
+    foot = Text(f"{answered} of {len(answers)} have answered; {idle} without a recovery", style="dim")
+    return Group(_recoveries_table(rows, now), foot) if rows else foot
+
+
+def _recoveries_table(rows: Sequence[tuple[Answer, Mapping[str, Any]]], now: datetime) -> Listing:
+    is_many = _are_several(rows)
+    heads = ("Watchdog", "ID", "What", *(["Source"] if is_many else []), "When", "State", "By", "Last step")
+    table = Listing(*heads, to_the_right=["ID"])
+    for answer, one in rows:
+        last = one["steps"][-1]["what"] if one["steps"] else ""
+        who = one["policy"] if one["by"] == "policy" else one["by"]
+        where = [one["source"]] if is_many else []
+        when = ago(parse_instant(one["created_at"]), now)
+        cells = (answer.name, str(one["id"]), _subject(one), *where, when, _spoken(one["state"]), who, last)
+        table.add_row(*map(Text, cells))
     return table
 
 
@@ -174,8 +203,13 @@ def _waiting(proposed: Sequence[Mapping[str, Any]], incident: int) -> list[Rende
 def _steps(one: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """What was done one after the other, and what has come of it."""
     yield from ((_at(step["at"]), _subject(one), step["what"]) for step in one["steps"])
-    known = next((words for state, words in SPOKEN.items() if state == one["state"]), one["state"])
+    known = _spoken(one["state"])
     yield "", _subject(one), f"so far: {known}" if one["state"] in UNDER_WAY else known
+
+
+def _spoken(state: str) -> str:
+    """The state of a recovery for people; one of a newer version as it is."""
+    return next((words for known, words in SPOKEN.items() if known == state), state)
 
 
 def _subject(one: Mapping[str, Any]) -> str:

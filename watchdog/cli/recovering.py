@@ -110,6 +110,7 @@ def approve(
 
 
 @click.command()
+@or_elsewhere(elsewhere.recoveries)
 @whose_state
 @as_format
 def recoveries(config: Path | None, database: Path | None, state: Path | None, form: str) -> None:
