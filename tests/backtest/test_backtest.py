@@ -223,8 +223,13 @@ def test_what_was_silenced_then_is_told_to_nobody(tmp_path: Path) -> None:
     config = for_database(rebuilt("incident-1010-breaker-tripped", tmp_path))
     past = past_of(config, NIGHT, now, with_record=False)
     quiet = Silence(1, "heartbeat", NIGHT, at("2026-04-29 09:00"), "anna")
-    messages = replay([past], config, NIGHT, now, [quiet]).messages
-    assert [(str(m.at), m.event) for m in messages][:1] == [("2026-04-29 09:00:00+00:00", "opened")]
+    before = Silence(2, "heartbeat", NIGHT - 2 * HOUR, NIGHT - HOUR, "anna")
+    found = replay([past], config, NIGHT, now, [quiet, before])
+    assert [(str(m.at), m.event) for m in found.messages][:1] == [("2026-04-29 09:00:00+00:00", "opened")]
+    said = [str(line) for line in lines([past], [found], NIGHT, now)]
+    assert "1 silence of that time holds here, too: nobody is told of what was silenced." in said
+    unsilenced = lines([past], [replay([past], config, NIGHT, now)], NIGHT, now)
+    assert not any("here, too" in str(line) for line in unsilenced)
 
 
 # jobs that are gone, and other schedulers

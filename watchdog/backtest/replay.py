@@ -39,7 +39,8 @@ def replay(
     """What would have been told from `since` to `until` by a watchdog that was started at `since`."""
     store = Store(None)
     try:
-        for silence in silences:
+        held = [silence for silence in silences if silence.starts_at < until and silence.ends_at > since]
+        for silence in held:
             store.add_silence(silence)
         loop = _Loop(pasts, config, store, since)
         at: datetime | None = since
@@ -48,7 +49,7 @@ def replay(
             progress(at)
             at = loop.next_wake
         runs = sum(_runs_in(past, since, until) for past in pasts)
-        return Verdict(name, tuple(loop.messages), loop.conditions(), runs)
+        return Verdict(name, tuple(loop.messages), loop.conditions(), runs, len(held))
     finally:
         store.close()
 

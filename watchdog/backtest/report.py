@@ -36,6 +36,11 @@ def lines(pasts: Sequence[SourcePast], verdicts: Sequence[Verdict], since: datet
         yield from _source(past)
     if NOBODY in first.by_target:
         yield Line(f"No channel is configured, so nobody is told; {NOBODY!r} stands for one that would be.", "yellow")
+    if first.silences:
+        held = (
+            f"{_count(first.silences, 'silence')} of that time {'holds' if first.silences == 1 else 'hold'} here, too"
+        )
+        yield Line(f"{held}: nobody is told of what was silenced.", "yellow")
     are_several = len(pasts) > 1
     yield from _told("What would have been told", first.messages, are_several)
     yield from _conditions(first.conditions, are_several)

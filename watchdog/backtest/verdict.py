@@ -47,12 +47,14 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One replay: under which settings, what was told, what was so. `runs` is how many runs lie in its time."""
+    """One replay: under which settings, what was told, what was so. `runs` is how many runs lie in its time, `silences`
+    how many silences, which are replayed as well."""
 
     name: str
     messages: tuple[Message, ...]
     conditions: tuple[Condition, ...]
     runs: int = 0
+    silences: int = 0
 
     def unlike(self, other: "Verdict") -> list[Condition]:
         """The conditions that the other replay has not, or not from the same instant on."""
