@@ -181,6 +181,17 @@ def test_when_the_first_began_is_not_taken_for_when_the_named_one_did() -> None:
     assert "The first of it since: 2026-06-09 12:00 UTC (early keeps failing)" in letter.text
 
 
+def test_whose_jobs_are_only_late_because_of_it_read_since_when_the_cause_is_so() -> None:
+    mine = {"match": {"job": "heartbeat"}, "notify": ["ops"]}
+    office = Office(configured(channels={"ops": "json://localhost"}, owners=[mine]))
+    wedge = finding("wedged", "digest", since=NOW - HOUR)
+    office.find(wedge, finding("overdue", "heartbeat", under=wedge, since=NOW - MINUTE))
+    office.wait(MINUTE)
+    (letter,) = office.letters
+    assert "Since: 2026-06-10 11:00 UTC" in letter.text
+    assert "The first of it since" not in letter.text
+
+
 def test_no_long_word_makes_a_mail_wider_than_a_phone() -> None:
     html = told(finding("invalid", summary="/a/path/" * 30))["html"]
     assert html.count("overflow-wrap:anywhere") == html.count("<p ") + html.count("<ul ")

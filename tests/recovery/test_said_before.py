@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import NOW
 from tests.support.harness import MINUTE, SECOND
 from tests.support.recovering import DENIED, OVERLOADED, REVIVE, Rig, in_this_process, rig
-from watchdog.core.action import State
+from tests.support.telling import HOUR, Diary, Office, configured, finding
+from watchdog.core.action import Action, State
+from watchdog.core.clock import Stamp
 from watchdog.core.instants import say
 from watchdog.demo.outcome import Outcome
+from watchdog.incidents.intention import about_to_or_done
+from watchdog.state.records import Records
 from watchdog.web import whole
 
 NAMED = {**REVIVE, "name": "bring back", "after": "15m"}
@@ -89,3 +94,41 @@ def test_nor_is_one_more_attempt_where_its_budget_is_used_up(tmp_path: Path) -> 
         it.run_until(lambda: it.states() == [State.INEFFECTIVE])
         it.run(MINUTE)
         assert "by itself" not in to_do(it)
+
+
+def test_who_is_told_only_after_it_was_done_reads_that_it_was() -> None:
+    """The message waits for others, and the policy does not: it asked for what had just been done."""
+    restart = {"name": "again", "match": {"kind": "stalled"}, "action": "restart", "run": ["restart-it"]}
+    office = Office(configured(recovery={"mode": "act", "policies": [restart]}))
+    stall = finding("stalled", None, summary="it stands still", since=NOW - HOUR)
+    office.find(stall, finding("overdue", under=stall, since=NOW - MINUTE))
+    done = Action(0, Stamp(NOW), "again", "restart", "agent", None, None, "c", State.ACTED, acted_at=NOW)
+    Records(office.store).add(done)
+    office.wait(MINUTE)
+    for letter in office.letters:
+        assert f"Since: {say(NOW - HOUR)}" in letter.text
+        assert (
+            f"Was done: restart agent at {say(NOW)} (recovery 1, policy again): done, not verified yet" in letter.text
+        )
+        assert "To do: Nothing yet; if what the watchdog does has not helped: " in letter.text
+        assert "If nobody acts" not in letter.text
+    assert office.letters
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "age", "is_said"),
+    [
+        ("stalled", "agent", 1, True),
+        ("stalled", "other", 1, False),
+        ("stalled", "agent", -1, False),
+        ("failed", "agent", 1, False),
+    ],
+)
+def test_a_restart_is_said_of_what_it_helps_against(kind: str, source: str, age: int, *, is_said: bool) -> None:
+    diary = Diary()
+    (incident,) = diary.look(finding(kind, None if kind == "stalled" else "heartbeat"))
+    at = NOW + age * MINUTE
+    done = Action(3, Stamp(at), "again", "restart", source, None, None, "c", State.ACTED, acted_at=at)
+    found = about_to_or_done(incident, incident.headline, None, [done], NOW + 2 * MINUTE)
+    said = f"restart agent at {say(at)} (recovery 3, policy again): done, not verified yet"
+    assert (found.said(NOW) if found else "") == (said if is_said else "")

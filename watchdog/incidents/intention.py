@@ -1,12 +1,12 @@
 """What the watchdog itself will do about a finding, by which policy, and when: said before it is done."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from watchdog.config.file import Config
 from watchdog.config.policies import ANYWHERE, Attempts, Policy, PolicyMatch, is_like
-from watchdog.core.action import Action, State
+from watchdog.core.action import UNDER_WAY, Action, State
 from watchdog.core.incident import Incident, Member
 from watchdog.core.instants import say
 from watchdog.core.kinds import Kind
@@ -41,6 +41,8 @@ class Intention:
     policy: str
     is_storm: bool
 
+    label = "Will be done"
+
     def said(self, now: datetime) -> str:
         """`the watchdog restarts it by itself at 18:40:00 UTC, unless something speaks against it (policy …)`."""
         whom = "one of these jobs" if self.is_storm else self.subject
@@ -48,6 +50,57 @@ class Intention:
         when = f"at {say(self.at)}, unless something" if self.at > now else "as soon as nothing"
         what = _DOES[self.deed].format(whom)
         return f"the watchdog {what} by itself {when} speaks against it{others} (policy {self.policy})"
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What was done about it already, of which it is not known yet whether that has helped."""
+
+    action: Action
+
+    label = "Was done"
+
+    def said(self, now: datetime) -> str:
+        """`restart agent at 18:40:00 UTC (recovery 3, policy …): done, not verified yet`."""
+        one = self.action
+        who = f"policy {one.policy}" if one.by == "policy" else one.by
+        at = say(one.acted_at or one.spent.at)
+        return f"{one.kind} {one.subject} at {at} (recovery {one.id}, {who}): {one.standing}"
+
+
+def about_to_or_done(
+    incident: Incident,
+    head: Finding,
+    config: Config | None,
+    actions: Iterable[Action],
+    now: datetime,
+    known: Container[str] = (),
+) -> "Intention | Deed | None":
+    """What is done by itself about what an incident is about most, else what has just been. `known`: kinds of actions
+    of which is told elsewhere."""
+    before = list(actions)
+    return intended(incident, head, config, before, now) or _done(incident, head, before, known)
+
+
+def _done(incident: Incident, head: Finding, actions: Sequence[Action], known: Container[str]) -> Deed | None:
+    member = incident.members.get(head.key)
+    if member is None or incident.awaits_proof_of(head.job_id):
+        return None
+    mine = [one for one in actions if one.kind not in known and one.state in _GOES_ON and _is_for(one, head)]
+    newest = max(mine, key=lambda one: one.created.at, default=None)
+    return Deed(newest) if newest is not None and newest.created.at >= member.began else None
+
+
+_GOES_ON = (*UNDER_WAY, State.VERIFIED)
+
+
+def _is_for(action: Action, finding: Finding) -> bool:
+    """Whether it is a restart of what a restart helps, or was done to the finding's job."""
+    if action.source != finding.source:
+        return False
+    if "restart" in (action.kind, action.way):
+        return finding.kind.row.by_restart
+    return finding.job_id is not None and action.job_id == finding.job_id and action.kind != "preserve"
 
 
 def intended(

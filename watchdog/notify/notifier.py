@@ -14,7 +14,7 @@ from watchdog.core.model import Finding, Job
 from watchdog.core.moment import Moment
 from watchdog.core.notice import Notice, about
 from watchdog.detectors.published import Published
-from watchdog.incidents.intention import intended
+from watchdog.incidents.intention import Deed, Intention, about_to_or_done
 from watchdog.incidents.ledger import Timing, update
 from watchdog.notify import alertmanager, carrying, notices, words
 from watchdog.notify.notices import Batch, Before, Matter, World, gathered
@@ -178,13 +178,12 @@ class Notifier:
             not_before=now,
         )
 
-    def _intended(self, dispatch: Dispatch, now: datetime) -> str:
-        """What the watchdog itself will do about it."""
-        if dispatch.event is Event.RESOLVED or self._config.recovery.mode != "act":
-            return ""
+    def _intended(self, dispatch: Dispatch, now: datetime) -> Intention | Deed | None:
+        """What the watchdog itself will do about it, or has just done."""
+        if dispatch.event is Event.RESOLVED or self._config.recovery.mode == "observe":
+            return None
         done = self._records.actions()
-        found = intended(dispatch.incident, dispatch.headline, self._config, done, now)
-        return found.said(now) if found else ""
+        return about_to_or_done(dispatch.incident, dispatch.headline, self._config, done, now)
 
     def _put_right(self, now: datetime) -> None:
         """After the clock was set nothing comes early, and nothing waits until it has caught up: what this process has

@@ -15,6 +15,7 @@ from watchdog.core.instants import say
 from watchdog.core.kinds import Concern, Kind, Severity
 from watchdog.core.model import Finding
 from watchdog.core.redaction import fit_to_leave
+from watchdog.incidents.intention import Deed, Intention
 from watchdog.notify.plan import Dispatch, Ending, Event
 from watchdog.systems.remedy import remedy_of, system_named
 
@@ -54,15 +55,15 @@ Job = tuple[str, str | None]
 """A job's source and id."""
 
 
-def message(dispatch: Dispatch, now: datetime, say: Say = say, intended: str = "") -> Message:
-    """The message for one target. `intended`: what the watchdog itself will do about it, and when."""
+def message(dispatch: Dispatch, now: datetime, say: Say = say, doing: Intention | Deed | None = None) -> Message:
+    """The message for one target. `doing`: what the watchdog itself will do about it or has just done, and when."""
     incident = dispatch.incident
     head = dispatch.headline
     return Message(
         title=title(dispatch, now),
         lead=fit_to_leave(_ending(dispatch) + _lead(dispatch, head), TEXT_LENGTH),
         facts=tuple(
-            (label, fit_to_leave(text, TEXT_LENGTH)) for label, text in _facts(dispatch, head, now, say, intended)
+            (label, fit_to_leave(text, TEXT_LENGTH)) for label, text in _facts(dispatch, head, now, say, doing)
         ),
         jobs=_jobs(dispatch),
         command=command("ack", str(incident.id)) if dispatch.event is not Event.RESOLVED else "",
@@ -249,7 +250,9 @@ def _lead(dispatch: Dispatch, head: Finding) -> str:
     return head.summary
 
 
-def _facts(dispatch: Dispatch, head: Finding, now: datetime, say: Say, intended: str) -> list[tuple[str, str]]:
+def _facts(
+    dispatch: Dispatch, head: Finding, now: datetime, say: Say, doing: Intention | Deed | None
+) -> list[tuple[str, str]]:
     if dispatch.event is Event.RESOLVED:
         is_known = {Ending.OVER, Ending.GONE} & set(_endings(dispatch).values())
         end, over_at = "Clear since" if is_known else "Last seen", dispatch.incident.resolved_at
@@ -262,15 +265,15 @@ def _facts(dispatch: Dispatch, head: Finding, now: datetime, say: Say, intended:
         facts.append(("Comes and goes", f"{times} times so far; you hear of it again when it stays, or stays away"))
     ahead = (
         _about_error(head),
-        ("Will be done", intended),
-        (_IF_NOT[bool(intended)], head.kind.what_follows(head.evidence, system_named(dispatch.system))),
+        (doing.label, doing.said(now)) if doing else ("", ""),
+        (_IF_NOT[bool(doing)], head.kind.what_follows(head.evidence, system_named(dispatch.system))),
     )
     facts += [(label, text) for label, text in ahead if text]
     waiting = len(dispatch.incident.symptoms)
     if waiting:
         facts.append(("Because of it", f"{waiting} {'job is' if waiting == 1 else 'jobs are'} late"))
     before = BROUGHT_BACK if dispatch.incident.awaits_proof_of(head.job_id) else ""
-    first = WATCHDOG_FIRST if intended and not before else ""
+    first = WATCHDOG_FIRST if doing and not before else ""
     facts.append(("To do", f"{first}{before}{_to_do(dispatch, head)}"))
     return facts
 
@@ -283,6 +286,8 @@ def _beginnings(dispatch: Dispatch, say: Say) -> list[tuple[str, str]]:
     since, first = _headline_since(dispatch), _since(dispatch)
     head = dispatch.headline
     began = [member.finding for member in dispatch.own if member.since == first]
+    if head.since and all(member.finding.key != head.key for member in dispatch.own):
+        return [("Since", say(head.since))]  # it is the cause for which only what is late is theirs
     what = f" ({_named(began[0])} {began[0].kind.row.one})" if began and began[0].key != head.key else ""
     if since == first and head.since not in (None, first):
         return [("The first of it since", f"{say(first)}{what}")]

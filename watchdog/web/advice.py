@@ -10,7 +10,7 @@ from watchdog.core.command_line import PROGRAM, command, pasteable
 from watchdog.core.incident import BROUGHT_BACK, WATCHDOG_FIRST, Incident, head_of
 from watchdog.core.instants import say
 from watchdog.core.model import Finding
-from watchdog.incidents.intention import Intention
+from watchdog.incidents.intention import Deed, Intention
 from watchdog.state.history import JobKey
 from watchdog.systems.remedy import is_a_loop, remedy_of, revive_command
 
@@ -28,7 +28,7 @@ class Advice:
         """With the command as it can be pasted where the watchdog's page and messages are read."""
         return replace(self, command=whole(self.command, config))
 
-    def after(self, intention: Intention | None, now: datetime) -> "Advice":
+    def after(self, intention: Intention | Deed | None, now: datetime) -> "Advice":
         """What is left to a person where the watchdog acts by itself."""
         if intention is None:
             return self

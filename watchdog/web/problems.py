@@ -9,11 +9,12 @@ from watchdog.core.incident import Incident, Member, head_of
 from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding
 from watchdog.core.silences import silenced_until
-from watchdog.incidents.intention import Intention, intended
+from watchdog.incidents.intention import Deed, Intention, about_to_or_done
 from watchdog.incidents.ledger import over_at, waits_for_run
 from watchdog.incidents.report import ordered
 from watchdog.notify.words import what_is_wrong
 from watchdog.state.history import JobKey
+from watchdog.state.records import REVIVING
 from watchdog.systems.remedy import revive_command
 from watchdog.web import advice
 from watchdog.web.published_state import Posting
@@ -181,8 +182,8 @@ def _of_part(incident: Incident, members: Sequence[Member], posting: Posting, kn
     )
 
 
-def _intended(incident: Incident, head: Finding, posting: Posting, known: Known) -> Intention | None:
-    return intended(incident, head, known.config, known.notes.actions, posting.at)
+def _intended(incident: Incident, head: Finding, posting: Posting, known: Known) -> Intention | Deed | None:
+    return about_to_or_done(incident, head, known.config, known.notes.actions, posting.at, REVIVING)
 
 
 def _placed(incident: Incident, base: Problem, known: Known, now: datetime) -> Problem:

@@ -14,11 +14,12 @@ from watchdog.core.instants import iso, say
 from watchdog.core.message import Entry, State
 from watchdog.core.model import Finding
 from watchdog.incidents import wire
-from watchdog.incidents.intention import intended
+from watchdog.incidents.intention import about_to_or_done
 from watchdog.incidents.silencing import quiet_until
 from watchdog.notify.plan import held_until
 from watchdog.notify.wire import message, told
 from watchdog.recovery import brought_back, by_hand
+from watchdog.state.records import REVIVING
 from watchdog.state.store import Store
 from watchdog.web.advice import Advice, of_incident
 
@@ -38,7 +39,7 @@ def document(
     `actions` may be about anything; until `quiet` nobody is told of it."""
     hold = config.notify.hold if config else None
     done = list(actions)
-    ahead = intended(incident, head_of(incident.own), config, done, now)
+    ahead = about_to_or_done(incident, head_of(incident.own), config, done, now, REVIVING)
     untold = [message(entry) for entry in entries if entry.state is not State.SENT]
     return {
         "now": iso(now),
