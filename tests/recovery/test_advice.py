@@ -7,6 +7,7 @@ import pytest
 from watchdog.config.reading import load
 from watchdog.recovery.advice import advice, unmet
 
+TWO = "sources: [{name: a, database: /dev/null}, {name: b, database: /dev/null}]"
 SOURCES = "sources: [{{database: {folder}/phantom.db}}]\n"
 
 
@@ -77,6 +78,11 @@ def _told(folder: Path, text: str) -> list[str]:
             "channels: {a: 'json://x'}\nowners: [{match: {job: '*', created_by: ann}, notify: [a]}]",
             "owners: of a job that fits none of them nobody is told",
         ),
+        (
+            f"{TWO}\nrecovery: {{policies: [{{match: {{kind: wedged}}, action: restart, run: ['true']}}]}}",
+            "recovery.policies[0].run: this one command would restart whichever of a, b it is for; say under `match` "
+            'whose it is, like `source: a`, or `source: "*"` where it restarts them all',
+        ),
     ],
 )
 def test_what_will_not_work_is_said(tmp_path: Path, text: str, wanted: str) -> None:
@@ -98,6 +104,24 @@ def test_what_will_not_work_is_said(tmp_path: Path, text: str, wanted: str) -> N
 )
 def test_what_works_is_not_warned_of(tmp_path: Path, text: str) -> None:
     assert _told(tmp_path, text) == []
+
+
+@pytest.mark.parametrize(
+    ("match", "said"),
+    [
+        ("", {"a": "", "b": ""}),
+        (", source: b", {"a": "", "b": "bin x"}),
+        (", source: '*'", {"a": "bin x", "b": "bin x"}),
+    ],
+)
+def test_nobody_is_given_the_command_that_restarts_another(match: str, said: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "watchdog.yaml"
+    policy = f"{{match: {{kind: wedged{match}}}, action: restart, run: [bin, x]}}"
+    path.write_text(f"{TWO}\nrecovery: {{policies: [{policy}]}}\n")
+    config = load(path, {})
+    assert {name: config.restart_of(name) for name in said} == said
+    alone = config.but(sources=config.sources[:1])
+    assert alone.restart_of("a") == ("" if "b" in match else "bin x")
 
 
 def test_a_file_of_jobs_is_looked_for_in_its_folder(tmp_path: Path) -> None:

@@ -336,9 +336,11 @@ class Config(Frozen):
             )
 
     def restart_of(self, source: str) -> str:
-        """The command by which the operator has this source's agent restarted; empty where none is named."""
+        """The command by which the operator has this source's agent restarted; empty where none is named. Of several
+        sources a policy that does not say for which it is names nobody's."""
         policies = [policy for policy in self.recovery.policies if policy.action == "restart"]
-        fitting = [policy for policy in policies if is_like(source, policy.match.source or "*")]
+        any_source = "*" if len(self.sources) == 1 else ""
+        fitting = [policy for policy in policies if is_like(source, policy.match.source or any_source)]
         return next((shlex.join(policy.run) for policy in fitting if policy.run), "")
 
     @property

@@ -169,12 +169,23 @@ def _about_policy(policy: Policy, config: Config) -> Iterator[Problem]:
         )
     if config.recovery.mode != "observe" and policy.action == "revive" and "sql" in policy.ways:
         yield from _about_writing(sources)
+    if policy.run and _restarts(policy) and policy.match.source is None and len(config.sources) > 1:
+        names = ", ".join(source.name for source in config.sources)
+        yield (
+            "run",
+            f"this one command would restart whichever of {names} it is for; say under `match` whose it is, like "
+            f'`source: {config.sources[0].name}`, or `source: "*"` where it restarts them all',
+        )
     if policy.action == "revive" and policy.match.kind not in (None, *_REVIVABLE):
         yield (
             "match.kind",
             f"a job that is {policy.match.kind} is not given up, so there is nothing to revive; "
             f"that fits {', '.join(_REVIVABLE)}",
         )
+
+
+def _restarts(policy: Policy) -> bool:
+    return policy.action == "restart" or (policy.action == "revive" and "restart" in policy.ways)
 
 
 _REVIVABLE = (Kind.FAILED, Kind.EXPIRING, Kind.STRANDED)
