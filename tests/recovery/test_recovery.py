@@ -271,6 +271,31 @@ def test_the_next_run_set_by_sql_is_the_schedules_own_and_is_audited(tmp_path: P
         assert _audit(it, job_id) == [("revive", "failed", "active", "scheduler-watchdog")]
 
 
+def test_that_there_is_no_api_is_no_fault_where_nobody_has_asked_for_it(tmp_path: Path) -> None:
+    """By SQL alone, as by hand; and it says when the job runs: at the next fire, or when the timer has fired."""
+    usual = {key: said_ for key, said_ in REVIVE.items() if key != "via"}
+    with rig(tmp_path, usual, with_api=False) as it:
+        it.sim.add("healthy", ("every", 10 * MINUTE))
+        it.fail("one", schedule=("cron", "30 9 * * *", "Europe/Berlin"))
+        it.run(HOUR / 2)
+        told = said(it.only)
+        assert it.only.way == "sql"
+        assert "it did not work" not in told
+        assert " 07:30 UTC; the scheduler's timer fires before, so it runs then" in told
+
+
+def test_a_row_that_is_due_before_the_timer_says_by_when_that_fires(tmp_path: Path) -> None:
+    with rig(tmp_path, {**REVIVE, "via": ["sql"]}, with_api=False) as it:
+        it.sim.add("healthy", ("every", 10 * MINUTE))
+        it.fail("one")
+        it.run(HOUR / 2)
+        assert it.only.acted_at is not None
+        by = say(it.only.acted_at + HOUR)
+        assert f"it runs then, or later where the scheduler's timer fires only later, by {by} at the latest" in said(
+            it.only
+        )
+
+
 def test_sql_works_where_there_is_no_audit_log(tmp_path: Path) -> None:
     with rig(tmp_path, {**REVIVE, "via": ["sql"]}, with_api=False) as it:
         (job_id,) = it.fail("one")

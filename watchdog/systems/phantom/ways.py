@@ -40,6 +40,16 @@ PAUSING = ("api", "sql")
 """The ways to pause a job. By SQL too it is heard at once: each pass reads its rows anew."""
 
 
+_ONLY_BY_A_RESTART = "the scheduler notices that once it is restarted: it plans nothing else"
+
+
+def _heard(fire: datetime, latest: datetime) -> str:
+    """When a row is run that was changed, which the scheduler notices at the next time for which its timer is set."""
+    if fire >= latest:
+        return "the scheduler's timer fires before, so it runs then"
+    return f"it runs then, or later where the scheduler's timer fires only later, by {say(latest)} at the latest"
+
+
 class WayFailedError(Exception):
     """One way of reviving did not work; the next may. The text says why, in one line."""
 
@@ -61,8 +71,9 @@ class PhantomWays:
         """Revive the job, move its sweep off, or pause it."""
         if action.kind == "preserve":
             self._postpone(action)
-        elif action.kind == "pause" and self._source.api is None:
-            self._by_ways(replace(action, ways=tuple(way for way in action.ways if way != "api")), policy)
+        elif self._source.api is None and (action.kind == "pause" or policy.via is None):
+            # nobody has asked for the API: that there is none is no fault to be told of
+            self._by_ways(replace(action, ways=tuple(way for way in action.ways if way not in ASKING)), policy)
         else:
             self._by_ways(action, policy)
 
@@ -222,13 +233,8 @@ class PhantomWays:
         writing.set_active(self._source.database, action.job_id or "", writing.fingerprint(row), fire, now)
         faults.point("revived")
         wait = LATEST_TIMER if timer_may_be_armed else timedelta()
-        heard = (
-            "when its timer fires, within the hour"
-            if timer_may_be_armed
-            else "once it is restarted: it plans nothing else"
-        )
-        what = f"set active by SQL, due at {say(fire)}; the scheduler notices that {heard}"
-        self._on.acted(action, what, max(wait, fire - now))
+        heard = _heard(fire, now + wait) if timer_may_be_armed else _ONLY_BY_A_RESTART
+        self._on.acted(action, f"set active by SQL, due at {say(fire)}; {heard}", max(wait, fire - now))
 
     def _next_fire(self, row: Row, now: datetime) -> datetime:
         schedule = read_schedule(row.get("schedule_kind"), row.get("schedule_value"), self._source.timezone)
