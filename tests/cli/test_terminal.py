@@ -324,6 +324,13 @@ def test_an_incident_is_silenced_by_its_number_and_one_that_is_not_there_is_not(
     assert "there is no silence 98" in ended.stderr
 
 
+def test_a_job_that_is_silenced_by_its_id_is_listed_by_its_name(watched: Path) -> None:
+    first = json.loads(command("incidents", "-c", watched, "--format", "json").stdout)["incidents"][0]["findings"][0]
+    made = command("silence", f"job_id={first['job_id']}", "--for", "1h", "-c", watched).stdout
+    assert f": {first['job']} (job_id={first['job_id']}), until " in command("silences", "-c", watched).stdout
+    command("unsilence", made.split(":")[0].removeprefix("silence "), "-c", watched)
+
+
 def test_who_takes_on_what_is_theirs_is_told_so(watched: Path) -> None:
     command("ack", "1", "-c", watched)
     again = command("ack", "1", "-c", watched)

@@ -518,7 +518,8 @@ def test_the_other_buttons_silence_and_revive(tmp_path: Path) -> None:
         assert site.client.post("/act/revive", data=revive, headers=ORIGIN).status_code == 303
         text = words(page(site))
     assert "heartbeat is being brought back" in text
-    assert "job_id=id-heartbeat ends in 2 h" in text
+    assert "Nobody is told of heartbeat for 2h." in text
+    assert "heartbeat job_id=id-heartbeat ends in 2 h" in text
     assert "revive heartbeat about to be done" in text
     # the next look has not come, and what was just done is neither asked for nor offered once more
     card, _, rest = text.partition("To do:")

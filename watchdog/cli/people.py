@@ -26,6 +26,7 @@ from watchdog.core.command_line import PROGRAM, as_asked, asked_with, command
 
 if TYPE_CHECKING:
     from watchdog.config.file import Config
+    from watchdog.core.incident import Incident
     from watchdog.incidents.silencing import Named
     from watchdog.state.store import Store
 
@@ -128,16 +129,18 @@ def unack(config: Path | None, database: Path | None, state: Path | None, number
 def silences(config: Path | None, database: Path | None, state: Path | None, form: str) -> None:
     """List the silences that have not ended."""
     from watchdog.core.instants import say
+    from watchdog.incidents import silencing
     from watchdog.incidents import verbs as incident_verbs
 
     now = datetime.now(UTC)
     with state_of(config, database, state) as store:
-        found = store.silences(now)
+        found, jobs = store.silences(now), [key for one in store.ledger().open for key in _jobs_in(one)]
     if form == "json":
         click.echo(json.dumps(incident_verbs.silences_document(found, now), indent=2))
         return
     for one in found:
-        click.echo(f"silence {one.id}: {one.match}, until {say(one.ends_at)}{f', by {one.by}' if one.by else ''}")
+        job = f"{name} ({one.match})" if (name := silencing.job_of(one.match, jobs)) else one.match
+        click.echo(f"silence {one.id}: {job}, until {say(one.ends_at)}{f', by {one.by}' if one.by else ''}")
     if found:
         click.echo(as_asked(f"To end one: {PROGRAM} unsilence ID", sys.argv))
     else:
@@ -204,6 +207,11 @@ def silence(
     click.echo(f"silence {number}: nobody is told of {match} until {say(wanted.ends_at)}")
     click.echo(fitting)
     click.echo(as_asked(f"to end it sooner: {command('unsilence', str(number))}", sys.argv))
+
+
+def _jobs_in(incident: Incident) -> list[tuple[str | None, str | None]]:
+    """The ids and names of the jobs of an incident."""
+    return [(member.finding.job_id, member.finding.job) for member in incident.members.values()]
 
 
 def _end_silence(store: Store, number: str, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """What a silence is about when it is asked for: one of nothing that is there is a slip of the pen, after which people
 are told of what they believe to be silenced."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -65,6 +65,12 @@ def what_fits(
 def quiet_until(incident: Incident, silences: Sequence[Silence], at: datetime) -> datetime | None:
     """Until when nobody is told of any of an incident; None if somebody is."""
     return silenced_until([member.finding for member in incident.own], silences, at, incident.id)
+
+
+def job_of(match: str, jobs: Iterable[tuple[str | None, str | None]]) -> str:
+    """What the job is called whose id is all that a match says, by the ids and names of jobs; empty where it says
+    another thing, or none has that id."""
+    return next((name for job_id, name in jobs if job_id and name and match == f"job_id={job_id}"), "")
 
 
 def no_such_incident(match: str) -> str:

@@ -351,7 +351,9 @@ class Forms:
 
     def _silence(self, form: Mapping[str, str], who: Who) -> str:
         made = self.changes.silence(form.get("match", ""), parse_duration(form.get("length", "2h")), who)
-        return f"Nobody is told of {made.match} for {form.get('length', '2h')}."
+        posting = self.pages.published_state.posting
+        whom = view.silenced_job(made.match, posting.published) if posting else ""
+        return f"Nobody is told of {whom or made.match} for {form.get('length', '2h')}."
 
     def _approve(self, form: Mapping[str, str], who: Who) -> str:
         self.changes.approve(_number(form), who)

@@ -10,6 +10,7 @@ from watchdog.core.kinds import Severity
 from watchdog.core.model import Finding
 from watchdog.detectors.published import Published
 from watchdog.incidents.report import verdict
+from watchdog.incidents.silencing import job_of
 from watchdog.state.history import JobKey
 from watchdog.web.advice import unsilence
 from watchdog.web.deeds import Recoveries, recoveries
@@ -48,6 +49,9 @@ class Hush:
     by: str
     end: str
     """The command that ends it."""
+
+    job: str = ""
+    """What the job is called that it says by its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +99,23 @@ def front(posting: Posting, wanted: Wanted, known: Callable[[Sequence[JobKey]], 
             if i.ended_at and i.resolved_at
         ),
         tuple(
-            Hush(s.id, s.match, when(s.ends_at, now), s.by, unsilence(s.id, beside.config))
+            Hush(
+                s.id,
+                s.match,
+                when(s.ends_at, now),
+                s.by,
+                unsilence(s.id, beside.config),
+                silenced_job(s.match, published),
+            )
             for s in notes.silences
             if s.ends_at > now
         ),
     )
+
+
+def silenced_job(match: str, published: Published) -> str:
+    """What the job is called whose id alone a silence says."""
+    return job_of(match, ((job.id, job.name) for state in published.sources for job in state.snapshot.jobs))
 
 
 def headline(published: Published) -> str:
