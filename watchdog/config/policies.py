@@ -64,6 +64,10 @@ class Attempts(Frozen):
     factor: Annotated[float, bounds(ge=1, le=100)] = 2.0
     per_day: Count = 4
 
+    def budgets(self, *, are_restarts: bool) -> list[tuple[int, timedelta]]:
+        """How many within how long: all that count for an attempt."""
+        return [(self.max, self.per), *([(self.per_day, timedelta(days=1))] if are_restarts else [])]
+
 
 def _address(url: str) -> str:
     if not url.startswith(("http://", "https://")):

@@ -2,10 +2,10 @@
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from watchdog.config.file import Config
-from watchdog.config.policies import ANYWHERE, Attempts, Policy, PolicyMatch, is_like
+from watchdog.config.policies import ANYWHERE, Policy, PolicyMatch, is_like
 from watchdog.core.action import UNDER_WAY, Action, State
 from watchdog.core.incident import Incident, Member
 from watchdog.core.instants import say
@@ -14,8 +14,6 @@ from watchdog.core.model import ErrorClass, Finding
 from watchdog.systems import system_of
 from watchdog.systems.remedy import is_a_loop
 from watchdog.systems.shared.acting import ActionKind
-
-_DAY = timedelta(days=1)
 
 _UNTRIED = (State.REFUSED, State.PROPOSED, State.UNABLE)
 
@@ -158,12 +156,8 @@ def _may_go_on(before: Sequence[Action], policy: Policy, now: datetime) -> bool:
     if any(one.is_under_way or one.state is State.PROPOSED for one in before):
         return False
     tried = [one.spent.at for one in before if one.state not in _UNTRIED]
-    budgets = _budgets(policy.attempts, are_restarts=policy.action == "restart")
+    budgets = policy.attempts.budgets(are_restarts=policy.action == "restart")
     return all(sum(at > now - window for at in tried) < most for most, window in budgets)
-
-
-def _budgets(attempts: Attempts, *, are_restarts: bool) -> Sequence[tuple[int, timedelta]]:
-    return [(attempts.max, attempts.per), *([(attempts.per_day, _DAY)] if are_restarts else [])]
 
 
 def _with_it(incident: Incident, head: Finding) -> list[Member]:

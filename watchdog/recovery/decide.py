@@ -20,7 +20,6 @@ from watchdog.recovery.verify import is_proof
 from watchdog.systems.remedy import is_a_loop
 from watchdog.systems.shared.acting import NOT_DUE, ActionKind
 
-DAY = timedelta(days=1)
 LONG_AGO = timedelta(days=36500)
 
 AFTER_A_REFUSAL = timedelta(minutes=5)
@@ -437,7 +436,7 @@ def _spent(
     done: Sequence[Action], attempts: Attempts, stamp: Stamp, now: Moment, *, are_restarts: bool = False
 ) -> tuple[str, bool] | None:
     """Whether as many were tried within a window as may be."""
-    for most, window in [(attempts.max, attempts.per), *([(attempts.per_day, DAY)] if are_restarts else [])]:
+    for most, window in attempts.budgets(are_restarts=are_restarts):
         recent = spent_within(done, window, stamp)
         if len(recent) >= most:
             _wake_when(window - sorted(recent)[most - 1], now)

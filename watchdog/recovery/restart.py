@@ -10,7 +10,7 @@ from watchdog.core.action import Action, State
 from watchdog.core.logs import log
 from watchdog.core.redaction import fit_to_leave
 from watchdog.recovery.before_restart import consequences
-from watchdog.recovery.decide import DAY, spent_within, used_up
+from watchdog.recovery.decide import spent_within, used_up
 from watchdog.recovery.preserving import preserve_failed
 from watchdog.state.records import Records
 from watchdog.systems.opening import snapshot_of
@@ -33,7 +33,7 @@ class Restarter:
         now, attempts = self._on.now(), policy.attempts
         others = self._records.restarts(action.source)
         done = [other for other in others if other.begun and other.id != action.id]
-        for most, window in ((attempts.max, attempts.per), (attempts.per_day, DAY)):
+        for most, window in attempts.budgets(are_restarts=True):
             if len(spent_within(done, window, now)) >= most:
                 raise NoRestartLeftError(used_up(most, "restart", window))
 

@@ -24,8 +24,8 @@ MOST_BODY = 64 * 1024
 THREADS = 4
 """In which pages are made; whoever asks meanwhile waits."""
 
-_IN_MEMORY = 1 << 30
-"""Bytes: an answer never waits in a file on disk, and who makes it never for who reads it."""
+_NO_LIMIT = 1 << 30
+"""Bytes: who makes an answer never waits for who reads it."""
 
 _LONGEST_GOODBYE = 1.0
 _BACKLOG = 2048
@@ -93,8 +93,7 @@ class Server:
             ident=None,
             max_request_header_size=MOST_HEAD,
             max_request_body_size=MOST_BODY,
-            outbuf_overflow=_IN_MEMORY,
-            outbuf_high_watermark=_IN_MEMORY,
+            outbuf_high_watermark=_NO_LIMIT,
             log_socket_errors=False,
             # the guard reads what a proxy says
             clear_untrusted_proxy_headers=False,

@@ -133,7 +133,6 @@ class Route:
     """An address. Its path may have `{places}`; one of them may be a `{rest:path}` with slashes in it."""
 
     def __init__(self, path: str, endpoint: Endpoint, method: str = "GET") -> None:
-        self.path = path
         self.endpoint = endpoint
         self.methods = ("GET", "HEAD") if method == "GET" else (method,)
         parts = _PLACE.split(re.escape(path).replace(r"\{", "{").replace(r"\}", "}"))
