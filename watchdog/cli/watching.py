@@ -41,6 +41,9 @@ def run(config: Path | None, database: Path | None, listen: str | None, debug_lo
 
     SIGHUP reads the configuration file again. Without a file it serves on http://127.0.0.1:9846.
     """
+    from watchdog.service import lean
+
+    lean.begin()
     from watchdog.core import logs
     from watchdog.incidents import report
     from watchdog.service import memory

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 
 INSTANTS = frozenset(
     (
@@ -94,6 +93,8 @@ def _of_text(text: str) -> object:
 
 def _of_mail(text: str) -> str | None:
     """`Wed, 10 Jun 2026 12:00:00 GMT`, as the header of a letter has it."""
+    from email.utils import parsedate_to_datetime  # half a MB, for what next to nobody writes
+
     try:
         found = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
