@@ -22,7 +22,7 @@ from click.testing import CliRunner
 
 from tests.support import documents
 from tests.support.documents import ROOT, Piece
-from watchdog.cli.main import cli
+from watchdog.cli.verbs import cli
 from watchdog.config.file import Config
 from watchdog.config.reading import checked
 from watchdog.config.yaml_file import load

@@ -15,7 +15,7 @@ from tests.conftest import NOW, build, job_row
 from tests.support.command import COMMAND, PATIENCE, command, running, until
 from tests.support.post_office import mail_server, part
 from tests.support.telling import Office, configured, finding, job
-from watchdog.cli.main import cli
+from watchdog.cli.verbs import cli
 from watchdog.config.file import Config
 from watchdog.core.command_line import as_asked, pasteable
 from watchdog.core.command_line import command as command_of

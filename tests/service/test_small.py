@@ -2,12 +2,17 @@
 
 import subprocess
 import sys
+import urllib.request
+from pathlib import Path
 
 import pytest
 
+from tests.support.command import COMMAND, PATIENCE, Running, free_port, until
+from tests.support.linux import needs_proc
+from watchdog.demo.tables import connect
 from watchdog.systems import KINDS, folder
 
-HEAVY = ("pydantic", "yaml", "jinja2", "importlib.metadata", "apprise", "urllib3")
+HEAVY = ("click", "pydantic", "yaml", "jinja2", "importlib.metadata", "apprise", "urllib3")
 """What is needed by a request, a command, or a process of its own."""
 
 NEVER = ("ssl", "_hashlib", "http.client", "http.server", "socketserver", "wsgiref", "urllib.request", "email", "_lzma")
@@ -68,3 +73,21 @@ def test_a_prometheus_client_that_needs_its_servers_is_loaded_whole() -> None:
 def test_what_is_counted_reads_the_same_without_servers() -> None:
     names = "print(*(line for line in text.splitlines() if line.startswith('#')), sep='\\n')"
     assert said(BEGIN, COUNT, names) == said(COUNT, names)
+
+
+@needs_proc
+def test_the_service_as_it_is_installed_has_not_loaded_openssl_when_its_page_has_been_seen(tmp_path: Path) -> None:
+    database, port = tmp_path / "phantom.db", free_port()
+    connect(database, durable=False).close()
+    arguments = [str(COMMAND), "run", "--database", str(database), "--listen", f"127.0.0.1:{port}"]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(arguments, stderr=log, text=True, env={"STATE_DIRECTORY": str(tmp_path)})
+    service = Running(process, f"http://127.0.0.1:{port}", tmp_path / "log")
+    try:
+        until(lambda: service.get("/readyz")[0] == 200, "it has looked")
+        asked = urllib.request.Request(service.url, headers={"Accept": "text/html"})
+        assert b"</html>" in urllib.request.urlopen(asked, timeout=PATIENCE).read()
+        mapped = Path(f"/proc/{process.pid}/maps").read_text()
+        assert [name for name in ("sqlite3", "libssl", "libcrypto", "liblzma") if name in mapped] == ["sqlite3"]
+    finally:
+        service.stop()

@@ -5,8 +5,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from watchdog.assistant.questions import Questions
-from watchdog.cli.asked import unnamed
 from watchdog.cli.endings import CannotGoOn
+from watchdog.cli.which import unnamed
 from watchdog.config.fields import read_secret
 from watchdog.config.file import Address, ConfigError
 from watchdog.config.reading import load

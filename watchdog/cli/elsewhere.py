@@ -116,7 +116,7 @@ def _each(numbers: Iterable[int], do: Callable[[int], None]) -> int:
         try:
             do(number)
         except CannotGoOn as error:
-            wrong.append(error.format_message())
+            wrong.append(str(error))
     if wrong:
         raise CannotGoOn("\n".join(wrong))
     return 0
@@ -246,7 +246,7 @@ def revive(remotes: Sequence[Remote], jobs: tuple[str, ...], incident: int | Non
         try:
             click.echo(_done(functools.partial(_revive, remote, job, dry_run)))
         except CannotGoOn as error:
-            refused.append(f"{job['job']}: {error.format_message()}")
+            refused.append(f"{job['job']}: {error}")
     if refused:
         raise CannotGoOn("\n".join(refused))
     return 0
@@ -283,7 +283,7 @@ def _named(
         if problems and not dry_run:
             _must_be_ids(found, jobs)
     except CannotGoOn as error:
-        raise CannotGoOn("\n".join([*problems, error.format_message()])) from None
+        raise CannotGoOn("\n".join([*problems, str(error)])) from None
     return found
 
 

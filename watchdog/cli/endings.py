@@ -1,11 +1,7 @@
 """How the command ends when it cannot do what was asked."""
 
-import click
-
 EXIT_ERROR = 3
 
 
-class CannotGoOn(click.ClickException):
+class CannotGoOn(Exception):  # noqa: N818 - it is how a command ends, more often than an error
     """What is wrong, where, and what to do; a line for each problem."""
-
-    exit_code = EXIT_ERROR

@@ -10,15 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watchdog.cli.asked import (
-    as_format,
-    configured,
-    must_be_one,
-    usual,
-    what_to_watch,
-    whose_state,
-)
+from watchdog.cli.asked import as_format, what_to_watch, whose_state
 from watchdog.cli.endings import CannotGoOn
+from watchdog.cli.which import configured, must_be_one, usual
 
 if TYPE_CHECKING:
     pass

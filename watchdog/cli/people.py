@@ -11,17 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from watchdog.cli import completing, elsewhere
-from watchdog.cli.asked import (
-    Number,
-    are_several,
-    as_format,
-    configured,
-    state_of,
-    whose_state,
-)
+from watchdog.cli.asked import Number, are_several, as_format, state_of, whose_state
 from watchdog.cli.elsewhere import AHEAD, or_elsewhere
 from watchdog.cli.endings import CannotGoOn
 from watchdog.cli.watching import look_once
+from watchdog.cli.which import configured
 from watchdog.core.command_line import PROGRAM, as_asked, asked_with, command
 
 if TYPE_CHECKING:

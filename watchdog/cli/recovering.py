@@ -12,19 +12,11 @@ from typing import TYPE_CHECKING
 import click
 
 from watchdog.cli import completing, elsewhere
-from watchdog.cli.asked import (
-    Number,
-    are_several,
-    as_format,
-    configured,
-    state_of,
-    unnamed,
-    usual,
-    whose_state,
-)
+from watchdog.cli.asked import Number, are_several, as_format, state_of, whose_state
 from watchdog.cli.elsewhere import or_elsewhere
 from watchdog.cli.endings import CannotGoOn
 from watchdog.cli.watching import look_once
+from watchdog.cli.which import configured, unnamed, usual
 from watchdog.core.command_line import as_asked
 from watchdog.core.nearest import which_whole
 

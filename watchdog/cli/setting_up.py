@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watchdog.cli.asked import loaded, the_file, usual
 from watchdog.cli.endings import EXIT_ERROR, CannotGoOn
+from watchdog.cli.which import loaded, the_file, usual
 
 if TYPE_CHECKING:
     from watchdog.config.file import Config

@@ -12,16 +12,10 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from watchdog.cli import choosing, completing
-from watchdog.cli.asked import (
-    as_format,
-    at_now,
-    configured,
-    instant_of,
-    usual,
-    what_to_watch,
-)
+from watchdog.cli import choosing, completing, serving
+from watchdog.cli.asked import as_format, at_now, instant_of, what_to_watch
 from watchdog.cli.endings import CannotGoOn
+from watchdog.cli.which import configured
 from watchdog.core.command_line import PROGRAM, as_asked
 
 if TYPE_CHECKING:
@@ -41,53 +35,7 @@ def run(config: Path | None, database: Path | None, listen: str | None, debug_lo
 
     SIGHUP reads the configuration file again. Without a file it serves on http://127.0.0.1:9846.
     """
-    from watchdog.service import lean
-
-    lean.begin()
-    from watchdog.core import logs
-    from watchdog.incidents import report
-    from watchdog.service import memory
-    from watchdog.service.configuration import load
-    from watchdog.service.last_resort import end_in_any_case
-    from watchdog.service.loop import Service, Wake, signals
-    from watchdog.state.opening import StoreError
-    from watchdog.web.guard import raise_descriptors
-    from watchdog.web.server import CannotListenError
-
-    file = usual(config, database)
-    settings = _listening(configured(config, database, apart=True), listen)
-    memory.settle_allocator()
-    logs.set_up_beside(debug=debug_log)
-    raise_descriptors()
-    wake = Wake()
-    try:
-        service = Service(
-            settings,
-            reread=lambda: _listening(load(file), listen) if file else settings,
-            words=lambda posting: report.page(posting.published, posting.incidents, posting.at),
-            wake=wake,
-        )
-        with signals(wake), end_in_any_case():
-            service.run()
-    except CannotListenError as error:
-        raise CannotGoOn(f"{error} (--listen, or http.listen in the configuration)") from error
-    except StoreError as error:
-        raise CannotGoOn(str(error)) from error
-    finally:
-        wake.close()
-
-
-def _listening(settings: Config, listen: str | None) -> Config:
-    """The same, with the address of the command line if there is one."""
-    from watchdog.config.file import parse_address
-
-    if listen is None:
-        return settings
-    try:
-        parse_address(listen)
-    except ValueError as error:
-        raise CannotGoOn(str(error)) from error
-    return settings.but(http=settings.http.but(listen=listen))
+    serving.serve(serving.Asked(config, database, listen, debug_log))
 
 
 @click.command()

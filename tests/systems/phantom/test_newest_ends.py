@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import NOW, build, cost_row, healthy, job_row, session_row
 from tests.support.harness import DAY, HOUR, MINUTE, SECOND, START, Agent, scheduler
-from watchdog.cli import main, watching
+from watchdog.cli import verbs, watching
 from watchdog.config.file import for_database
 from watchdog.core.instants import iso
 from watchdog.core.kinds import Kind
@@ -103,7 +103,7 @@ def test_one_look_that_did_not_get_to_the_last_runs_says_that_it_is_blind(
 ) -> None:
     monkeypatch.setattr(watching, "LOOK_FOR", 0.0)
     asked = ["check", "--database", str(months(tmp_path)), "--now", iso(NOW), "--format", "json"]
-    answer = CliRunner().invoke(main.cli, asked, standalone_mode=False)
+    answer = CliRunner().invoke(verbs.cli, asked, standalone_mode=False)
     (found,) = [each for each in json.loads(answer.output)["findings"] if each["kind"] == "blind"]
     assert "the last runs of rare lie further back than one look reads" in found["summary"]
     assert found["evidence"]["hidden"] == ["zero_tokens"]
@@ -112,7 +112,7 @@ def test_one_look_that_did_not_get_to_the_last_runs_says_that_it_is_blind(
 def test_one_look_goes_on_until_it_knows_the_last_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cost_ledger, "STRIDE", 20)
     asked = ["check", "--database", str(months(tmp_path)), "--now", iso(NOW), "--format", "json"]
-    answer = CliRunner().invoke(main.cli, asked, standalone_mode=False)
+    answer = CliRunner().invoke(verbs.cli, asked, standalone_mode=False)
     kinds = {(each["kind"], each["job"]) for each in json.loads(answer.output)["findings"]}
     assert ("zero_tokens", "rare") in kinds
     assert ("blind", None) not in kinds
