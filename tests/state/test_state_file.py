@@ -581,6 +581,12 @@ def test_what_is_young_or_not_over_is_kept(store: Store) -> None:
     assert load_states(store.database, "s", "a") == [StateChange(old, "paused")]
 
 
+def test_a_silence_that_ended_within_this_second_has_ended(store: Store) -> None:
+    """Its end is written without a fraction, and text by text that comes after any instant with one."""
+    number = store.add_silence(Silence(0, "job=x", NOW - HOUR, NOW))
+    assert not store.end_silence(number, NOW + timedelta(milliseconds=200))
+
+
 def _opened() -> Ledger:
     return update(Ledger(), [finding(1, NOW)], frozenset(), Moment(NOW), Timing())
 

@@ -633,9 +633,9 @@ class Store:
 
     def end_silence(self, number: int, at: datetime) -> bool:
         """End a silence now; whether there was one that had not ended."""
-        cursor = self._db.execute(
-            "UPDATE silences SET ends_at = ? WHERE id = ? AND ends_at > ?", (iso(at), number, iso(at))
-        )
+        if all(silence.id != number for silence in self.silences(at)):
+            return False
+        cursor = self._db.execute("UPDATE silences SET ends_at = ? WHERE id = ?", (iso(at), number))
         return cursor.rowcount > 0
 
     def silences(self, at: datetime) -> list[Silence]:
