@@ -13,7 +13,7 @@ from watchdog.core.kinds import Severity
 from watchdog.state.records import Records
 
 FEW, MANY = 10, 150
-AMOUNT = made_up(FEW, MANY)
+AMOUNT = made_up(FEW, MANY, is_seed=True)
 
 one_more_life = progress("lives in motion", amount(FEW, MANY))
 

@@ -62,7 +62,7 @@ RULES: Sequence[dict[str, object]] = (
 )
 
 
-@made_up(FEW, MANY)
+@made_up(FEW, MANY, is_seed=True)
 @given(st.integers(0, 2**32), st.sampled_from(RULES), st.sampled_from(["", "hang", "leak", "kill", "drop-timer"]))
 def test_over_disturbed_lives(seed: int, rules: dict[str, object], fault: str) -> None:
     """Whoever slept, and whatever was lived through or not."""

@@ -24,7 +24,7 @@ from watchdog.notify.spells import LONGEST
 from watchdog.systems.phantom import api as phantom_api
 
 FEW, MANY = 4, 60
-AMOUNT = made_up(FEW, MANY)
+AMOUNT = made_up(FEW, MANY, is_seed=True)
 
 one_more_life = progress("lives brought back", amount(FEW, MANY))
 

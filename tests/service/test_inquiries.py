@@ -174,7 +174,7 @@ class Answered(Disturbed):
         return Health("alive", self.clock.now(), seen - 10 * SECOND)
 
 
-@made_up(few=10, many=100)
+@made_up(few=10, many=100, is_seed=True)
 @given(st.integers(0, 2**32))
 def test_no_critical_finding_on_a_healthy_scheduler_whose_address_tells_the_truth(seed: int) -> None:
     with memory_folder() as folder:

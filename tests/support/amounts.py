@@ -11,7 +11,7 @@ from itertools import count
 from typing import TypeVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 Test = TypeVar("Test", bound=Callable[..., object])
 
@@ -42,13 +42,21 @@ def progress(what: str, of: int) -> Callable[[], None]:
     return one_more
 
 
-def made_up(few: int, many: int) -> Callable[[Test], Test]:
-    """So many made-up cases, however long each takes. The mark `deep` has it run once more with many."""
+UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
+
+
+def made_up(few: int, many: int, *, is_seed: bool = False) -> Callable[[Test], Test]:
+    """So many made-up cases, however long each takes. The mark `deep` has it run once more with many.
+
+    `is_seed`: a case is told by a number. A smaller one leads another life, not a simpler one: looking for it takes
+    minutes, and says nothing.
+    """
 
     def decorated(test: Test) -> Test:
         chosen = settings(
             max_examples=amount(few, many),
             derandomize="WATCHDOG_EXAMPLES" not in os.environ,
+            phases=UNSHRUNK if is_seed else tuple(Phase),
             suppress_health_check=[
                 HealthCheck.too_slow,
                 HealthCheck.data_too_large,
