@@ -382,6 +382,43 @@ def test_jobs_that_wait_are_one_thing_whichever_run_holds_the_slot() -> None:
     assert made.told == [("ops", "opened")]
 
 
+def queued(*names: str) -> list[Finding]:
+    """These wait for a run that is no fault."""
+    return [finding("overdue", name, under=("in_flight", "triage")) for name in names]
+
+
+@pytest.mark.parametrize("apart", [3 * HOUR, 12 * HOUR, 23 * HOUR])
+def test_that_jobs_wait_for_the_second_time_today_is_over_as_soon_as_the_first_time_was(apart: timedelta) -> None:
+    """Whichever they are."""
+    made = office()
+    for name in ("a", "b"):
+        opened(made, *queued(name))
+        made.wait(14 * MINUTE)
+        ended = made.now
+        over(made)
+        assert made.told[-1] == ("ops", "resolved")
+        assert made.letters[-1].at - ended == 5 * MINUTE
+        assert made.letters[-1].title == f"Over: {name} is overdue (for 14 min 20 s)"
+        made.wait(apart)
+    made.wait(2 * DAY)
+    assert [event for _, event in made.told] == ["opened", "resolved", "back", "resolved"]
+
+
+@pytest.mark.parametrize("minutes", [2, 7, 30, 61, 90, 180])
+def test_that_jobs_wait_again_and_again_all_day_is_told_in_a_few_messages_and_its_end_once_they_do_no_more(
+    minutes: int,
+) -> None:
+    made = office()
+    for number in range(DAY // (2 * minutes * MINUTE)):
+        made.find(*queued(*(f"job-{(number + one) % 7}" for one in range(3))))
+        made.wait(minutes * MINUTE)
+        made.find()
+        made.wait(minutes * MINUTE)
+    assert len(made.told) <= 8
+    made.wait(65 * MINUTE)
+    assert made.told[-1] == ("ops", "resolved")
+
+
 def test_who_has_taken_on_that_jobs_wait_has_taken_it_on_whichever_wait_by_then() -> None:
     made = office({**ESCALATES}, remind_every="1h")
 

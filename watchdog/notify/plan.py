@@ -438,10 +438,17 @@ def _beginning(thread: Thread, standing: Sequence[Standing]) -> Found | None:
 
 def _is_damped(one: Standing, item: ToldItem | None, thread: Thread) -> bool:
     """Whether it comes and goes, was told of often enough, and has not stood for long enough to be told of again."""
-    if item is None or len(one.members) != 1:
+    is_queue = thread.incident.is_queue
+    if item is None or (len(one.members) != 1 and not is_queue):
         return False
-    needed = spells.to_be_told(one.members[0])
-    return needed is not None and not thread.now.reached(one.began + needed)
+    member = _queue(thread) if is_queue else one.members[0]
+    needed = spells.to_be_told(member)
+    return needed is not None and not thread.now.reached(member.began + needed)
+
+
+def _queue(thread: Thread) -> Member:
+    """That jobs wait for runs, which is one thing whichever do."""
+    return spells.as_one(thread.incident.members.values(), thread.people.rules.hold)
 
 
 def _is_time_for(news: Sequence[Standing], before: Told, thread: Thread) -> bool:
@@ -497,7 +504,7 @@ def _has_ended(item: ToldItem, thread: Thread) -> bool:
     if incident.source in thread.people.blind and incident.family != Kind.UNREACHABLE:
         return False
     if item.kind == WAITING:
-        return not incident.is_open or (not incident.is_queue and _waits_no_more(thread))
+        return not incident.is_open or _waits_no_more(thread)
     # something else of the same trouble may be so, whoever is told of that
     return not _is_given_up(item, thread) and all(_is_away(member, thread) for member in _of_its_job(item, thread))
 
@@ -514,7 +521,9 @@ def _is_given_up(item: ToldItem, thread: Thread) -> bool:
 
 
 def _waits_no_more(thread: Thread) -> bool:
-    """Whether what the target's jobs waited for is over, and they have been served."""
+    """Whether what the target's jobs waited for is over, and they have been served; or nobody waits in the queue."""
+    if thread.incident.is_queue:
+        return not thread.incident.is_active and _is_away(_queue(thread), thread)
     waiting = thread.audience is not None and any(part.member.under for part in thread.audience.parts)
     return not waiting and all(_is_away(one, thread) for one in thread.incident.members.values() if not one.under)
 
@@ -578,18 +587,19 @@ def _members_of(items: Iterable[ToldItem], thread: Thread) -> Iterator[Member]:
     found: dict[Key, Member] = {}
     for item in items:
         if item.kind == WAITING:
-            found |= {member.finding.key: member for member in _who_waited(thread)}
+            found |= {member.finding.key: member for member in _who_waited(item, thread)}
         for member in _of_its_job(item, thread):
             if member.finding.key == item.key or (member.ended_at or item.at) > item.at:
                 found[member.finding.key] = member
     yield from found.values()
 
 
-def _who_waited(thread: Thread) -> list[Member]:
-    """The jobs of the target that waited, of which none waits now."""
+def _who_waited(item: ToldItem, thread: Thread) -> list[Member]:
+    """The jobs of the target that waited since that was so, of which none waits now."""
     mine = []
     for member in thread.incident.members.values():
-        if member.under or thread.incident.is_queue:
+        is_since = member.ended_at is None or member.ended_at >= item.began_at
+        if is_since and (member.under or thread.incident.is_queue):
             targets = targets_for(member.finding, thread.people)
             mine += [member] if thread.target in targets else []
     return mine

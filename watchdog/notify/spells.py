@@ -6,9 +6,10 @@ is told in any case, and twice as long is asked of each spell of the day after t
 """
 
 from collections.abc import Iterable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
-from watchdog.core.incident import Member
+from watchdog.core.incident import Member, Spell
 from watchdog.core.kinds import Severity
 
 TOLD_AT_ONCE = 2
@@ -20,12 +21,38 @@ LONGEST = timedelta(minutes=65)
 APART = timedelta(hours=2)
 """What was well for so long in between are two outages, and the second one is over as soon as the first one was."""
 
+A_DAY = timedelta(days=1)
+"""What ended so long before a spell says no more that it comes and goes."""
+
 STANDS = {Severity.CRITICAL: timedelta(minutes=10), Severity.WARNING: timedelta(hours=1)}
 
 FIRST_PAUSE = {Severity.CRITICAL: timedelta(minutes=5), Severity.WARNING: timedelta(minutes=10)}
 """How soon after a message of an incident the next says who has joined it; each time it takes twice as long."""
 
 LONGEST_PAUSE = {Severity.CRITICAL: timedelta(hours=1), Severity.WARNING: timedelta(hours=24)}
+
+
+def as_one(members: Iterable[Member], hold: timedelta) -> Member:
+    """What is told as one thing, whichever of these it is: so while any of them is, and between two within the hold."""
+    known = list(members)
+    times = sorted((span for one in known for span in _times(one)), key=lambda span: span[0])
+    joined = [times[0]]
+    for began, ended in times[1:]:
+        before, until = joined[-1]
+        if until is None or began - until < hold:
+            joined[-1] = before, None if until is None or ended is None else max(until, ended)
+        else:
+            joined.append((began, ended))
+    *earlier, (began, ended) = joined
+    return replace(known[0], began_at=began, ended_at=ended, earlier=tuple(_recent(earlier, began)))
+
+
+def _times(member: Member) -> list[tuple[datetime, datetime | None]]:
+    return [*((spell.began_at, spell.ended_at) for spell in member.earlier), (member.began, member.ended_at)]
+
+
+def _recent(times: Iterable[tuple[datetime, datetime | None]], at: datetime) -> Iterable[Spell]:
+    return (Spell(began, ended) for began, ended in times if ended is not None and at - ended <= A_DAY)
 
 
 def to_be_told(member: Member) -> timedelta | None:
