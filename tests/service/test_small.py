@@ -12,10 +12,13 @@ from tests.support.linux import needs_proc
 from watchdog.demo.tables import connect
 from watchdog.systems import KINDS, folder
 
-HEAVY = ("click", "pydantic", "yaml", "jinja2", "importlib.metadata", "apprise", "urllib3")
+HEAVY = ("click", "difflib", "getpass", "pydantic", "yaml", "jinja2", "importlib.metadata", "apprise", "urllib3")
 """What is needed by a request, a command, or a process of its own."""
 
-NEVER = ("ssl", "_hashlib", "http.client", "http.server", "socketserver", "wsgiref", "urllib.request", "email", "_lzma")
+NEVER = (
+    *("ssl", "_hashlib", "_lzma", "http.client", "http.server", "socketserver", "wsgiref", "urllib.request", "email"),
+    *("html", "typing_extensions"),
+)
 """What its libraries load for uses that the service has none of."""
 
 WHAT_IT_IS = (
@@ -44,13 +47,22 @@ def test_the_service_does_without_what_only_a_request_or_a_process_of_its_own_ne
 
 
 def test_the_service_and_its_page_do_without_what_their_libraries_never_use_there() -> None:
-    everything = f"import {', '.join(WHAT_IT_IS)}, watchdog.web.parts, jinja2, hashlib, hmac, secrets, tempfile"
+    everything = f"import {', '.join(WHAT_IT_IS)}, watchdog.web.parts, jinja2, hashlib, hmac, secrets, cron_descriptor"
     assert loaded(NEVER, BEGIN, everything) == []
 
 
 def test_what_the_service_does_without_can_still_be_had() -> None:
     needs = "import urllib.request, ssl; print(ssl.create_default_context().verify_mode.name, urllib.request.Request)"
     assert said(BEGIN, needs) == "CERT_REQUIRED <class 'urllib.request.Request'>\n"
+    assert said(BEGIN, "import typing_extensions; print(typing_extensions.__name__)") == "typing_extensions\n"
+
+
+def test_schedules_read_the_same_in_words() -> None:
+    words = (
+        "from watchdog.core.model import CronSchedule; from watchdog.cadence.plain_words import plainly;"
+        "print(plainly(CronSchedule('0 9 * * MON-FRI', 'Europe/Berlin')))"
+    )
+    assert said(BEGIN, words) == said(words) == "At 09:00, Monday through Friday (Europe/Berlin)\n"
 
 
 @pytest.mark.parametrize("name", ["md5", "sha1", "sha256", "sha512", "blake2b", "sha3_256"])

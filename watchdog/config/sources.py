@@ -1,6 +1,5 @@
 """What stands in the file under `sources`: a section each, of the class that its kind says."""
 
-import difflib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import field
@@ -70,6 +69,8 @@ def _of_its_kind(source: object, handler: object) -> Section:
         return source
     kind, known = kind_of(source), kinds.known()
     if kind not in known:
+        import difflib  # for a mistake only, and never in the service
+
         near = difflib.get_close_matches(kind or "", known, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         from pydantic_core import PydanticCustomError

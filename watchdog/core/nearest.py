@@ -1,7 +1,6 @@
 """What was probably meant by a word that is not known."""
 
 from collections.abc import Collection, Iterable
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 NAMED = 3
@@ -10,6 +9,8 @@ NAMED = 3
 
 def meant(word: str, known: Iterable[str]) -> str:
     """What was probably meant, as the end of a sentence; empty where nothing is near."""
+    from difflib import get_close_matches  # for a mistake only
+
     by_case = {one.casefold(): one for one in known}
     near = get_close_matches(word.casefold(), by_case, 1)
     return f"; is {by_case[near[0]]!r} meant?" if near else ""

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from watchdog.core.kinds import Kind, Severity
 from watchdog.core.model import IN_FLIGHT, Cause, Finding
+from watchdog.core.nearest import meant
 
 _FIELDS = ("job", "kind", "source", "severity", "job_id", "incident")
 _WORDS = {"kind": (*(kind.value for kind in Kind), IN_FLIGHT), "severity": tuple(one.value for one in Severity)}
@@ -110,8 +110,7 @@ def _condition(part: str) -> tuple[str, str]:
         raise ValueError(f"{name!r} cannot be matched; {', '.join(_FIELDS)} can. If it is a job's name: job={part}")
     known = _WORDS.get(name, ())
     if known and not any(_is_like(word, pattern) for word in known):
-        near = get_close_matches(pattern.casefold(), known, 1)
-        hint = f"; is {near[0]!r} meant?" if near else f"; known: {', '.join(known)}"
+        hint = meant(pattern, known) or f"; known: {', '.join(known)}"
         raise ValueError(f"{pattern!r} is no {name}{hint}")
     return name, pattern
 

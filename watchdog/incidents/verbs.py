@@ -1,6 +1,5 @@
 """What the incident verbs of the command line do to the state file."""
 
-import getpass
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -75,6 +74,8 @@ def wanted_silence(match: str, length: timedelta, at: datetime) -> Silence:
 
 def whoami() -> str:
     """Who types."""
+    import getpass  # nobody does at the service
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -9,7 +9,6 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -86,6 +85,8 @@ def check(order: Mapping[str, Any]) -> dict[str, Any]:
 
 def _unknown_scheme(address: str) -> str:
     """What the beginning of an address was probably meant to be; empty where it is known, or like nothing."""
+    from difflib import get_close_matches
+
     import apprise
 
     if "://" not in address:

@@ -1,6 +1,5 @@
 """The standard columns that the operator's two queries return (docs/sql.md)."""
 
-import difflib
 from collections.abc import Sequence
 
 from watchdog.systems.shared.unreadable import UnreadableError
@@ -48,6 +47,8 @@ def check_columns(query: str, given: Sequence[str], known: Sequence[str], requir
     """Raises QueryError, which names what the query returns that is not known, twice there, or missing."""
     for column in given:
         if column not in known:
+            import difflib  # for a mistake only
+
             near = difflib.get_close_matches(column, known, 1)
             meant = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
             raise QueryError(f"the {query} query returns a column {column!r:.60}, which is not known; {meant}")
