@@ -63,9 +63,9 @@ class Rendered:
 
     text: str
 
-    @cached_property
+    @property
     def pieces(self) -> list[str]:
-        """What is outside of regions and inside, by turns."""
+        """What is outside of regions and inside, by turns; not kept beside the text that they are cut from."""
         return self.text.split(_REGION)
 
     @cached_property
