@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from watchdog.cadence.schedule import plus
-from watchdog.config.file import Config
+from watchdog.config.file import Config, Owner
 from watchdog.config.owners import owner_name, owners_of, subject_of
 from watchdog.config.sources import LOOK_LIMIT
 from watchdog.core.logs import log
-from watchdog.core.model import Finding, Snapshot
+from watchdog.core.model import Finding, Job, Snapshot
 from watchdog.core.moment import Gap
+from watchdog.core.per_job import PerJob, by_id
 from watchdog.core.redaction import fit_to_leave
 from watchdog.detectors.calm import Calm
 from watchdog.detectors.diagnosis import Diagnosis, diagnose
@@ -72,7 +73,8 @@ class Engine:
         self._published = Published(())
         self._gaps: tuple[Gap, ...] = ()
         self._calm = {looker.source.name: Calm(config.detect) for looker in self._lookers}
-        self._missed = MissedFires()
+        self._missed = {name: MissedFires() for name in self._calm}
+        self._owners = {name: _Owners(config.people, self._labels.get(name, {}), name) for name in self._calm}
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -197,7 +199,6 @@ class Engine:
         reason = f"judging it broke off: {type(error).__name__}: {fit_to_leave(str(error), 200)}".removesuffix(": ")
         if before is not None and before.snapshot.problem == reason:
             return before
-        self._calm[snapshot.source] = Calm(self._config.detect)
         told = Snapshot(snapshot.source, snapshot.kind, problem=reason, problem_since=now)
         return self._judged(told, now, before.read_at if before else None)
 
@@ -208,20 +209,12 @@ class Engine:
         meant = (gap for gap in self._gaps if not (ahead < timedelta() and gap.is_repeated))
         gaps = [replace(gap, began=gap.began - ahead, ended=gap.ended - ahead) for gap in meant]
         diagnosis = diagnose(snapshot, now - ahead, config.detect, gaps, sifted)
-        missed, more_at = self._missed.count(snapshot.source, snapshot.jobs, now - ahead)
+        missed, more_at = self._missed[snapshot.source].count(snapshot.jobs, now - ahead)
         again = min((at for at in (diagnosis.look_again_at, more_at) if at), default=None)
         diagnosis = replace(diagnosis, look_again_at=plus(again, ahead) if again else None)
         restart = config.restart_of(snapshot.source)
-        owners = self._owners(snapshot)
+        owners = self._owners[snapshot.source].of(snapshot.jobs, now)
         return SourceState(snapshot, diagnosis, now, read_at, sifted.deadlines, owners, missed, restart)
-
-    def _owners(self, snapshot: Snapshot) -> Mapping[str, str]:
-        owners = self._config.people
-        if not owners:
-            return {}
-        labels = self._labels.get(snapshot.source, {})
-        asked = ((job.id, subject_of(snapshot.source, job, labels)) for job in snapshot.jobs)
-        return {job_id: owner_name(next(owners_of(owners, who), None)) for job_id, who in asked}
 
     def _publish(self, *, has_changed: bool) -> None:
         states = tuple(state for state in self._states if state is not None)
@@ -234,6 +227,26 @@ class Engine:
             states = tuple(state for state in self._states if state is not None)
             self._published = _beside(states, self._published.version + 1, own, to_follow)
         return self._published
+
+
+class _Owners:
+    """What the owners of one source's jobs are called, by the jobs' ids. Carried from judgement to judgement."""
+
+    def __init__(self, people: Sequence[Owner], labels: Mapping[str, str], source: str) -> None:
+        self._people, self._labels, self._source = people, labels, source
+        self._names: PerJob[str] = PerJob()
+        self._known: Mapping[str, str] = {}
+
+    def of(self, jobs: Sequence[Job], now: datetime) -> Mapping[str, str]:
+        """Empty where nobody is named as an owner."""
+        if self._people:
+            renewed, names = self._names.renew(jobs, now, self._name), self._names.results
+            self._known = by_id(self._known, jobs, renewed, names.__getitem__)
+        return self._known
+
+    def _name(self, job: Job, _: str | None) -> tuple[str, None]:
+        asked = subject_of(self._source, job, self._labels)
+        return owner_name(next(owners_of(self._people, asked), None)), None
 
 
 def _beside(

@@ -129,7 +129,7 @@ def test_the_loop_looks_again_when_the_next_fire_of_a_late_job_goes_by(tmp_path:
 def test_years_of_missed_fires_are_counted_bit_by_bit() -> None:
     missed, now = MissedFires(), START
     job = Job("a", "a", CronSchedule("* * * * *", "UTC"), next_run_at=START - 8 * DAY)
-    counts = [missed.count("agent", [job], now)[0]["a"] for _ in range(3)]
+    counts = [missed.count([job], now)[0]["a"] for _ in range(3)]
     assert counts == [AT_ONCE, 8 * 24 * 60, 8 * 24 * 60]
 
 
@@ -140,8 +140,8 @@ def test_a_one_shot_and_a_paused_job_miss_nothing() -> None:
         Job("b", "b", Every(HOUR), next_run_at=late, status="paused"),
         Job("c", "c", Every(HOUR), next_run_at=START + HOUR),
     ]
-    assert MissedFires().count("agent", jobs[:2], START) == ({}, None)
-    assert MissedFires().count("agent", jobs, START) == ({}, START + 2 * HOUR)
+    assert MissedFires().count(jobs[:2], START) == ({}, None)
+    assert MissedFires().count(jobs, START) == ({}, START + 2 * HOUR)
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 1000)), max_size=30))

@@ -6,14 +6,16 @@ has changed or the earliest instant that a rule asked for has come. A rule that 
 judged among all.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from watchdog.cadence.schedule import LATEST
 from watchdog.core.model import Job, Snapshot
 from watchdog.core.moment import Moment
+from watchdog.core.per_job import PerJob, by_id
 from watchdog.detectors import DETECTORS
 from watchdog.detectors.lateness import deadline_of
 from watchdog.detectors.rules import RulesForAll
@@ -40,7 +42,7 @@ class Sifted:
 
     doubtful: tuple[Job, ...]
     until: datetime | None
-    deadlines: dict[str, datetime]
+    deadlines: Mapping[str, datetime]
 
 
 _OF_NO_JOB = frozenset(
@@ -66,24 +68,22 @@ class Calm:
 
     def __init__(self, settings: RulesForAll) -> None:
         self._settings = settings
-        self._judged: dict[str, _Judged] = {}
+        self._judged: PerJob[_Judged] = PerJob()
+        self._sifted = Sifted((), None, {})
 
-    def sift(self, jobs: Iterable[Job], at: datetime) -> Sifted:
+    def sift(self, jobs: Sequence[Job], at: datetime) -> Sifted:
         """Those that have changed since they were last judged, or may be judged otherwise by now, are judged alone."""
-        before, judged, doubtful, until, deadlines = self._judged, {}, [], LATEST, {}
-        for job in jobs:
-            known = before.get(job.id)
-            if known is None or not known.holds(job, at):
-                known = self._alone(job, at)
-            judged[job.id] = known
-            if known.deadline is not None:
-                deadlines[job.id] = known.deadline
-            if known.until is None:
-                doubtful.append(job)
-            elif known.until < until:
-                until = known.until
-        self._judged = judged
-        return Sifted(tuple(doubtful), None if until == LATEST else until, deadlines)
+        renewed, judged = self._judged.renew(jobs, at, partial(self._as_judged, at=at)), self._judged.results
+        doubtful = self._sifted.doubtful
+        if renewed.places or renewed.has_moved:
+            doubtful = tuple([job for job, each in zip(jobs, judged, strict=True) if each.until is None])
+        deadlines = by_id(self._sifted.deadlines, jobs, renewed, lambda place: judged[place].deadline)
+        self._sifted = Sifted(doubtful, self._judged.until, deadlines)
+        return self._sifted
+
+    def _as_judged(self, job: Job, known: _Judged | None, at: datetime) -> tuple[_Judged, datetime | None]:
+        judged = known if known is not None and known.holds(job, at) else self._alone(job, at)
+        return judged, None if judged.until == LATEST else judged.until
 
     def _alone(self, job: Job, at: datetime) -> _Judged:
         deadline = deadline_of(job, self._settings.of(job))

@@ -1,11 +1,13 @@
 """Fires that went by while an earlier one was still owed: nobody will serve them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from watchdog.cadence.schedule import LATEST, next_fire, plus
 from watchdog.core.model import CronSchedule, Every, Job
+from watchdog.core.per_job import PerJob, by_id
 
 COUNTED_EVERY = timedelta(minutes=1)
 """How often new ones are looked for, at the most."""
@@ -28,28 +30,27 @@ class _Owed:
 
 
 class MissedFires:
-    """Counts on from judgement to judgement."""
+    """Counts on from judgement to judgement, for one source."""
 
     def __init__(self) -> None:
-        self._owed: dict[str, dict[str, _Owed]] = {}
+        self._owed: PerJob[_Owed] = PerJob()
+        self._left = AT_ONCE
+        self._counts: Mapping[str, int] = {}
 
-    def count(self, source: str, jobs: Iterable[Job], now: datetime) -> tuple[Mapping[str, int], datetime | None]:
+    def count(self, jobs: Sequence[Job], now: datetime) -> tuple[Mapping[str, int], datetime | None]:
         """For each job how many fires have gone by since the one that it owes, if any; and when there may be more."""
-        before, owed, left = self._owed.get(source, {}), {}, AT_ONCE
-        for job in jobs:
-            known = before.get(job.id)
-            if known is None or known.job is not job or known.again <= now:
-                dear = _dear(job)
-                counted = _counted(job, known, now, left // (dear or 1))
-                left -= dear * max(0, counted.count - (known.count if known else 0))
-                known = counted
-            owed[job.id] = known
-        self._owed[source] = owed
-        again = min((each.again for each in owed.values()), default=LATEST)
-        return (
-            {id_: each.count for id_, each in owed.items() if each.count},
-            None if again == LATEST else max(again, plus(now, COUNTED_EVERY)),
-        )
+        self._left = AT_ONCE
+        renewed, owed = self._owed.renew(jobs, now, partial(self._counted, now=now)), self._owed.results
+        self._counts = by_id(self._counts, jobs, renewed, lambda place: owed[place].count or None)
+        again = self._owed.until
+        return self._counts, None if again is None else max(again, plus(now, COUNTED_EVERY))
+
+    def _counted(self, job: Job, known: _Owed | None, now: datetime) -> tuple[_Owed, datetime | None]:
+        if known is None or known.job is not job or known.again <= now:
+            dear, before = _dear(job), known
+            known = _counted(job, before, now, self._left // (dear or 1))
+            self._left -= dear * max(0, known.count - (before.count if before else 0))
+        return known, None if known.again == LATEST else known.again
 
 
 def _dear(job: Job) -> int:

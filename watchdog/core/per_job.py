@@ -1,0 +1,105 @@
+"""What follows from a job is worked out when the job has changed or the result's time has come, and stands till then."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar, cast
+
+from watchdog.core.agenda import Agenda
+from watchdog.core.changed import unlike
+from watchdog.core.model import Job
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """The places whose results were worked out anew. `has_moved`: jobs have come or gone, or stand in another order."""
+
+    places: Sequence[int]
+    has_moved: bool
+
+
+class PerJob(Generic[T]):
+    """One result for each job of one source, in their order.
+
+    A job is known again by being the same object: a source hands on those that are as they were. `until` bounds how
+    long a result holds.
+    """
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._jobs: Sequence[Job] = ()
+        self._untils: list[datetime | None] = []
+        self._agenda: Agenda[int] = Agenda()
+        self._at: datetime | None = None
+        self.results: Sequence[T] = []
+
+    @property
+    def until(self) -> datetime | None:
+        """When the first of the results ends."""
+        return self._agenda.earliest
+
+    def renew(
+        self, jobs: Sequence[Job], now: datetime, make: Callable[[Job, T | None], tuple[T, datetime | None]]
+    ) -> Renewed:
+        """Have what is outdated worked out. `make` is handed the job and its result before, and says until when the new
+        one holds, if not for as long as the job does. By a clock that was put back all are asked for. Where it breaks
+        off nothing is known any more."""
+        try:
+            return self._renew(jobs, now, make)
+        except BaseException:
+            self.forget()
+            raise
+
+    def _renew(
+        self, jobs: Sequence[Job], now: datetime, make: Callable[[Job, T | None], tuple[T, datetime | None]]
+    ) -> Renewed:
+        places = unlike(self._jobs, jobs)
+        has_moved = len(jobs) != len(self._jobs) or any(jobs[at].id != self._jobs[at].id for at in places)
+        if has_moved:
+            places = self._move(jobs)
+        is_put_back = self._at is not None and now < self._at
+        due = range(len(jobs)) if is_put_back else self._agenda.take_due(now)
+        places = sorted({*places, *due}) if due else places
+        results = cast("list[T]", self.results)
+        for place in places:
+            results[place], self._untils[place] = make(jobs[place], results[place])
+            self._agenda.put(place, self._untils[place])
+        self._jobs, self._at = jobs, now
+        return Renewed(places, has_moved)
+
+    def _move(self, jobs: Sequence[Job]) -> Sequence[int]:
+        """Put what is known in the jobs' order; what has to be worked out is given back."""
+        before = {job.id: place for place, job in enumerate(self._jobs)}
+        was = [before.get(job.id) for job in jobs]
+        self.results = [cast("T", None if place is None else self.results[place]) for place in was]
+        self._untils = [None if place is None else self._untils[place] for place in was]
+        self._agenda = Agenda()
+        for place, until in enumerate(self._untils):
+            self._agenda.put(place, until)
+        return [at for at, (job, place) in enumerate(zip(jobs, was, strict=True)) if self._is_other(job, place)]
+
+    def _is_other(self, job: Job, place: int | None) -> bool:
+        return place is None or self._jobs[place] is not job
+
+
+def by_id(
+    before: Mapping[str, V], jobs: Sequence[Job], renewed: Renewed, value: Callable[[int], V | None]
+) -> Mapping[str, V]:
+    """What is said of the jobs by their ids, with what was renewed; the same object where that says the same.
+
+    `value`: what is said of the job in a place; None leaves it out.
+    """
+    if renewed.has_moved:
+        said = ((job.id, value(place)) for place, job in enumerate(jobs))
+        return {id_: each for id_, each in said if each is not None}
+    new = {jobs[place].id: value(place) for place in renewed.places}
+    new = {id_: each for id_, each in new.items() if before.get(id_) != each}
+    if not new:
+        return before
+    return {id_: each for id_, each in {**before, **new}.items() if each is not None}
