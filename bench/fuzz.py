@@ -34,7 +34,7 @@ from watchdog.core import logs
 from watchdog.detectors.published import Published
 from watchdog.engine import Engine
 from watchdog.incidents.wire import findings_document, jobs_document
-from watchdog.metrics.collection import StateText
+from watchdog.metrics.state_text import StateText
 from watchdog.systems.json_file import source as json_source
 from watchdog.systems.openclaw import source as openclaw_source
 

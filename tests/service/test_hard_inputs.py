@@ -19,7 +19,7 @@ from watchdog.core.model import Job
 from watchdog.detectors.published import Published
 from watchdog.engine import Engine
 from watchdog.incidents.wire import findings_document, jobs_document
-from watchdog.metrics.collection import StateText
+from watchdog.metrics.state_text import StateText
 from watchdog.systems.phantom import cost_ledger
 from watchdog.systems.phantom.source import PhantomSource
 from watchdog.systems.shared.sqlite_file import Connection, read

@@ -47,7 +47,7 @@ class Both:
             self.clocks.looked(self.at + ahead)
             self.newest = self.at + SECOND
             self.at += 2 * SECOND
-            self.clocks.see([("job", self.newest)], self.at + ahead)
+            self.clocks.see({"job": self.newest}, self.at + ahead)
 
 
 @given(st.integers(-86_300, 86_300).map(lambda seconds: timedelta(seconds=seconds)))
@@ -95,5 +95,5 @@ def test_a_clock_that_is_wrong_by_a_year_is_not_followed() -> None:
 def test_dates_that_stand_still_and_looks_far_apart_tell_nothing(dated: datetime) -> None:
     clocks = Clocks(Kept(), "agent")
     for number in range(10):
-        clocks.see([("job", dated), ("new", START + number * HOUR)], START + number * HOUR + 40 * MINUTE)
+        clocks.see({"job": dated, "new": START + number * HOUR}, START + number * HOUR + 40 * MINUTE)
     assert clocks.ahead == timedelta()

@@ -541,6 +541,11 @@ class Snapshot:
     stands_from: Mapping[str, datetime] = field(default_factory=dict)
 
     @cached_property
+    def by_id(self) -> Mapping[str, Job]:
+        """Its jobs by their ids."""
+        return {job.id: job for job in self.jobs}
+
+    @cached_property
     def holder(self) -> Hold | None:
         """The run that holds the one slot: in flight, or ended and not yet written down (it may be delivering)."""
         if not self.traits.has_one_slot:

@@ -1,6 +1,7 @@
-"""What follows from a job is worked out when the job has changed or the result's time has come, and stands till then."""
+"""What follows from a job is worked out when the job has changed or the result's time has come, and holds till then."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar, cast
@@ -48,30 +49,38 @@ class PerJob(Generic[T]):
         self, jobs: Sequence[Job], now: datetime, make: Callable[[Job, T | None], tuple[T, datetime | None]]
     ) -> Renewed:
         """Have what is outdated worked out. `make` is handed the job and its result before, and says until when the new
-        one holds, if not for as long as the job does. By a clock that was put back all are asked for. Where it breaks
-        off nothing is known any more."""
+        one holds, if not for as long as the job does."""
+        with self.renewing(jobs, now) as renewed:
+            for place in renewed.places:
+                self.put(place, *make(jobs[place], self.results[place]))
+        return renewed
+
+    @contextmanager
+    def renewing(self, jobs: Sequence[Job], now: datetime) -> Iterator[Renewed]:
+        """What is outdated, for each of which a new result is to be put; by a clock that was put back that is all.
+        Where it breaks off nothing is known any more."""
         try:
-            return self._renew(jobs, now, make)
+            renewed = self._outdated(jobs, now)
+            self._jobs, self._at = tuple(jobs), now
+            yield renewed
         except BaseException:
             self.forget()
             raise
 
-    def _renew(
-        self, jobs: Sequence[Job], now: datetime, make: Callable[[Job, T | None], tuple[T, datetime | None]]
-    ) -> Renewed:
+    def put(self, place: int, result: T, until: datetime | None) -> None:
+        """From now on this follows from the job in this place, until then if not for as long as the job is the same."""
+        cast("list[T]", self.results)[place] = result
+        self._untils[place] = until
+        self._agenda.put(place, until)
+
+    def _outdated(self, jobs: Sequence[Job], now: datetime) -> Renewed:
         places = unlike(self._jobs, jobs)
         has_moved = len(jobs) != len(self._jobs) or any(jobs[at].id != self._jobs[at].id for at in places)
         if has_moved:
             places = self._move(jobs)
         is_put_back = self._at is not None and now < self._at
         due = range(len(jobs)) if is_put_back else self._agenda.take_due(now)
-        places = sorted({*places, *due}) if due else places
-        results = cast("list[T]", self.results)
-        for place in places:
-            results[place], self._untils[place] = make(jobs[place], results[place])
-            self._agenda.put(place, self._untils[place])
-        self._jobs, self._at = jobs, now
-        return Renewed(places, has_moved)
+        return Renewed(sorted({*places, *due}) if due else places, has_moved)
 
     def _move(self, jobs: Sequence[Job]) -> Sequence[int]:
         """Put what is known in the jobs' order; what has to be worked out is given back."""

@@ -70,13 +70,15 @@ class Calm:
         self._settings = settings
         self._judged: PerJob[_Judged] = PerJob()
         self._sifted = Sifted((), None, {})
+        self._doubtful: set[int] = set()
 
     def sift(self, jobs: Sequence[Job], at: datetime) -> Sifted:
         """Those that have changed since they were last judged, or may be judged otherwise by now, are judged alone."""
         renewed, judged = self._judged.renew(jobs, at, partial(self._as_judged, at=at)), self._judged.results
-        doubtful = self._sifted.doubtful
-        if renewed.places or renewed.has_moved:
-            doubtful = tuple([job for job, each in zip(jobs, judged, strict=True) if each.until is None])
+        known = set() if renewed.has_moved else self._doubtful.difference(renewed.places)
+        places = range(len(jobs)) if renewed.has_moved else renewed.places
+        self._doubtful = known | {place for place in places if judged[place].until is None}
+        doubtful = tuple([jobs[place] for place in sorted(self._doubtful)])
         deadlines = by_id(self._sifted.deadlines, jobs, renewed, lambda place: judged[place].deadline)
         self._sifted = Sifted(doubtful, self._judged.until, deadlines)
         return self._sifted

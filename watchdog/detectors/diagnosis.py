@@ -51,7 +51,8 @@ SHORTEST_TURN = timedelta(minutes=5)
 
 def _turn(snapshot: Snapshot, at: datetime, gaps: Sequence[Gap]) -> timedelta:
     """How long the scheduler needs for all that is due, if each takes as long as it last did, once its timer fires."""
-    due = (job for job in snapshot.jobs if job.is_planned and job.due and job.due <= at)
+    begun = ((job, job.terms.owed_at or job.next_run_at) for job in snapshot.jobs)
+    due = (job for job, since in begun if since and since <= at and job.is_planned)
     queue = sum((job.last_run.duration for job in due if job.last_run and job.last_run.duration), timedelta())
     return max(SHORTEST_TURN, queue) + _timer_left(snapshot, gaps)
 
@@ -59,11 +60,11 @@ def _turn(snapshot: Snapshot, at: datetime, gaps: Sequence[Gap]) -> timedelta:
 def _timer_left(snapshot: Snapshot, gaps: Sequence[Gap]) -> timedelta:
     """How long after a sleep a timer that stood still may go on, by what was due next when the sleep began."""
     process, longest = snapshot.process, snapshot.traits.longest_timer
-    dues = [job.next_run_at for job in snapshot.jobs if job.is_planned and job.next_run_at]
-    if not dues or not longest or process.is_alive is False or process.is_frozen:
+    if not longest or process.is_alive is False or process.is_frozen:
         return timedelta()
     slept = [gap for gap in gaps if gap.is_sleep and not (process.started_at and process.started_at >= gap.began)]
-    return max((timedelta(), *(min(longest, min(dues) - gap.began) for gap in slept)))
+    dues = [job.next_run_at for job in snapshot.jobs if job.next_run_at and job.is_planned] if slept else []
+    return max((timedelta(), *(min(longest, min(dues) - gap.began) for gap in slept if dues)))
 
 
 def _switched_on(found: list[Finding], snapshot: Snapshot, settings: RulesForAll) -> list[Finding]:

@@ -1,10 +1,10 @@
 """What everybody sees after a tick: each source as last judged."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from watchdog.core.model import Finding, Snapshot
+from watchdog.core.model import Finding, Job, Snapshot
 from watchdog.detectors.diagnosis import Diagnosis
 
 
@@ -28,6 +28,25 @@ class SourceState:
     brought_back: Mapping[str, datetime] = field(default_factory=dict)
 
 
+class EveryJob(Mapping[tuple[str, str], Job]):
+    """All jobs by their source and their id, found where they are held: nothing is put together for a few questions."""
+
+    def __init__(self, snapshots: Sequence[Snapshot]) -> None:
+        self._of = {snapshot.source: snapshot for snapshot in snapshots}
+
+    def __getitem__(self, key: tuple[str, str]) -> Job:
+        """The job; KeyError where there is none."""
+        return self._of[key[0]].by_id[key[1]]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """All keys, source by source."""
+        return ((source, job.id) for source, snapshot in self._of.items() for job in snapshot.jobs)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return sum(len(snapshot.jobs) for snapshot in self._of.values())
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """What everybody sees after a tick. `version` grows only when something in it has changed.
@@ -47,6 +66,11 @@ class Published:
     def findings(self) -> tuple[Finding, ...]:
         """All findings of all sources, and those of the watchdog's own memory."""
         return (*(finding for state in self.sources for finding in state.diagnosis.findings), *self.own)
+
+    @property
+    def jobs(self) -> EveryJob:
+        """All jobs of all sources."""
+        return EveryJob([state.snapshot for state in self.sources])
 
     @property
     def look_again_at(self) -> datetime | None:

@@ -3,7 +3,7 @@
 Pure: the state and the findings go in, the new state comes out. Who is told what is decided in `notify.plan`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -45,7 +45,7 @@ def update(
     blind: frozenset[str],
     now: Moment,
     timing: Timing,
-    unproved: Collection[tuple[str, str | None]] = (),
+    unproved: Container[tuple[str, str | None]] = (),
     was_tried: WasTried = lambda source, job_id, since: False,
 ) -> Ledger:
     """The incidents after a look. Sources in `blind` could not be read: what was known of them is left as it was.
@@ -359,7 +359,7 @@ class _Seen:
 
     present: Mapping[Key, int]
     blind: frozenset[str]
-    unproved: Collection[tuple[str, str | None]]
+    unproved: Container[tuple[str, str | None]]
     was_tried: WasTried
     now: Moment
     timing: Timing

@@ -8,6 +8,7 @@ from prometheus_client import Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from watchdog.core.changed import unlike
 from watchdog.core.kinds import exposed
 from watchdog.core.model import STATES, Finding, Snapshot
 from watchdog.detectors.published import Published
@@ -17,59 +18,89 @@ READ_BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.5)
 """Seconds."""
 
 
+Numbers = Mapping[tuple[str, ...], float]
+"""A source's samples in a family: the values of the labels beside the source, and the number."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Facts:
-    """All that one source's samples are made from."""
+class _Family:
+    """One family that changes only with the state: what it is called, and its labels beside the source."""
+
+    name: str
+    text: str
+    labels: tuple[str, ...] = ()
+
+    def lines(self, source: str, numbers: Numbers) -> bytes:
+        """A source's samples in it."""
+        family = GaugeMetricFamily(self.name, self.text, labels=["source", *self.labels])
+        for labels, number in numbers.items():
+            family.add_metric([source, *labels], number)
+        (text,) = samples(_One(family))
+        return text
+
+    @property
+    def head(self) -> bytes:
+        """HELP and TYPE."""
+        (head,) = heads(_One(GaugeMetricFamily(self.name, self.text, labels=["source", *self.labels])))
+        return head
+
+
+_FAMILIES = (
+    _Family("watchdog_source_up", "1 if the source could be read."),
+    _Family("watchdog_source_jobs", "Jobs by status.", ("status",)),
+    _Family("watchdog_findings", "Conditions that are true now.", ("kind", "severity")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A source as it was last rendered: by family its numbers and their text. `states`: of its jobs, how many each."""
 
     snapshot: Snapshot
-    findings: Sequence[Finding]
+    states: Mapping[str, int]
+    numbers: Sequence[Numbers]
+    texts: Sequence[bytes]
 
 
-class _StateFamilies(Collector):
-    """The families that change only with the state, with one source's samples or with none."""
-
-    def __init__(self, facts: _Facts | None) -> None:
-        self._facts = facts
-
-    def collect(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily("watchdog_source_up", "1 if the source could be read.", labels=["source"])
-        jobs = GaugeMetricFamily("watchdog_source_jobs", "Jobs by status.", labels=["source", "status"])
-        found = GaugeMetricFamily(
-            "watchdog_findings", "Conditions that are true now.", labels=["source", "kind", "severity"]
-        )
-        if self._facts is not None:
-            name = self._facts.snapshot.source
-            up.add_metric([name], 0.0 if self._facts.snapshot.problem else 1.0)
-            for status, count in _by_status(self._facts.snapshot).items():
-                jobs.add_metric([name, status], count)
-            for labels, count in _by_kind(self._facts.findings).items():
-                found.add_metric([name, *labels], count)
-        yield from (up, jobs, found)
-
-
-def _by_status(snapshot: Snapshot) -> Mapping[str, int]:
-    if snapshot.problem:
-        return {}
-    counts = dict.fromkeys(STATES, 0)
-    for job in snapshot.jobs:
-        counts[job.state] += 1
+def _states(snapshot: Snapshot, before: _Kept | None) -> Mapping[str, int]:
+    """How many jobs are in which state: counted on where the jobs are those that were counted before."""
+    jobs, was = snapshot.jobs, before.snapshot.jobs if before else ()
+    is_same_count = before is not None and len(was) == len(jobs)
+    counts = dict(before.states) if before is not None and is_same_count else dict.fromkeys(STATES, 0)
+    for place in unlike(was, jobs):
+        counts[jobs[place].state] += 1
+        if is_same_count:
+            counts[was[place].state] -= 1
     return counts
 
 
-def _by_kind(findings: Sequence[Finding]) -> Mapping[tuple[str, str], int]:
-    counts = {(kind.value, severity.value): 0 for kind, severity in exposed()}
+def _by_kind(findings: Sequence[Finding]) -> Numbers:
+    counts: dict[tuple[str, ...], float] = {(kind.value, severity.value): 0 for kind, severity in exposed()}
     for finding in findings:
         key = (finding.kind.value, finding.severity.value)
         counts[key] = counts.get(key, 0) + 1
     return counts
 
 
+def _kept(snapshot: Snapshot, findings: Sequence[Finding], before: _Kept | None) -> _Kept:
+    states = _states(snapshot, before)
+    by_status: Numbers = {} if snapshot.problem else {(state,): count for state, count in states.items()}
+    numbers: Sequence[Numbers] = ({(): 0.0 if snapshot.problem else 1.0}, by_status, _by_kind(findings))
+    texts = [
+        before.texts[place]
+        if before is not None and each == before.numbers[place]
+        else _FAMILIES[place].lines(snapshot.source, each)
+        for place, each in enumerate(numbers)
+    ]
+    return _Kept(snapshot, states, numbers, texts)
+
+
 class SourceStateText:
     """Renders what was found of the sources."""
 
     def __init__(self) -> None:
-        self._heads = heads(_StateFamilies(None))
-        self._kept: dict[str, tuple[_Facts, tuple[bytes, ...]]] = {}
+        self._heads = [family.head for family in _FAMILIES]
+        self._kept: dict[str, tuple[Sequence[Finding], _Kept]] = {}
 
     def render(self, published: Published) -> bytes:
         """The text of `watchdog_source_up`, `watchdog_source_jobs` and `watchdog_findings`."""
@@ -77,17 +108,17 @@ class SourceStateText:
         for finding in published.findings:
             found.setdefault(finding.source, []).append(finding)
         snapshots = [state.snapshot for state in published.sources]
-        self._kept = {each.source: self._of(_Facts(each, found.get(each.source, []))) for each in snapshots}
-        lines = [text for _, text in self._kept.values()]
+        self._kept = {each.source: self._of(each, found.get(each.source, [])) for each in snapshots}
+        texts = [kept.texts for _, kept in self._kept.values()]
         return b"".join(
-            [part for place, head in enumerate(self._heads) for part in (head, *[text[place] for text in lines])]
+            [part for place, head in enumerate(self._heads) for part in (head, *[text[place] for text in texts])]
         )
 
-    def _of(self, facts: _Facts) -> tuple[_Facts, tuple[bytes, ...]]:
-        before = self._kept.get(facts.snapshot.source)
-        if before and before[0].snapshot is facts.snapshot and before[0].findings == facts.findings:
-            return before
-        return facts, samples(_StateFamilies(facts))
+    def _of(self, snapshot: Snapshot, findings: Sequence[Finding]) -> tuple[Sequence[Finding], _Kept]:
+        known, before = self._kept.get(snapshot.source, ([], None))
+        if before is not None and before.snapshot is snapshot and known == findings:
+            return known, before
+        return findings, _kept(snapshot, findings, before)
 
 
 def _durations() -> Histogram:

@@ -1,6 +1,6 @@
 """From what was published to what is written down to be sent: incidents, who was told, and the outbox, in one step."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Container, Mapping, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -27,6 +27,17 @@ from watchdog.state.store import Store
 
 _NOTICES = "notices"
 """Under which name what recovery has to tell is remembered until it is told."""
+
+
+class _Unproved(Container[tuple[str, str | None]]):
+    """The jobs, with their sources, that are planned and whose newest run was an error."""
+
+    def __init__(self, jobs: Mapping[tuple[str, str], Job]) -> None:
+        self._jobs = jobs
+
+    def __contains__(self, key: object) -> bool:
+        job = self._jobs.get(key)  # type: ignore[call-overload]
+        return job is not None and job.is_unproved
 
 
 class Notifier:
@@ -84,7 +95,7 @@ class Notifier:
         moment = Moment(now)
         self._put_right(now)
         people = self._people(published, now)
-        unproved = {key for key, job in people.jobs.items() if job.is_unproved}
+        unproved = _Unproved(people.jobs)
         tried = self._records.was_revived
         ledger = update(self._ledger, published.findings, people.blind, moment, self._timing, unproved, tried)
         made = plan(self._told_of(ledger), self._told, people, moment)
@@ -123,13 +134,10 @@ class Notifier:
         return [incident for incident in ledger.incidents.values() if incident.is_open or incident.id in open_ends]
 
     def _people(self, published: Published, now: datetime) -> People:
-        jobs: dict[tuple[str, str], Job] = {
-            (state.snapshot.source, job.id): job for state in published.sources for job in state.snapshot.jobs
-        }
         return People(
             owners=self._config.people,
             rules=self._config.notify,
-            jobs=jobs,
+            jobs=published.jobs,
             labels={source.name: source.labels for source in self._config.sources},
             silences=self._store.silences(now),
             acknowledged={number: at for number, (at, _) in self._store.acknowledgements().items()},

@@ -65,7 +65,7 @@ def told(
     run has proved it; of which this look may have seen the end."""
     if not acted and not unproved:
         return published
-    jobs = {(state.snapshot.source, job.id): job for state in published.sources for job in state.snapshot.jobs}
+    jobs = published.jobs
     waiting = [one for one in unproved if (job := jobs.get((one.source, one.job_id or ""))) and job.is_unproved]
     grave = {(one.source, one.job_id or "") for one in waiting}
     sources = tuple(_told(state, now, acted, grave) for state in published.sources)

@@ -180,11 +180,11 @@ class Recoverer:
     def _swept(self, published: Published, at: datetime) -> Iterable[Finding]:
         """The failed jobs whose rows have gone since, with the command that brings them back."""
         readable = [state.snapshot for state in published.sources if not state.snapshot.problem]
-        there = {snapshot.source: {job.id: job for job in snapshot.jobs} for snapshot in readable}
+        there = {snapshot.source: snapshot for snapshot in readable}
         for kept in self._records.preserved():
             if kept.source not in there or kept.source not in self._definitions or kept.restored_at is not None:
                 continue
-            job = there[kept.source].get(kept.job_id)
+            job = there[kept.source].by_id.get(kept.job_id)
             if job is None:
                 yield from self._gone(kept, at)
             elif job.status != "failed":

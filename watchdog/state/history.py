@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from watchdog.core.changed import unlike
 from watchdog.core.instants import iso, parse_instant
 from watchdog.core.logs import log
 from watchdog.core.model import Job, RecordedRun, Snapshot
@@ -213,7 +214,7 @@ class History:
         self._store = store
         self._seen: dict[JobKey, Seen] = {}
         self._states: dict[JobKey, str] = {}
-        self._snapshots: dict[str, object] = {}
+        self._snapshots: dict[str, Snapshot] = {}
         self._tidied_at: datetime | None = None
         self._problem = ""
         if store.path is not None:
@@ -270,7 +271,8 @@ class History:
         """What is new of all jobs, some at a time: of a thousand at once it would be megabytes."""
         part = _News()
         for snapshot in snapshots:
-            for job in snapshot.jobs:
+            known = self._snapshots.get(snapshot.source)
+            for job in (snapshot.jobs[place] for place in unlike(known.jobs if known else (), snapshot.jobs)):
                 key = (snapshot.source, job.id)
                 before = self._seen.get(key)
                 if before is None or before.job is not job:
@@ -290,7 +292,7 @@ class History:
             self._tidied_at = now
 
     def _forget_the_gone(self, published: Published) -> None:
-        there = {(s.snapshot.source, job.id) for s in published.sources for job in s.snapshot.jobs}
+        there = published.jobs
         if len(self._seen) > len(there) and not any(state.snapshot.problem for state in published.sources):
             self._seen = {key: seen for key, seen in self._seen.items() if key in there}
 

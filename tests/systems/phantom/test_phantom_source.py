@@ -32,7 +32,7 @@ from watchdog.detectors.diagnosis import diagnose
 from watchdog.detectors.published import Published
 from watchdog.engine import Engine
 from watchdog.incidents.wire import findings_document, jobs_document
-from watchdog.metrics.collection import StateText
+from watchdog.metrics.state_text import StateText
 from watchdog.systems.base import Look
 from watchdog.systems.phantom.source import PhantomSource
 from watchdog.systems.shared import sqlite_file

@@ -6,7 +6,7 @@ ends; what they found is kept, so that the next process need not walk again.
 """
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, KeysView
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -244,18 +244,23 @@ class CostLedger:
 
     # what is known
 
-    def job_ids(self) -> Iterable[str]:
+    def job_ids(self) -> KeysView[str]:
         """Every job of which something is remembered."""
-        return self._accounts
+        return self._accounts.keys()
+
+    @property
+    def newest_end_at(self) -> datetime | None:
+        """When the newest run end of all was."""
+        return max((account.recent[-1].at for account in self._accounts.values() if account.recent), default=None)
 
     def of(self, job_id: str) -> Account:
         """What is remembered of one job; it is not to be changed."""
         return self._accounts.get(job_id) or Account()
 
-    def version(self, job_id: str) -> int:
-        """A number that changes whenever the job has a new run end."""
-        account = self._accounts.get(job_id)
-        return account.version if account else 0
+    def versions(self, job_ids: Iterable[str]) -> list[int]:
+        """For each job a number that changes whenever it has a new run end."""
+        accounts = self._accounts
+        return [account.version if (account := accounts.get(job_id)) else 0 for job_id in job_ids]
 
     def recent(self, job_id: str) -> tuple[RunEnd, ...]:
         """The newest run ends of the job, newest last."""

@@ -4,12 +4,13 @@ A pass takes the due rows in the order of their due times (docs/phantom.md, a pa
 all rows that are past due, five seconds apart, and leaves their `updated_at` as it was.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from watchdog.cadence.schedule import LATEST, near_clock_change, next_fire, plus
 from watchdog.core.model import Job, Process, RepeatedRun, Restarts, RunEnd, Schedule, Start, Terms
+from watchdog.core.per_job import PerJob
 from watchdog.systems.phantom.unfinished import followed
 from watchdog.systems.shared.host import Memory
 from watchdog.systems.shared.notebook import Notebook
@@ -86,71 +87,75 @@ class Sighting:
         return self.updated_at is None or self.stood_since > self.updated_at
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """A job of which only the fire that is due next can tell more, unless it changes. `shown`: with what was known."""
-
-    job: Job
-    due: datetime
-    shown: Job
-
-
 class Motion:
-    """Carried from look to look."""
+    """Carried from look to look. Of a job that `is_plain` only the fire that is due next can tell more, unless it
+    changes."""
 
     def __init__(self, memory: Memory) -> None:
         self._notes = Notebook(memory, "motion", Sighting)
         self._known = dict(self._notes.notes)
-        self._plain: dict[str, Plain] = {}
+        self._shown: PerJob[Job] = PerJob()
         self._looked_at: datetime | None = None
 
     def see(
-        self, jobs: Collection[Job], now: datetime, process: Process, asked_for: Mapping[str, datetime]
+        self, jobs: Sequence[Job], now: datetime, process: Process, asked_for: Mapping[str, datetime]
     ) -> tuple[tuple[Job, ...], datetime | None]:
         """The jobs with what is known from before, and when the scheduler started, if it has since the last look.
 
         `asked_for`: when a run of a job was last asked for, by its id.
         """
-        plain = self._plain_still(jobs, now)
-        moving = [job for job in jobs if job.id not in plain]
-        restarted = _re_dated_at(moving, self._known, now)
-        if restarted:
-            plain, moving = {}, list(jobs)
-        born = restarted or process.started_at
-        seen = {job.id: self._sighting(job, now, born, asked_for.get(job.id)) for job in moving}
+        with self._shown.renewing(jobs, max(now, self._looked_at or now)) as renewed:
+            if renewed.has_moved:
+                there = {job.id for job in jobs}
+                self._known = {id_: known for id_, known in self._known.items() if id_ in there}
+            places = renewed.places
+            restarted = _re_dated_at([jobs[place] for place in places], self._known, now)
+            if restarted:
+                places = range(len(jobs))
+            seen = self._seen(jobs, places, now, restarted or process.started_at, asked_for)
+            seen = self._compared(jobs, seen, now, has_restarted=bool(restarted))
+            for place, each in seen.items():
+                self._known[jobs[place].id] = each
+                # what is not plain is looked at again at the next look, whenever that is
+                until = _planned(each) if each.is_plain else now
+                self._shown.put(place, _moved(jobs[place], each, now), None if until == LATEST else until)
+        # what a first look could not tell: what is owed, passed over, unrecorded or was done twice
+        self._notes.write({jobs[place].id: each for place, each in seen.items() if each.is_remarkable})
+        self.nothing_new(now)
+        return tuple(self._shown.results), restarted
+
+    def _seen(
+        self,
+        jobs: Sequence[Job],
+        places: Iterable[int],
+        now: datetime,
+        born: datetime | None,
+        asked_for: Mapping[str, datetime],
+    ) -> dict[int, Sighting]:
+        moving = ((place, jobs[place]) for place in places)
+        return {place: self._sighting(job, now, born, asked_for.get(job.id)) for place, job in moving}
+
+    def _compared(
+        self, jobs: Sequence[Job], seen: dict[int, Sighting], now: datetime, *, has_restarted: bool
+    ) -> dict[int, Sighting]:
+        """With what the starts since the last look prove of those that were due before."""
+        moving = [jobs[place] for place in seen]
         starts = [start for job in moving if (start := _new_start(job, self._known.get(job.id)))]
         starts += _second_starts(job for job in moving if job.id not in self._known)
-        if restarted:
-            seen = {id_: _served_anew(each, self._known.get(id_)) for id_, each in seen.items()}
-        if starts or restarted:
-            # what is due later than all that has started was passed over by none
-            newest = max((start.due for start in starts), default=now)
-            seen |= {id_: self._known[id_] for id_, each in plain.items() if each.due < newest}
-            seen = {id_: _passed_over(id_, each, starts, has_restarted=bool(restarted)) for id_, each in seen.items()}
-        return self._shown(jobs, plain, seen, now), restarted
-
-    def _plain_still(self, jobs: Iterable[Job], now: datetime) -> dict[str, Plain]:
-        """Those that are as they were, and were not due yet."""
-        until, known = max(now, self._looked_at or now), self._plain
-        there = ((job, known.get(job.id)) for job in jobs)
-        return {job.id: plain for job, plain in there if plain and plain.job is job and plain.due > until}
-
-    def _shown(
-        self, jobs: Iterable[Job], plain: Mapping[str, Plain], seen: Mapping[str, Sighting], now: datetime
-    ) -> tuple[Job, ...]:
-        """The jobs with what is known of them, which is kept. `seen`: of those that are not `plain` any more."""
-        before, self._known, self._plain, shown = self._known, {}, {}, []
-        for job in jobs:
-            each = seen.get(job.id)
-            one = plain[job.id] if each is None else Plain(job, _planned(each), _moved(job, each, now))
-            self._known[job.id] = before[job.id] if each is None else each
-            if each is None or each.is_plain:
-                self._plain[job.id] = one
-            shown.append(one.shown)
-        # what a first look could not tell: what is owed, passed over, unrecorded or was done twice
-        self._notes.write({id_: each for id_, each in seen.items() if each.is_remarkable})
-        self.nothing_new(now)
-        return tuple(shown)
+        if has_restarted:
+            seen = {place: _served_anew(each, self._known.get(jobs[place].id)) for place, each in seen.items()}
+        if not starts and not has_restarted:
+            return seen
+        # what is due later than all that has started was passed over by none
+        newest = max((start.due for start in starts), default=now)
+        if self._shown.until is not None and self._shown.until < newest:
+            plain = (place for place in range(len(jobs)) if place not in seen)
+            known = ((place, self._known[jobs[place].id]) for place in plain)
+            seen = seen | {place: each for place, each in known if _planned(each) < newest}
+        return {
+            place: _passed_over(jobs[place].id, each, starts, has_restarted=has_restarted)
+            for place, each in seen.items()
+        }
 
     def nothing_new(self, now: datetime) -> None:
         """A look found all as it was: what has become due by now is seen to be owed."""

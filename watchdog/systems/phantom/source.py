@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import repeat
 from pathlib import Path
 
 from watchdog.cadence.schedule import LATEST, fire_at_or_before, near_clock_change
@@ -47,7 +48,7 @@ from watchdog.systems.shared.sqlite_file import (
     read,
     signature,
 )
-from watchdog.systems.shared.unchanged import Unchanged, shared
+from watchdog.systems.shared.unchanged import InOrder, SameRows
 from watchdog.systems.shared.unreadable import UnreadableError
 
 LOOK_BACK = timedelta(days=7)
@@ -85,6 +86,14 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Sessions:
+    """All jobs' sessions by the job's id, and when each was last touched."""
+
+    by_job: Mapping[str, Session]
+    touches: Mapping[str, datetime]
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """What one transaction read. None stands for a table that is not there. `missing`: see `what_is_missing`.
 
@@ -93,7 +102,7 @@ class Tables:
 
     columns: Sequence[str]
     rows: Sequence[Record]
-    sessions: dict[str, Session] | None
+    sessions: Sessions | None
     has_costs: bool
     audit: Audit | None
     newest_touch_is_over: bool
@@ -121,16 +130,17 @@ class PhantomSource:
         self._ledger = CostLedger(host.memory)
         self._seen: Signature | None = None
         self._snapshot: Snapshot | None = None
-        self._jobs: Unchanged[Job] = Unchanged()
-        self._rows: dict[str, Record] = {}
+        self._jobs: InOrder[Job] = InOrder()
+        self._rows = SameRows()
         self._ids = _Ids()
+        self._open: dict[str, datetime] = {}
         self._errors: dict[str, RecordedRun] = {}
         self._paces = Paces()
         self._latest = LATEST
         self._liveness = Liveness(database, host)
         self._motion = Motion(host.memory)
         self._process = Process()
-        self._sessions: Unchanged[Session] = Unchanged()
+        self._sessions = _Sessions()
         self._audit = AuditLog()
         self._clocks = Clocks(host.memory, name, host.stepped)
 
@@ -174,20 +184,22 @@ class PhantomSource:
         columns, found = _jobs(connection, self._path)
         rows, missing = found.rows, tuple(column for column in COLUMNS if column not in columns)
         ids = [str(row[0]) for row in rows]
-        dated = self._sessions_of(connection)
-        self._clocks.see(_touches(dated or {}), wall)
+        found_sessions = _sessions(connection)
+        dated = None if found_sessions is None else self._sessions.of(found_sessions)
+        self._clocks.see(dated.touches if dated else {}, wall)
         now = wall - self._clocks.ahead
         self._latest = now + AHEAD
-        sessions = None if dated is None else self._credible(dated)
+        sessions = None if dated is None else _credible(dated, self._latest)
         has_costs = has_run_ends(connection)
         if has_costs:
             self._ledger.read(connection, now - LOOK_BACK, self._latest)
             if self._ledger.reads_on:
-                have_run = _may_have_run(ids, rows, columns, sessions)
-                paid = {id_ for id_, session in (sessions or {}).items() if session.cost_usd}
+                by_job = sessions.by_job if sessions else None
+                have_run = _may_have_run(ids, rows, columns, by_job)
+                paid = {id_ for id_, session in (by_job or {}).items() if session.cost_usd}
                 self._ledger.walk_back(connection, have_run, self._latest, paid)
             self._ledger.keep(ids, now)
-        is_over = bool(sessions and has_costs) and self._is_newest_touch_over(connection, sessions or {})
+        is_over = sessions is not None and has_costs and self._is_newest_touch_over(connection, sessions.touches)
         audit = self._audit.read(connection, now - ASKED_LATELY)
         asked = audit.asked_since(now - ASKED_LATELY) if audit else {}
         there = {"cost_events": has_costs, "cost_events.cost_usd": has_prices(connection)}
@@ -195,62 +207,36 @@ class PhantomSource:
         missing += tuple(name for name, is_there in there.items() if not is_there)
         return Tables(columns, rows, sessions, has_costs, audit, is_over, missing, asked, left_out(found))
 
-    def _sessions_of(self, connection: sqlite3.Connection) -> dict[str, Session] | None:
-        """The sessions; those whose row is as it was at the last look are the same objects."""
-        rows = _sessions(connection)
-        if rows is None:
-            return None
-        if len(self._sessions) > len(rows):
-            self._sessions.forget({str(row[0]) for row in rows})
-        keys = [str(row[0]) for row in rows]
-        return {key[len(KEY_PREFIX) :]: self._session_of(key, row) for key, row in zip(keys, rows, strict=True)}
-
-    def _session_of(self, key: str, row: Record) -> Session:
-        return self._sessions.known(key, row) or self._sessions.keep(key, row, _session(row))
-
-    def _credible(self, sessions: dict[str, Session]) -> dict[str, Session]:
-        """Those that are dated ahead say nothing of when they were touched."""
-        latest = self._latest
-        if all(session.touched_at is None or session.touched_at <= latest for session in sessions.values()):
-            return sessions
-        ahead = {id_ for id_, session in sessions.items() if session.touched_at and session.touched_at > latest}
-        return {id_: replace(each, touched_at=None) if id_ in ahead else each for id_, each in sessions.items()}
-
-    def _is_newest_touch_over(self, connection: sqlite3.Connection, sessions: Mapping[str, Session]) -> bool:
+    def _is_newest_touch_over(self, connection: sqlite3.Connection, touches: Mapping[str, datetime]) -> bool:
         """Whether the run behind the newest touch ended before the remembered cost events begin.
 
         Only the newest touch can be a run in flight, so only it has to be looked up.
         """
-        touches = [(session.touched_at, job_id) for job_id, session in sessions.items() if session.touched_at]
-        touched, job_id = max(touches) if touches else (None, "")
+        touched, job_id = max(zip(touches.values(), touches, strict=True), default=(None, ""))
         begins = self._ledger.begins_at
         if touched is None or begins is None or touched >= begins or self._ledger.last_end(job_id):
             return False
         return has_end_between(connection, job_id, touched - timedelta(seconds=1), touched + timedelta(seconds=3))
 
     def _assemble(self, tables: Tables, seen: Signature, now: datetime) -> Snapshot:
-        sessions = tables.sessions or {}
         ids = self._ids.of([row[0] for row in tables.rows])
-        bases = [self._job(id_, row, tables) for id_, row in zip(ids, tables.rows, strict=True)]
-        there = {job.id for job in bases}
-        self._jobs.forget(there)
-        if len(self._rows) > len(there):
-            self._rows = {id_: row for id_, row in self._rows.items() if id_ in there}
-        self._forget_errors(there)
+        there = set(ids)
+        bases = self._bases(ids, there, tables)
         jobs, restarted = self._motion.see(bases, now, self._process, tables.audit.runs if tables.audit else {})
         if restarted:
             self._liveness.restarted(restarted)
             self._process = self._liveness.process
-        touches = {id_: session.touched_at for id_, session in sessions.items() if session.touched_at}
-        can_tell = bool(tables.sessions) and tables.has_costs
-        newest = self._newest_touches(bases, touches, tables) if can_tell else {}
+        touches = tables.sessions.touches if tables.sessions else {}
+        can_tell = bool(touches) and tables.has_costs
+        gone = {id_: touches[id_] for id_ in touches.keys() - there}
+        newest = self._newest_touches(bases, touches, gone, tables) if can_tell else {}
         open_ = {} if self._is_broken_off(newest) else newest
-        broken_off = self._broken_off(touches) if can_tell else {}
+        broken_off = self._broken_off(self._open) if can_tell else {}
         return Snapshot(
             self.name,
             self.kind,
-            tuple([self._in_motion(job, open_, broken_off) for job in jobs] if open_ or broken_off else jobs),
-            departed=self._departed(touches, open_, there, tables.audit),
+            self._all_in_motion(jobs, open_, broken_off),
+            departed=self._departed(gone, open_, there, tables.audit),
             traits=Traits(
                 shows_slot=tables.sessions is not None and tables.has_costs,
                 catch_up=CATCH_UP,
@@ -290,13 +276,48 @@ class PhantomSource:
         born = self._process.started_at.replace(microsecond=0) if self._process.started_at else None
         return {} if born is None else {id_: at for id_, at in touches.items() if at < born}
 
+    def _bases(self, ids: Sequence[str], there: set[str], tables: Tables) -> Sequence[Job]:
+        """The jobs by their rows alone; those of the last look where nothing about them has changed."""
+        sessions, asked = tables.sessions.by_job if tables.sessions else {}, tables.asked_lately
+        runs = tables.audit.runs if tables.audit else {}
+        facts = zip(
+            self._rows.of(ids, tables.rows),
+            map(sessions.get, ids),
+            self._ledger.versions(ids),
+            map(runs.get, ids),
+            map(asked.get, ids),
+            repeat((tables.columns, tables.has_costs, tables.audit is None, self._ledger.begins_at)),
+            strict=False,
+        )
+        known = list(facts)
+        for place in self._jobs.renew(ids, known, lambda place, _: self._job(ids[place], tables, *known[place][:5])):
+            self._note_open(self._jobs.results[place], sessions.get(ids[place]))
+        if len(self._open) > len(there) or self._open.keys() - there:
+            self._open = {id_: at for id_, at in self._open.items() if id_ in there}
+        self._forget_errors(there)
+        return tuple(self._jobs.results)
+
+    def _note_open(self, job: Job, session: Session | None) -> None:
+        """Whether its newest touch is a run's start whose end has left no trace."""
+        touched = session.touched_at if session else None
+        if touched is not None and self._is_open(job.id, touched, job.last_run):
+            self._open[job.id] = touched
+        else:
+            self._open.pop(job.id, None)
+
+    def _all_in_motion(
+        self, jobs: tuple[Job, ...], open_: Mapping[str, datetime], broken_off: Mapping[str, datetime]
+    ) -> tuple[Job, ...]:
+        begun = open_.keys() | broken_off.keys()
+        if not begun:
+            return jobs
+        return tuple([self._in_motion(job, open_, broken_off) if job.id in begun else job for job in jobs])
+
     def _in_motion(self, job: Job, open_: Mapping[str, datetime], broken_off: Mapping[str, datetime]) -> Job:
         if job.id in open_:
             return replace(job, in_flight_since=open_[job.id], interrupted=_broken_off_before(job))
         touched = broken_off.get(job.id)
         if touched is None or not self._is_remembered(touched):
-            return job
-        if not self._is_open(job.id, touched, job.last_run):
             return job
         restarted = self._process.started_at if self._process.is_alive is not False else None
         loop = job.terms.restarts
@@ -304,7 +325,7 @@ class PhantomSource:
         return replace(job, interrupted=Interruption(touched, restarted, times=times, first_started_at=first))
 
     def _newest_touches(
-        self, jobs: Iterable[Job], touches: Mapping[str, datetime], tables: Tables
+        self, jobs: Iterable[Job], touches: Mapping[str, datetime], gone: Mapping[str, datetime], tables: Tables
     ) -> dict[str, datetime]:
         """The runs in flight, if their process lives: touched after the job's newest end, and no other job has since.
 
@@ -312,12 +333,11 @@ class PhantomSource:
         """
         if tables.newest_touch_is_over:
             return {}
-        runs = {job.id: job.last_run for job in jobs}
-        marks = list(touches.values())
-        marks += [end.at for id_ in self._ledger.job_ids() if (end := self._ledger.last_end(id_))]
-        marks += [run.started_at for run in runs.values() if run]
-        newest = max(marks, default=None)
-        return {id_: at for id_, at in touches.items() if at == newest and self._is_open(id_, at, runs.get(id_))}
+        marks = [max(touches.values()), self._ledger.newest_end_at]
+        marks += [job.last_run.started_at for job in jobs if job.last_run]
+        newest = max(mark for mark in marks if mark)
+        still = {id_: at for id_, at in gone.items() if at == newest and self._is_open(id_, at, None)}
+        return {id_: at for id_, at in self._open.items() if at == newest} | still
 
     def _forget_errors(self, there: set[str]) -> None:
         if self._errors.keys() - there:
@@ -332,10 +352,9 @@ class PhantomSource:
         return not (run and run.ended_at and run.ended_at >= touched)
 
     def _departed(
-        self, touches: Mapping[str, datetime], open_: Mapping[str, datetime], known: set[str], audit: Audit | None
+        self, gone: Mapping[str, datetime], open_: Mapping[str, datetime], known: set[str], audit: Audit | None
     ) -> Departed:
-        gone = {id_: at for id_, at in touches.items() if id_ not in known}
-        ends = [end.at for id_ in self._ledger.job_ids() if id_ not in known and (end := self._ledger.last_end(id_))]
+        ends = [end.at for id_ in self._ledger.job_ids() - known if (end := self._ledger.last_end(id_))]
         starts = [at for id_, at in gone.items() if self._is_open(id_, at, None) and self._is_remembered(at)]
         holds = [Hold(id_, None, at) for id_, at in open_.items() if id_ not in known]
         return Departed(
@@ -349,25 +368,20 @@ class PhantomSource:
     def _is_remembered(self, at: datetime) -> bool:
         return self._ledger.begins_at is None or at >= self._ledger.begins_at
 
-    def _job(self, id_: str, row: Record, tables: Tables) -> Job:
-        """The job of one row; the one of the last look if nothing about it has changed."""
-        session = (tables.sessions or {}).get(id_)
-        manual = None if tables.audit is None else tables.audit.runs.get(id_)
-        asked = tables.asked_lately.get(id_, ())
-        before = self._rows.get(id_)
-        if row == before:
-            row = before
-        else:
-            row = self._rows[id_] = shared(row, before)
-        facts = (row, session, self._ledger.version(id_), self._ledger.begins_at, manual, asked)
-        known = self._jobs.known(id_, facts)
-        return known or self._jobs.keep(id_, facts, self._new_job(id_, row, session, manual, tables))
-
-    def _new_job(self, id_: str, row: Record, session: Session | None, manual: datetime | None, tables: Tables) -> Job:
+    def _job(
+        self,
+        id_: str,
+        tables: Tables,
+        row: Record,
+        session: Session | None,
+        _: int,
+        manual: datetime | None,
+        asked: tuple[datetime, ...] | None,
+    ) -> Job:
         named = dict(zip(tables.columns, row, strict=True))
         job = self._built(id_, named, session, has_costs=tables.has_costs)
         repeated = self._repeated(job, session, manual, knows_manual=tables.audit is not None)
-        pace = self._pace(job, tables.asked_lately.get(job.id, ()))
+        pace = self._pace(job, asked or ())
         return replace(job, repeated=repeated, pace=pace) if repeated or pace else job
 
     def _pace(self, job: Job, asked: tuple[datetime, ...]) -> Pace | None:
@@ -498,10 +512,6 @@ def _broken_off_before(job: Job) -> Interruption | None:
     return Interruption(loop.first_begun_at, loop.newest, times=loop.begun - 1, first_started_at=loop.first_begun_at)
 
 
-def _touches(sessions: Mapping[str, Session]) -> Iterable[tuple[str, datetime]]:
-    return ((id_, session.touched_at) for id_, session in sessions.items() if session.touched_at)
-
-
 def _has_used(session: Session | None) -> bool:
     return session is not None and bool(session.input_tokens or session.output_tokens)
 
@@ -545,6 +555,41 @@ def _sessions(connection: sqlite3.Connection) -> Sequence[Record] | None:
     return rows_of(connection, "sessions", ("session_key", *columns), of_jobs, keys, most=MOST_SESSIONS).rows
 
 
+class _Sessions:
+    """Carried from look to look: those whose row is as it was are the same objects, and told in the same mapping."""
+
+    def __init__(self) -> None:
+        self._by_row: InOrder[Session] = InOrder()
+        self._keys: Sequence[str] = ()
+        self._last = Sessions({}, {})
+
+    def of(self, rows: Sequence[Record]) -> Sessions:
+        """What the rows tell."""
+        keys = [str(row[0]) for row in rows]
+        renewed = self._by_row.renew(keys, rows, lambda place, _: _session(rows[place]))
+        if keys != self._keys:
+            self._keys, job_ids = keys, [key[len(KEY_PREFIX) :] for key in keys]
+            return self._told(dict(zip(job_ids, self._by_row.results, strict=True)))
+        if not renewed:
+            return self._last
+        new = {keys[place][len(KEY_PREFIX) :]: self._by_row.results[place] for place in renewed}
+        return self._told({**self._last.by_job, **new})
+
+    def _told(self, by_job: Mapping[str, Session]) -> Sessions:
+        touches = {id_: each.touched_at for id_, each in by_job.items() if each.touched_at}
+        self._last = Sessions(by_job, touches)
+        return self._last
+
+
+def _credible(sessions: Sessions, latest: datetime) -> Sessions:
+    """Those that are dated ahead say nothing of when they were touched."""
+    if max(sessions.touches.values(), default=latest) <= latest:
+        return sessions
+    ahead = {id_ for id_, at in sessions.touches.items() if at > latest}
+    by_job = {id_: replace(each, touched_at=None) if id_ in ahead else each for id_, each in sessions.by_job.items()}
+    return Sessions(by_job, {id_: at for id_, at in sessions.touches.items() if id_ not in ahead})
+
+
 def _session(row: Record) -> Session:
     _, touched, turns, input_tokens, output_tokens, cost = row
     return Session(
@@ -570,7 +615,7 @@ class _Ids:
     def of(self, raw: list[object]) -> list[str]:
         """The ids as short text, each another: an id becomes a label, and a key may be NULL in SQLite."""
         # numbers may be equal and yet another text
-        if raw != self._raw or not all(type(each) is str for each in raw):
+        if raw != self._raw or not set(map(type, raw)) <= {str}:
             self._raw, self._made = raw, _unique(raw)
         return self._made
 

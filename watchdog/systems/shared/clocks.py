@@ -5,10 +5,11 @@ What is newly dated was written between the look before and this one. So each su
 few agree that the clocks stand apart, a scheduler is judged by its own.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from watchdog.core.changed import changed_keys
 from watchdog.core.logs import log
 from watchdog.systems.shared.host import Memory
 
@@ -82,7 +83,7 @@ class Clocks:
         kept = memory.recall(_NAME, Kept).get(_NOW)
         self._difference = Difference(taken=kept.ahead, is_known=True) if kept else Difference()
         self._looked_at: datetime | None = None
-        self._newest: dict[str, datetime] = {}
+        self._newest: Mapping[str, datetime] = {}
 
     @property
     def ahead(self) -> timedelta:
@@ -93,13 +94,13 @@ class Clocks:
         """All was read, or nothing new was there to read. `now`: by this machine's clock."""
         self._looked_at = now
 
-    def see(self, dates: Iterable[tuple[str, datetime]], now: datetime) -> None:
+    def see(self, newest: Mapping[str, datetime], now: datetime) -> None:
         """The newest date under each of several names, each written at its own instant by the scheduler's clock."""
-        newest, before = dict(dates), self._newest
-        self._newest = newest
+        before, self._newest = self._newest, newest
         width = now - self._looked_at if self._looked_at else None
         self._looked_at = now
-        new = [at for name, at in newest.items() if before and _is_later(at, before.get(name))]
+        changed = changed_keys(before, newest) if before else set()
+        new = [at for name in changed if (at := newest.get(name)) and _is_later(at, before.get(name))]
         if new and width is not None and timedelta() <= width <= WIDEST:
             self._bound(now - max(new) - width - CUT, now - max(new), now)
 
@@ -125,7 +126,7 @@ class Clocks:
 
 
 def _is_later(at: datetime, known: datetime | None) -> bool:
-    return at is not known and (known is None or at > known)
+    return known is None or at > known
 
 
 def _nearest(least: timedelta, most: timedelta) -> timedelta:

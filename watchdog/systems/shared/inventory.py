@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from watchdog.cadence.schedule import words
 from watchdog.config.sources import Section
+from watchdog.core.changed import unlike
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Departed, Expected, Gone, Job, Snapshot
 from watchdog.detectors.vanished import AT_ONCE, fits
@@ -50,7 +51,8 @@ class _Known:
     memory: Memory
     section: Section | None = None
     entries: dict[str, Entry] = field(default_factory=dict)
-    jobs: dict[str, Job] = field(default_factory=dict)
+    jobs: tuple[Job, ...] = ()
+    ids: frozenset[str] = frozenset()
     unmatched: dict[str, datetime | None] | None = None
     written_at: datetime | None = None
 
@@ -73,7 +75,7 @@ class Inventory:
         _take(known, snapshot.jobs, now)
         if not any(Kind.VANISHED in each.hides for each in snapshot.unseen):
             _miss(known, snapshot, now, current_at)
-        gone = tuple(_gone(id_, entry) for id_, entry in known.entries.items() if entry.gone_at)
+        gone = _told(known)
         expected = _expected(known, section.expect, snapshot.jobs, now)
         return replace(snapshot, gone=gone, expected=expected) if gone or expected else snapshot
 
@@ -88,6 +90,13 @@ class Inventory:
         return known
 
 
+def _told(known: _Known) -> tuple[Gone, ...]:
+    absent = known.entries.keys() - known.ids
+    if not absent:
+        return ()
+    return tuple(_gone(id_, entry) for id_, entry in known.entries.items() if entry.gone_at)
+
+
 def _recalled(memory: Memory, place: str) -> _Known:
     """What was remembered; if it was of another place, other jobs stood there, and none of them is missed."""
     entries = memory.recall(_NAME, Entry)
@@ -99,13 +108,12 @@ def _recalled(memory: Memory, place: str) -> _Known:
     return _Known(place, memory)
 
 
-def _take(known: _Known, jobs: Collection[Job], now: datetime) -> None:
+def _take(known: _Known, jobs: tuple[Job, ...], now: datetime) -> None:
     """Remember what is there."""
     is_stale = known.written_at is None or abs(now - known.written_at) >= FRESH
     new: dict[str, Entry] = {}
-    for job in jobs:
-        if known.jobs.get(job.id) is job and not is_stale:
-            continue
+    places = range(len(jobs)) if is_stale else unlike(known.jobs, jobs)
+    for job in (jobs[place] for place in places):
         before, entry = known.entries.get(job.id), _entry(job, now)
         if before is None and len(known.entries) >= KEPT_JOBS:
             continue
@@ -113,7 +121,8 @@ def _take(known: _Known, jobs: Collection[Job], now: datetime) -> None:
         if is_stale or before is None or replace(before, seen_at=now) != entry:
             new[job.id] = entry
     known.memory.keep(_NAME, new)
-    known.jobs = {job.id: job for job in jobs}
+    if places or len(known.jobs) != len(jobs):
+        known.jobs, known.ids = jobs, frozenset([job.id for job in jobs])
     if is_stale:
         known.written_at = now
         known.memory.keep(_PLACE, {"": known.place})
@@ -121,14 +130,15 @@ def _take(known: _Known, jobs: Collection[Job], now: datetime) -> None:
 
 def _miss(known: _Known, snapshot: Snapshot, now: datetime, current_at: datetime | None) -> None:
     """Note what is gone since, and forget what something explains, or what has been gone for long."""
-    missing = {id_: entry for id_, entry in known.entries.items() if id_ not in known.jobs}
-    if not missing:
+    absent = known.entries.keys() - known.ids
+    if not absent:
         return
+    missing = {id_: entry for id_, entry in known.entries.items() if id_ in absent}
     names = {job.name.casefold() for job in snapshot.jobs}
     missing = {id_: _seen_until(entry, current_at) for id_, entry in missing.items()}
     over = [id_ for id_, entry in missing.items() if _is_over(id_, entry, names, snapshot.departed, now)]
     lost = {id_: entry for id_, entry in missing.items() if entry.gone_at is None and id_ not in over}
-    among = len(known.jobs) + len(lost) + _just_lost(missing.values(), now)
+    among = len(known.ids) + len(lost) + _just_lost(missing.values(), now)
     gone = {id_: replace(entry, gone_at=now, among=among) for id_, entry in lost.items()}
     known.entries = {id_: entry for id_, entry in known.entries.items() if id_ not in over} | gone
     known.memory.keep(_NAME, {**gone, **dict.fromkeys(over)})

@@ -1,8 +1,10 @@
 """What was worked out at an earlier look, for as long as all that it rests on is the same."""
 
 import sys
-from collections.abc import Callable, Collection
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Generic, TypeVar, cast
+
+from watchdog.core.changed import unequal
 
 T = TypeVar("T")
 
@@ -56,3 +58,53 @@ class Unchanged(Generic[T]):
         """Drop what belongs to keys that are gone."""
         if len(self._known) > len(there):
             self._known = {key: kept for key, kept in self._known.items() if key in there}
+
+
+class SameRows:
+    """Rows as they were read: those that say what they said at the look before are the objects of that look."""
+
+    def __init__(self) -> None:
+        self._keys: Sequence[str] = ()
+        self._rows: list[tuple[Any, ...]] = []
+
+    def of(self, keys: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
+        """The rows, one a key, for as long as until the next are asked for."""
+        if keys != self._keys:
+            known = dict(zip(self._keys, self._rows, strict=True))
+            self._keys, self._rows = keys, [known.get(key, ()) for key in keys]
+        for place in unequal(self._rows, rows):
+            self._rows[place] = shared(rows[place], self._rows[place])
+        return self._rows
+
+
+class InOrder(Generic[T]):
+    """One result a key, in the keys' order, for as long as its basis is equal; see `Unchanged`. A thousand of them are
+    looked through at the speed of a comparison, most often with nothing to do."""
+
+    def __init__(self) -> None:
+        self._keys: Sequence[str] = ()
+        self._bases: list[object] = []
+        self.results: list[T] = []
+
+    def renew(self, keys: Sequence[str], bases: Sequence[object], make: Callable[[int, T | None], T]) -> Sequence[int]:
+        """Have the results made whose basis is another one: `make` is handed the place and the result before. The
+        places of those are given back."""
+        if keys != self._keys:
+            self._move(keys)
+        places = unequal(self._bases, bases)
+        for place in places:
+            self.results[place] = make(place, self.results[place])
+            self._bases[place] = bases[place]
+        return places
+
+    def _move(self, keys: Sequence[str]) -> None:
+        """Put what is known in the keys' order; what is not there any more is dropped."""
+        known = dict(zip(self._keys, zip(self._bases, self.results, strict=True), strict=True))
+        nothing = (_NONE, cast("T", None))
+        self._bases = [known.get(key, nothing)[0] for key in keys]
+        self.results = [known.get(key, nothing)[1] for key in keys]
+        self._keys = keys
+
+
+_NONE = object()
+"""Equals no basis."""

@@ -1,0 +1,39 @@
+"""Rows that say what they said before are the same objects, and what follows from them is not worked out again."""
+
+from collections.abc import Callable, Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watchdog.systems.shared.unchanged import InOrder, SameRows
+
+ROWS = st.lists(
+    st.tuples(st.sampled_from("abcdef"), st.integers(0, 2), st.sampled_from(["x", "y"])), unique_by=lambda row: row[0]
+)
+
+
+@given(st.lists(ROWS, max_size=10))
+def test_however_rows_come_go_and_move_they_are_what_was_read(looks: list[list[tuple[str, int, str]]]) -> None:
+    rows, made = SameRows(), InOrder[str]()
+    before: dict[str, tuple[object, ...]] = {}
+    for read in looks:
+        keys = [row[0] for row in read]
+        same = rows.of(keys, read)
+        assert [*same] == read
+        assert all(row is before[row[0]] for row in same if before.get(row[0]) == row)
+        before = {row[0]: row for row in same}
+        made.renew(keys, [*same], _words_of(same))
+        assert made.results == [f"{row}" for row in read]
+
+
+def _words_of(rows: Sequence[object]) -> Callable[[int, str | None], str]:
+    return lambda place, _: f"{rows[place]}"
+
+
+def test_only_what_rests_on_something_else_is_made_anew() -> None:
+    made, asked = InOrder[str](), list[str]()
+    for keys in ("ab", "ab", "aB", "Ba", "BaC"):
+        places = made.renew([*keys.lower()], [*keys], lambda place, before: f"{before}{place}")
+        asked += [keys[place] for place in places]
+    assert asked == ["a", "b", "B", "C"]
+    assert made.results == ["None11", "None0", "None2"]
