@@ -15,9 +15,13 @@ def whose(value: object) -> str | None:
         return None
     if not jobs:
         return _HERMES_IS if "updated_at" in value and "version" not in value else None
-    kinds = [_of(job) for job in jobs if isinstance(job, Mapping)]
-    found = next((kind for kind in kinds if kind), None)
-    return found if kinds and all(kinds) else None
+    first = None
+    for job in jobs:
+        kind = _of(job) if isinstance(job, Mapping) else first
+        if isinstance(job, Mapping) and kind is None:
+            return None
+        first = first or kind
+    return first
 
 
 _HERMES_IS = "Hermes' (kind: hermes watches it)"

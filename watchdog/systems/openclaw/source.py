@@ -147,6 +147,7 @@ class OpenClawSource:
         self._looked_at: datetime | None = None
         self._facts_of: Unchanged[_Seen] = Unchanged()
         self._jobs: Unchanged[Job] = Unchanged()
+        self._rows = _UniqueIds()
         self._paces = Paces()
         self._seen: tuple[Marks | None, ...] | None = None
         self._snapshot: Snapshot | None = None
@@ -209,7 +210,7 @@ class OpenClawSource:
 
     def _assemble(self, reading: Reading, now: datetime) -> Snapshot:
         self._standing = standing(reading.gateway, self._process, now)
-        rows = [self._seen_row(row, reading) for row in _with_unique_ids(reading.rows)]
+        rows = [self._seen_row(row, reading) for row in self._rows.of(reading.rows)]
         meanings = [self._meaning(each, reading, now) for each in rows]
         there = {each.row.id for each in rows}
         self._memory.forget(there)
@@ -524,15 +525,32 @@ def _problems(row: Row, schedule: Schedule) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _with_unique_ids(rows: Iterable[Row]) -> list[Row]:
-    """The rows with ids that are short text and differ: an id becomes a label."""
+class _UniqueIds:
+    """Carried from look to look: where all ids are what they were, what was done about them is done again."""
+
+    def __init__(self) -> None:
+        self._given: list[str] = []
+        self._made: list[str] = []
+
+    def of(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """The rows with ids that are short text and differ: an id becomes a label."""
+        given = [row.id for row in rows]
+        if given != self._given:
+            self._given, self._made = given, _unique(given)
+        if self._made == given:
+            return rows
+        pairs = zip(rows, self._made, strict=True)
+        return [row if id_ == row.id else replace(row, id=id_) for row, id_ in pairs]
+
+
+def _unique(ids: Iterable[str]) -> list[str]:
     taken: set[str] = set()
     found = []
-    for row in rows:
-        id_ = base = one_line(row.id, 128) or "(no id)"
+    for given in ids:
+        id_ = base = one_line(given, 128) or "(no id)"
         number = 2
         while id_ in taken:
             id_, number = f"{base} #{number}", number + 1
         taken.add(id_)
-        found.append(row if id_ == row.id else replace(row, id=id_))
+        found.append(id_)
     return found

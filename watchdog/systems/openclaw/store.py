@@ -25,7 +25,7 @@ from watchdog.systems.shared.host import Memory
 from watchdog.systems.shared.json_lines import LogTail
 from watchdog.systems.shared.sqlite_file import columns_of, is_another_thing
 from watchdog.systems.shared.sqlite_file import read as read_sqlite
-from watchdog.systems.shared.unchanged import Unchanged
+from watchdog.systems.shared.unchanged import InOrder, Unchanged
 from watchdog.systems.shared.unreadable import UnreadableError
 from watchdog.systems.shared.values import ms_instant, text
 
@@ -143,6 +143,7 @@ class StoreReader:
         self.book = RunBook(memory)
         self._tail = LogTail()
         self._rows: Unchanged[Row] = Unchanged()
+        self._listed: InOrder[Row] = InOrder()
         self._read_until: dict[str, int] = {}
         self._ran_in_database: set[str] = set()
         self._ran_in_files: set[str] = set()
@@ -210,14 +211,21 @@ class StoreReader:
             note = f"{jobs} has more than {MOST_ROWS:,} jobs: those after them are not looked at"
             unseen += left_out(Rows([], (note,)))
             listed = listed[:MOST_ROWS]
-        rows = tuple(self._file_row(each, number, kept) for number, each in enumerate(listed))
+        rows = self._file_rows(listed, kept)
         has_runs = self._logs(rows) if is_live else False
         unseen += self._closed_logs() if is_live else ()
         layout: Layout = "split" if is_split else "inline"
         return Reading(layout, rows, tasks, Gateway(), None, has_runs, unseen, has_ledger, _replays(kept))
 
+    def _file_rows(self, listed: Sequence[object], states: Object) -> tuple[Row, ...]:
+        """Those of which nothing has changed are the same objects as at the last look, so that what follows is the same
+        too."""
+        ids = [_id_of(value) for value in listed]
+        bases = [*zip(listed, map(states.get, ids), strict=True)]
+        self._listed.renew(range(len(listed)), bases, lambda at, _: self._file_row(listed[at], at, states))
+        return tuple(self._listed.results)
+
     def _file_row(self, value: object, number: int, states: Object) -> Row:
-        """The same object as at the last look if nothing in it has changed, so that what follows is the same too."""
         row = _file_row(value, number, states)
         return self._rows.get(row.id, row, lambda: row)
 
@@ -423,11 +431,15 @@ def _replays(states: Object) -> bool:
     return not any(_mapping(kept).get("scheduleIdentity") for kept in states.values())
 
 
+def _id_of(value: object) -> str:
+    id_ = (value.get("id") or value.get("jobId")) if isinstance(value, dict) else ""
+    return id_ if isinstance(id_, str) else ""
+
+
 def _file_row(value: object, number: int, states: Object) -> Row:
     if not isinstance(value, dict):
         return Row("", {}, {}, True, None, f"entry {number + 1} of its list is not a job")
-    id_ = value.get("id") or value.get("jobId")
-    id_ = id_ if isinstance(id_, str) else ""
+    id_ = _id_of(value)
     kept = _mapping(states.get(id_))
     state = _mapping(kept.get("state")) or _mapping(value.get("state"))
     updated = ms_instant(kept.get("updatedAtMs")) or ms_instant(value.get("updatedAtMs"))

@@ -1,7 +1,7 @@
 """What was worked out at an earlier look, for as long as all that it rests on is the same."""
 
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 from watchdog.core.changed import unequal
@@ -82,11 +82,13 @@ class InOrder(Generic[T]):
     looked through at the speed of a comparison, most often with nothing to do."""
 
     def __init__(self) -> None:
-        self._keys: Sequence[str] = ()
+        self._keys: Sequence[Hashable] = ()
         self._bases: list[object] = []
         self.results: list[T] = []
 
-    def renew(self, keys: Sequence[str], bases: Sequence[object], make: Callable[[int, T | None], T]) -> Sequence[int]:
+    def renew(
+        self, keys: Sequence[Hashable], bases: Sequence[object], make: Callable[[int, T | None], T]
+    ) -> Sequence[int]:
         """Have the results made whose basis is another one: `make` is handed the place and the result before. The
         places of those are given back."""
         if keys != self._keys:
@@ -97,7 +99,7 @@ class InOrder(Generic[T]):
             self._bases[place] = bases[place]
         return places
 
-    def _move(self, keys: Sequence[str]) -> None:
+    def _move(self, keys: Sequence[Hashable]) -> None:
         """Put what is known in the keys' order; what is not there any more is dropped."""
         known = dict(zip(self._keys, zip(self._bases, self.results, strict=True), strict=True))
         nothing = (_NONE, cast("T", None))
