@@ -1,6 +1,6 @@
 """Only what has changed, or may be judged otherwise by now, is judged again: it comes to the same as judging all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -15,12 +15,15 @@ from tests.support.harness import HOUR, MINUTE
 from tests.support.lives import BRISK, DEEDS, FAULTS, HASTY, SLOW, Life, led, lives
 from tests.support.memory_folder import memory_folder
 from watchdog.config.settings import Detect
-from watchdog.core.model import Snapshot
+from watchdog.core.model import Job, Snapshot
 from watchdog.core.moment import Gap
 from watchdog.detectors.calm import Sifted
 from watchdog.detectors.diagnosis import Diagnosis, diagnose
 from watchdog.detectors.lateness import deadline_of
+from watchdog.detectors.missed import MissedFires
+from watchdog.detectors.published import Published
 from watchdog.detectors.rules import RulesForAll
+from watchdog.metrics.state_text import StateText
 
 FEW, MANY = 15, 100
 one_more_life = progress("only what changed", amount(FEW, MANY))
@@ -40,9 +43,35 @@ def _compared(
     return found
 
 
+class _MissedCompared(MissedFires):
+    """What was counted on is what counting all anew comes to."""
+
+    def count(self, jobs: Sequence[Job], now: datetime) -> tuple[Mapping[str, int], datetime | None]:
+        counted = super().count(jobs, now)
+        assert counted[0] == MissedFires().count(jobs, now)[0]
+        return counted
+
+
+class _TextCompared(StateText):
+    """What was kept of the text is what formatting all anew comes to, but for what is counted since the beginning."""
+
+    def render(self, published: Published) -> list[bytes]:
+        kept = super().render(published)
+        assert _without_counters(kept) == _without_counters(StateText().render(published))
+        return kept
+
+
+def _without_counters(text: Sequence[bytes]) -> list[bytes]:
+    return [line for line in b"".join(text).splitlines() if b"_total{" not in line]
+
+
 @contextmanager
 def each_judgement_compared() -> Iterator[None]:
-    with patch("watchdog.engine.diagnose", _compared):
+    with (
+        patch("watchdog.engine.diagnose", _compared),
+        patch("watchdog.engine.MissedFires", _MissedCompared),
+        patch("watchdog.metrics.collection.StateText", _TextCompared),
+    ):
         yield
 
 
