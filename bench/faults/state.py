@@ -170,6 +170,9 @@ def _truncate(path: Path) -> None:
 
 
 def _cut(path: Path) -> None:
+    # what is in the log still is not lost with the file: of a young one that is all
+    with closing(sqlite3.connect(path, timeout=5)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     os.truncate(path, path.stat().st_size // 2)
 
 
