@@ -37,6 +37,7 @@ MATCHES = ("anchor", "[ab]*", "kind=failed", "severity=warning", "job_id=id-ceda
 deeds = st.one_of(
     st.tuples(st.just("begin"), st.sampled_from(JOBS), st.sampled_from(KINDS)),
     st.tuples(st.just("begin"), st.sampled_from(JOBS), st.sampled_from(KINDS)),
+    st.tuples(st.just("queue"), st.sampled_from(JOBS), st.sampled_from(LENGTHS[3:])),
     st.tuples(st.just("end"), st.sampled_from(JOBS)),
     st.tuples(st.just("give_up"), st.sampled_from(JOBS)),
     st.tuples(st.just("revive"), st.sampled_from(JOBS)),
@@ -99,7 +100,7 @@ class Life:
         getattr(self, what)(*args)
 
     def begin(self, name: str, kind: str) -> None:
-        if all(one.id != f"id-{name}" for one in self.office.jobs) or (name, kind) in self.so:
+        if not self._is_there(name) or (name, kind) in self.so:
             return
         self.so[name, kind] = finding(kind, name, since=self.office.now, error_class="transient")
         before = len(self.told)
@@ -108,6 +109,9 @@ class Life:
         self.office.wait(21 * SECOND)
         for target in waiting:
             assert any(self._names(dispatch, target, name) for dispatch, _ in self.told[before:]), (target, name, kind)
+
+    def _is_there(self, name: str) -> bool:
+        return any(one.id == f"id-{name}" for one in self.office.jobs)
 
     def _who_has_to_hear(self, name: str, found: Finding) -> list[str]:
         """Who has to hear of it within the group's wait: not whoever hears of something as grave in that incident, and
@@ -148,6 +152,16 @@ class Life:
         self.so = {key: one for key, one in self.so.items() if key[0] != name}
         self.stopped = {key: one for key, one in self.stopped.items() if key[0] != name}
         self.look()
+
+    def queue(self, name: str, length: timedelta) -> None:
+        """It waits so long for a run that is no fault, and has run then."""
+        key = (name, "overdue")
+        if self._is_there(name) and all(job_ != name for job_, _ in self.so):
+            self.so[key] = finding("overdue", name, since=self.office.now, under=("in_flight", "long"))
+            self.look()
+            self.wait(length)
+            del self.so[key]
+            self.look()
 
     def give_up(self, name: str) -> None:
         """A job that does nothing any more: nothing else is found of it."""
@@ -237,15 +251,18 @@ class Life:
     def _judge(self, dispatch: Dispatch, hushed: frozenset[str]) -> None:
         said = message(dispatch, self.office.now)
         ended = [one.finding for one in dispatch.members if dispatch.event is Event.RESOLVED]
+        is_queue = dispatch.incident.is_queue
         for one in ended:
             assert (one.job, one.kind) not in self.so, f"it is so: {said.title}"
-            assert (one.job, "failed") not in self.so, f"it was given up: {said.title}"
+            assert is_queue or (one.job, "failed") not in self.so, f"it was given up: {said.title}"
         text = " ".join([said.title, said.lead, *said.jobs])
         for name in JOBS:
             if name not in text:
                 continue
             if dispatch.event is Event.RESOLVED:
-                assert any(self._names(d, dispatch.target.key, name) for d, _ in self.told), f"no beginning: {name}"
+                # that jobs wait is one thing, whichever do: its end names them all
+                has_begun = is_queue or any(self._names(d, dispatch.target.key, name) for d, _ in self.told)
+                assert has_begun, f"no beginning: {name}"
                 continue
             assert dispatch.target.key in self._all_targets(name), f"{name} is not theirs: {text}"
             assert name not in hushed, f"{name} is silenced: {text}"
@@ -270,11 +287,12 @@ class Life:
                 known.add(fact)
 
     def unended(self) -> list[tuple[str, str | None]]:
-        """Who was told that something began, and not that it is over."""
+        """Who was told that something of a job, or that jobs wait, began, and not that it is over."""
         left: dict[tuple[str, str | None], bool] = {}
         for dispatch, _ in self.told:
-            for one in dispatch.members:
-                left[dispatch.target.key, one.finding.job] = dispatch.event is not Event.RESOLVED
+            jobs = [None] if dispatch.incident.is_queue else [one.finding.job for one in dispatch.members]
+            for name in jobs:
+                left[dispatch.target.key, name] = dispatch.event is not Event.RESOLVED
         return [key for key, is_open in left.items() if is_open]
 
 
@@ -340,6 +358,28 @@ def test_that_a_job_is_given_up_once_more_after_it_failed_for_a_while_is_told() 
         office.find(finding(kind, "anchor"))
         office.wait(2 * HOUR)
     assert [event for _, event in office.told] == ["opened", "worse", "back"]
+
+
+@pytest.mark.parametrize("given_up_for", [HOUR, DAY, 3 * DAY, 30 * DAY])
+def test_who_was_told_of_something_else_before_the_job_was_given_up_hears_its_end_however_long_that_lasts(
+    given_up_for: timedelta,
+) -> None:
+    """It is an incident of its own, whose end waits for the revival: with its job given up nothing shows that it is
+    mended."""
+    office = Office(configured(notify={"remind_every": "0s"}))
+    office.jobs = (job("anchor"),)
+    office.find(finding("wedged", "anchor"))
+    office.wait(HOUR)
+    office.find(finding("failed", "anchor"))
+    office.wait(given_up_for / 2)
+    office.restart()
+    office.look()
+    office.wait(given_up_for / 2)
+    office.find()
+    office.wait(5 * MINUTE)
+    assert [event for _, event in office.told] == ["opened", "opened", "resolved", "resolved"]
+    office.wait(3 * DAY)
+    assert len(office.notifier.ledger.incidents) == 0
 
 
 @given(st.sampled_from(LENGTHS), st.sampled_from(LENGTHS[:7]), st.sampled_from(LENGTHS), st.sampled_from(KINDS[2:]))

@@ -47,11 +47,13 @@ def update(
     timing: Timing,
     unproved: Container[tuple[str, str | None]] = (),
     was_tried: WasTried = lambda source, job_id, since: False,
+    awaited: Collection[int] = (),
 ) -> Ledger:
     """The incidents after a look. Sources in `blind` could not be read: what was known of them is left as it was.
 
     `unproved`: the jobs, with their sources, that are planned and whose newest run was an error. `was_tried`: whether
-    recovery has revived one since an instant, and has not seen it well.
+    recovery has revived one since an instant, and has not seen it well. `awaited`: of whose end somebody has yet to
+    hear, for which those are kept: what a job had before it was given up is told to be over only once it is revived.
     """
     found = [finding for finding in findings if finding.source not in blind or finding.kind is Kind.UNREACHABLE]
     book = _Book(ledger, now, timing)
@@ -66,7 +68,7 @@ def update(
         home[finding.key] = present[finding.key] = number
     seen = _Seen(present, blind, unproved, was_tried, now, timing)
     settled = {number: _settled(incident, seen) for number, incident in book.incidents.items()}
-    return Ledger({n: i for n, i in settled.items() if not _is_forgotten(i, now, timing)}, book.next_id)
+    return Ledger({n: i for n, i in settled.items() if n in awaited or not _is_forgotten(i, now, timing)}, book.next_id)
 
 
 class _Book:

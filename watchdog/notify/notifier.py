@@ -97,8 +97,10 @@ class Notifier:
         people = self._people(published, now)
         unproved = _Unproved(people.jobs)
         tried = self._records.was_revived
-        ledger = update(self._ledger, published.findings, people.blind, moment, self._timing, unproved, tried)
-        made = plan(self._told_of(ledger), self._told, people, moment)
+        awaited = {number for (number, _), told in self._told.items() if not told.is_over}
+        ledger = update(self._ledger, published.findings, people.blind, moment, self._timing, unproved, tried, awaited)
+        concerning = [one for one in ledger.incidents.values() if one.is_open or one.id in awaited]
+        made = plan(concerning, self._told, people, moment)
         has_written = self._write(ledger, made, now)
         has_written = self._tell_notices(published, people, moment) or has_written
         # only now: what could not be written is tried again at the next look. What was just told has deadlines of its
@@ -127,11 +129,6 @@ class Notifier:
         """The messages that are on their way."""
         self._waiting = self._store.waiting()
         return self._waiting
-
-    def _told_of(self, ledger: Ledger) -> list[Incident]:
-        """The incidents that somebody may have to be told of."""
-        open_ends = {number for (number, _), told in self._told.items() if not told.is_over}
-        return [incident for incident in ledger.incidents.values() if incident.is_open or incident.id in open_ends]
 
     def _people(self, published: Published, now: datetime) -> People:
         return People(
