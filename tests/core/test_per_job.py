@@ -125,3 +125,16 @@ def test_where_it_breaks_off_all_is_worked_out_anew() -> None:
     renewed = kept.renew(jobs, START, lambda job, before: (before or 7, None))
     assert [*renewed.places] == [0, 1]
     assert [*kept.results] == [7, 7]
+
+
+def test_once_it_broke_off_nothing_is_said_of_jobs_that_are_not_there_any_more() -> None:
+    worked = Worked()
+    worked.look([("a", 0)], START)
+
+    def fails(job: Job, before: object) -> tuple[tuple[int, datetime], None]:
+        raise ValueError(job.id)
+
+    with pytest.raises(ValueError, match="b"):
+        worked.kept.renew([job("b")], START, fails)
+    worked.look([], START)
+    assert worked.said == {}

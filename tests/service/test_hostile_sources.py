@@ -11,10 +11,11 @@ import pytest
 
 from tests.conftest import NOW, build, healthy, job_row
 from tests.support.command import Running, command, running, until
+from tests.support.harness import change
 from tests.support.hostile import HOSTILE, Section
 from watchdog.config.file import Config
 from watchdog.core.kinds import Kind
-from watchdog.core.model import Snapshot
+from watchdog.core.model import Job, Snapshot
 from watchdog.detectors.diagnosis import Diagnosis, diagnose
 from watchdog.detectors.published import Published
 from watchdog.engine import Engine
@@ -183,6 +184,28 @@ def test_a_rule_that_fails_on_what_one_source_holds_is_that_source_s_problem_unt
     assert engine.tick(NOW + SECOND).has_changed is False
     monkeypatch.undo()
     assert _of(engine.tick(NOW + 2 * SECOND).published, "bad") == []
+
+
+def test_where_judging_one_job_fails_nothing_stands_of_what_was_found_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = build(tmp_path / "a.db", {**healthy(), "scheduled_jobs": [job_row("lost", status="failed"), job_row()]})
+    sources = [{"kind": "phantom", "name": "a", "database": str(store)}]
+    owners = [{"name": "ann", "notify": ["x"]}]
+    engine = Engine(Config.validated({"sources": sources, "owners": owners, "channels": {"x": "ntfy://topic"}}))
+    (state,) = engine.tick(NOW).published.sources
+    assert (len(state.deadlines), len(state.owners)) == (1, 2)
+
+    def fails(job: Job, _: object) -> None:
+        raise ValueError(f"{job.name} is odd")
+
+    monkeypatch.setattr("watchdog.detectors.calm.deadline_of", fails)
+    change(store, "UPDATE scheduled_jobs SET run_count = 8 WHERE name = 'heartbeat'")
+    (state,) = engine.tick(NOW + SECOND).published.sources
+    assert state.snapshot.problem == "judging it broke off: ValueError: heartbeat is odd"
+    assert (state.deadlines, state.owners, state.missed) == ({}, {}, {})
+    monkeypatch.undo()
+    assert _of(engine.tick(NOW + 2 * SECOND).published, "a") == [Kind.FAILED]
 
 
 def _in_turn(bad: Source, tmp_path: Path) -> Engine:

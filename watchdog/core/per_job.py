@@ -16,7 +16,8 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """The places whose results were worked out anew. `has_moved`: jobs have come or gone, or stand in another order."""
+    """The places whose results were worked out anew. `has_moved`: jobs have come or gone, or stand in another order, or
+    nothing is known of what was before."""
 
     places: Sequence[int]
     has_moved: bool
@@ -34,7 +35,7 @@ class PerJob(Generic[T]):
 
     def forget(self) -> None:
         """Begin anew."""
-        self._jobs: Sequence[Job] = ()
+        self._jobs: Sequence[Job] | None = None
         self._untils: list[datetime | None] = []
         self._agenda: Agenda[int] = Agenda()
         self._at: datetime | None = None
@@ -74,27 +75,26 @@ class PerJob(Generic[T]):
         self._agenda.put(place, until)
 
     def _outdated(self, jobs: Sequence[Job], now: datetime) -> Renewed:
-        places = unlike(self._jobs, jobs)
-        has_moved = len(jobs) != len(self._jobs) or any(jobs[at].id != self._jobs[at].id for at in places)
+        before = self._jobs
+        places = unlike(before or (), jobs)
+        has_moved = before is None or len(jobs) != len(before) or any(jobs[at].id != before[at].id for at in places)
         if has_moved:
-            places = self._move(jobs)
+            places = self._move(before or (), jobs)
         is_put_back = self._at is not None and now < self._at
         due = range(len(jobs)) if is_put_back else self._agenda.take_due(now)
         return Renewed(sorted({*places, *due}) if due else places, has_moved)
 
-    def _move(self, jobs: Sequence[Job]) -> Sequence[int]:
+    def _move(self, before: Sequence[Job], jobs: Sequence[Job]) -> Sequence[int]:
         """Put what is known in the jobs' order; what has to be worked out is given back."""
-        before = {job.id: place for place, job in enumerate(self._jobs)}
-        was = [before.get(job.id) for job in jobs]
+        known = {job.id: place for place, job in enumerate(before)}
+        was = [known.get(job.id) for job in jobs]
         self.results = [cast("T", None if place is None else self.results[place]) for place in was]
         self._untils = [None if place is None else self._untils[place] for place in was]
         self._agenda = Agenda()
         for place, until in enumerate(self._untils):
             self._agenda.put(place, until)
-        return [at for at, (job, place) in enumerate(zip(jobs, was, strict=True)) if self._is_other(job, place)]
-
-    def _is_other(self, job: Job, place: int | None) -> bool:
-        return place is None or self._jobs[place] is not job
+        pairs = enumerate(zip(jobs, was, strict=True))
+        return [at for at, (job, place) in pairs if place is None or before[place] is not job]
 
 
 def by_id(
