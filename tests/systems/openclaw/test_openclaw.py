@@ -865,6 +865,18 @@ def test_a_job_that_was_switched_off_and_on_owes_nothing(layout: str, tmp_path: 
         assert kinds(findings(watched, NOW + 3 * MINUTE)) == []
 
 
+@pytest.mark.parametrize("layout", ["inline", "split"])
+def test_a_job_whose_switch_reads_false_instead_of_0_has_been_switched_off(layout: str, tmp_path: Path) -> None:
+    """The gateway takes only `false` for off; to Python the two are equal."""
+    gateway, watched = healthy(tmp_path, layout), source(tmp_path)
+    shown = []
+    for enabled in (0, False, 0):
+        gateway.jobs["poll"]["enabled"] = enabled
+        gateway.persist()
+        shown += [each.enabled for each in snapshot(watched, NOW).jobs]
+    assert shown == [True, False, True]
+
+
 def test_jobs_that_the_gateway_made_for_itself_can_be_told_apart(tmp_path: Path) -> None:
     gateway = healthy(tmp_path, "canonical")
     gateway.add(job("heartbeat-main", EVERY, declarationKey="heartbeat:main"), NOW + HOUR, NOW)

@@ -221,7 +221,8 @@ class StoreReader:
         """Those of which nothing has changed are the same objects as at the last look, so that what follows is the same
         too."""
         ids = [_id_of(value) for value in listed]
-        bases = [*zip(listed, map(states.get, ids), strict=True)]
+        # false equals 0, and only one of them switches a job off
+        bases = [*zip(listed, map(states.get, ids), map(_is_enabled, listed), strict=True)]
         self._listed.renew(range(len(listed)), bases, lambda at, _: self._file_row(listed[at], at, states))
         return tuple(self._listed.results)
 
@@ -436,6 +437,10 @@ def _id_of(value: object) -> str:
     return id_ if isinstance(id_, str) else ""
 
 
+def _is_enabled(value: object) -> bool:
+    return not (isinstance(value, dict) and value.get("enabled") is False)
+
+
 def _file_row(value: object, number: int, states: Object) -> Row:
     if not isinstance(value, dict):
         return Row("", {}, {}, True, None, f"entry {number + 1} of its list is not a job")
@@ -443,7 +448,7 @@ def _file_row(value: object, number: int, states: Object) -> Row:
     kept = _mapping(states.get(id_))
     state = _mapping(kept.get("state")) or _mapping(value.get("state"))
     updated = ms_instant(kept.get("updatedAtMs")) or ms_instant(value.get("updatedAtMs"))
-    return Row(id_, value, state, value.get("enabled") is not False, updated)
+    return Row(id_, value, state, _is_enabled(value), updated)
 
 
 _OF_JOBS = "runtime = 'cron'"
