@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import repeat
@@ -176,9 +176,11 @@ class PhantomSource:
         return Snapshot(self.name, self.kind, problem=reason, problem_since=since)
 
     def _read(self, wall: datetime) -> Snapshot:
+        self._seen = None  # where this breaks off, it is read again
         tables, seen = read(self._path, lambda connection: self._query(connection, wall))
+        snapshot = self._assemble(tables, seen, wall - self._clocks.ahead)
         self._seen = seen if is_settled(seen) else None
-        return self._assemble(tables, seen, wall - self._clocks.ahead)
+        return snapshot
 
     def _query(self, connection: sqlite3.Connection, wall: datetime) -> Tables:
         columns, found = _jobs(connection, self._path)
@@ -228,7 +230,7 @@ class PhantomSource:
             self._process = self._liveness.process
         touches = tables.sessions.touches if tables.sessions else {}
         can_tell = bool(touches) and tables.has_costs
-        gone = {id_: touches[id_] for id_ in touches.keys() - there}
+        gone = _only(touches, touches.keys() - there)
         newest = self._newest_touches(bases, touches, gone, tables) if can_tell else {}
         open_ = {} if self._is_broken_off(newest) else newest
         broken_off = self._broken_off(self._open) if can_tell else {}
@@ -290,8 +292,7 @@ class PhantomSource:
             strict=False,
         )
         known = list(facts)
-        for place in self._jobs.renew(ids, known, lambda place, _: self._job(ids[place], tables, *known[place][:5])):
-            self._note_open(self._jobs.results[place], sessions.get(ids[place]))
+        self._jobs.renew(ids, known, lambda place, _: self._job(ids[place], tables, *known[place][:5]))
         if len(self._open) > len(there) or self._open.keys() - there:
             self._open = {id_: at for id_, at in self._open.items() if id_ in there}
         self._forget_errors(there)
@@ -380,6 +381,7 @@ class PhantomSource:
     ) -> Job:
         named = dict(zip(tables.columns, row, strict=True))
         job = self._built(id_, named, session, has_costs=tables.has_costs)
+        self._note_open(job, session)
         repeated = self._repeated(job, session, manual, knows_manual=tables.audit is not None)
         pace = self._pace(job, asked or ())
         return replace(job, repeated=repeated, pace=pace) if repeated or pace else job
@@ -567,7 +569,8 @@ class _Sessions:
         """What the rows tell."""
         keys = [str(row[0]) for row in rows]
         renewed = self._by_row.renew(keys, rows, lambda place, _: _session(rows[place]))
-        if keys != self._keys:
+        is_told_twice = len(keys) > len(self._last.by_job)
+        if keys != self._keys or is_told_twice:
             self._keys, job_ids = keys, [key[len(KEY_PREFIX) :] for key in keys]
             return self._told(dict(zip(job_ids, self._by_row.results, strict=True)))
         if not renewed:
@@ -579,6 +582,11 @@ class _Sessions:
         touches = {id_: each.touched_at for id_, each in by_job.items() if each.touched_at}
         self._last = Sessions(by_job, touches)
         return self._last
+
+
+def _only(touches: Mapping[str, datetime], ids: Collection[str]) -> Mapping[str, datetime]:
+    """Those of these jobs, in the order in which they were read."""
+    return {id_: at for id_, at in touches.items() if id_ in ids} if ids else {}
 
 
 def _credible(sessions: Sessions, latest: datetime) -> Sessions:
