@@ -204,7 +204,7 @@ class Engine:
 
     def _judged(self, snapshot: Snapshot, now: datetime, read_at: datetime | None) -> SourceState:
         config, ahead = self._config, snapshot.clock_ahead
-        sifted = self._calm[snapshot.source].sift(snapshot.jobs, now - ahead)
+        sifted = self._calm[snapshot.source].sift(snapshot, now - ahead)
         # where rows are dated as before the clock was put back, that is made up for already
         meant = (gap for gap in self._gaps if not (ahead < timedelta() and gap.is_repeated))
         gaps = [replace(gap, began=gap.began - ahead, ended=gap.ended - ahead) for gap in meant]

@@ -40,6 +40,9 @@ def diagnose(
         now = Moment(at, gaps, turn, sifted.doubtful)
         now.next_change = sifted.until
     found = [finding for detect in DETECTORS for finding in detect(snapshot, now, settings)]
+    if sifted is not None and not now.put_back and sifted.findings:
+        order = sifted.order
+        found = sorted([*found, *sifted.findings], key=lambda each: order.get(each.job_id or "", -1))
     wanted = _switched_on(found, snapshot, settings)
     findings = _under_their_cause(_most_specific(wanted))
     return Diagnosis(tuple(sorted(findings, key=gravity)), now.next_change)
@@ -70,7 +73,8 @@ def _timer_left(snapshot: Snapshot, gaps: Sequence[Gap]) -> timedelta:
 def _switched_on(found: list[Finding], snapshot: Snapshot, settings: RulesForAll) -> list[Finding]:
     rules: dict[str | None, Rules] = {}
     if settings.jobs and found:
-        rules = {job.id: settings.of(job) for job in snapshot.jobs}
+        named = {finding.job_id for finding in found}
+        rules = {job.id: settings.of(job) for job in snapshot.jobs if job.id in named}
         rules |= {gone.job_id: settings.named(gone.name) for gone in snapshot.gone}
     return [finding for finding in found if rules.get(finding.job_id, settings).is_on(finding.kind)]
 

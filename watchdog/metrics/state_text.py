@@ -58,7 +58,8 @@ class _Source:
     def other_ids(self, before: "_Source") -> set[str]:
         """The jobs of which something else may be said now, though they are the same."""
         state, was = self.state, before.state
-        ids = {id_ for id_ in (*before.found, *self.found) if id_ is not None}
+        found = ((id_, before.found.get(id_), self.found.get(id_)) for id_ in {*before.found, *self.found})
+        ids = {id_ for id_, old, new in found if id_ is not None and old != new}
         ids |= changed_keys(was.deadlines, state.deadlines)
         return ids | changed_keys(was.missed, state.missed) | changed_keys(was.owners, state.owners)
 
