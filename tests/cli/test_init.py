@@ -591,8 +591,11 @@ def test_a_folder_in_the_place_of_the_file_is_told_with_what_to_say(home: Path) 
     )
 
 
-def test_what_this_user_may_not_look_into_is_said_and_stops_nothing(reachable: Path) -> None:
+def test_what_this_user_may_not_look_into_is_said_and_stops_nothing(
+    reachable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tmp_path, home = reachable, reachable / "home"
+    monkeypatch.chdir(reachable)  # the folder in which it is called is looked into, too
     Hermes(tmp_path / "closed" / "hermes").add("mail", every(30))
     make_json(home / "hermes-old" / "x.json", {})
     for folder in (home / "hermes-old", tmp_path / "closed"):
