@@ -431,6 +431,14 @@ def test_ids_that_are_missing_or_there_twice_are_told(tmp_path: Path) -> None:
     assert told(snapshot) == {("invalid", "job a"), ("invalid", "x")}
 
 
+def test_ids_that_are_shown_alike_are_one_id(tmp_path: Path) -> None:
+    """An id becomes a label, of so many characters on one line; what is kept of a job is found by it."""
+    long = "x" * 200
+    snapshot = look(tmp_path, [{"id": f"{long}a"}, {"id": "a b"}, {"id": f"{long}b"}, {"id": "a\nb"}])
+    assert len({job.id for job in snapshot.jobs}) == len(snapshot.jobs) == 2
+    assert all(job.problems for job in snapshot.jobs)
+
+
 def test_of_endless_jobs_the_first_are_looked_at_and_the_rest_is_told(tmp_path: Path) -> None:
     snapshot = look(tmp_path, [{"id": number, "when": "@daily"} for number in range(2_500)])
     assert len(snapshot.jobs) == 2_000

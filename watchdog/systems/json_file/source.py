@@ -375,8 +375,10 @@ class JsonSource:
         now: datetime,
     ) -> list[_Row]:
         rows: dict[str, _Row] = {}
+        first: dict[str, str] = {}
         for job in jobs:
             id_ = self._id(job)
+            id_ = first.setdefault(_shown(id_), id_)
             if id_ in rows:
                 rows[id_] = replace(rows[id_], is_twice=True)
                 continue
@@ -561,7 +563,7 @@ class JsonSource:
         if isinstance(schedule, At) and not facts.is_enabled and status in ("active", "completed") and _has_failed(run):
             status = "failed"  # it ran for nothing, and does not run again
         job = Job(
-            id=one_line(row.id, ID_LENGTH) or "(no id)",
+            id=_shown(row.id),
             name=values.text("name") or (f"job {one_line(row.id, ID_LENGTH)}" if row.id else "a job without a name"),
             schedule=schedule,
             enabled=facts.is_enabled,
@@ -656,6 +658,10 @@ class JsonSource:
         written = self._written_at
         ends = [run.ended_at for history in histories for run in history.runs if run.ended_at and run.has_calls]
         return written is not None and any(abs(written - end) <= SAME_MOMENT for end in ends)
+
+
+def _shown(id_: str) -> str:
+    return one_line(id_, ID_LENGTH) or "(no id)"
 
 
 def _has_objects(values: Iterable[object]) -> bool:
