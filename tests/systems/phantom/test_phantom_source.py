@@ -453,6 +453,13 @@ class TestRestoredBackup:
         assert len(watched.jobs()["heartbeat"].recent) == 6
         assert watched.kinds() == []
 
+    def test_a_backup_with_as_many_run_ends_and_the_same_rows_is_read_anew(self, database: Path) -> None:
+        build(database, self.rows(zero=True, events=3))
+        watched = Watched(database)
+        assert watched.kinds() == ["zero_tokens"]
+        change(database, "UPDATE cost_events SET input_tokens = 10, created_at = datetime(created_at, '-1 second')")
+        assert watched.kinds() == []
+
     def test_a_table_that_was_pruned_of_its_newest_rows_is_read_anew(self, database: Path) -> None:
         build(database, self.rows(zero=True))
         watched = Watched(database)

@@ -88,7 +88,10 @@ class KeptUntil:
 
 
 class CostLedger:
-    """The run ends of every scheduled job. Carried from look to look, and in part from process to process."""
+    """The run ends of every scheduled job. Carried from look to look, and in part from process to process.
+
+    `beginnings`: how often it has begun to read, as where a backup was put back: its `versions` begin anew then.
+    """
 
     def __init__(self, memory: Memory | None = None) -> None:
         self._memory = memory or NoMemory()
@@ -102,6 +105,7 @@ class CostLedger:
         self._kept_ends = self._memory.recall(_ENDS, KeptEnds)
         self._kept_at: datetime | None = None
         self.begins_at: datetime | None = None
+        self.beginnings = 0
 
     def read(self, connection: sqlite3.Connection, since: datetime, latest: datetime) -> None:
         """Add what is new. The first time, and when the table is not the one that was read before, begin at `since`.
@@ -135,6 +139,7 @@ class CostLedger:
     def _begin(self, connection: sqlite3.Connection, since: datetime) -> int:
         """Forget everything, take up what an earlier process has kept, and say up to which id all is known then."""
         self._anchor = self._older = self._kept_at = None
+        self.beginnings += 1
         self._spending = Spending()
         first = last_id_before(connection, since)
         kept = self._kept(connection)

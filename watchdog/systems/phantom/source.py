@@ -134,6 +134,7 @@ class PhantomSource:
         self._rows = SameRows()
         self._ids = _Ids()
         self._open: dict[str, datetime] = {}
+        self._of_all: tuple[object, ...] = ()
         self._errors: dict[str, RecordedRun] = {}
         self._paces = Paces()
         self._latest = LATEST
@@ -281,14 +282,17 @@ class PhantomSource:
     def _bases(self, ids: Sequence[str], there: set[str], tables: Tables) -> Sequence[Job]:
         """The jobs by their rows alone; those of the last look where nothing about them has changed."""
         sessions, asked = tables.sessions.by_job if tables.sessions else {}, tables.asked_lately
-        runs = tables.audit.runs if tables.audit else {}
+        runs, ledger = tables.audit.runs if tables.audit else {}, self._ledger
+        of_all = (tables.columns, tables.has_costs, tables.audit is None, ledger.begins_at, ledger.beginnings)
+        # the same object is compared at once
+        self._of_all = self._of_all if of_all == self._of_all else of_all
         facts = zip(
             self._rows.of(ids, tables.rows),
             map(sessions.get, ids),
-            self._ledger.versions(ids),
+            ledger.versions(ids),
             map(runs.get, ids),
             map(asked.get, ids),
-            repeat((tables.columns, tables.has_costs, tables.audit is None, self._ledger.begins_at)),
+            repeat(self._of_all),
             strict=False,
         )
         known = list(facts)
