@@ -69,7 +69,8 @@ class Engine:
         )
         self._labels = {source.name: source.labels for source in config.sources}
         self._states: list[SourceState | None] = [None] * len(self._lookers)
-        self._is_behind = [False] * len(self._lookers)
+        self._held: list[SourceState | None] = [None] * len(self._lookers)
+        self._to_judge = [False] * len(self._lookers)
         self._published = Published(())
         self._gaps: tuple[Gap, ...] = ()
         self._calm = {looker.source.name: Calm(config.detect) for looker in self._lookers}
@@ -123,7 +124,7 @@ class Engine:
         for index, looker in enumerate(self._lookers):
             name = looker.source.name
             if name in kept and name in known:
-                self._states[index], self._is_behind[index] = known[name], True
+                self._states[index], self._to_judge[index] = known[name], True
         self._published = before._published
         self._publish(has_changed=True)
 
@@ -140,19 +141,20 @@ class Engine:
         for looker in self._lookers:
             looker.begin(now)
         for index, looker in enumerate(self._lookers):
-            before = self._states[index]
+            before = self._held[index] or self._states[index]
             look = looker.answer(now)
+            self._to_judge[index] = self._to_judge[index] or has_woken
             if look is None:
                 state = self._behind(index, now)
             else:
                 if look.seconds is not None:
                     reads[looker.source.name] = look.seconds
-                is_new = look.is_new or has_woken or self._is_behind[index]
-                self._is_behind[index] = False
+                is_new = look.is_new or self._to_judge[index]
+                self._held[index], self._to_judge[index] = None, False
                 snapshot = before.snapshot if before and not is_new else self._with_memory(before, look.snapshot, now)
                 state = self._judge(before, snapshot, now, is_new=is_new)
                 # where that broke off it is tried again
-                self._is_behind[index] = state.snapshot.problem is not None and snapshot.problem is None
+                self._to_judge[index] = state.snapshot.problem is not None and snapshot.problem is None
             has_changed = has_changed or before is None or state.judged_at != before.judged_at
             self._states[index] = state
         self._publish(has_changed=has_changed)
@@ -169,14 +171,15 @@ class Engine:
         return self._published
 
     def _behind(self, index: int, now: datetime) -> SourceState:
-        """The state of a source whose look is under way: as it was, and judged anew once the look is there."""
-        self._is_behind[index] = True
+        """The state of a source whose look is under way: as it was, without the instant at which it is to be judged
+        anew, which may be then what the look comes back with."""
         before, source = self._states[index], self._lookers[index].source
         if before is None:
             awaited = Snapshot(source.name, source.kind, problem=STILL_LOOKING, problem_since=now)
             return SourceState(awaited, Diagnosis((), None), now, None)
         if before.diagnosis.look_again_at is None:
             return before
+        self._held[index] = before
         return replace(before, diagnosis=replace(before.diagnosis, look_again_at=None))
 
     def _with_memory(self, before: SourceState | None, seen: Snapshot, now: datetime) -> Snapshot:

@@ -14,13 +14,14 @@ from tests.support.command import Running, command, running, until
 from tests.support.harness import change
 from tests.support.hostile import HOSTILE, Section
 from watchdog.config.file import Config
+from watchdog.core.instants import iso
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Job, Snapshot
 from watchdog.detectors.diagnosis import Diagnosis, diagnose
 from watchdog.detectors.published import Published
 from watchdog.engine import Engine
 from watchdog.systems.base import Look, Source
-from watchdog.systems.shared.looking import OnItsOwn
+from watchdog.systems.shared.looking import InTurn, OnItsOwn
 
 SECOND = timedelta(seconds=1)
 
@@ -138,6 +139,63 @@ def test_a_look_that_hangs_is_told_after_its_limit_and_forgotten_when_it_comes_b
     hanging.let_go.set()
     until(lambda: not _of(engine.tick(NOW + 3 * SECOND).published, "bad"), "it is over")
     engine.end()
+
+
+def test_a_source_that_was_slow_once_is_waited_for_again_as_soon_as_it_is_quick(
+    hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever its answer is asked for: a look that took a moment was told a poll late for ever after one slow one."""
+    now, rung = [0.0], Event()
+    monkeypatch.setattr("watchdog.systems.shared.looking.time.monotonic", lambda: now[0])
+    hanging.looks = 1
+    looker = OnItsOwn(hanging, timedelta(hours=1), rung.set, patience=60, first_patience=0)
+    looker.begin(NOW)
+    assert looker.answer(NOW) is None
+    hanging.let_go.set()
+    assert rung.wait(60)
+    now[0] += 600
+    assert looker.answer(NOW) is not None
+    looker.begin(NOW)
+    assert looker.answer(NOW) is not None
+    looker.end()
+
+
+class Late(InTurn):
+    """Its look goes on where it is told so."""
+
+    is_late = False
+
+    def answer(self, now: datetime) -> Look | None:
+        return None if self.is_late else super().answer(now)
+
+
+def test_a_late_look_that_has_found_nothing_new_changes_nothing(tmp_path: Path) -> None:
+    path = build(tmp_path / "a.db", {**healthy(), "scheduled_jobs": [job_row(next_run_at=iso(NOW + 60 * SECOND))]})
+    config = Config.validated({"sources": [{"name": "a", "database": str(path)}]})
+    engine = Engine(config, looked_at_by=Late)
+    first = engine.tick(NOW).published
+    again = first.look_again_at
+    assert again is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Late, "is_late", True)
+        late = [engine.tick(NOW + number * SECOND) for number in (1, 2)]
+    # nothing is due of what cannot be looked at, and what it said stands
+    assert [tick.published.look_again_at for tick in late] == [None, None]
+    back = engine.tick(NOW + 3 * SECOND)
+    assert not any(tick.has_changed for tick in (*late, back))
+    assert (back.published.look_again_at, back.published.version) == (again, first.version)
+
+
+def test_what_came_due_while_a_look_went_on_is_judged_with_its_answer(tmp_path: Path) -> None:
+    path = build(tmp_path / "a.db", {**healthy(), "scheduled_jobs": [job_row(next_run_at=iso(NOW + 60 * SECOND))]})
+    config = Config.validated({"sources": [{"name": "a", "database": str(path)}]})
+    engine = Engine(config, looked_at_by=Late)
+    again = engine.tick(NOW).published.look_again_at
+    assert again is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Late, "is_late", True)
+        assert not engine.tick(again + SECOND).has_changed
+    assert engine.tick(again + 2 * SECOND).has_changed
 
 
 def test_a_source_whose_first_look_goes_on_is_neither_well_nor_told(tmp_path: Path, hanging: Hanging) -> None:

@@ -92,7 +92,9 @@ class OnItsOwn:
         self._patience, self._next_patience = patience, first_patience
         self._orders: SimpleQueue[datetime | None] = SimpleQueue()
         self._given: Look | str | None = None
+        self._took = 0.0
         self._is_done = threading.Event()
+        self._is_awaited = False
         self._began: float | None = None
         self._thread: threading.Thread | None = None
         self._told = _Told(source)
@@ -105,6 +107,7 @@ class OnItsOwn:
             self._thread = threading.Thread(target=self._run, name=f"look {self.source.name}", daemon=True)
             self._thread.start()
         self._is_done.clear()
+        self._is_awaited = False
         self._began = time.monotonic()
         self._orders.put(now)
 
@@ -115,9 +118,12 @@ class OnItsOwn:
             return None
         if not self._is_done.wait(max(0.0, began + self._next_patience - time.monotonic())):
             self._next_patience = 0.0
-            return self._late(began, now)
+            self._is_awaited = True
+            # it may have come back just now, and then it did not know that it should ring
+            if not self._is_done.is_set():
+                return self._late(began, now)
         given, self._given, self._began = self._given, None, None
-        self._next_patience = self._patience if time.monotonic() - began <= self._patience else 0.0
+        self._next_patience = self._patience if self._took <= self._patience else 0.0
         return self._told.given(given or "it looked and gave no answer", now)
 
     @property
@@ -138,8 +144,9 @@ class OnItsOwn:
         while (now := self._orders.get()) is not None:
             began = time.monotonic()
             self._given = _safe_look(self.source, now)
+            self._took = time.monotonic() - began
             self._is_done.set()
-            if time.monotonic() - began > self._patience:
+            if self._is_awaited:
                 self._ring()
 
     def end(self) -> None:
