@@ -10,15 +10,13 @@ from bench import scraper
 from bench.database import Database
 from bench.history import JOBS, RUN_MS, RUNNERS, ZERO_JOBS, job_id
 from bench.proc import Memory, cpu_seconds, growth_per_hour, memory
-from bench.program import POLL_SECONDS, Running, Subject
+from bench.program import AT_GRACE, POLL_SECONDS, Running, Subject
 from bench.writer import Writer
 
 ZERO_TRIES = 3
 FOR_ZERO = 60
 """Jobs set aside for the measurements in which one stops doing work."""
 ZERO_LIMIT = 60.0
-AT_GRACE = 600
-"""A one-shot becomes overdue so many seconds after its time (the default of `overdue.at_grace`)."""
 PROBE_EVERY = 7.3
 """Seconds between deadlines; no multiple of the poll, so that they fall anywhere within it."""
 FIRST_PROBE = 8

@@ -20,6 +20,11 @@ from bench.database import WORK, remove
 
 POLL_SECONDS = 2
 """How often both look, in seconds: the product's default."""
+
+AT_GRACE = 2
+"""So many seconds after its time a one-shot is overdue here. What is past due when it is written is given five minutes:
+with so short a grace no probe has to be."""
+
 _LONGEST_GOODBYE = 20.0
 _OTHER_PLACES = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
 
@@ -44,6 +49,7 @@ def watchdog(database: Path) -> Subject:
     remove(WORK / "state.db")
     source = f"  - {{name: phantom, kind: phantom, database: '{database}'}}\n"
     own = f"state: '{WORK / 'state.db'}'\nhttp: {{listen: '127.0.0.1:{port}'}}\npoll: {POLL_SECONDS}s\n"
+    own += f"detect: {{overdue: {{at_grace: {AT_GRACE}s}}}}\n"
     config.write_text(f"sources:\n{source}{own}")
     command = [str(Path(sys.executable).with_name("scheduler-watchdog")), "run", "--debug-log", "-c", str(config)]
     _compile()
