@@ -316,7 +316,7 @@ def test_an_incident_is_silenced_by_its_number_and_one_that_is_not_there_is_not(
     assert refused.returncode == 3
     assert f"about no incident that is open; `scheduler-watchdog incidents -c {watched}` lists them" in refused.stderr
     for asked in ((), ("1",)):
-        assert "open, silenced for 59 min" in command("incidents", *asked, "-c", watched).stdout
+        assert "open, silenced for 1 h" in command("incidents", *asked, "-c", watched).stdout
     number = made[0].split(":")[0].removeprefix("silence ")
     ended = command("unsilence", number, "98", "-c", watched)
     assert (ended.returncode, ended.stdout) == (3, f"silence {number} has ended\n")

@@ -260,9 +260,13 @@ def _quiet(incident: Incident, silences: Sequence[Silence], now: datetime) -> Te
     return Text(silenced(until, now), style="dim")
 
 
+_HALF_A_MINUTE = timedelta(seconds=30)
+"""What has just been silenced for two hours is not said to be for one."""
+
+
 def silenced(until: datetime | None, now: datetime) -> str:
     """That nobody is told of it for a time, as the end of a sentence; empty where somebody is."""
-    return f", silenced for {rough(until - now)}" if until else ""
+    return f", silenced for {rough(until - now + _HALF_A_MINUTE)}" if until else ""
 
 
 def clear(until: datetime | None, now: datetime) -> str:
