@@ -1,5 +1,6 @@
 """Whether a database's writer lives is told from outside: rightly, or not at all, and without its noticing."""
 
+import fcntl
 import json
 import os
 import signal
@@ -386,6 +387,25 @@ def test_where_only_we_have_it_open_nothing_is_told(path: Path, look: Look) -> N
         ours.execute("CREATE TABLE jobs (n INTEGER)")
         assert (look().alive, look().how) == (None, "this process itself has the database open")
     assert look().alive is False
+
+
+def test_that_nobody_holds_it_is_told_without_the_list_of_all_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading that list makes all who lock a file wait: a thousand sources that nobody has open took a core for it."""
+
+    def is_not_read(there: object) -> list[object]:
+        raise AssertionError("the list of all locks was read")
+
+    path = tmp_path / "a"
+    path.write_bytes(b"0" * 200)
+    with path.open("r+b") as file, path.open("r+b") as ours:
+        with monkeypatch.context() as patch:
+            patch.setattr(file_locks, "_listed", is_not_read)
+            assert file_locks.holders(file.fileno(), 120, 8) == file_locks.Holders()
+        fcntl.lockf(ours, fcntl.LOCK_EX | fcntl.LOCK_NB, 8, 120)
+        with pytest.raises(file_locks.UntoldError, match="this process itself"):
+            file_locks.holders(file.fileno(), 120, 8)
 
 
 # processes

@@ -129,11 +129,21 @@ def holders(descriptor: int, first: int, length: int, expected: int | None = Non
         return Holders(frozenset({pid}))
     there = _Range(os.fstat(descriptor), first, first + length - 1)
     if kind == fcntl.F_UNLCK:
-        return _nobody_else(there, _listed(there))
+        return Holders() if _is_free_of_us_too(descriptor, wanted) else _nobody_else(there, _listed(there))
     listed = _all_listed(there)
     devices = {lock["device"] for lock in listed if lock["pid"] == str(pid)}
     named = {int(lock["pid"]) for lock in listed if lock["device"] in devices}
     return Holders(frozenset({pid} | named - {os.getpid()}))
+
+
+def _is_free_of_us_too(descriptor: int, wanted: bytes) -> bool:
+    """Whether no lock stands there, not even one of our own process: asked as an open file and not as a process, the
+    kernel tells of those, too. False where it cannot say. It spares the kernel's list, which costs a thousand times as
+    much (12 ms on Linux 6.18, all who lock a file wait for it)."""
+    try:
+        return bool(struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, wanted))[0] == fcntl.F_UNLCK)
+    except (OSError, AttributeError):
+        return False
 
 
 def _nobody_else(there: "_Range", listed: list[re.Match[str]]) -> Holders:
