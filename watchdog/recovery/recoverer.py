@@ -3,7 +3,7 @@
 Nothing here touches a watched system; the executor does. All that a step decides is written in one transaction.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -207,7 +207,7 @@ class Recoverer:
 
     def _left_off(self, published: Published) -> Iterable[Finding]:
         """The jobs that recovery has switched off and could not yet switch on again."""
-        jobs = _jobs(published)
+        jobs = published.jobs
         for action in self._records.under_way():
             job = jobs.get((action.source, action.job_id or ""))
             if self._known.is_half_done(action) and (job is None or not job.enabled):
@@ -218,7 +218,7 @@ class Recoverer:
     def _verify(self, published: Published, stamp: Stamp, now: Moment) -> None:
         snapshots = {state.snapshot.source: state.snapshot for state in published.sources}
         under_way = self._records.under_way()
-        jobs = _jobs(published) if under_way else {}
+        jobs = published.jobs
         findings = published.findings
         for action in under_way:
             snapshot = snapshots.get(action.source)
@@ -329,7 +329,7 @@ class Recoverer:
         findings = [one for one in published.findings if _OFF not in one.evidence and one.kind is not Kind.UNSAVED]
         snapshots = {state.snapshot.source: state.snapshot for state in published.sources}
         return Looked(
-            _jobs(published),
+            published.jobs,
             snapshots,
             owners,
             findings,
@@ -540,10 +540,6 @@ def _off_finding(action: Action) -> Finding:
         f"{action.job} was switched off at {say(since)} to free it, and is {why}; it is tried every minute",
         {_OFF: action.id},
     )
-
-
-def _jobs(published: Published) -> Mapping[tuple[str, str], Job]:
-    return {(state.snapshot.source, job.id): job for state in published.sources for job in state.snapshot.jobs}
 
 
 def _is_settled(action: Action, now: Moment) -> bool:

@@ -297,7 +297,7 @@ class PhantomSource:
         )
         known = list(facts)
         self._jobs.renew(ids, known, lambda place, _: self._job(ids[place], tables, *known[place][:5]))
-        if len(self._open) > len(there) or self._open.keys() - there:
+        if self._open.keys() - there:
             self._open = {id_: at for id_, at in self._open.items() if id_ in there}
         self._forget_errors(there)
         return tuple(self._jobs.results)
