@@ -128,7 +128,7 @@ def fleet_table(figures: fleet.Fleet) -> Table:
         ("all watchdogs: resident memory", f"{number(figures.own_mb)} MB ({figures.own_mb / size.hosts:.0f} each)"),
         ("outage → first notification", f"{figures.first:.0f} s"),
         ("notifications of it", f"{figures.team} to the team, {owners}"),
-        ("the same after one Alertmanager was killed, and when it was back", f"{figures.team_after_kill} to the team"),
+        ("the same after the Alertmanager that told was killed, and when it was back", f"{figures.team_after_kill} to the team"),
         ("of an outage in which one is killed before it told", f"{figures.team_killed_before} to the team, {again}"),
         ("hosts lost → told", f"{told} s"),
         ("their alerts told as resolved", f"{figures.lost_resolved}"),
@@ -296,9 +296,9 @@ _FLEET_METHOD = f"""Made by `python -m bench fleet`, load average {{load:.1f}} a
 shows in the seconds and in CPU. Real servers on one machine: a Prometheus that scrapes every {fleet.SCRAPE_SECONDS} s,
 two Alertmanagers as a cluster, a watchdog for each host with all its agents' databases, looking every
 {POLL_SECONDS} s and posting to both. Outage: all jobs of all agents fail at once; the waits are the
-watchdog's 20 s and Alertmanager's {fleet.GROUP_WAIT} s (`group_wait`). Lost: the watchdog is killed; so that
-the lab ends, `WatchdogAbsent` waits {fleet.ABSENT_AFTER} s in it and not five minutes, and what was posted
-lasts {fleet.LASTS} s and not eight minutes."""
+watchdog's 20 s and Alertmanager's {fleet.GROUP_WAIT} s (`group_wait`). Killed: {fleet.GOSSIPED} s after the message, by
+when the other knows of it. Lost: the watchdog is killed; so that the lab ends, `WatchdogAbsent` waits
+{fleet.ABSENT_AFTER} s in it and not five minutes, and what was posted lasts {fleet.LASTS} s and not eight minutes."""
 
 _YEAR = state_file.Year()
 
