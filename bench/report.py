@@ -128,7 +128,10 @@ def fleet_table(figures: fleet.Fleet) -> Table:
         ("all watchdogs: resident memory", f"{number(figures.own_mb)} MB ({figures.own_mb / size.hosts:.0f} each)"),
         ("outage → first notification", f"{figures.first:.0f} s"),
         ("notifications of it", f"{figures.team} to the team, {owners}"),
-        ("the same after the Alertmanager that told was killed, and when it was back", f"{figures.team_after_kill} to the team"),
+        (
+            "the same after the Alertmanager that told was killed, and when it was back",
+            f"{figures.team_after_kill} to the team",
+        ),
         ("of an outage in which one is killed before it told", f"{figures.team_killed_before} to the team, {again}"),
         ("hosts lost → told", f"{told} s"),
         ("their alerts told as resolved", f"{figures.lost_resolved}"),
