@@ -30,6 +30,9 @@ _LINE = re.compile(
 
 _LOOKS = 4
 
+_Marks = tuple[int, int]
+"""What tells a file from all others: its device and its number there."""
+
 
 class UntoldError(Exception):
     """It cannot be told who holds the lock; the text says why, in one line."""
@@ -52,7 +55,9 @@ class Files:
     """The files that are asked about, each opened once. One for a process is enough; any thread may use it."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[int, int], int] = {}
+        self._kept: dict[_Marks, int] = {}
+        self._found: dict[str, _Marks | None] = {}
+        self._left: set[_Marks] = set()
         self._lock = Lock()
 
     def descriptor(self, path: str) -> int | None:
@@ -62,16 +67,26 @@ class Files:
         """
         with self._lock:
             marks = _marks(path)
+            if marks != self._found.get(path):
+                self._leave(path, marks)
             known = self._kept.get(marks) if marks else None
-            if known is None:
-                self._tidy()
             return self._open(path) if known is None and marks else known
 
-    def _tidy(self) -> None:
-        """Lets go of files that have no name any more."""
-        for marks, descriptor in list(self._kept.items()):
-            if os.fstat(descriptor).st_nlink == 0:
-                os.close(self._kept.pop(marks))
+    def _leave(self, path: str, marks: _Marks | None) -> None:
+        """Another file is there now, or none: let go of those that were left so, and have no name any more."""
+        before, self._found[path] = self._found.get(path), marks
+        if before is not None:
+            self._left.add(before)
+        for left in list(self._left):
+            descriptor = self._kept.get(left)
+            if descriptor is None or os.fstat(descriptor).st_nlink == 0:
+                self._left.remove(left)
+                self._close(left)
+
+    def _close(self, marks: _Marks) -> None:
+        descriptor = self._kept.pop(marks, None)
+        if descriptor is not None:
+            os.close(descriptor)
 
     def _open(self, path: str) -> int:
         if (kind := _file_system(path)) not in _LOCAL:
@@ -88,7 +103,7 @@ class Files:
         return self._kept.setdefault((found.st_dev, found.st_ino), descriptor)
 
 
-def _marks(path: str) -> tuple[int, int] | None:
+def _marks(path: str) -> _Marks | None:
     try:
         found = os.stat(path)  # noqa: PTH116 - asked at every look
     except FileNotFoundError:

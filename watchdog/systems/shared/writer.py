@@ -99,7 +99,7 @@ class LiveWriters:
 
     def of(self, database: Path) -> Writer:
         """By the lock on the log's index; by that on the database where SQLite keeps its index in memory."""
-        path = os.path.realpath(database)
+        path = _followed(database)
         known = self.known.get(database)
         try:
             holding = self._holders(path, known)
@@ -109,7 +109,7 @@ class LiveWriters:
         same = next((process for process in seen if known and process.mark == known.mark), None)
         if same is not None:
             return alive(same)
-        readers = [process for process in seen if self._is_reader(process, path)]
+        readers = [process for process in seen if self._is_reader(process, os.path.realpath(path))]
         writer, found = judge(holding, seen, readers, known, runs_on=known is not None and self._lives(known))
         if found is not None:
             self.known[database] = found
@@ -147,6 +147,11 @@ class LiveWriters:
 
     def _is_reader(self, process: Process, path: str) -> bool:
         return process.command in _TOOLS or self.processes.only_reads(process.pid, path) is True
+
+
+def _followed(database: Path) -> str:
+    """Where it lies if it is a link: SQLite puts its log beside that. Links in its folders do not matter."""
+    return os.path.realpath(database) if os.path.islink(database) else str(database)  # noqa: PTH114 - at every look
 
 
 def judge(
