@@ -1,6 +1,6 @@
 """One tick: look at every source, judge what was found, publish. No clock is asked here; `now` is handed in."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -136,29 +136,43 @@ class Engine:
     def tick(self, now: datetime, gaps: Sequence[Gap] = ()) -> Tick:
         """Look, judge where something changed or a deadline passed, publish. `gaps`: when nobody looked."""
         has_woken, self._gaps = self._gaps != tuple(gaps), tuple(gaps)
+        for index, looker in enumerate(self._lookers):
+            self._to_judge[index] = self._to_judge[index] or has_woken
+            looker.begin(now)
+        return self._answered(range(len(self._lookers)), now)
+
+    def collect(self, now: datetime, gaps: Sequence[Gap] = ()) -> Tick:
+        """Judge what late looks have come back with since, publish; begin none: each that is late asks for this, and
+        where looking at all takes longer than is waited for there would be no end of it."""
+        if self._gaps != tuple(gaps):
+            return self.tick(now, gaps)
+        return self._answered([index for index, one in enumerate(self._lookers) if one.has_come_back], now)
+
+    def _answered(self, places: Iterable[int], now: datetime) -> Tick:
         reads: dict[str, float] = {}
         has_changed = False
-        for looker in self._lookers:
-            looker.begin(now)
-        for index, looker in enumerate(self._lookers):
+        for index in places:
             before = self._held[index] or self._states[index]
-            look = looker.answer(now)
-            self._to_judge[index] = self._to_judge[index] or has_woken
-            if look is None:
-                state = self._behind(index, now)
-            else:
-                if look.seconds is not None:
-                    reads[looker.source.name] = look.seconds
-                is_new = look.is_new or self._to_judge[index]
-                self._held[index], self._to_judge[index] = None, False
-                snapshot = before.snapshot if before and not is_new else self._with_memory(before, look.snapshot, now)
-                state = self._judge(before, snapshot, now, is_new=is_new)
-                # where that broke off it is tried again
-                self._to_judge[index] = state.snapshot.problem is not None and snapshot.problem is None
+            state = self._answer(index, before, reads, now)
             has_changed = has_changed or before is None or state.judged_at != before.judged_at
             self._states[index] = state
         self._publish(has_changed=has_changed)
         return Tick(self._published, has_changed, reads)
+
+    def _answer(self, index: int, before: SourceState | None, reads: dict[str, float], now: datetime) -> SourceState:
+        looker = self._lookers[index]
+        look = looker.answer(now)
+        if look is None:
+            return self._behind(index, now)
+        if look.seconds is not None:
+            reads[looker.source.name] = look.seconds
+        is_new = look.is_new or self._to_judge[index]
+        self._held[index], self._to_judge[index] = None, False
+        snapshot = before.snapshot if before and not is_new else self._with_memory(before, look.snapshot, now)
+        state = self._judge(before, snapshot, now, is_new=is_new)
+        # where that broke off it is tried again
+        self._to_judge[index] = state.snapshot.problem is not None and snapshot.problem is None
+        return state
 
     def conclude(self, now: datetime) -> Published:
         """What the last look has found, where none will follow: what has not been read by now is not seen."""

@@ -17,6 +17,7 @@ from watchdog.config.file import Config
 from watchdog.core.instants import iso
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Job, Snapshot
+from watchdog.core.moment import Gap
 from watchdog.detectors.diagnosis import Diagnosis, diagnose
 from watchdog.detectors.published import Published
 from watchdog.engine import Engine
@@ -196,6 +197,38 @@ def test_what_came_due_while_a_look_went_on_is_judged_with_its_answer(tmp_path: 
         patch.setattr(Late, "is_late", True)
         assert not engine.tick(again + SECOND).has_changed
     assert engine.tick(again + 2 * SECOND).has_changed
+
+
+def test_a_late_look_that_has_come_back_is_taken_without_looking_at_any_other(tmp_path: Path, hanging: Hanging) -> None:
+    """Each late look rings for a turn: were all looked at in it, many that are late would ring for ever."""
+    rung = Event()
+    others = Hanging()
+    others.name = "other"
+    others.let_go.set()
+    config = Config.validated({"sources": [{"name": name, "database": "/x"} for name in ("bad", "other")]})
+    engine = Engine(config, (hanging, others), lambda source, limit: OnItsOwn(source, limit, rung.set, patience=0.05))
+    for second in range(2):
+        engine.tick(NOW + second * SECOND)
+    assert engine.collect(NOW + 2 * SECOND).reads == {}
+    hanging.let_go.set()
+    assert rung.wait(60)
+    assert engine.collect(NOW + 3 * SECOND).reads == {"bad": 0.0}
+    assert (hanging.looks, others.looks) == (2, 2)
+    (state,) = (state for state in engine.published.sources if state.snapshot.source == "bad")
+    assert state.read_at == NOW + 3 * SECOND
+    assert engine.collect(NOW + 4 * SECOND).reads == {}
+    engine.end()
+
+
+def test_a_late_look_that_comes_back_after_a_sleep_is_judged_by_who_knows_of_the_sleep(
+    tmp_path: Path, hanging: Hanging
+) -> None:
+    engine = _beside(hanging, tmp_path)
+    engine.tick(NOW)
+    gap = Gap(NOW, NOW + 60 * SECOND, is_sleep=True)
+    assert not engine.collect(NOW + 60 * SECOND).has_changed
+    assert engine.collect(NOW + 61 * SECOND, [gap]).has_changed
+    engine.end()
 
 
 def test_a_source_whose_first_look_goes_on_is_neither_well_nor_told(tmp_path: Path, hanging: Hanging) -> None:

@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,9 @@ from watchdog.web.guard import Guard, Replaceable
 from watchdog.web.published_state import Posting, PublishedState
 from watchdog.web.server import Server, bind
 
+GATHERING = 0.25
+"""Seconds from a late look's coming back to the turn that takes it, so that one turn takes many."""
+
 
 class Wake:
     """What ends a wait early: a signal. Written to from handlers, through a pipe that `select` can watch."""
@@ -42,6 +46,11 @@ class Wake:
         os.set_blocking(self._writer, False)
         self.should_stop = False
         self.should_reload = False
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether it is a signal that has ended a wait."""
+        return self.should_stop or self.should_reload
 
     def stop(self, *_: object) -> None:
         """The end was asked for."""
@@ -125,6 +134,7 @@ class Service:
         self._beats = Beats(self.config.heartbeat, store, self._metrics.beaten)
         self._neighbours = Neighbours()
         self._address = self.config.http.address
+        self._polled = 0.0
         self._archive = Archive(store.path)
         self._web = Replaceable(self._guarded_app())
 
@@ -174,11 +184,12 @@ class Service:
                 log.warning(warning, extra={"action": "harm", "source": source.name})
 
     def _loop(self, url: str) -> None:
-        is_first, is_settled, tidying = True, False, Tidying()
+        is_first, is_settled, is_due, tidying = True, False, True, Tidying()
         while not self.wake.should_stop:
             if self.wake.should_reload:
                 self._reload()
-            self._turn()
+                is_due = True
+            self._turn(is_due=is_due)
             if is_first:
                 self._systemd.ready()
                 self.on_ready(url)
@@ -188,10 +199,21 @@ class Service:
                 is_settled = True
             self._systemd.beat()
             tidying.turn()
-            self.wake.wait(self._pause())
+            is_due = self._is_due()
 
-    def _turn(self) -> None:
-        tick = self._turns.turn()
+    def _is_due(self) -> bool:
+        """Wait. Whether the next poll or deadline has come, or only a late look has come back, and others may have."""
+        due = time.monotonic() + self._pause().total_seconds()
+        self.wake.wait(timedelta(seconds=due - time.monotonic()))
+        left = due - time.monotonic()
+        if left > 0 and not self.wake.is_asked:
+            time.sleep(min(GATHERING, left))
+        return time.monotonic() >= due
+
+    def _turn(self, *, is_due: bool) -> None:
+        tick = self._turns.turn(only_collect=not is_due)
+        if is_due:
+            self._polled = time.monotonic()
         problem = self._turns.state_problem
         self._published_state.state_problem = problem
         if self.config.state is not None:
@@ -209,8 +231,10 @@ class Service:
 
     def _pause(self) -> timedelta:
         """Until the next poll, or the next deadline if that comes sooner."""
+        since = timedelta(seconds=time.monotonic() - self._polled)
         poll = self.config.poll
-        pause = self.clock.real(min(poll, self._beats.wait(self.clock.stamp()) or poll))
+        beat = self.clock.real(self._beats.wait(self.clock.stamp()) or poll)
+        pause = min(beat, max(timedelta(), self.clock.real(poll) - since))
         if self._systemd.beat_every:
             pause = min(pause, self._systemd.beat_every)
         soon = self._turns.look_again_at

@@ -110,13 +110,17 @@ class Turns:
         self._memories.write(self._clock.now())
         self.store.close()
 
-    def turn(self) -> Tick:
-        """One turn. What is wrong with a source or with the state file becomes what is told, never an exception."""
+    def turn(self, *, only_collect: bool = False) -> Tick:
+        """One turn. What is wrong with a source or with the state file becomes what is told, never an exception.
+
+        `only_collect`: no look is begun, what late ones came back with is taken.
+        """
         now, began = self._clock.now(), time.perf_counter()
         about_state = self._own_state.turn(now)
         self._wake_up()
         self.recovery.look_begins()
-        tick = self.engine.tick(now, self._gaps)
+        look = self.engine.collect if only_collect else self.engine.tick
+        tick = look(now, self._gaps)
         recovered = self.recovery.turn(tick.published, self._slept)
         told = about_state if self.config.detect.is_on(Kind.UNSAVED) else ()
         own = (*(finding for finding in recovered if finding.kind is not Kind.UNSAVED), *told)

@@ -42,6 +42,10 @@ class Looker(Protocol):
         """What it gave; None while it is under way and within its limit. No exception comes out of this."""
 
     @property
+    def has_come_back(self) -> bool:
+        """Whether a look that was late has come back, and nobody has taken what it gave."""
+
+    @property
     def is_stuck(self) -> bool:
         """Whether a look is under way that has not come back within its limit."""
 
@@ -62,6 +66,11 @@ class InTurn:
     def answer(self, now: datetime) -> Look | None:
         """Look now."""
         return self._told.given(_safe_look(self.source, now), now)
+
+    @property
+    def has_come_back(self) -> bool:
+        """It is never late."""
+        return False
 
     @property
     def is_stuck(self) -> bool:
@@ -93,7 +102,7 @@ class OnItsOwn:
         self._orders: SimpleQueue[datetime | None] = SimpleQueue()
         self._given: Look | str | None = None
         self._took = 0.0
-        self._is_done = threading.Event()
+        self._under_way = threading.Lock()
         self._is_awaited = False
         self._began: float | None = None
         self._thread: threading.Thread | None = None
@@ -106,7 +115,7 @@ class OnItsOwn:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name=f"look {self.source.name}", daemon=True)
             self._thread.start()
-        self._is_done.clear()
+        self._under_way.acquire(blocking=False)
         self._is_awaited = False
         self._began = time.monotonic()
         self._orders.put(now)
@@ -116,20 +125,32 @@ class OnItsOwn:
         began = self._began
         if began is None:
             return None
-        if not self._is_done.wait(max(0.0, began + self._next_patience - time.monotonic())):
+        if not self._is_over(max(0.0, began + self._next_patience - time.monotonic())):
             self._next_patience = 0.0
             self._is_awaited = True
             # it may have come back just now, and then it did not know that it should ring
-            if not self._is_done.is_set():
+            if self._under_way.locked():
                 return self._late(began, now)
         given, self._given, self._began = self._given, None, None
         self._next_patience = self._patience if self._took <= self._patience else 0.0
         return self._told.given(given or "it looked and gave no answer", now)
 
     @property
+    def has_come_back(self) -> bool:
+        """As the contract says."""
+        return self._began is not None and self._is_awaited and not self._under_way.locked()
+
+    @property
     def is_stuck(self) -> bool:
         """As the contract says."""
         return self._began is not None and time.monotonic() - self._began >= self._limit.total_seconds()
+
+    def _is_over(self, seconds: float) -> bool:
+        """Wait so long for the look that was begun; whether it has come back."""
+        is_over = self._under_way.acquire(timeout=seconds)
+        if is_over:
+            self._under_way.release()
+        return is_over
 
     def _late(self, began: float, now: datetime) -> Look | None:
         if time.monotonic() - began < self._limit.total_seconds():
@@ -145,7 +166,7 @@ class OnItsOwn:
             began = time.monotonic()
             self._given = _safe_look(self.source, now)
             self._took = time.monotonic() - began
-            self._is_done.set()
+            self._under_way.release()
             if self._is_awaited:
                 self._ring()
 
