@@ -434,6 +434,22 @@ def test_a_stopped_process_shows_in_its_state(tmp_path: Path, state: str, stoppe
     assert found.stopped is stopped
 
 
+@pytest.mark.parametrize(("name", "runs_for", "line"), [("odd", 61, "bun a"), ("odd", 59, "b"), ("new", 61, "b")])
+def test_a_command_line_is_read_once_of_a_process_that_has_become_what_it_will_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, runs_for: int, line: str
+) -> None:
+    monkeypatch.setattr(
+        "watchdog.systems.shared.processes.time.clock_gettime", lambda _: runs_for + 22 / os.sysconf("SC_CLK_TCK")
+    )
+    processes, folder = fake_process(tmp_path), tmp_path / "proc/7"
+    for command, words in [("odd", "bun\0a"), (name, "b")]:
+        (folder / "stat").write_text(f"7 ({command}) S " + " ".join(str(n) for n in range(4, 53)))
+        (folder / "cmdline").write_text(words)
+        found = processes.get(7)
+    assert found is not None
+    assert found.line == line
+
+
 def test_a_dead_process_that_nobody_has_buried_is_none(tmp_path: Path) -> None:
     assert fake_process(tmp_path, "Z").get(7) is None
 

@@ -51,6 +51,7 @@ class Notifier:
             key: carrying.carried_over(told, self._ledger.incidents.get(key[0])) for key, told in store.told().items()
         }
         self._losses, self._waiting = store.losses, store.waiting()
+        self._waiting_at: tuple[int, int, int] | None = None
         self._version = -1
         self._again_at: datetime | None = None
         self._judged_at: datetime | None = None
@@ -127,7 +128,9 @@ class Notifier:
 
     def waiting(self) -> list[Entry]:
         """The messages that are on their way."""
-        self._waiting = self._store.waiting()
+        mark = self._store.mark
+        if mark != self._waiting_at:
+            self._waiting, self._waiting_at = self._store.waiting(), mark
         return self._waiting
 
     def _people(self, published: Published, now: datetime) -> People:

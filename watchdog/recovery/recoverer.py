@@ -95,12 +95,13 @@ def log_would(action: str, finding: Finding) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one step gave: findings of recovery's own, when to look again, and what is brought back as soon as it is its
-    turn."""
+    """What one step gave: findings of recovery's own, when to look again, what is brought back as soon as it is its
+    turn, and what is not settled."""
 
     findings: tuple[Finding, ...]
     look_again_at: datetime | None
     to_follow: tuple[Finding, ...] = ()
+    under_way: Sequence[Action] = ()
 
 
 class Recoverer:
@@ -156,7 +157,9 @@ class Recoverer:
         self._report(stamp)
         self._take_approvals(stamp)
         to_follow = self._intend(published, stamp, now)
-        return Turn((*self._swept(published, stamp.at), *self._left_off(published)), now.next_change, to_follow)
+        swept, under_way = self._swept(published, stamp.at), self._records.under_way()
+        findings = (*swept, *self._left_off(published, under_way))
+        return Turn(findings, now.next_change, to_follow, under_way)
 
     # definitions
 
@@ -205,10 +208,10 @@ class Recoverer:
         if kept.gone_at and was_due and at - kept.gone_at < TOLD_FOR:
             yield _swept_finding(kept, kept.gone_at)
 
-    def _left_off(self, published: Published) -> Iterable[Finding]:
+    def _left_off(self, published: Published, under_way: Iterable[Action]) -> Iterable[Finding]:
         """The jobs that recovery has switched off and could not yet switch on again."""
         jobs = published.jobs
-        for action in self._records.under_way():
+        for action in under_way:
             job = jobs.get((action.source, action.job_id or ""))
             if self._known.is_half_done(action) and (job is None or not job.enabled):
                 yield _off_finding(action)

@@ -2,9 +2,11 @@
 
 import sqlite3
 import threading
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from watchdog.config.file import Config
+from watchdog.core.action import Action
 from watchdog.core.clock import Clock
 from watchdog.core.logs import log
 from watchdog.core.model import Finding
@@ -80,7 +82,7 @@ class RecoveryService:
             turn = self._recoverer.turn(published, stamp, slept)
             self._looks.answer(lambda action: self._recoverer.objection(action, published, stamp))
             can_act = self._is_started and self._store.path is not None
-            is_wanted = can_act and self._thread is None and self._is_anything_left()
+            is_wanted = can_act and self._thread is None and self._is_anything_left(turn.under_way)
         except sqlite3.Error as error:
             if self._store.give_way(error):
                 return self.turn(published, slept)
@@ -94,10 +96,10 @@ class RecoveryService:
             self._thread.wake()
         return turn.findings
 
-    def _is_anything_left(self) -> bool:
+    def _is_anything_left(self, under_way: Iterable[Action]) -> bool:
         """Whether a job was switched off and is not on again. That is ended whatever the configuration says now."""
         now, known = self._clock.stamp(), self._known
-        return any(is_left_off(action, known, now) for action in self._records.under_way())
+        return any(is_left_off(action, known, now) for action in under_way)
 
     def _complain(self, problem: str) -> None:
         """Say once that nothing can be written down, so that nothing is done; looking goes on."""

@@ -65,7 +65,7 @@ class Records:
         self._past: dict[Key, Sequence[Action]] = {}
         self._revision = 0
         self._looked_at: Version | None = None
-        self._preserved: tuple[Version, list[Preserved]] | None = None
+        self._preserved: tuple[Version, list[tuple[Any, ...]], list[Preserved]] | None = None
         self._known_well: dict[int, tuple[Any, ...]] = {}
         self._told_by_us: dict[str, str] = {}
         self._minded: int | None = None
@@ -220,7 +220,7 @@ class Records:
             places = ", ".join("?" * len(_ROW.split(",")))
             self._db.executemany(f"INSERT OR IGNORE INTO actions ({_ROW}) VALUES ({places})", self._known_well.values())
             self._db.executemany("INSERT OR IGNORE INTO told_once (key, at) VALUES (?, ?)", self._told_by_us.items())
-            for kept in self._preserved[1] if self._preserved else ():
+            for kept in self._preserved[2] if self._preserved else ():
                 self.preserve(kept)
         self._losses, self._looked_at, self._preserved, self._minded = self.store.losses, None, None, None
         self._past.clear()
@@ -284,8 +284,10 @@ class Records:
             rows = self._db.execute(
                 "SELECT source, job_id, name, row, preserved_at, sweep_at, gone_at, restored_at FROM preserved"
             ).fetchall()
-            self._preserved = (version, [_preserved(row) for row in rows])
-        return self._preserved[1]
+            is_same = self._preserved is not None and self._preserved[1] == rows
+            kept = self._preserved[2] if self._preserved and is_same else [_preserved(row) for row in rows]
+            self._preserved = (version, rows, kept)
+        return self._preserved[2]
 
     # told once
 

@@ -67,6 +67,7 @@ class Store:
         self._lock = opening.locked(path) if path and exclusive else None
         self._problem, self._try_again_at = "", 0.0
         self._trouble, self._is_damaged, self._why_no_file = "", False, trouble
+        self._full: str | None = None
         self._refuge = ""
         self._file: sqlite3.Connection | None = None
         self._losses, self._mended = 0, ""
@@ -180,7 +181,10 @@ class Store:
     @property
     def problem(self) -> str:
         """Why nothing can be written down now; empty where all is well."""
-        return self._why_no_file or self._trouble or (opening.why_full(self.path) if self.path else "")
+        return self._why_no_file or self._trouble or (self._why_full() if self._full is None else self._full)
+
+    def _why_full(self) -> str:
+        return opening.why_full(self.path) if self.path else ""
 
     @property
     def is_in_memory(self) -> bool:
@@ -204,6 +208,7 @@ class Store:
         """
         if self.path is None or self._lock is None or self._connection.in_transaction:
             return
+        self._full = self._why_full()
         if self._refuge:
             self._try_to_leave()
             return
@@ -427,6 +432,11 @@ class Store:
         (version,) = self._db.execute("PRAGMA data_version").fetchone()
         before, self._version = self._version, version
         return bool(version != before)
+
+    @property
+    def mark(self) -> tuple[int, int, int]:
+        """Changes with what is written here, and with what others have written once `has_changed` is asked."""
+        return (self._version, self._db.total_changes, self._losses)
 
     def tidy(self, now: datetime | None = None) -> None:
         """Forget some of the oldest of what is over; with `now` also what is too old, which is looked for once an hour.

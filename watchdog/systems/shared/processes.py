@@ -19,7 +19,10 @@ _STEP = timedelta(seconds=2)
 """By how much the clock must have been set until a start time, once worked out, is worked out again."""
 
 _REMEMBERED = 64
-"""Start times that are kept: readers come and go."""
+"""Start times and programs that are kept: readers come and go."""
+
+_SETTLES = 60.0
+"""Seconds after its start by which a process has become what it will be: starters replace themselves at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,27 +92,35 @@ class LiveProcesses:
         self._root = root
         self._groups = groups
         self._started: dict[tuple[int, int], datetime] = {}
+        self._programs: dict[int, tuple[int, str, str, int]] = {}
 
     def get(self, pid: int) -> Process | None:
         """By its stat: 20 µs."""
+        folder = f"{self._root}/{pid}"
         try:
-            folder = f"{self._root}/{pid}"
             stat = _text(f"{folder}/stat")
-            user = os.stat(folder).st_uid  # noqa: PTH116
+            name, _, rest = stat.partition(" (")[2].rpartition(") ")
+            fields = rest.split()
+            if fields[_STATE] in "ZXx":
+                return None
+            ticks = int(fields[_START])
+            line, user = self._program(folder, pid, ticks, name)
         except OSError:
             return None
-        name, _, rest = stat.partition(" (")[2].rpartition(") ")
-        fields = rest.split()
-        if fields[_STATE] in "ZXx":
-            return None
-        ticks = int(fields[_START])
         stopped = True if fields[_STATE] in "Tt" else self._frozen(folder)
-        return Process(pid, ticks, self._start(pid, ticks), stopped, name, self._line(folder), user)
+        return Process(pid, ticks, self._start(pid, ticks), stopped, name, line, user)
 
-    def _line(self, folder: str) -> str:
+    def _program(self, folder: str, pid: int, ticks: int, name: str) -> tuple[str, int]:
+        """Its command line, and its user. One that has run for a while keeps them, or takes another name."""
+        known = self._programs.get(pid)
+        if known is not None and known[:2] == (ticks, name):
+            return known[2:]
+        user, line = os.stat(folder).st_uid, ""  # noqa: PTH116
         with suppress(OSError):
-            return _text(f"{folder}/cmdline").rstrip("\0").replace("\0", " ")
-        return ""
+            line = _text(f"{folder}/cmdline").rstrip("\0").replace("\0", " ")
+        if time.clock_gettime(SINCE_BOOT) - ticks / os.sysconf("SC_CLK_TCK") > _SETTLES:
+            self._programs = {**dict(list(self._programs.items())[-_REMEMBERED:]), pid: (ticks, name, line, user)}
+        return line, user
 
     def _start(self, pid: int, ticks: int) -> datetime:
         """By the clock as it is set now; the same to the microsecond for as long as nobody sets it."""
