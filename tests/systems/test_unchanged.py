@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,31 @@ def test_however_rows_come_go_and_move_they_are_what_was_read(looks: list[list[t
         before = {row[0]: row for row in same}
         made.renew(keys, [*same], _words_of(same))
         assert made.results == [f"{row}" for row in read]
+
+
+@given(st.lists(st.tuples(ROWS, st.integers(1, 3), st.booleans()), max_size=10))
+def test_however_rows_are_read_piece_by_piece_they_are_what_was_read(
+    looks: list[tuple[list[tuple[str, int, str]], int, bool]],
+) -> None:
+    """Whatever the pieces are, and though a look breaks off before its rows are taken."""
+    rows = SameRows()
+    for read, size, is_broken_off in looks:
+        pieces = [read[start : start + size] for start in range(0, len(read), size)]
+        got = [rows.weighed(start * size, piece) for start, piece in enumerate(pieces)]
+        assert [row for piece, _ in got for row in piece] == read
+        if not is_broken_off:
+            assert [*rows.of([row[0] for row in read], [row for piece, _ in got for row in piece])] == read
+
+
+def test_rows_that_are_as_they_were_are_not_weighed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, read = SameRows(), [("a", "text" * 9), ("b", "text" * 9)]
+    weight, held = rows.weighed(0, read)[1], [*rows.of("ab", read)]
+    assert weight > 36
+    monkeypatch.setattr("watchdog.systems.shared.unchanged.marshal.dumps", lambda _: b"")
+    again, same = rows.weighed(0, [("a", "text" * 9), ("b", "text" * 9)])
+    assert same == weight
+    assert all(now is then for now, then in zip(again, held, strict=True))
+    assert rows.weighed(0, [("a", "text" * 9), ("b", "other")])[1] == 0
 
 
 def _words_of(rows: Sequence[object]) -> Callable[[int, str | None], str]:

@@ -184,10 +184,10 @@ class PhantomSource:
         return snapshot
 
     def _query(self, connection: sqlite3.Connection, wall: datetime) -> Tables:
-        columns, found = _jobs(connection, self._path)
+        columns, found = _jobs(connection, self._path, self._rows)
         rows, missing = found.rows, tuple(column for column in COLUMNS if column not in columns)
         ids = [str(row[0]) for row in rows]
-        found_sessions = _sessions(connection)
+        found_sessions = self._sessions.read(connection)
         dated = None if found_sessions is None else self._sessions.of(found_sessions)
         self._clocks.see(dated.touches if dated else {}, wall)
         now = wall - self._clocks.ahead
@@ -533,8 +533,8 @@ def _totals(reader: RowReader, session: Session | None) -> Totals:
     return Totals(runs, session.input_tokens, session.output_tokens, session.cost_usd)
 
 
-def _jobs(connection: sqlite3.Connection, path: Path) -> tuple[Sequence[str], Rows]:
-    """The columns that are there, and the rows."""
+def _jobs(connection: sqlite3.Connection, path: Path, known: SameRows) -> tuple[Sequence[str], Rows]:
+    """The columns that are there, and the rows. `known`: those of the look before."""
     there = columns_of(connection, "scheduled_jobs")
     if not there:
         raise UnreadableError(f"{path} has no table scheduled_jobs: is it the scheduler's database?")
@@ -542,7 +542,7 @@ def _jobs(connection: sqlite3.Connection, path: Path) -> tuple[Sequence[str], Ro
     if missing:
         raise UnreadableError(f"{path}: the table scheduled_jobs has no column {', '.join(missing)}")
     columns = [column for column in COLUMNS if column in there]
-    return columns, rows_of(connection, "scheduled_jobs", columns)
+    return columns, rows_of(connection, "scheduled_jobs", columns, known=known)
 
 
 MOST_SESSIONS = 50_000
@@ -551,27 +551,29 @@ MOST_SESSIONS = 50_000
 _SESSION_COLUMNS = ("last_active_at", "turn_count", "input_tokens", "output_tokens", "total_cost_usd")
 
 
-def _sessions(connection: sqlite3.Connection) -> Sequence[Record] | None:
-    there = columns_of(connection, "sessions")
-    if "session_key" not in there or "last_active_at" not in there:
-        return None
-    columns = [column if column in there else "NULL" for column in _SESSION_COLUMNS]
-    of_jobs = "session_key >= ? AND session_key < ?"
-    keys = (KEY_PREFIX, KEY_PREFIX[:-1] + ";")
-    return rows_of(connection, "sessions", ("session_key", *columns), of_jobs, keys, most=MOST_SESSIONS).rows
-
-
 class _Sessions:
     """Carried from look to look: those whose row is as it was are the same objects, and told in the same mapping."""
 
     def __init__(self) -> None:
+        self._rows = SameRows()
         self._by_row: InOrder[Session] = InOrder()
         self._keys: Sequence[str] = ()
         self._last = Sessions({}, {})
 
-    def of(self, rows: Sequence[Record]) -> Sessions:
+    def read(self, connection: sqlite3.Connection) -> Sequence[Record] | None:
+        """The rows of jobs, in the order of their keys: they are found so, and to sort them costs as much again."""
+        there = columns_of(connection, "sessions")
+        if "session_key" not in there or "last_active_at" not in there:
+            return None
+        columns = ("session_key", *(column if column in there else "NULL" for column in _SESSION_COLUMNS))
+        of_jobs = "session_key >= ? AND session_key < ?"
+        keys, most, known = (KEY_PREFIX, KEY_PREFIX[:-1] + ";"), MOST_SESSIONS, self._rows
+        return rows_of(connection, "sessions", columns, of_jobs, keys, most=most, known=known, is_in_order=False).rows
+
+    def of(self, found: Sequence[Record]) -> Sessions:
         """What the rows tell."""
-        keys = [str(row[0]) for row in rows]
+        keys = [str(row[0]) for row in found]
+        rows = self._rows.of(keys, found)
         renewed = self._by_row.renew(keys, rows, lambda place, _: _session(rows[place]))
         is_told_twice = len(keys) > len(self._last.by_job)
         if keys != self._keys or is_told_twice:

@@ -1,6 +1,5 @@
 """Rows of a stranger's table within bounds: so many, so long, so much of them in all. What is left out is said."""
 
-import marshal
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 from watchdog.core.kinds import Kind
 from watchdog.core.model import Unseen
 from watchdog.systems.shared.sqlite_file import LONGEST_VALUE, Connection, has_row_numbers
+from watchdog.systems.shared.unchanged import SameRows
 
 MOST_ROWS = 2_000
 """Rows of one table that are judged; one with more jobs takes more than a second."""
@@ -50,16 +50,21 @@ def rows_of(
     values: Sequence[object] = (),
     longest: int = LONG,
     most: int = MOST_ROWS,
+    known: SameRows | None = None,
+    *,
+    is_in_order: bool = True,
 ) -> Rows:
     """The first rows of a table in the order in which they were made. `columns` and `where` are the caller's own words.
 
     `most`: rows; `longest`: bytes of a value that is still read whole. Long ones are cut, which costs a second reading.
     Where rows have no numbers they come as the table keeps them, and one that cannot be read at all fails the table.
+    `known`: those of the look before, whose objects are given back where they are as they were. `is_in_order`: else
+    they come as SQLite finds them.
     """
-    order = "ORDER BY rowid " if has_row_numbers(connection, table) else ""
+    order = "ORDER BY rowid " if is_in_order and has_row_numbers(connection, table) else ""
     tail = f"FROM {table} WHERE {where} {order}LIMIT {most + 1}"
     try:
-        found = _whole(connection, f"SELECT {', '.join(columns)} {tail}", values, longest)
+        found = _whole(connection, f"SELECT {', '.join(columns)} {tail}", values, longest, known)
     except sqlite3.DataError as error:
         if not _is_too_big(error):
             raise
@@ -70,11 +75,17 @@ def rows_of(
     return Rows(found.rows[:most], (*found.notes, note))
 
 
-def _whole(connection: sqlite3.Connection, statement: str, values: Sequence[object], longest: int) -> Rows:
+def _whole(
+    connection: sqlite3.Connection,
+    statement: str,
+    values: Sequence[object],
+    longest: int,
+    known: SameRows | None,
+) -> Rows:
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
     try:
         cursor = connection.execute(statement, values)
-        return _all_of(cursor) if _is_small(connection) else as_many_as_fit(cursor)
+        return _all_of(cursor) if _is_small(connection) else as_many_as_fit(cursor, known)
     finally:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
 
@@ -88,12 +99,14 @@ def _all_of(cursor: sqlite3.Cursor) -> Rows:
     return Rows(cursor.fetchall())
 
 
-def as_many_as_fit(cursor: sqlite3.Cursor) -> Rows:
-    """The first rows, as many as are not too much to hold."""
+def as_many_as_fit(cursor: sqlite3.Cursor, known: SameRows | None = None) -> Rows:
+    """The first rows, as many as are not too much to hold. `known`: see `rows_of`."""
     rows: list[Record] = []
     size = 0
+    weighed = SameRows() if known is None else known
     while chunk := cursor.fetchmany(_CHUNK):
-        size += len(marshal.dumps(chunk))  # many times as fast as to add up what the values hold, and little more
+        chunk, weight = weighed.weighed(len(rows), chunk)
+        size += weight
         if size > MOST_BYTES:
             cursor.close()
             return Rows(

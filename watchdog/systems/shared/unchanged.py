@@ -1,10 +1,11 @@
 """What was worked out at an earlier look, for as long as all that it rests on is the same."""
 
+import marshal
 import sys
 from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any, Generic, TypeVar, cast
 
-from watchdog.core.changed import unequal
+from watchdog.core.changed import unequal, unlike
 
 T = TypeVar("T")
 
@@ -66,14 +67,26 @@ class SameRows:
     def __init__(self) -> None:
         self._keys: Sequence[str] = ()
         self._rows: list[tuple[Any, ...]] = []
+        self._weights: dict[int, int] = {}
+
+    def weighed(self, start: int, rows: list[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], int]:
+        """Some rows as they are read, from this place on, and about how many bytes they hold. Where the same stood
+        there at the last look it is those objects, which are not weighed again."""
+        before, weight = self._rows[start : start + len(rows)], self._weights.get(start)
+        if weight is not None and before == rows:
+            return before, weight
+        # many times as fast as to add up what the values hold, and little more
+        self._weights[start] = weight = len(marshal.dumps(rows))
+        return rows, weight
 
     def of(self, keys: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
         """The rows, one a key, for as long as until the next are asked for."""
         if keys != self._keys:
             known = dict(zip(self._keys, self._rows, strict=True))
             self._keys, self._rows = keys, [known.get(key, ()) for key in keys]
-        for place in unequal(self._rows, rows):
-            self._rows[place] = shared(rows[place], self._rows[place])
+        for place in unlike(self._rows, rows):
+            if self._rows[place] != rows[place]:
+                self._rows[place] = shared(rows[place], self._rows[place])
         return self._rows
 
 
