@@ -42,11 +42,15 @@ class World:
 
     found: dict[str, Found] = field(default_factory=dict)
     causes: dict[tuple[str, str | None], str | None] = field(default_factory=dict)
+    texts: dict[str, list[str]] = field(default_factory=dict)
 
     def take(self, service: Running) -> None:
         status, text = service.get("/api/v1/findings")
         for one in json.loads(text)["findings"] if status == 200 else []:
-            self.found.setdefault(one["source"], set()).add((one["kind"], one["job"]))
+            known = self.found.setdefault(one["source"], set())
+            if (one["kind"], one["job"]) not in known:
+                known.add((one["kind"], one["job"]))
+                self.texts.setdefault(one["source"], []).append(f"{one['kind']} {one['job']}: {one['summary']}")
             cause = one.get("caused_by") or {}
             self.causes[one["source"], one["job"]] = cause.get("job") or cause.get("kind")
 
@@ -124,11 +128,11 @@ def _ticks(hermes: RealHermes, is_over: threading.Event) -> None:
 @pytest.mark.parametrize("name", ["well", "alone", "crontab"])
 def test_nothing_is_found_where_nothing_is_wrong(world: World, name: str) -> None:
     """`alone`: a run hangs, and nobody waits for it; `crontab`: no gateway, and so no heartbeat."""
-    assert world.found.get(name, set()) == set()
+    assert world.found.get(name, set()) == set(), world.texts
 
 
 def test_a_hung_run_with_a_working_directory_is_the_one_cause_of_all_that_wait(world: World) -> None:
-    assert world.found["lock"] == AWAITED["lock"]
+    assert world.found["lock"] == AWAITED["lock"], world.texts
     assert world.causes["lock", "inbox"] == "lock"
 
 
