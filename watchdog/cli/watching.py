@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -170,11 +171,13 @@ def told_once(config: Path | None, database: Path | None, now: datetime) -> Publ
 
 def looked(settings: Config, now: datetime) -> Published:
     from watchdog.engine import Engine, open_sources
+    from watchdog.systems.shared.crew import Crew
     from watchdog.systems.shared.host import Host
-    from watchdog.systems.shared.looking import waited_for
+    from watchdog.systems.shared.looking import WaitedFor
     from watchdog.systems.shared.writer import LiveWriters
 
-    engine = Engine(settings, open_sources(settings, lambda name: Host(LiveWriters())), waited_for)
+    sources = open_sources(settings, lambda name: Host(LiveWriters()))
+    engine = Engine(settings, sources, partial(WaitedFor, crew=Crew()))
     patience = time.monotonic() + LOOK_FOR
     published = engine.tick(now).published
     while any(state.snapshot.reads_on for state in published.sources) and time.monotonic() < patience:

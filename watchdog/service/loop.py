@@ -25,6 +25,7 @@ from watchdog.service.memory import Tidying, settle_garbage
 from watchdog.service.neighbours import SEEN_BY_ANOTHER, Neighbours
 from watchdog.service.sd_notify import Systemd
 from watchdog.service.turns import Turns
+from watchdog.systems.shared.crew import Crew
 from watchdog.systems.shared.looking import OnItsOwn
 from watchdog.systems.shared.writer import LiveWriters, Writers
 from watchdog.web.app import build
@@ -127,7 +128,7 @@ class Service:
             Diary(self.tell).write,
             self._metrics.ticked,
             writers=self.writers,
-            looked_at_by=partial(OnItsOwn, ring=self.wake.ring),
+            looked_at_by=partial(OnItsOwn, ring=self.wake.ring, crew=Crew()),
         )
         self._published_state = PublishedState(self.clock.real(self.config.poll))
         self._systemd = Systemd()

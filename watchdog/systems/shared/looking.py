@@ -1,8 +1,8 @@
 """Looking at sources so that nothing that one of them does holds up the others, or ends the service.
 
 What an agent writes may hang whoever reads it: a dead network mount, a pipe in the place of a file, a read without end.
-Each source therefore has a thread of its own (about 60 kB of memory). A look that takes its time leaves the others
-on time, is waited for beside them, and after its limit it is what is told of the source.
+Each is therefore looked at beside the loop, in a thread that no other waits for. A look that takes its time leaves the
+others on time, is waited for beside them, and after its limit it is what is told of the source.
 """
 
 import threading
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from queue import SimpleQueue
+from functools import partial
 from typing import Protocol
 
 from watchdog.core.durations import say_duration
@@ -18,6 +18,7 @@ from watchdog.core.logs import log
 from watchdog.core.model import Snapshot
 from watchdog.core.redaction import fit_to_leave
 from watchdog.systems.base import Look, Source
+from watchdog.systems.shared.crew import LATE, Crew
 
 PATIENCE = 0.25
 """Seconds that a turn gives to a look: mostly it takes a few milliseconds."""
@@ -82,9 +83,10 @@ class InTurn:
 
 
 class OnItsOwn:
-    """Looks in a thread of its own. `limit`: how long a look may take before the source counts as not to be read.
+    """Looks beside whoever asks. `limit`: how long a look may take before the source counts as not to be read.
 
     A source that was slow is not waited for until it is quick again; `ring` is called when a late look has come back.
+    `crew`: whose threads look, which many sources share.
     """
 
     def __init__(
@@ -92,92 +94,98 @@ class OnItsOwn:
         source: Source,
         limit: timedelta,
         ring: Callable[[], None] = lambda: None,
+        crew: Crew | None = None,
         patience: float = PATIENCE,
         first_patience: float = FIRST_PATIENCE,
     ) -> None:
         self.source = source
-        self._limit = limit
+        self._limit = limit.total_seconds()
         self._ring = ring
+        self._crew = crew or Crew()
         self._patience, self._next_patience = patience, first_patience
-        self._orders: SimpleQueue[datetime | None] = SimpleQueue()
         self._given: Look | str | None = None
         self._took = 0.0
         self._under_way = threading.Lock()
         self._is_awaited = False
+        self._ordered: float | None = None
         self._began: float | None = None
-        self._thread: threading.Thread | None = None
+        self._has_ended = False
         self._told = _Told(source)
 
     def begin(self, now: datetime) -> None:
-        """Hand it to the thread, which is started with the first look."""
-        if self._began is not None:
+        """Have it looked at as soon as a thread is free, unless that is under way."""
+        if self._ordered is not None:
             return
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name=f"look {self.source.name}", daemon=True)
-            self._thread.start()
         self._under_way.acquire(blocking=False)
         self._is_awaited = False
-        self._began = time.monotonic()
-        self._orders.put(now)
+        self._began, self._ordered = None, time.monotonic()
+        self._crew.order(partial(self._look, now), is_slow=self._took > LATE)
 
     def answer(self, now: datetime) -> Look | None:
         """What is there after a moment's patience."""
-        began = self._began
-        if began is None:
+        ordered = self._ordered
+        if ordered is None:
             return None
-        if not self._is_over(max(0.0, began + self._next_patience - time.monotonic())):
+        if not self._is_over(max(0.0, ordered + self._next_patience - time.monotonic())):
             self._next_patience = 0.0
             self._is_awaited = True
             # it may have come back just now, and then it did not know that it should ring
             if self._under_way.locked():
-                return self._late(began, now)
-        given, self._given, self._began = self._given, None, None
+                return self._late(now) if self.is_stuck else None
+        given, self._given, self._ordered = self._given, None, None
         self._next_patience = self._patience if self._took <= self._patience else 0.0
         return self._told.given(given or "it looked and gave no answer", now)
 
     @property
     def has_come_back(self) -> bool:
         """As the contract says."""
-        return self._began is not None and self._is_awaited and not self._under_way.locked()
+        return self._ordered is not None and self._is_awaited and not self._under_way.locked()
 
     @property
     def is_stuck(self) -> bool:
-        """As the contract says."""
-        return self._began is not None and time.monotonic() - self._began >= self._limit.total_seconds()
+        """As the contract says. The time counts from the look's beginning: until then others are looked at."""
+        began = self._began
+        return self._ordered is not None and began is not None and time.monotonic() - began >= self._limit
 
     def _is_over(self, seconds: float) -> bool:
-        """Wait so long for the look that was begun; whether it has come back."""
+        """Wait so long for the look that was ordered; whether it has come back."""
         is_over = self._under_way.acquire(timeout=seconds)
         if is_over:
             self._under_way.release()
+        else:
+            self._crew.see_to_it()
         return is_over
 
-    def _late(self, began: float, now: datetime) -> Look | None:
-        if time.monotonic() - began < self._limit.total_seconds():
-            return None
+    def _late(self, now: datetime) -> Look:
         reason = (
-            f"looking at it has not come back for {say_duration(self._limit)}: what it is read from does not answer "
-            "(a network mount?) or is more than can be read; it counts again as soon as it comes back"
+            f"looking at it has not come back for {say_duration(timedelta(seconds=self._limit))}: what it is read from "
+            "does not answer (a network mount?) or is more than can be read; it counts again as soon as it comes back"
         )
         return self._told.given(reason, now)
 
-    def _run(self) -> None:
-        while (now := self._orders.get()) is not None:
-            began = time.monotonic()
-            self._given = _safe_look(self.source, now)
-            self._took = time.monotonic() - began
-            self._under_way.release()
-            if self._is_awaited:
-                self._ring()
+    def _look(self, now: datetime) -> None:
+        if self._has_ended:
+            return
+        self._began = began = time.monotonic()
+        self._given = _safe_look(self.source, now)
+        self._took = time.monotonic() - began
+        self._under_way.release()
+        if self._is_awaited:
+            self._ring()
 
     def end(self) -> None:
         """A look that hangs goes on hanging, and nobody asks for it any more."""
-        self._orders.put(None)
+        self._has_ended = True
 
 
-def waited_for(source: Source, limit: timedelta) -> OnItsOwn:
+class WaitedFor(OnItsOwn):
     """For a single look that is waited for, until its limit."""
-    return OnItsOwn(source, limit, first_patience=limit.total_seconds())
+
+    def answer(self, now: datetime) -> Look | None:
+        """What it gave in the end."""
+        while not self._is_over(PATIENCE) and not self.is_stuck:
+            pass
+        return super().answer(now)
 
 
 class _Told:
