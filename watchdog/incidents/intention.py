@@ -28,6 +28,9 @@ _DOES = {
     "command": "runs a command for {}",
 }
 
+KINDS = tuple(_DOES)
+"""The actions that bear on what is said of a finding, when they are done to its job."""
+
 
 @dataclass(frozen=True, slots=True)
 class Intention:

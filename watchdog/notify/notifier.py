@@ -14,7 +14,7 @@ from watchdog.core.model import Finding, Job
 from watchdog.core.moment import Moment
 from watchdog.core.notice import Notice, about
 from watchdog.detectors.published import Published
-from watchdog.incidents.intention import Deed, Intention, about_to_or_done
+from watchdog.incidents.intention import KINDS, Deed, Intention, about_to_or_done
 from watchdog.incidents.ledger import Timing, update
 from watchdog.notify import alertmanager, carrying, notices, words
 from watchdog.notify.notices import Batch, Before, Matter, World, gathered
@@ -160,13 +160,14 @@ class Notifier:
         told = made.noted | {dispatch.key: dispatch.told for dispatch in made.due}
         if changed or told:
             faults.point("found")
+            # an Alertmanager is told what fires again and again, by its own poster
+            written = [one for one in made.due if one.target.name not in self._alert_channels]
+            entries = [self._entry(dispatch, now) for dispatch in written]
             with self._store.transaction():
                 self._store.save_incidents(changed)
                 self._store.save_told(told)
                 faults.point("writing")
-                # an Alertmanager is told what fires again and again, by its own poster
-                written = [one for one in made.due if one.target.name not in self._alert_channels]
-                self._store.add_entries(self._entry(dispatch, now) for dispatch in written)
+                self._store.add_entries(entries)
                 self._store.tidy(now)
             faults.point("written")
         self._ledger = ledger
@@ -190,8 +191,9 @@ class Notifier:
         """What the watchdog itself will do about it, or has just done."""
         if dispatch.event is Event.RESOLVED or self._config.recovery.mode == "observe":
             return None
-        done = self._records.actions()
-        return about_to_or_done(dispatch.incident, dispatch.headline, self._config, done, now)
+        head = dispatch.headline
+        done = self._records.bearing_on(head.source, head.job_id, KINDS)
+        return about_to_or_done(dispatch.incident, head, self._config, done, now)
 
     def _put_right(self, now: datetime) -> None:
         """After the clock was set nothing comes early, and nothing waits until it has caught up: what this process has

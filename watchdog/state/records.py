@@ -153,6 +153,12 @@ class Records:
         newest = max(made, key=lambda action: action.created.at, default=None)
         return newest is not None and newest.created.at >= since and newest.state in (*UNDER_WAY, State.INEFFECTIVE)
 
+    def bearing_on(self, source: str, job_id: str | None, kinds: Iterable[str]) -> list[Action]:
+        """The newest restarts of a scheduler, and the newest of these kinds for a job; oldest first."""
+        of_job = (one for kind in kinds for one in self.of_job(source, kind, job_id))
+        found = {one.id: one for one in (*self.restarts(source), *of_job)}
+        return [found[number] for number in sorted(found)]
+
     def restarts(self, source: str) -> Sequence[Action]:
         """The newest restarts of a scheduler, whatever they were for."""
         return self._known(("restart", source), "source = ? AND (kind = 'restart' OR way = 'restart')")
