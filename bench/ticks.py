@@ -1,8 +1,8 @@
 """What a tick costs, measured inside one process: `python -m bench.ticks EVENTS` prints the figures as JSON.
 
-The loop's own calls are timed with the process's CPU clock: `Engine.tick`, then `Metrics.ticked`, which renders the
-text when something changed. The scheduler's runs come from a process of its own, at the instants at which the jobs are
-due, and each tick is handed the instant of the commit that it follows.
+The loop's own calls are timed with the process's CPU clock: `Engine.tick`, then `Metrics.ticked` and the formatting of
+what has changed, as at a scrape. The scheduler's runs come from a process of its own, at the instants at which the jobs
+are due, and each tick is handed the instant of the commit that it follows.
 """
 
 import json
@@ -49,11 +49,12 @@ class Loop:
         self.metrics = Metrics()
 
     def turn(self, now: datetime) -> tuple[float, float]:
-        """CPU seconds of the tick, and of taking it over into the metrics."""
+        """CPU seconds of the tick, and of taking it over into the metrics and formatting it."""
         began = time.process_time()
         tick = self.engine.tick(now)
         ticked = time.process_time()
         self.metrics.ticked(tick, now, ticked - began)
+        self.metrics.of_the_state()
         return ticked - began, time.process_time() - ticked
 
 

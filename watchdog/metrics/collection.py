@@ -1,6 +1,7 @@
-"""All that is exposed. What changes only with the state is rendered after the tick that changed it, and then served as
-the same bytes; what the watchdog counts about itself is formatted when it is asked for."""
+"""All that is exposed, formatted when it is asked for: there are several looks to a scrape. What changes only with the
+state is then served as the same bytes until that changes."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -18,6 +19,7 @@ from prometheus_client.registry import Collector
 from watchdog.core.incident import Incident
 from watchdog.core.kinds import Severity
 from watchdog.core.release import VERSION
+from watchdog.detectors.published import Published
 from watchdog.engine import Tick
 from watchdog.metrics.sources import SourceReadText
 from watchdog.metrics.state_text import StateText
@@ -58,6 +60,9 @@ class Metrics:
         self._reads = SourceReadText()
         self._pieces: list[bytes] = []
         self._version = -1
+        self._published: Published | None = None
+        self._is_stale = False
+        self._formatting = threading.Lock()
         self._ticks = Histogram(
             "watchdog_tick_duration_seconds",
             "How long a tick took.",
@@ -107,8 +112,8 @@ class Metrics:
         """Take over what a tick gave."""
         # a new engine, after a reload, counts its versions from the start
         if tick.has_changed or tick.published.version != self._version:
-            self._pieces = self._state.render(tick.published)
-            self._version = tick.published.version
+            self._version, self._published = tick.published.version, tick.published
+            self._is_stale = True  # only after what is to be formatted is there
         self._ticks.observe(seconds)
         self._last_tick.set(now.timestamp())
         self._reads.ticked(tick.published, tick.reads)
@@ -133,5 +138,13 @@ class Metrics:
         self.oldest_at = oldest
 
     def text(self) -> bytes:
-        """The whole exposition."""
-        return b"".join([*self._pieces, self._reads.render(), generate_latest(self.registry)])
+        """The whole exposition. Any thread may ask."""
+        return b"".join([*self.of_the_state(), generate_latest(self.registry)])
+
+    def of_the_state(self) -> list[bytes]:
+        """What is exposed of the sources, in the pieces that are kept."""
+        with self._formatting:
+            if self._is_stale and self._published is not None:
+                self._is_stale = False
+                self._pieces = self._state.render(self._published)
+            return [*self._pieces, self._reads.render()]

@@ -152,10 +152,9 @@ class _One(Collector):
 
 @dataclass(frozen=True, slots=True)
 class _Reads:
-    """A source's own histogram and its text; and its line of the last read, without the number."""
+    """A source's own histogram; and its line of the last read, without the number."""
 
     durations: Histogram
-    text: bytes
     last_read: bytes
 
 
@@ -169,6 +168,7 @@ class SourceReadText:
         (self._durations_head,) = heads(_durations())
         (self._last_read_head,) = heads(_One(_last_read(None)))
         self._reads: dict[str, _Reads] = {}
+        self._texts: dict[str, tuple[_Reads, bytes]] = {}
         self._read_at: list[tuple[str, float]] = []
 
     def ticked(self, published: Published, reads: Mapping[str, float]) -> None:
@@ -185,14 +185,18 @@ class SourceReadText:
         before = self._reads.get(source)
         durations = before.durations if before else _durations()
         durations.labels(source).observe(seconds)
-        (text,) = samples(durations)
-        return _Reads(durations, text, before.last_read if before else _line(source))
+        return _Reads(durations, before.last_read if before else _line(source))
+
+    def _text(self, name: str, read: _Reads) -> bytes:
+        known = self._texts.get(name)
+        return known[1] if known is not None and known[0] is read else samples(read.durations)[0]
 
     def render(self) -> bytes:
-        """The text of both families."""
+        """The text of both families. What was read since the last time is formatted anew; for one thread at a time."""
         reads, read_at = self._reads, self._read_at
+        self._texts = {name: (read, self._text(name, read)) for name, read in reads.items()}
         instants = [b"%s %s\n" % (reads[name].last_read, repr(at).encode()) for name, at in read_at if name in reads]
-        texts = [read.text for read in reads.values()]
+        texts = [text for _, text in self._texts.values()]
         return b"".join([self._durations_head, *texts, self._last_read_head, *instants])
 
 
