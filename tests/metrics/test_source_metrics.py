@@ -110,3 +110,16 @@ def test_a_name_is_escaped_as_prometheus_wants_it(tmp_path: Path) -> None:
     metrics = Metrics()
     metrics.ticked(Engine(Config(sources=(source,))).tick(NOW), NOW, 0.01)
     assert 'watchdog_source_last_read_timestamp_seconds{source="say \\"hi\\""} ' in metrics.text().decode()
+
+
+def test_what_could_not_be_formatted_is_not_taken_for_the_newest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, metrics = Engine(agents(tmp_path, 1)), Metrics()
+    metrics.ticked(engine.tick(NOW), NOW, 0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(metrics._state, "render", lambda _: 1 / 0)
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                metrics.text()
+    assert lines(metrics, "watchdog_job_info{")

@@ -97,3 +97,17 @@ def test_threads_that_took_the_place_of_hanging_ones_end_when_those_come_back(
     until(lambda: len(threads) == 0, "nobody stays where there is nothing to do")
     own.order(_done(done, 1))
     until(lambda: done == [1], "there is somebody again")
+
+
+def test_where_the_system_gives_no_thread_it_is_done_once_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, done = Crew(hands=2), list[int]()
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        own.order(_done(done, 1))
+        own.order(_done(done, 2), is_slow=True)
+    assert done == []
+    until(lambda: _seen_to(own, len(done) == 2), "both are done")

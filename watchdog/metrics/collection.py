@@ -61,7 +61,7 @@ class Metrics:
         self._pieces: list[bytes] = []
         self._version = -1
         self._published: Published | None = None
-        self._is_stale = False
+        self._changes, self._formatted = 0, 0
         self._formatting = threading.Lock()
         self._ticks = Histogram(
             "watchdog_tick_duration_seconds",
@@ -113,7 +113,7 @@ class Metrics:
         # a new engine, after a reload, counts its versions from the start
         if tick.has_changed or tick.published.version != self._version:
             self._version, self._published = tick.published.version, tick.published
-            self._is_stale = True  # only after what is to be formatted is there
+            self._changes += 1  # only after what is to be formatted is there
         self._ticks.observe(seconds)
         self._last_tick.set(now.timestamp())
         self._reads.ticked(tick.published, tick.reads)
@@ -144,7 +144,8 @@ class Metrics:
     def of_the_state(self) -> list[bytes]:
         """What is exposed of the sources, in the pieces that are kept."""
         with self._formatting:
-            if self._is_stale and self._published is not None:
-                self._is_stale = False
-                self._pieces = self._state.render(self._published)
+            changes, published = self._changes, self._published
+            if changes != self._formatted and published is not None:
+                self._pieces = self._state.render(published)
+                self._formatted = changes
             return [*self._pieces, self._reads.render()]

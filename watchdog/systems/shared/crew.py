@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
+from watchdog.core.logs import log
+
 HANDS = 2
 """Threads at the most, while no look is late."""
 
@@ -35,8 +37,7 @@ class Crew:
 
     def order(self, work: Work, *, is_slow: bool = False) -> None:
         """Have it done as soon as somebody is free. What was late before is `is_slow`: it has a thread of its own."""
-        if is_slow:
-            threading.Thread(target=work, name="look", daemon=True).start()
+        if is_slow and _started(work):
             return
         self._orders.put(work)
         self.see_to_it()
@@ -49,7 +50,10 @@ class Crew:
             self._threads += new
             self._free += new
         for _ in range(new):
-            threading.Thread(target=self._run, name="look", daemon=True).start()
+            if not _started(self._run):
+                with self._lock:
+                    self._threads -= 1
+                    self._free -= 1
 
     def _allowed(self) -> int:
         """Two more for each that is late: what follows may hang, too, and of many that do all have to begin soon."""
@@ -85,3 +89,14 @@ class Crew:
             self._threads -= 1
             self._free -= 1
             return True
+
+
+def _started(work: Work) -> bool:
+    """Whether there is a thread for it. Where the system gives no more, those that there are go on, and it is tried
+    again when somebody waits."""
+    try:
+        threading.Thread(target=work, name="look", daemon=True).start()
+    except RuntimeError as error:
+        log.warning(f"no thread to look in: {error}; it is tried again", extra={"action": "look"})
+        return False
+    return True
