@@ -99,15 +99,34 @@ def test_threads_that_took_the_place_of_hanging_ones_end_when_those_come_back(
     until(lambda: done == [1], "there is somebody again")
 
 
-def test_where_the_system_gives_no_thread_it_is_done_once_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_waits_behind_others_is_begun_though_nobody_asks_again(
+    hangs: Hangs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the next poll, which may be an hour away."""
+    monkeypatch.setattr(crew, "LATE", 0.05)
     own, done = Crew(hands=2), list[int]()
+    for number in range(20):
+        own.order(hangs if number < 10 else _done(done, number))
+    own.see_to_it()
+    until(lambda: len(done) == 10, "the others are done")
 
-    def refuse(_: threading.Thread) -> None:
+
+def test_where_the_system_grants_no_thread_those_that_there_are_do_it_and_later_more(
+    hangs: Hangs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
+    own, done, start = Crew(hands=1), list[int](), threading.Thread.start
+    with monkeypatch.context() as short:
+        short.setattr(threading.Thread, "start", refused)
         own.order(_done(done, 1))
         own.order(_done(done, 2), is_slow=True)
+        own.see_to_it()
     assert done == []
-    until(lambda: _seen_to(own, len(done) == 2), "both are done")
+    assert threading.Thread.start is start
+    own.see_to_it()
+    until(lambda: sorted(done) == [1, 2], "both are done")
+    assert [record.message for record in caplog.records] == [
+        "the system grants no further thread, so sources wait for each other: raise the limit of tasks"
+    ]

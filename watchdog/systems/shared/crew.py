@@ -31,29 +31,66 @@ class Crew:
         self._hands = hands
         self._orders: SimpleQueue[Work] = SimpleQueue()
         self._lock = threading.Lock()
+        self._waiting = 0
         self._threads = 0
         self._free = 0
         self._at_work: dict[int, float] = {}
+        self._is_watched = self._is_short = False
 
     def order(self, work: Work, *, is_slow: bool = False) -> None:
         """Have it done as soon as somebody is free. What was late before is `is_slow`: it has a thread of its own."""
-        if is_slow and _started(work):
+        if is_slow and self._starts(work):
             return
+        with self._lock:
+            self._waiting += 1
         self._orders.put(work)
-        self.see_to_it()
+        self._staff()
 
     def see_to_it(self) -> None:
-        """Have others begin where work waits while some are late with theirs. Whoever waits for work asks for this."""
+        """Have others begin where work waits while some are late with theirs, now and until none waits any more.
+        Whoever is kept waiting asks for this."""
+        self._staff()
         with self._lock:
-            waiting = self._orders.qsize() - self._free
-            new = max(0, min(waiting, self._allowed() - self._threads)) if waiting > 0 else 0
+            is_wanted = self._waiting > self._free and not self._is_watched
+            self._is_watched = self._is_watched or is_wanted
+        if is_wanted and not self._starts(self._watch):
+            self._is_watched = False
+
+    def _watch(self) -> None:
+        """Until the next poll nobody may ask again, and that may be an hour away."""
+        while True:
+            time.sleep(LATE / 4)
+            self._staff()
+            with self._lock:
+                if self._waiting <= self._free:
+                    self._is_watched = False
+                    return
+
+    def _staff(self) -> None:
+        with self._lock:
+            new = max(0, min(self._waiting - self._free, self._allowed() - self._threads))
             self._threads += new
             self._free += new
         for _ in range(new):
-            if not _started(self._run):
+            if not self._starts(self._run):
                 with self._lock:
                     self._threads -= 1
                     self._free -= 1
+
+    def _starts(self, work: Work) -> bool:
+        """Whether the system grants a thread for it. Where it does not, those that there are go on, and later more."""
+        try:
+            threading.Thread(target=work, name="look", daemon=True).start()
+        except RuntimeError:
+            if not self._is_short:
+                log.warning(
+                    "the system grants no further thread, so sources wait for each other: raise the limit of tasks",
+                    extra={"action": "look"},
+                )
+            self._is_short = True
+            return False
+        self._is_short = False
+        return True
 
     def _allowed(self) -> int:
         """Two more for each that is late: what follows may hang, too, and of many that do all have to begin soon."""
@@ -71,6 +108,7 @@ class Crew:
                     return
                 continue
             with self._lock:
+                self._waiting -= 1
                 self._free -= 1
                 self._at_work[me] = time.monotonic()
             work()
@@ -84,19 +122,8 @@ class Crew:
     def _may_go(self) -> bool:
         """Whether nothing has come in the last moment, which counted on this thread."""
         with self._lock:
-            if not self._orders.empty():
+            if self._waiting:
                 return False
             self._threads -= 1
             self._free -= 1
             return True
-
-
-def _started(work: Work) -> bool:
-    """Whether there is a thread for it. Where the system gives no more, those that there are go on, and it is tried
-    again when somebody waits."""
-    try:
-        threading.Thread(target=work, name="look", daemon=True).start()
-    except RuntimeError as error:
-        log.warning(f"no thread to look in: {error}; it is tried again", extra={"action": "look"})
-        return False
-    return True
