@@ -93,6 +93,11 @@ class Engine:
         return tuple(looker.source.name for looker in self._lookers if looker.is_stuck)
 
     @property
+    def under_way(self) -> frozenset[str]:
+        """The sources whose look has begun, and has not come back or was not taken."""
+        return frozenset(looker.source.name for looker in self._lookers if looker.is_under_way)
+
+    @property
     def has_looked(self) -> bool:
         """Whether every source was looked at once, or that was tried for as long as it may take."""
         return all(state is not None and state.snapshot.problem != STILL_LOOKING for state in self._states)

@@ -1,7 +1,7 @@
 """The moment before an action: the executor's thread has it judged by a look of the loop that began after it asked."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 from watchdog.core.action import Action
@@ -54,18 +54,23 @@ class FreshLooks:
         question.is_answered.wait(self._patience)
         return question.answer
 
-    def look_begins(self) -> None:
-        """What was asked until now is answered by the look that begins. For the loop, as the two below."""
+    def look_begins(self, under_way: Container[str] = ()) -> None:
+        """What was asked until now is answered by the looks that begin; not of sources whose look is `under_way` since
+        before. For the loop, as the two below."""
         with self._lock:
-            self._open += self._asked
-            self._asked = []
+            self._open += [one for one in self._asked if one.action.source not in under_way]
+            self._asked = [one for one in self._asked if one.action.source in under_way]
 
-    def answer(self, judge: Judge) -> None:
-        """The look is done."""
-        for question in self._open:
+    def answer(self, judge: Judge, under_way: Container[str] = (), unread: Container[str] = ()) -> None:
+        """The looks are done that are not `under_way`; of what is known to be `unread` nobody waits for one."""
+        with self._lock:
+            seen = [one for one in self._open if one.action.source not in under_way]
+            due = [one for one in (*self._open, *self._asked) if one in seen or one.action.source in unread]
+            self._open = [one for one in self._open if one not in due]
+            self._asked = [one for one in self._asked if one not in due]
+        for question in due:
             question.answer = judge(question.action)
             question.is_answered.set()
-        self._open = []
 
     def close(self) -> None:
         """Nobody looks any more: what is asked waits for another executor."""

@@ -2,8 +2,9 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 
 from watchdog.config.file import Config
 from watchdog.core.action import Action
@@ -71,21 +72,26 @@ class RecoveryService:
         self._thread = ExecutorThread(self._config, store, self._clock, self._looks.judge)
         self._thread.start()
 
-    def look_begins(self) -> None:
-        """The next turn is about a look that begins now."""
-        self._looks.look_begins()
+    def look_begins(self, under_way: Container[str] = ()) -> None:
+        """The next turn is about looks that begin now, except at sources that are looked at since before."""
+        self._looks.look_begins(under_way)
 
-    def turn(self, published: Published, slept: timedelta = timedelta()) -> tuple[Finding, ...]:
-        """One step after a tick; what recovery itself has found. `slept`: how long nobody has looked so far."""
+    def turn(
+        self, published: Published, slept: timedelta = timedelta(), under_way: Container[str] = ()
+    ) -> tuple[Finding, ...]:
+        """One step after a tick; what recovery itself has found. `slept`: how long nobody has looked so far;
+        `under_way`: the sources whose look has not come back."""
         stamp = self._clock.stamp()
         try:
             turn = self._recoverer.turn(published, stamp, slept)
-            self._looks.answer(lambda action: self._recoverer.objection(action, published, stamp))
+            unread = {state.snapshot.source for state in published.sources if state.snapshot.problem is not None}
+            judge = partial(self._recoverer.objection, published=published, stamp=stamp)
+            self._looks.answer(judge, under_way, unread)
             can_act = self._is_started and self._store.path is not None
             is_wanted = can_act and self._thread is None and self._is_anything_left(turn.under_way)
         except sqlite3.Error as error:
             if self._store.give_way(error):
-                return self.turn(published, slept)
+                return self.turn(published, slept, under_way)
             self._complain(str(error))
             return published.own
         self._complain("")

@@ -118,10 +118,11 @@ class Turns:
         now, began = self._clock.now(), time.perf_counter()
         about_state = self._own_state.turn(now)
         self._wake_up()
-        self.recovery.look_begins()
+        if not only_collect:
+            self.recovery.look_begins(self.engine.under_way)
         look = self.engine.collect if only_collect else self.engine.tick
         tick = look(now, self._gaps)
-        recovered = self.recovery.turn(tick.published, self._slept)
+        recovered = self.recovery.turn(tick.published, self._slept, self.engine.under_way)
         told = about_state if self.config.detect.is_on(Kind.UNSAVED) else ()
         own = (*(finding for finding in recovered if finding.kind is not Kind.UNSAVED), *told)
         published = self.engine.add(own, self.recovery.to_follow)

@@ -43,6 +43,10 @@ class Looker(Protocol):
         """What it gave; None while it is under way and within its limit. No exception comes out of this."""
 
     @property
+    def is_under_way(self) -> bool:
+        """Whether a look was begun of which nobody has taken what it gave."""
+
+    @property
     def has_come_back(self) -> bool:
         """Whether a look that was late has come back, and nobody has taken what it gave."""
 
@@ -67,6 +71,11 @@ class InTurn:
     def answer(self, now: datetime) -> Look | None:
         """Look now."""
         return self._told.given(_safe_look(self.source, now), now)
+
+    @property
+    def is_under_way(self) -> bool:
+        """It is over before anybody can ask."""
+        return False
 
     @property
     def has_come_back(self) -> bool:
@@ -135,6 +144,11 @@ class OnItsOwn:
         given, self._given, self._ordered = self._given, None, None
         self._next_patience = self._patience if self._took <= self._patience else 0.0
         return self._told.given(given or "it looked and gave no answer", now)
+
+    @property
+    def is_under_way(self) -> bool:
+        """As the contract says."""
+        return self._ordered is not None
 
     @property
     def has_come_back(self) -> bool:
