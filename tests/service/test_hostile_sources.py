@@ -22,6 +22,7 @@ from watchdog.detectors.diagnosis import Diagnosis, diagnose
 from watchdog.detectors.published import Published
 from watchdog.engine import Engine
 from watchdog.systems.base import Look, Source
+from watchdog.systems.shared.crew import Crew, Work
 from watchdog.systems.shared.looking import InTurn, OnItsOwn
 
 SECOND = timedelta(seconds=1)
@@ -229,6 +230,38 @@ def test_a_late_look_that_comes_back_after_a_sleep_is_judged_by_who_knows_of_the
     assert not engine.collect(NOW + 60 * SECOND).has_changed
     assert engine.collect(NOW + 61 * SECOND, [gap]).has_changed
     engine.end()
+
+
+class Held(Crew):
+    """Has nobody free until it is asked to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.orders: list[Work] = []
+
+    def order(self, work: Work, *, is_slow: bool = False) -> None:
+        self.orders.append(work)
+
+    def see_to_it(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("waits", "later"), [(40.0, 40 * SECOND), (0.01, 0 * SECOND)])
+def test_a_look_that_has_waited_behind_others_knows_how_late_it_is(
+    waits: float, later: timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what was written meanwhile is dated ahead of it, as by a clock that stands apart."""
+    seen, at = list[datetime](), [100.0]
+    monkeypatch.setattr("watchdog.systems.shared.looking.time.monotonic", lambda: at[0])
+    monkeypatch.setattr(Hanging, "look", lambda _, now: seen.append(now))
+    crew = Held()
+    looker = OnItsOwn(Hanging(), SECOND, crew=crew, first_patience=0)
+    looker.begin(NOW)
+    at[0] += waits
+    assert looker.answer(NOW + later) is None
+    for work in crew.orders:
+        work()
+    assert seen == [NOW + later]
 
 
 def test_a_source_whose_first_look_goes_on_is_neither_well_nor_told(tmp_path: Path, hanging: Hanging) -> None:

@@ -181,6 +181,9 @@ class OnItsOwn:
         if self._has_ended:
             return
         self._began = began = time.monotonic()
+        waited = began - (self._ordered or began)
+        # what has waited behind others sees what was written since: that is not dated ahead
+        now += timedelta(seconds=waited if waited > PATIENCE else 0)
         self._given = _safe_look(self.source, now)
         self._took = time.monotonic() - began
         self._under_way.release()
