@@ -323,6 +323,18 @@ def test_on_a_file_system_of_other_machines_nothing_is_told(
     assert (look().alive, look().pid) == (None, None)
 
 
+def test_a_folder_that_is_a_link_to_such_a_file_system_lies_there(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far, link = tmp_path / "far", tmp_path / "link"
+    far.mkdir()
+    link.symlink_to(far)
+    start(as_writer, far / "phantom.db")
+    monkeypatch.setattr(file_locks, "_file_system", lambda path: "nfs4" if path.startswith(str(far)) else "ext4")
+    found = LiveWriters().of(link / "phantom.db")
+    assert (found.alive, "nfs4" in found.how) == (None, True)
+
+
 def test_on_another_system_than_linux_nothing_is_told(
     start: Start, path: Path, look: Look, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,7 +89,8 @@ class Files:
             os.close(descriptor)
 
     def _open(self, path: str) -> int:
-        if (kind := _file_system(path)) not in _LOCAL:
+        # by a link in its folders it may lie elsewhere
+        if (kind := _file_system(os.path.realpath(path))) not in _LOCAL:
             raise UntoldError(f"{path} lies on {kind or 'an unknown file system'}: locks of other machines do not show")
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
