@@ -378,6 +378,24 @@ def test_what_was_deleted_is_let_go_of(start: Start, path: Path, look: Look) -> 
         assert open_here(path.parent) == []
 
 
+def test_what_was_deleted_is_let_go_of_also_where_nobody_asks_for_its_path_any_more(start: Start, path: Path) -> None:
+    """A link goes on to the next file, a source is left out of the configuration."""
+    link, writers = path.with_name("link.db"), LiveWriters()
+    for number in range(3):
+        there = path.with_name(f"{number}.db")
+        link.unlink(missing_ok=True)
+        link.symlink_to(there)
+        writer = start(as_writer, there)
+        assert "has the database open" in writers.of(link).how
+        writer.leave()
+        writers.of(link)
+        there.unlink()
+    link.unlink()
+    for _ in range(3):
+        writers.of(path)
+    assert open_here(path.parent) == []
+
+
 @pytest.mark.parametrize(("journal", "alive"), [("wal", True), ("delete", None)])
 def test_a_lock_of_our_own_survives_the_question(
     start: Start, path: Path, look: Look, journal: str, alive: bool | None

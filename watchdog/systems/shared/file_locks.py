@@ -11,6 +11,7 @@ import re
 import stat
 import struct
 import sys
+from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,9 +56,7 @@ class Files:
     """The files that are asked about, each opened once. One for a process is enough; any thread may use it."""
 
     def __init__(self) -> None:
-        self._kept: dict[_Marks, int] = {}
-        self._found: dict[str, _Marks | None] = {}
-        self._left: set[_Marks] = set()
+        self._kept: OrderedDict[_Marks, int] = OrderedDict()
         self._lock = Lock()
 
     def descriptor(self, path: str) -> int | None:
@@ -66,27 +65,20 @@ class Files:
         Raises UntoldError if it may not be read, is no regular file, or lies where locks do not tell all.
         """
         with self._lock:
+            self._tidy_one()
             marks = _marks(path)
-            if marks != self._found.get(path):
-                self._leave(path, marks)
             known = self._kept.get(marks) if marks else None
             return self._open(path) if known is None and marks else known
 
-    def _leave(self, path: str, marks: _Marks | None) -> None:
-        """Another file is there now, or none: let go of those that were left so, and have no name any more."""
-        before, self._found[path] = self._found.get(path), marks
-        if before is not None:
-            self._left.add(before)
-        for left in list(self._left):
-            descriptor = self._kept.get(left)
-            if descriptor is None or os.fstat(descriptor).st_nlink == 0:
-                self._left.remove(left)
-                self._close(left)
-
-    def _close(self, marks: _Marks) -> None:
-        descriptor = self._kept.pop(marks, None)
-        if descriptor is not None:
-            os.close(descriptor)
+    def _tidy_one(self) -> None:
+        """Let go of one of them if it has no name any more; of each in its turn, whether anybody asks for it or not. To
+        go through all at each question would be a thousand times a thousand where so many are asked about."""
+        for marks, descriptor in self._kept.items():
+            if os.fstat(descriptor).st_nlink == 0:
+                os.close(self._kept.pop(marks))
+            else:
+                self._kept.move_to_end(marks)
+            return
 
     def _open(self, path: str) -> int:
         # by a link in its folders it may lie elsewhere
