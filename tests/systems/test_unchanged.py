@@ -52,6 +52,19 @@ def test_rows_that_are_as_they_were_are_not_weighed_again(monkeypatch: pytest.Mo
     assert rows.weighed(0, [("a", "text" * 9), ("b", "other")])[1] == 0
 
 
+def test_what_was_weighed_is_what_was_read() -> None:
+    """A look that breaks off, and one that needs no weights, leave none behind for other rows in the same place."""
+    light, heavy = [("a", "x")], [("a", "x" * 9000)]
+    rows = SameRows()
+    weight = rows.weighed(0, light)[1]
+    rows.of("a", light)
+    assert rows.weighed(0, heavy)[1] > 9000  # and it breaks off
+    assert rows.weighed(0, [("a", "x")])[1] == weight
+    rows.of("a", light)
+    rows.of("a", heavy)  # of a small database nothing is weighed
+    assert rows.weighed(0, [("a", "x" * 9000)])[1] > 9000
+
+
 def _words_of(rows: Sequence[object]) -> Callable[[int, str | None], str]:
     return lambda place, _: f"{rows[place]}"
 

@@ -68,19 +68,22 @@ class SameRows:
         self._keys: Sequence[str] = ()
         self._rows: list[tuple[Any, ...]] = []
         self._weights: dict[int, int] = {}
+        self._read: dict[int, int] = {}
 
     def weighed(self, start: int, rows: list[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], int]:
         """Some rows as they are read, from this place on, and about how many bytes they hold. Where the same stood
         there at the last look it is those objects, which are not weighed again."""
         before, weight = self._rows[start : start + len(rows)], self._weights.get(start)
-        if weight is not None and before == rows:
-            return before, weight
-        # many times as fast as to add up what the values hold, and little more
-        self._weights[start] = weight = len(marshal.dumps(rows))
-        return rows, weight
+        if weight is None or before != rows:
+            # many times as fast as to add up what the values hold, and little more
+            before, weight = rows, len(marshal.dumps(rows))
+        self._read[start] = weight
+        return before, weight
 
     def of(self, keys: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
         """The rows, one a key, for as long as until the next are asked for."""
+        # what was weighed in a look that broke off is not what is known here
+        self._weights, self._read = self._read, {}
         if keys != self._keys:
             known = dict(zip(self._keys, self._rows, strict=True))
             self._keys, self._rows = keys, [known.get(key, ()) for key in keys]
