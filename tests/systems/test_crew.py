@@ -1,6 +1,7 @@
 """Sources share the threads in which they are looked at, and none waits for one that hangs."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -104,11 +105,34 @@ def test_what_waits_behind_others_is_begun_though_nobody_asks_again(
 ) -> None:
     """Until the next poll, which may be an hour away."""
     monkeypatch.setattr(crew, "LATE", 0.05)
+    monkeypatch.setattr(crew, "_WATCHES", 0.01)
     own, done = Crew(hands=2), list[int]()
     for number in range(20):
         own.order(hangs if number < 10 else _done(done, number))
     own.see_to_it()
     until(lambda: len(done) == 10, "the others are done")
+
+
+@pytest.mark.parametrize(("works", "hands"), [(0.0, crew.MOST_HANDS), (1.0, 2)])
+def test_where_looks_wait_for_a_slow_disk_more_are_under_way_than_where_they_wait_for_each_other(
+    hangs: Hangs, monkeypatch: pytest.MonkeyPatch, works: float, hands: int
+) -> None:
+    """`works`: seconds of the processor for each second that passes."""
+    asked = list[float]()
+
+    def worked() -> float:
+        asked.append(time.monotonic())
+        return works * asked[-1]
+
+    monkeypatch.setattr(crew, "LATE", 3600)
+    monkeypatch.setattr(crew, "_WATCHES", 0.01)
+    monkeypatch.setattr("watchdog.systems.shared.crew.time.process_time", worked)
+    own = Crew(hands=2)
+    for _ in range(20):
+        own.order(hangs)
+    own.see_to_it()
+    until(lambda: len(asked) > 20 and hangs.at_it >= hands, "it was seen to ten times")
+    assert hangs.at_it == hands
 
 
 def test_where_the_system_grants_no_thread_those_that_there_are_do_it_and_later_more(

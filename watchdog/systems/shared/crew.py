@@ -2,7 +2,7 @@
 
 Reading SQLite from Python passes a lock on at each row: two hundred sources are read first in 5 s by one thread, in 6
 by two, in 12 by eight, and a thousand with a thread each never. A look that hangs keeps its thread, though, and then
-others take its place.
+others take its place; and where looks wait for a slow disk or network rather than for each other there are a few more.
 """
 
 import threading
@@ -17,6 +17,12 @@ HANDS = 2
 
 LATE = 1.0
 """Seconds after which a look may hang. Mostly it takes a few milliseconds."""
+
+MOST_HANDS = 8
+"""Threads where work waits and the processor has little to do, while no look is late."""
+
+_WATCHES = 0.25
+"""Seconds from one look at what waits to the next."""
 
 _LINGERS = 60.0
 """Seconds that a thread waits for work before it ends."""
@@ -34,6 +40,7 @@ class Crew:
         self._waiting = 0
         self._threads = 0
         self._free = 0
+        self._more = 0
         self._at_work: dict[int, float] = {}
         self._is_watched = self._is_short = False
 
@@ -59,11 +66,15 @@ class Crew:
     def _watch(self) -> None:
         """Until the next poll nobody may ask again, and that may be an hour away."""
         while True:
-            time.sleep(LATE / 4)
+            began, worked = time.monotonic(), time.process_time()
+            time.sleep(_WATCHES)
+            is_idle = time.process_time() - worked < (time.monotonic() - began) / 2
+            with self._lock:
+                self._more = min(self._more + 2, max(0, MOST_HANDS - self._hands)) if is_idle else self._more
             self._staff()
             with self._lock:
                 if self._waiting <= self._free:
-                    self._is_watched = False
+                    self._is_watched, self._more = False, 0
                     return
 
     def _staff(self) -> None:
@@ -95,7 +106,7 @@ class Crew:
     def _allowed(self) -> int:
         """Two more for each that is late: what follows may hang, too, and of many that do all have to begin soon."""
         now = time.monotonic()
-        return self._hands + 2 * sum(now - since > LATE for since in self._at_work.values())
+        return self._hands + self._more + 2 * sum(now - since > LATE for since in self._at_work.values())
 
     def _run(self) -> None:
         """Counted as free when it starts, and whenever it waits."""
