@@ -151,6 +151,10 @@ def test_where_the_system_grants_no_thread_those_that_there_are_do_it_and_later_
     assert threading.Thread.start is start
     own.see_to_it()
     until(lambda: sorted(done) == [1, 2], "both are done")
+    with monkeypatch.context() as short:
+        short.setattr(threading.Thread, "start", refused)
+        own.order(_done(done, 3), is_slow=True)
+    until(lambda: sorted(done) == [1, 2, 3], "it is done by who is there")
     assert [record.message for record in caplog.records] == [
         "the system grants no further thread, so sources wait for each other: raise the limit of tasks"
     ]

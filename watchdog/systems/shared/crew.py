@@ -89,7 +89,10 @@ class Crew:
                     self._free -= 1
 
     def _starts(self, work: Work) -> bool:
-        """Whether the system grants a thread for it. Where it does not, those that there are go on, and later more."""
+        """Whether the system grants a thread for it. Where it does not, those that there are go on, and later more.
+
+        That is said once: it comes and goes with each look that hangs.
+        """
         try:
             threading.Thread(target=work, name="look", daemon=True).start()
         except RuntimeError:
@@ -100,7 +103,6 @@ class Crew:
                 )
             self._is_short = True
             return False
-        self._is_short = False
         return True
 
     def _allowed(self) -> int:
