@@ -62,6 +62,34 @@ def test_a_restored_backup_sets_no_counter_back_and_adds_nothing(tmp_path: Path)
     assert {family: round(after[family] - before[family], 6) for family in one_run} == one_run
 
 
+def test_what_comes_and_goes_between_two_scrapes_is_counted(tmp_path: Path) -> None:
+    """Fires that are missed, and made up for; and a backup that is restored, all unseen by who scrapes seldom."""
+    path, backup = tmp_path / "agent.db", tmp_path / "backup.db"
+    families = ("tokens_total", "runs_total", "missed_fires_total")
+    with scheduler(path, Agent(), START) as sim:
+        sim.add("a", ("every", 10 * MINUTE))
+        sim.add("b", ("every", 20 * MINUTE))
+        sim.run_until(START + 20 * HOUR)
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(backup)) as target:
+            source.backup(target)
+        often, seldom = Scraped(path), Scraped(path)
+        seen = [[scraped.at(sim.now, family) for family in families] for scraped in (often, seldom)]
+        assert seen[0] == seen[1]
+        for now in (sim.now + HOUR, sim.now + 3 * HOUR):
+            often.at(now, "runs_total")
+            seldom.metrics.ticked(seldom.engine.tick(now), now, 0.0)
+    with scheduler(path, Agent(), START + 24 * HOUR) as sim:
+        sim.run_until(START + 25 * HOUR)
+        now = sim.now
+        often.at(now, "runs_total")
+        seldom.metrics.ticked(seldom.engine.tick(now), now, 0.0)
+    restore(backup, path)
+    later = now + HOUR
+    seen = [[scraped.at(later, family) for family in families] for scraped in (often, seldom)]
+    assert seen[0] == seen[1]
+    assert seen[0][2] > 20
+
+
 def test_a_look_that_fails_forgets_no_counter(tmp_path: Path) -> None:
     path = tmp_path / "agent.db"
     with scheduler(path, Agent(), START) as sim:

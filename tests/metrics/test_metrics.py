@@ -321,13 +321,13 @@ class TestSameBytes:
 
     def test_it_is_rendered_only_after_a_change(self, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         rendered = []
-        render = StateText.render
+        text = StateText.text
 
-        def note(self: StateText, published: Published) -> list[bytes]:
-            rendered.append(published.version)
-            return render(self, published)
+        def note(self: StateText) -> list[bytes]:
+            rendered.append(self)
+            return text(self)
 
-        monkeypatch.setattr(StateText, "render", note)
+        monkeypatch.setattr(StateText, "text", note)
         watched = watch(build(database, everything()))
         for seconds in range(10):
             watched.text(NOW + seconds * SECOND)

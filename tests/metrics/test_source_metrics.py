@@ -118,7 +118,7 @@ def test_what_could_not_be_formatted_is_not_taken_for_the_newest(
     engine, metrics = Engine(agents(tmp_path, 1)), Metrics()
     metrics.ticked(engine.tick(NOW), NOW, 0.01)
     with monkeypatch.context() as patch:
-        patch.setattr(metrics._state, "render", lambda _: 1 / 0)
+        patch.setattr(metrics._state, "text", lambda: 1 / 0)
         for _ in range(2):
             with pytest.raises(ZeroDivisionError):
                 metrics.text()

@@ -1,5 +1,5 @@
-"""All that is exposed, formatted when it is asked for: there are several looks to a scrape. What changes only with the
-state is then served as the same bytes until that changes."""
+"""All that is exposed, counted at each tick and formatted when it is asked for: there are several looks to a scrape.
+What changes only with the state is then served as the same bytes until that changes."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,6 @@ from prometheus_client.registry import Collector
 from watchdog.core.incident import Incident
 from watchdog.core.kinds import Severity
 from watchdog.core.release import VERSION
-from watchdog.detectors.published import Published
 from watchdog.engine import Tick
 from watchdog.metrics.sources import SourceReadText
 from watchdog.metrics.state_text import StateText
@@ -60,9 +59,8 @@ class Metrics:
         self._reads = SourceReadText()
         self._pieces: list[bytes] = []
         self._version = -1
-        self._published: Published | None = None
-        self._changes, self._formatted = 0, 0
-        self._formatting = threading.Lock()
+        self._is_stale = False
+        self._lock = threading.Lock()
         self._ticks = Histogram(
             "watchdog_tick_duration_seconds",
             "How long a tick took.",
@@ -112,8 +110,9 @@ class Metrics:
         """Take over what a tick gave."""
         # a new engine, after a reload, counts its versions from the start
         if tick.has_changed or tick.published.version != self._version:
-            self._version, self._published = tick.published.version, tick.published
-            self._changes += 1  # only after what is to be formatted is there
+            with self._lock:
+                self._state.take(tick.published)
+                self._version, self._is_stale = tick.published.version, True
         self._ticks.observe(seconds)
         self._last_tick.set(now.timestamp())
         self._reads.ticked(tick.published, tick.reads)
@@ -143,9 +142,8 @@ class Metrics:
 
     def of_the_state(self) -> list[bytes]:
         """What is exposed of the sources, in the pieces that are kept."""
-        with self._formatting:
-            changes, published = self._changes, self._published
-            if changes != self._formatted and published is not None:
-                self._pieces = self._state.render(published)
-                self._formatted = changes
+        with self._lock:
+            if self._is_stale:
+                self._pieces = self._state.text()
+                self._is_stale = False
             return [*self._pieces, self._reads.render()]

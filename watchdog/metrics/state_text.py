@@ -1,7 +1,8 @@
 """The last published state as Prometheus text.
 
 Each job's samples are formatted by prometheus-client once and kept until that job changes, since formatting a thousand
-jobs takes longer than the whole tick may.
+jobs takes longer than the whole tick may. What is published is counted at once, so that nothing is lost between two
+scrapes; it is formatted when it is asked for.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -75,7 +76,7 @@ def _source(state: SourceState, before: _Source | None) -> _Source:
 
 class StateText:
     """Renders the published state, and keeps what has not changed: of `_kept` the samples are in `_blocks`, in the same
-    order."""
+    order, but for those that are `_new` and not yet formatted."""
 
     def __init__(self) -> None:
         self._heads = heads(JobCollector())
@@ -84,13 +85,25 @@ class StateText:
         self._kept: list[_Kept] = []
         self._place_of: dict[JobKey, int] = {}
         self._blocks: list[Block] = []
+        self._new: dict[int, JobFacts] = {}
         self._counts = Counts()
+        self._published = Published(())
 
     def render(self, published: Published) -> list[bytes]:
+        """The text of this state."""
+        self.take(published)
+        return self.text()
+
+    def take(self, published: Published) -> None:
+        """Count what has changed."""
+        self._published = published
+        self._take(published.sources)
+
+    def text(self) -> list[bytes]:
         """The text of all families that change only with the state, in the pieces that are kept: put together it would
         be held a second time."""
-        self._take(published.sources)
-        text = [self._sources_text.render(published)]
+        self._format()
+        text = [self._sources_text.render(self._published)]
         for place, head in enumerate(self._heads):
             text.append(head)
             text.extend([block[place].text for block in self._blocks])
@@ -129,17 +142,22 @@ class StateText:
         return (place - first for place in places if place is not None)
 
     def _take_some(self, changed: Mapping[int, _Kept]) -> None:
+        for place, each in changed.items():
+            self._kept[place], self._new[place] = each, self._facts(each)
+
+    def _format(self) -> None:
         """All that are new are formatted together: most of what one costs is what surrounds its samples."""
+        changed = self._new
         pool, new = self._pool(list(changed.values())), len(self._blocks) * PER_BLOCK
         moved = {place: new + number for number, place in enumerate(changed)}
         for block in {place // PER_BLOCK for place in changed}:
             spots = range(block * PER_BLOCK, min((block + 1) * PER_BLOCK, len(self._kept)))
             self._blocks[block] = woven(pool, [moved.get(spot, spot) for spot in spots])
-        for place, each in changed.items():
-            self._kept[place] = each
+        self._new = {}
 
     def _take_all(self, kept: list[_Kept]) -> None:
         """The same where jobs have come or gone: what is known of the others is put in their order."""
+        self._format()
         spots: list[int] = []
         new: list[_Kept] = []
         for each in kept:
@@ -148,20 +166,21 @@ class StateText:
                 was = len(self._blocks) * PER_BLOCK + len(new)
                 new.append(each)
             spots.append(was)
-        pool = self._pool(new)
+        pool = self._pool([self._facts(each) for each in new])
         self._blocks = [woven(pool, spots[at : at + PER_BLOCK]) for at in range(0, len(spots), PER_BLOCK)]
         self._kept, self._place_of = kept, {each.key: place for place, each in enumerate(kept)}
         self._counts.forget(set(self._place_of))
 
-    def _pool(self, new: Sequence[_Kept]) -> Sequence[Block]:
+    def _pool(self, new: Sequence[JobFacts]) -> Sequence[Block]:
         """The blocks that there are, and behind them those of what is new."""
-        return [*self._blocks, *(self._block(new[at : at + PER_BLOCK]) for at in range(0, len(new), PER_BLOCK))]
-
-    def _block(self, jobs: Sequence[_Kept]) -> Block:
-        collector = JobCollector([self._facts(each) for each in jobs])
-        return block_of(collector, collector.counts)
+        return [*self._blocks, *(_block(new[at : at + PER_BLOCK]) for at in range(0, len(new), PER_BLOCK))]
 
     def _facts(self, kept: _Kept) -> JobFacts:
         totals = self._counts.totals(kept.key, kept.job.totals)
         missed = self._counts.missed(kept.key, kept.job.due, kept.fires)
         return JobFacts(kept.key[0], kept.job, kept.deadline, kept.owner, kept.findings, totals, missed)
+
+
+def _block(jobs: Sequence[JobFacts]) -> Block:
+    collector = JobCollector(jobs)
+    return block_of(collector, collector.counts)
