@@ -233,7 +233,7 @@ def hanging_loop(rig: Rig) -> None:
     hangs = rig.folder / "hangs"
     patch = (
         "import ctypes, pathlib, sys, watchdog.service.loop as loop\n"
-        f"def hang(*_):\n    pathlib.Path({str(hangs)!r}).touch()\n    ctypes.PyDLL(None).pause()\n"
+        f"def hang(*_, **__):\n    pathlib.Path({str(hangs)!r}).touch()\n    ctypes.PyDLL(None).pause()\n"
         "loop.Service._turn = hang\n"
         "from watchdog.cli.main import main\nsys.exit(main())"
     )
