@@ -105,6 +105,24 @@ def test_a_run_that_was_seen_to_end_unrecorded_is_not_counted_as_an_error_later(
     assert (run.started_at, run.outcome) == (NOW - HOUR, "error")
 
 
+def failed_at(hours: int) -> RecordedRun:
+    return RecordedRun(NOW - hours * HOUR, "error", MINUTE, "429")
+
+
+def test_an_end_that_was_billed_at_one_look_and_counted_at_the_next_with_the_run_after_was_an_error() -> None:
+    """The row tells only the newest run: of the one before it the count alone says what came of it."""
+    first, second, third = (end(n, NOW - n * HOUR + MINUTE, tokens=0) for n in (3, 2, 1))
+    billed = job(recent=(first, second), last_run=failed_at(3), consecutive_errors=1)
+    after = job(recent=(first, second, third), last_run=failed_at(1))
+    _, counted = news(Seen(billed, None), "s", replace(after, consecutive_errors=3))
+    outcomes = {run.ended_at: run.outcome for run in counted}
+    assert (outcomes[second.at], outcomes[third.at]) == ("error", "error")
+    _, unrecorded = news(Seen(billed, None), "s", replace(after, consecutive_errors=2))
+    outcomes = {run.ended_at: run.outcome for run in unrecorded}
+    assert second.at not in outcomes
+    assert outcomes[third.at] == "error"
+
+
 def test_a_run_that_was_broken_off_stands_in_the_past_as_that(store: Store) -> None:
     history, hung = History(store), job(Every(MINUTE), in_flight_since=NOW - 5 * MINUTE)
     history.turn(published(hung), NOW - 4 * MINUTE)

@@ -86,9 +86,7 @@ def test_the_demos_outage_and_its_recovery_are_seen(window: Browser) -> None:
                 "return [...document.querySelectorAll('tbody tr')].find(row => row.innerText.includes('heartbeat'))"
                 ".querySelector('.strip').getAttribute('aria-label')"
             )
-            # an hour is a second here: a look may fall between a run's bill and its row, which the next run writes over
-            early = "(?:1 no tokens, then )?"
-            assert re.search(rf": 1 worked, then {early}\d+ error, then 1 missed, then 1 worked", strip)
+            assert re.search(r": 1 worked, then \d+ error, then 1 missed, then 1 worked", strip)
         finally:
             demo.terminate()
 

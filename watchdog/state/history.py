@@ -179,7 +179,12 @@ def news(before: Seen | None, source: str, job: Job) -> tuple[Seen, tuple[Run, .
     runs = runs_of(source, job)
     count = sum(run.ended_at not in known for run in runs)
     base = before.base if not count else before.job.totals.cost_usd if count == 1 else None
-    new = [run for run in runs if run != known.get(run.ended_at) and not _is_counted_late(run, known)]
+    known_to_be_counted = _is_each_counted(before.job, job, [run.ended_at for run in runs])
+    new = [
+        run
+        for run in runs
+        if run != known.get(run.ended_at) and (known_to_be_counted or not _is_counted_late(run, known))
+    ]
     if runs:
         newest = runs[-1]
         if newest.cost_usd is None:
@@ -196,6 +201,16 @@ def _is_counted_late(run: Run, known: Mapping[datetime, Run]) -> bool:
     """Whether only the count of errors tells of it now, and it was seen before: then it is one that nobody recorded."""
     before = known.get(run.ended_at)
     return before is not None and before.status is None and run.status == "error" and run.started_at is None
+
+
+def _is_each_counted(before: Job, job: Job, ends: Sequence[datetime]) -> bool:
+    """Whether the count of errors has grown by as many as there are runs since the one that was recorded last: each of
+    them was an error then, also one whose end was billed at that look and recorded after it."""
+    if before.last_run is None or job.last_run is None:
+        return False
+    first, last = end_of(before.last_run, ends), end_of(job.last_run, ends)
+    grown = (job.consecutive_errors or 0) - (before.consecutive_errors or 0)
+    return first is not None and last is not None and 0 < grown == last - first
 
 
 def _past(job: Job) -> object:
