@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 _SLACK = 64
-"""So many entries that hold no more, beside as many as there are keys, are not worth putting all in order anew."""
+"""So many entries that hold no more, and a quarter of the keys', are not worth putting all in order anew."""
 
 
 class Agenda(Generic[K]):
@@ -25,7 +25,7 @@ class Agenda(Generic[K]):
         elif self._at.get(key) != at:
             self._at[key] = at
             heappush(self._heap, (at, key))
-            if len(self._heap) > 2 * len(self._at) + _SLACK:
+            if len(self._heap) > len(self._at) * 5 // 4 + _SLACK:
                 self._heap = [(at, key) for key, at in self._at.items()]
                 heapify(self._heap)
 

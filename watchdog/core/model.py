@@ -1,6 +1,6 @@
 """The nouns. All are frozen: what a tick is given cannot change under it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -336,7 +336,7 @@ class Job:
     last_started_at: datetime | None = None
     unrecorded_end: RunEnd | None = None
     repeated: RepeatedRun | None = None
-    recent: tuple[RunEnd, ...] = ()
+    recent: Sequence[RunEnd] = ()
     zero_streak: ZeroStreak | None = None
     totals: Totals = Totals()
     problems: tuple[str, ...] = ()

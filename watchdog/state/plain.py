@@ -89,6 +89,8 @@ def _composed(origin: Any, inner: tuple[Any, ...]) -> Read:
         return _any_of(inner)
     if origin is tuple:
         return _tuple(inner)
+    if origin is Sequence:
+        return _tuple((*inner, ...))
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return _mapping(reader(inner[1])) if inner else lambda value: _must(isinstance(value, dict), value)
     raise TypeError(f"no document can hold a {origin}")

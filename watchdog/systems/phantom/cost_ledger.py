@@ -6,13 +6,14 @@ ends; what they found is kept, so that the next process need not walk again.
 """
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, KeysView
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, KeysView, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from watchdog.core.instants import readable_instant
 from watchdog.core.model import RunEnd, Spent, ZeroStreak
 from watchdog.systems.shared.host import Memory, NoMemory
+from watchdog.systems.shared.packed_ends import PackedEnds
 from watchdog.systems.shared.run_ends import DAY, HOUR, Account, Spending
 from watchdog.systems.shared.sqlite_file import columns_of
 
@@ -51,7 +52,7 @@ Row = tuple[int, str, object, object, object, object]
 class KeptEnds:
     """One job's run ends as they are kept over a restart; see `Account`."""
 
-    recent: tuple[RunEnd, ...]
+    recent: Sequence[RunEnd]
     zeros: int
     first_zeros: tuple[datetime, ...]
     count: int
@@ -65,10 +66,15 @@ class KeptEnds:
         return cls(recent, account.zeros, zeros, account.count, account.has_used, account.last_paid_at)
 
     @property
+    def packed(self) -> "KeptEnds":
+        """The same in fewer bytes."""
+        return replace(self, recent=PackedEnds(self.recent))
+
+    @property
     def account(self) -> Account:
         """What was known of the job."""
         return Account(
-            self.recent,
+            PackedEnds(self.recent),
             zeros=self.zeros,
             first_zeros=self.first_zeros,
             count=self.count,
@@ -102,7 +108,7 @@ class CostLedger:
         self._older: tuple[int, dict[str, Account]] | None = None
         # asked for once, and not by the thread that looks
         self._kept_until = self._memory.recall(_READ, KeptUntil).get(_NOW)
-        self._kept_ends = self._memory.recall(_ENDS, KeptEnds)
+        self._kept_ends = {id_: ends.packed for id_, ends in self._memory.recall(_ENDS, KeptEnds).items()}
         self._kept_at: datetime | None = None
         self.begins_at: datetime | None = None
         self.beginnings = 0
@@ -267,7 +273,7 @@ class CostLedger:
         accounts = self._accounts
         return [account.version if (account := accounts.get(job_id)) else 0 for job_id in job_ids]
 
-    def recent(self, job_id: str) -> tuple[RunEnd, ...]:
+    def recent(self, job_id: str) -> Sequence[RunEnd]:
         """The newest run ends of the job, newest last."""
         account = self._accounts.get(job_id)
         return account.recent if account else ()

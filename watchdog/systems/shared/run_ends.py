@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from watchdog.core.model import RunEnd, Spent, ZeroStreak
+from watchdog.systems.shared.packed_ends import PackedEnds
 
 REMEMBERED_ENDS = 12
 """Run ends that are kept for each job, newest last: as many as a breaker counts, and some."""
@@ -21,6 +22,7 @@ MOST_IN_AN_HOUR = 1200
 """Instants of one hour's run ends that are kept: over three times as many as a fire every ten seconds gives."""
 
 _NO_STREAK = ZeroStreak()
+_NO_ENDS = PackedEnds()
 
 
 @dataclass(slots=True)
@@ -46,7 +48,7 @@ class Account:
     `last_paid_at`: when the newest that cost something was. `lately`: when those of the hour before the newest were.
     """
 
-    recent: tuple[RunEnd, ...] = ()
+    recent: PackedEnds = _NO_ENDS
     zeros: int = 0
     first_zeros: tuple[datetime, ...] = ()
     version: int = 0
@@ -63,7 +65,7 @@ class Account:
 
     def append(self, end: RunEnd) -> None:
         """One more, of which it is known that later ones will follow, a day later or more."""
-        self.recent = (*self.recent, end)[-REMEMBERED_ENDS:]
+        self.recent = self.recent.with_newest(end, REMEMBERED_ENDS)
         self.version += 1
         self.count += 1
         if end.cost_usd:
@@ -95,7 +97,7 @@ class Account:
         self.count += older.count
         self.has_used = self.has_used or older.has_used
         self.last_paid_at = self.last_paid_at or older.last_paid_at
-        self.recent = (*older.recent, *self.recent)[-REMEMBERED_ENDS:]
+        self.recent = PackedEnds([*older.recent, *self.recent][-REMEMBERED_ENDS:])
 
     @property
     def has_enough(self) -> bool:
