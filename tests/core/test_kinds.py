@@ -15,13 +15,14 @@ from watchdog.config.sources import Section
 from watchdog.core.fields import keys
 from watchdog.core.instants import parse_instant
 from watchdog.core.kinds import Concern, Family, Kind, exposed, of_family
+from watchdog.core.model import Finding
 from watchdog.detectors import DETECTORS, RULES
 from watchdog.detectors.rules import Rule
 from watchdog.engine import Engine
 from watchdog.systems import KINDS
 from watchdog.systems import system as system_of_kind
 from watchdog.systems.base import CAUSE_GONE
-from watchdog.systems.remedy import remedy, system_named
+from watchdog.systems.remedy import remedy, remedy_of, system_named
 from watchdog.web.advice import advise
 
 
@@ -85,6 +86,50 @@ def test_nobody_is_told_to_restart_what_restarts_all_the_time() -> None:
     in_a_loop = advise(finding("stalled", None, starts_in_vain=9), config, "phantom")
     assert in_a_loop.command == ""
     assert in_a_loop.words.startswith("Find in its own log what ends it")
+
+
+HELD_UP = (
+    ("phantom", "agent", "docker logs --tail 200 phantom", "docker restart phantom"),
+    ("openclaw", "gateway", "openclaw logs --limit 500", "openclaw gateway restart"),
+    ("hermes", "gateway", "tail -n 200 ~/.hermes/logs/agent.log", "hermes"),
+    ("sql", "scheduler", "", ""),
+    ("json", "scheduler", "", ""),
+)
+
+
+@pytest.mark.parametrize(("system", "process", "log", "restart"), HELD_UP)
+def test_who_waits_for_a_run_is_told_where_to_see_what_it_is_at_and_what_ends_it(
+    system: str, process: str, log: str, restart: str
+) -> None:
+    waits = finding("overdue", under=("in_flight", "digest"))
+    for found in (waits, finding("long_run", "digest")):
+        said, shown = remedy_of(found, system), advise(found, None, system)
+        assert f"the {process}'s log" in said.short
+        assert f"if it hangs, restart the {process} as you started it, which ends that run" in said.short
+        assert (f", for example: {log}; or" in said.short) == bool(log)
+        assert restart in said.short
+        assert shown.words.casefold().rstrip(".") == said.short.casefold().replace("; or", "; or" if log else ". or")
+        assert shown.command == ""
+    assert "what the run of digest is at" in remedy_of(waits, system).short
+
+
+@pytest.mark.parametrize("found", [finding("stalled", None), finding("overdue", under=("in_flight", "digest"))])
+def test_the_restart_that_is_configured_stands_in_the_message_and_as_a_command_on_the_page(found: Finding) -> None:
+    restart = {"match": {"kind": "stalled"}, "action": "restart", "run": ["sudo", "docker", "restart", "x"]}
+    config = configured(recovery={"policies": [restart]})
+    shown = advise(found, config, "phantom")
+    assert shown.command == "sudo docker restart x"
+    assert shown.command not in shown.words
+    assert "as you started it" not in shown.words
+    assert remedy_of(found, "phantom", "sudo docker restart x").short.endswith(", with: sudo docker restart x")
+
+
+@pytest.mark.parametrize("system", KINDS)
+def test_how_a_scheduler_is_restarted_is_said_alike_in_messages_and_on_the_page(system: str) -> None:
+    stalled = finding("stalled", None)
+    said, shown = remedy_of(stalled, system).short, advise(stalled, None, system).words
+    assert said.startswith(f"restart the {system_named(system).process} as you started it")
+    assert shown.casefold().rstrip(".") == said.casefold()
 
 
 def _anywhere(kind: str) -> Section:

@@ -751,7 +751,7 @@ def test_the_restart_that_a_policy_names_is_the_one_that_is_advised() -> None:
     policy = {"match": {"kind": "wedged"}, "action": "restart", "run": ["docker", "restart", "my agent"]}
     made = Office(configured(recovery={"policies": [policy]}))
     opened(made, finding("wedged"))
-    assert "restart the agent, for example: docker restart 'my agent'" in made.letters[0].text
+    assert "restart the agent, with: docker restart 'my agent'" in made.letters[0].text
 
 
 def test_a_jobs_own_slack_target_is_told_of_that_job() -> None:

@@ -1,6 +1,6 @@
 """The nouns of what goes wrong over time: an incident, what belongs to it, and who was told of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -23,10 +23,21 @@ def awaited(at: datetime | None = None, run: str = "next run") -> str:
     return f"it was brought back{f' at {say(at)}' if at else ''}, and its {run} shows whether that has helped"
 
 
-def until_proved(count: int) -> str:
-    """Why all is graver than what is found: that so many were given up, and have yet to show that they are well."""
-    run = "its next run ends" if count == 1 else "their next runs end"
-    return f"{count} brought back, critical until {run} well"
+def until_proved(unproved: Collection[Finding], found: Iterable[Finding]) -> str:
+    """Why all is graver than what is found: that these were given up, and have yet to show that they are well. Which of
+    them were counted before by what is found now is said, so that nobody takes one job for two."""
+    found_jobs = {(one.source, one.job_id) for one in found if one.job_id is not None}
+    back = {(one.source, one.job_id) for one in unproved}
+    who = _counted_before(len(back & found_jobs), len(found_jobs), len(back - found_jobs))
+    run = "its next run ends" if len(back) == 1 else "their next runs end"
+    return f"{who} {'was' if len(back) == 1 else 'were'} brought back, critical until {run} well"
+
+
+def _counted_before(mine: int, found: int, others: int) -> str:
+    """Some of the jobs that were named by a number, and jobs that were not."""
+    counted = "" if not mine else f"{mine} of these jobs" if mine < found else "that job" if mine == 1 else "these jobs"
+    more = f"{others} {'other ' if found else ''}{'job' if others == 1 else 'jobs'}" if others else ""
+    return " and ".join(part for part in (counted, more) if part)
 
 
 BROUGHT_BACK = f"I{awaited()[1:]}. If it has not: "

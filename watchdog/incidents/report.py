@@ -37,14 +37,16 @@ def overall(published: Published) -> str:
 
 def first_line(published: Published) -> str:
     """`CRITICAL: 1 wedged, 2 overdue | jobs=4 critical=1 warning=2`."""
-    findings, unproved = published.findings, len(published.unproved)
+    findings, unproved = published.findings, published.unproved
     counts = Counter(finding.kind.value for finding in findings)
     jobs = sum(len(state.snapshot.jobs) for state in published.sources)
     grave = sum(finding.severity is Severity.CRITICAL for finding in findings)
     parts = [", ".join(f"{count} {kind}" for kind, count in counts.items())] if findings else []
-    parts += [until_proved(unproved)] if unproved else []
+    parts += [until_proved(unproved, findings)] if unproved else []
     said = "; ".join(parts) or _all_well(jobs)
-    return f"{overall(published)}: {said} | jobs={jobs} critical={grave + unproved} warning={len(findings) - grave}"
+    return (
+        f"{overall(published)}: {said} | jobs={jobs} critical={grave + len(unproved)} warning={len(findings) - grave}"
+    )
 
 
 def _all_well(jobs: int) -> str:

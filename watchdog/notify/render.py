@@ -26,7 +26,7 @@ _ENTITY = re.compile(r"&(?=#?\w+;)")
 _LEADING = re.compile(r"^(\d+(?=[.)])|(?=[#+\-=|]))")
 """What means something at the beginning of a line only. It is left alone elsewhere: Slack shows each backslash."""
 
-_JOINTS = re.compile(rf"(then: |{CAUSE_GONE}: |; or |, for example: )")
+_JOINTS = re.compile(rf"(then: |{CAUSE_GONE}: |; or |, for example: |, with: )")
 """Between the words and the commands of what there is to do."""
 
 LONGEST = 3500
@@ -80,7 +80,7 @@ def parts_of(text: str) -> Iterator[tuple[str, bool]]:
     before = ""
     for part in _JOINTS.split(text):
         if part:
-            yield part, f"{PROGRAM} " in part or "for example" in before
+            yield part, f"{PROGRAM} " in part or before in (", for example: ", ", with: ")
         before = part
 
 

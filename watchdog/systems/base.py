@@ -62,20 +62,21 @@ class Trial:
 class System(Generic[S]):
     """One kind of scheduler. What it does not say is as for one that can be read, and nothing more.
 
-    `process`: what is restarted; `restart`: the usual way to, as an example; `aborts`: after how long its process
-    itself ends a run. `remedies`: what `scheduler-watchdog revive` does there against which findings. `usual_places`:
-    where it lies where nobody has moved it, to be expanded; `usual_folders`: the same, of folders to look through.
-    `marks`: names of files, or patterns, that may be of such a scheduler; `commands`: words in the command lines of its
-    processes; `common_ids`: those of jobs that each such scheduler has, so that they tell no copy from another;
-    `policies`: what may sensibly be done there, as written in the configuration. `place`: the key of its section that
-    names its store, a file or, with `is_folder`, a folder. `tells_all_at_once`: whether a first look shows all that a
-    later one would.
-    `joins_health`: whether its source itself makes use of what its health address tells.
+    `process`: what is restarted; `restart`: the usual way to, as an example; `log`: the same to see what its process
+    does; `aborts`: after how long that itself ends a run. `remedies`: what `scheduler-watchdog revive` does there
+    against which findings. `usual_places`: where it lies where nobody has moved it, to be expanded; `usual_folders`:
+    the same, of folders to look through. `marks`: names of files, or patterns, that may be of such a scheduler;
+    `commands`: words in the command lines of its processes; `common_ids`: those of jobs that each such scheduler has,
+    so that they tell no copy from another; `policies`: what may sensibly be done there, as written in the
+    configuration. `place`: the key of its section that names its store, a file or, with `is_folder`, a folder.
+    `tells_all_at_once`: whether a first look shows all that a later one would. `joins_health`: whether its source
+    itself makes use of what its health address tells.
     """
 
     section: type[S]
     process: str = "scheduler"
     restart: str = ""
+    log: str = ""
     aborts: str = ""
     remedies: Mapping[Kind, str] = {}
     usual_places: tuple[str, ...] = ()

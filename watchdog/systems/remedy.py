@@ -20,11 +20,28 @@ _UNKNOWN: System[Any] = System()
 
 
 @dataclass(frozen=True, slots=True)
+class How:
+    """The command that does what words say: the one that the operator has configured (`known`), or what is usual for
+    such a system (`usual`), which is an example: nobody knows how this one is run."""
+
+    known: str = ""
+    usual: str = ""
+
+    @property
+    def said(self) -> str:
+        """As the end of a sentence; empty where there is none."""
+        return f", with: {self.known}" if self.known else f", for example: {self.usual}" if self.usual else ""
+
+
+NOTHING = How()
+
+
+@dataclass(frozen=True, slots=True)
 class Remedy:
     """What helps, in words and, where there is one, as a command to be typed where the watchdog runs.
 
     `first`: what has to be done before; `when`: what the command waits for, which the words say already. `otherwise`:
-    what helps where the command does not. `example`: how the process is usually restarted, where that is what helps.
+    what helps where that does not. `how`, `otherwise_how`: by what that is done, where it is no command of ours.
     """
 
     words: str
@@ -32,23 +49,33 @@ class Remedy:
     first: str = ""
     when: str = ""
     otherwise: str = ""
-    example: str = ""
+    how: How = NOTHING
+    otherwise_how: How = NOTHING
 
     @property
     def short(self) -> str:
         """In one line: the command rather than the words."""
         first = f"{self.first}, then: " if self.first else f"{self.when}: " if self.when and self.command else ""
-        otherwise = f"; or {self.otherwise}" if self.otherwise else ""
-        example = f", for example: {self.example}" if self.example else ""
-        return f"{first}{self.command or self.words}{otherwise}{example}"
+        otherwise = f"; or {self.otherwise}{self.otherwise_how.said}" if self.otherwise else ""
+        return f"{first}{self.command or f'{self.words}{self.how.said}'}{otherwise}"
+
+    @property
+    def pasted(self) -> str:
+        """The command that stands by itself beside the sentences."""
+        return self.command or self.how.known or self.otherwise_how.known
 
     @property
     def sentences(self) -> str:
-        """The words as sentences, for beside the command."""
-        first = f"{self.first}, then " if self.first else ""
-        otherwise = f". Or {self.otherwise}" if self.otherwise else ""
-        said = f"{first}{self.words}{otherwise}."
-        return f"{said[0].upper()}{said[1:]}"
+        """The words as sentences, for beside that. A command at an end has no full stop, which would be pasted too."""
+        how, otherwise_how = self._beside(self.how), self._beside(self.otherwise_how)
+        said = f"{self.first}, then {self.words}{how}" if self.first else f"{self.words}{how}"
+        if self.otherwise:
+            said += f"{'; or' if how else '. Or'} {self.otherwise}{otherwise_how}"
+        ends_in_a_command = otherwise_how if self.otherwise else how
+        return f"{said[0].upper()}{said[1:]}{'' if ends_in_a_command else '.'}"
+
+    def _beside(self, how: How) -> str:
+        return "" if how.known and how.known == self.pasted else how.said
 
 
 def is_a_loop(finding: Finding) -> bool:
@@ -73,21 +100,41 @@ def _general(kind: Kind, system: System[Any]) -> str:
 
 def remedy_of(finding: Finding, system_kind: str, restart: str = "") -> Remedy:
     """What helps against this finding. What waits for something else is not helped by being brought back. `restart`:
-    how the operator has the process restarted, else it is as usual."""
+    how the operator has the process restarted, where that is known."""
     if is_a_loop(finding):
         return Remedy(OUT_OF_A_LOOP)
-    if finding.caused_by is not None and finding.caused_by.kind == IN_FLIGHT and finding.caused_by.job:
-        return Remedy(f"see what the run of {finding.caused_by.job} is at: until it ends nothing else runs")
     kind, system = finding.kind, system_named(system_kind)
+    if finding.caused_by is not None and finding.caused_by.kind == IN_FLIGHT and finding.caused_by.job:
+        run = f"the run of {finding.caused_by.job}"
+        return _of_a_run(f"see in the {system.process}'s log what {run} is at, for this waits for it", system, restart)
     general = _general(kind, system)
-    example = (restart or system.restart) if kind.row.by_restart else ""
+    if kind is Kind.LONG_RUN:
+        return _of_a_run(f"{general} (the {system.process}'s log tells)", system, restart)
+    if kind.row.by_restart:
+        general = f"{general}{_as_started(restart)}"
+    how = How(restart, system.restart) if kind.row.by_restart else NOTHING
     revive = revive_command(finding, system_kind) if finding.caused_by is None else ""
-    if not revive:
-        return Remedy(general, _verb_command(finding), example=example)
+    if revive:
+        otherwise = (general, how) if kind.row.by_restart else ("", NOTHING)
+        return _brought_back(finding, system.remedies[kind], revive, *otherwise)
+    if kind is Kind.OVERDUE:
+        return Remedy(f"{general} (the {system.process}'s log tells)", how=How(usual=system.log))
+    return Remedy(general, _verb_command(finding), how=how)
+
+
+def _of_a_run(look: str, system: System[Any], restart: str) -> Remedy:
+    """Of a run that may hang: where to see what it is at, and what ends it."""
+    end = f"if it hangs, restart the {system.process}{_as_started(restart)}, which ends that run"
+    return Remedy(look, otherwise=end, how=How(usual=system.log), otherwise_how=How(restart, system.restart))
+
+
+def _as_started(restart: str) -> str:
+    return "" if restart else " as you started it"
+
+
+def _brought_back(finding: Finding, words: str, revive: str, otherwise: str, how: How) -> Remedy:
     first = "mend what the error says" if finding.evidence.get("error_class") == "permanent" else ""
-    otherwise = general if kind.row.by_restart else ""
-    words = system.remedies[kind]
-    return Remedy(words, revive, first, CAUSE_GONE if CAUSE_GONE in words else "", otherwise, example)
+    return Remedy(words, revive, first, CAUSE_GONE if CAUSE_GONE in words else "", otherwise, otherwise_how=how)
 
 
 def revive_command(finding: Finding, kind: str) -> str:

@@ -12,7 +12,7 @@ from watchdog.core.instants import say
 from watchdog.core.model import Finding
 from watchdog.incidents.intention import Deed, Intention
 from watchdog.state.history import JobKey
-from watchdog.systems.remedy import is_a_loop, remedy_of, revive_command
+from watchdog.systems.remedy import remedy_of, revive_command
 
 NOBODY: Mapping[JobKey, datetime] = {}
 
@@ -33,15 +33,21 @@ class Advice:
         if intention is None:
             return self
         said = intention.said(now)
-        return replace(self, words=f"{said[0].upper()}{said[1:]}. {WATCHDOG_FIRST}{self.words}")
+        return replace(self, words=f"{said[0].upper()}{said[1:]}. {self._behind(WATCHDOG_FIRST)}")
+
+    def _behind(self, before: str) -> str:
+        """The words as the end of a sentence that ends in a colon."""
+        return f"{before}{self.words[:1].lower()}{self.words[1:]}"
+
+    def once_proved(self) -> "Advice":
+        """The same of a job that was brought back: its next run is waited for first."""
+        return replace(self, words=self._behind(BROUGHT_BACK))
 
 
 def advise(finding: Finding, config: Config | None, system: str) -> Advice:
     """What helps against it; `system` is the kind of its source. A restart is the one that the operator configured."""
-    remedy = remedy_of(finding, system)
-    by_restart = finding.kind.row.by_restart and not is_a_loop(finding)
-    restart = config.restart_of(finding.source) if config and by_restart else ""
-    return Advice(remedy.sentences, remedy.command or restart)
+    remedy = remedy_of(finding, system, config.restart_of(finding.source) if config else "")
+    return Advice(remedy.sentences, remedy.pasted)
 
 
 def of_incident(
@@ -59,8 +65,7 @@ def of_incident(
 
 def waiting(advised: Advice, incident: Incident, finding: Finding) -> Advice:
     """The same, but of a job that was brought back its next run is waited for first."""
-    is_awaited = incident.awaits_proof_of(finding.job_id)
-    return replace(advised, words=f"{BROUGHT_BACK}{advised.words}") if is_awaited else advised
+    return advised.once_proved() if incident.awaits_proof_of(finding.job_id) else advised
 
 
 def being_done(findings: Iterable[Finding], system: str, begun: Mapping[JobKey, datetime]) -> Advice | None:

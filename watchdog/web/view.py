@@ -79,7 +79,7 @@ def front(posting: Posting, wanted: Wanted, known: Callable[[Sequence[JobKey]], 
     unproved = unproved_of(posting.incidents)
     return Front(
         "UNKNOWN" if _is_unread(published) else verdict((*published.findings, *unproved)),
-        _with_unproved(headline(published), unproved),
+        _with_unproved(headline(published), unproved, published.findings),
         when(now, now),
         shown[:_SHOWN],
         len(shown[_SHOWN:]),
@@ -142,9 +142,9 @@ def headline(published: Published) -> str:
     return ", ".join(parts)
 
 
-def _with_unproved(said: str, unproved: Sequence[Finding]) -> str:
+def _with_unproved(said: str, unproved: Sequence[Finding], found: Sequence[Finding]) -> str:
     """The headline, and how much of what was brought back has yet to show that it is well."""
-    return f"{said.rstrip('.')}; {until_proved(len(unproved))}" if unproved else said
+    return f"{said.rstrip('.')}; {until_proved(unproved, found)}" if unproved else said
 
 
 def _is_unread(published: Published) -> bool:

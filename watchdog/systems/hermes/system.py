@@ -28,6 +28,7 @@ class HermesSystem(System[Hermes]):
         if sys.platform == "darwin"
         else "systemctl --user restart hermes-gateway"
     )
+    log = "tail -n 200 ~/.hermes/logs/agent.log"
     remedies: Mapping[Kind, str] = {Kind.OVERDUE: _RUN, Kind.INTERRUPTED: _RUN, Kind.STRANDED: _RUN}
     place = "home"
     is_folder = True

@@ -21,6 +21,7 @@ class OpenClawSystem(System[OpenClaw]):
     place = "state_dir"
     is_folder = True
     restart = "openclaw gateway restart"
+    log = "openclaw logs --limit 500"
     joins_health = True
     remedies: Mapping[Kind, str] = {
         Kind.FAILED: BRING_BACK,

@@ -22,6 +22,7 @@ class PhantomSystem(System[Phantom]):
     section = Phantom
     process = "agent"
     restart = "docker restart phantom"
+    log = "docker logs --tail 200 phantom"
     aborts = "240 min"
     joins_health = True
     remedies: Mapping[Kind, str] = {Kind.FAILED: BRING_BACK, Kind.EXPIRING: BRING_BACK}
