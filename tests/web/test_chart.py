@@ -44,9 +44,9 @@ def test_tokens_and_cost_are_summed_by_slot_with_a_scale() -> None:
         "Tokens",
         "1\u202f000",
         "500",
-        "760 of 3 runs in the last week",
+        "760 of 3 runs on record in the last week",
     )
-    assert (money.name, money.total) == ("USD", "0.0700 of 2 runs in the last week; of 1 more not known")
+    assert (money.name, money.total) == ("USD", "0.0700 of 2 runs on record in the last week; of 1 more not known")
     assert max(bar.height for bar in tokens.bars) == 75
 
 

@@ -18,22 +18,28 @@ from tests.support.harness import HOUR, MINUTE, change
 from tests.support.site import ACTS, HOSTILE, ORIGIN, PAGE, TOKEN, Site, client_of, given_up, outage, serving
 from tests.support.telling import Office, finding
 from watchdog.cadence.plain_words import ago
-from watchdog.cli.tables import incidents_view
+from watchdog.cli.tables import incidents_view, jobs_view
 from watchdog.config.file import Channel, Config, Owner, OwnerMatch
 from watchdog.config.policies import Recovery
+from watchdog.core.action import Action
+from watchdog.core.action import State as ActionState
+from watchdog.core.clock import Stamp
 from watchdog.core.fields import Secret
 from watchdog.core.incident import Ledger
 from watchdog.core.instants import say
-from watchdog.core.model import Snapshot
+from watchdog.core.model import Every, Job, RunEnd, Snapshot, Totals
 from watchdog.core.moment import Moment
 from watchdog.detectors.diagnosis import Diagnosis
 from watchdog.detectors.published import Published, SourceState
+from watchdog.incidents.intention import Deed
 from watchdog.incidents.ledger import Timing, update
 from watchdog.state.history import JobKey
 from watchdog.systems.phantom.section import Phantom
 from watchdog.web import app, view
+from watchdog.web.advice import advise
 from watchdog.web.archive import Notes
 from watchdog.web.incident_view import incident_page
+from watchdog.web.job_view import job_page
 from watchdog.web.listing import Wanted
 from watchdog.web.problems import problems, problems_of, waits_for
 from watchdog.web.prose import with_breaks
@@ -450,7 +456,46 @@ def test_what_was_critical_and_waits_for_its_proof_is_as_grave_in_the_heading_as
     posting = Posting(Published((state,)), now.at, 0.0, tuple(found.open))
     shown = view.front(posting, Wanted(), lambda keys: Known())
     assert (shown.verdict, shown.problems[0].severity) == ("CRITICAL", "critical")
-    assert shown.headline == "1 warning; 1 brought back, critical until its next run ends well"
+    assert shown.headline == "1 warning; that job was brought back, critical until its next run ends well"
+
+
+def test_the_advice_goes_on_after_a_colon_as_a_sentence_does() -> None:
+    done = Action(1, Stamp(NOW), "by hand", "restart", "agent", None, "agent", "c", ActionState.ACTED, acted_at=NOW)
+    advised = advise(finding("zero_tokens"), None, "phantom")
+    assert advised.words.startswith("See why no model answers")
+    for said in (advised.once_proved(), advised.after(Deed(done), NOW)):
+        assert ": see why no model answers" in said.words
+
+
+def test_the_next_run_of_a_job_whose_run_goes_on_is_said_as_by_the_command() -> None:
+    """The row still holds the fire that this run is for: that was due, and the next one is not."""
+    job = Job("id-a", "a", Every(MINUTE), next_run_at=NOW - MINUTE, in_flight_since=NOW - MINUTE)
+    snapshot = Snapshot("agent", "phantom", (job,))
+    published = Published((SourceState(snapshot, Diagnosis((), None), NOW, NOW),))
+    posting = Posting(published, NOW, 0.0)
+    (row,) = view.front(posting, Wanted(), lambda keys: Known()).table.rows
+    shown = job_page(posting, "agent", "id-a", Known(), 100, "week")
+    assert shown is not None
+    assert (row.next_words, row.next) == ("after this run", None)
+    assert ("Next run", "after this run", None) in shown.facts
+    table = StringIO()
+    Console(file=table, width=200).print(jobs_view(published, NOW, 200))
+    assert "after this run" in table.getvalue()
+    assert "was due" not in table.getvalue()
+
+
+@pytest.mark.parametrize(("used", "said"), [(200, "200"), (50, "50, not all: the runs on record here have 100")])
+def test_what_a_scheduler_counts_is_not_taken_for_what_is_on_record_here(used: int, said: str) -> None:
+    ends = tuple(RunEnd(number, NOW - number * HOUR, 25, 25) for number in (2, 1))
+    job = Job("id-a", "a", Every(HOUR), next_run_at=NOW, recent=ends, totals=Totals(2, used // 2, used // 2))
+    posting = Posting(
+        Published((SourceState(Snapshot("agent", "phantom", (job,)), Diagnosis((), None), NOW, NOW),)), NOW, 0.0
+    )
+    shown = job_page(posting, "agent", "id-a", Known(), 100, "week")
+    assert shown is not None
+    assert ("Tokens by its scheduler's count", said, None) in shown.facts
+    assert ("Runs by its scheduler's count", "2", None) in shown.facts
+    assert [measure.total for measure in shown.chart.measures] == ["100 of 2 runs on record in the last week"]
 
 
 def test_what_stands_in_an_incidents_history_is_never_dated_anew() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from watchdog.core.instants import EPOCH, iso, say
-from watchdog.web.shown import When, many, when
+from watchdog.web.shown import When, many, tokens_of, when
 from watchdog.web.strip import WORDS, Cell
 
 HEIGHT = 100
@@ -156,14 +156,13 @@ def _measures(range_name: str, groups: Sequence[Sequence[Cell]], spoken: Sequenc
         if most > 0:
             runs = sum(bool(cell.run) and cell.what != "broken_off" for group in groups for cell in group)
             known = sum(value is not None for of_slot in values for value in of_slot)
-            covers = f" of {known} run{'' if known == 1 else 's'} in the last {range_name}"
+            covers = f" of {known} run{'' if known == 1 else 's'} on record in the last {range_name}"
             more = f"; of {runs - known} more not known" if runs > known else ""
             yield _measure(name, sums, nice(most), spoken, covers + more, is_money=is_money)
 
 
 def _tokens(cell: Cell) -> float | None:
-    counts = (cell.run.input_tokens, cell.run.output_tokens) if cell.run else ()
-    return _sum(counts)
+    return tokens_of(cell.run) if cell.run else None
 
 
 def _sum(values: Sequence[float | None]) -> float | None:

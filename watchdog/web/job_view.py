@@ -1,6 +1,6 @@
 """A job's own page: what is wrong with it, its facts, its past over time, and all that happened to it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -15,11 +15,11 @@ from watchdog.incidents.report import verdict
 from watchdog.state.history import KEPT_RUNS, JobKey, Run
 from watchdog.web.chart import Chart, chart
 from watchdog.web.deeds import Recoveries, recoveries
-from watchdog.web.listing import GLYPHS, JobRow, all_runs, next_words, row
+from watchdog.web.listing import GLYPHS, JobRow, all_runs, next_run, row
 from watchdog.web.problems import Problem, problems_of
 from watchdog.web.published_state import Posting
-from watchdog.web.shown import Known, When, listed, many, maybe, spoken, when
-from watchdog.web.strip import LENGTH, WORDS, Cell, fires, how_many, strip
+from watchdog.web.shown import Known, When, listed, many, maybe, spoken, tokens_of, when
+from watchdog.web.strip import LENGTH, Cell, fires, how_many, strip
 
 TIMELINE = 100
 """Entries of a job's timeline, unless all are asked for."""
@@ -74,7 +74,9 @@ def job_page(posting: Posting, source: str, job_id: str, known: Known, limit: in
         source,
         job_id,
         tuple(
-            _facts(job, holder, state.deadlines.get(job_id), _whose(state.owners.get(job_id, ""), known.config), now)
+            _facts(
+                job, runs, holder, state.deadlines.get(job_id), _whose(state.owners.get(job_id, ""), known.config), now
+            )
         ),
         problems_of(posting, known, key),
         events[:limit],
@@ -92,11 +94,16 @@ def _whose(owner: str, config: Config | None) -> tuple[str, str]:
 
 
 def _facts(
-    job: Job, holder: Hold | None, deadline: datetime | None, whose: tuple[str, str], now: datetime
+    job: Job,
+    runs: Sequence[Run],
+    holder: Hold | None,
+    deadline: datetime | None,
+    whose: tuple[str, str],
+    now: datetime,
 ) -> Iterator[tuple[str, str, When | None]]:
     yield "Schedule", plainly(job.schedule), None
     yield "Last run", job.last_outcome, maybe(job.last_started_at, now)
-    yield "Next run", next_words(job, now, holder), maybe(job.next_run_at if job.is_planned else None, now)
+    yield ("Next run", *next_run(job, now, holder))
     if deadline:
         yield "Overdue from", "", when(deadline, now)
     if job.consecutive_errors:
@@ -106,19 +113,32 @@ def _facts(
         yield "Row deleted at the first restart after", "", when(job.sweep_at, now)
     if job.delivery_status:
         yield "Delivery", job.delivery_status, None
-    if job.totals.runs is not None:
-        yield "Runs in all", many(job.totals.runs), None
-    tokens = [count for count in (job.totals.input_tokens, job.totals.output_tokens) if count is not None]
-    if tokens:
-        yield "Tokens in all", many(sum(tokens)), None
-    if job.totals.cost_usd is not None:
-        yield "Cost in all", f"{job.totals.cost_usd:,.2f} USD", None
+    yield from _totals(job, runs)
     if job.last_paid_at:
         yield "Last run that cost something", "", when(job.last_paid_at, now)
     label, owner = whose
     if owner:
         yield label, owner, None
     yield "Id", job.id, None
+
+
+def _totals(job: Job, runs: Sequence[Run]) -> Iterator[tuple[str, str, None]]:
+    """The scheduler's own counts over the job's life. It may have begun to count anew, which nothing tells: where they
+    are less than what the runs have that are on record here, which the charts show, that is said."""
+    used, totals = tokens_of(job.totals), job.totals
+    on_record = sum(tokens_of(run) or 0 for run in runs)
+    cost = sum(run.cost_usd or 0 for run in runs)
+    if totals.runs is not None:
+        yield "Runs by its scheduler's count", _unless_more(totals.runs, len(runs), many), None
+    if used is not None:
+        yield "Tokens by its scheduler's count", _unless_more(used, on_record, many), None
+    if totals.cost_usd is not None:
+        yield "Cost by its scheduler's count", _unless_more(totals.cost_usd, cost, lambda usd: f"{usd:,.2f} USD"), None
+
+
+def _unless_more(count: float, on_record: float, said: Callable[[float], str]) -> str:
+    is_less = said(count) != said(on_record) and count < on_record
+    return f"{said(count)}, not all: the runs on record here have {said(on_record)}" if is_less else said(count)
 
 
 def _events(source: str, job: Job, runs: Sequence[Run], now: datetime, known: Known, limit: int) -> tuple[Event, ...]:
@@ -155,16 +175,16 @@ def _missed(cells: Sequence[Cell], now: datetime, most: int) -> Event:
 def _ran(cell: Cell, now: datetime) -> Event:
     run = cell.run
     if run is None:
-        return Event(when(cell.at, now), cell.what, GLYPHS[cell.what], "in flight", length=rough(now - cell.at))
-    tokens = [count for count in (run.input_tokens, run.output_tokens) if count is not None]
+        return Event(when(cell.at, now), cell.what, GLYPHS[cell.what], cell.words, length=rough(now - cell.at))
+    tokens = tokens_of(run)
     return Event(
         when(cell.at, now),
         cell.what,
         GLYPHS[cell.what],
-        WORDS[cell.what],
+        cell.words,
         run.error or _how_it_was_left(run),
         say_duration(run.duration) if run.duration is not None else "",
-        many(sum(tokens)) if tokens else "",
+        many(tokens) if tokens is not None else "",
         f"{run.cost_usd:.4f}" if run.cost_usd is not None else "",
     )
 

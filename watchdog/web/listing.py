@@ -15,7 +15,7 @@ from watchdog.recovery.brought_back import since
 from watchdog.state.history import JobKey, Run, broken_off, runs_of
 from watchdog.web.published_state import Posting
 from watchdog.web.shown import Known, When, job_url, maybe, spoken, when
-from watchdog.web.strip import LENGTH, WORDS, Cell, in_words, strip
+from watchdog.web.strip import LENGTH, Cell, in_words, strip
 
 PAGE = 50
 """Jobs on one page of the table."""
@@ -296,6 +296,7 @@ def row(
     source = state.snapshot.source
     cells = cells_of(source, job, now, known, length)
     running = job.in_flight_since
+    next_words, next_at = next_run(job, now, state.snapshot.keeps_waiting(job, now))
     return JobRow(
         job.name,
         job_url(source, job.id),
@@ -307,8 +308,8 @@ def row(
         plainly(job.schedule),
         maybe(job.last_started_at, now),
         job.last_outcome,
-        maybe(_planned(job), now),
-        next_words(job, now, state.snapshot.keeps_waiting(job, now)),
+        next_at,
+        next_words,
         tuple(_mark(cell) for cell in cells),
         in_words(cells),
         when(cells[0].at, now) if cells else None,
@@ -317,15 +318,16 @@ def row(
     )
 
 
-def next_words(job: Job, now: datetime, holder: Hold | None) -> str:
-    """What is said before the instant of the next fire, or in its place. `holder`: the run that it waits for."""
+def next_run(job: Job, now: datetime, holder: Hold | None) -> tuple[str, When | None]:
+    """What is said of the next fire, and its instant where that follows. `holder`: the run that it waits for."""
     if not job.is_planned or job.next_run_at is None:
-        return "never, as it is" if job.state in ("failed", "active") else "not planned"
+        return "never, as it is" if job.state in ("failed", "active") else "not planned", None
+    due = when(job.next_run_at, now)
     if job.next_run_at >= now:
-        return ""
-    if holder:
-        return f"after {holder.run}; was due"
-    return "after this run; was due" if job.in_flight_since else "was due"
+        return "", due
+    if job.in_flight_since:
+        return "after this run", None  # the instant is still that of the fire that this run is for
+    return f"after {holder.run}; was due" if holder else "was due", due
 
 
 def cells_of(source: str, job: Job, now: datetime, known: Known, length: int = LENGTH) -> tuple[Cell, ...]:
@@ -351,4 +353,4 @@ def _certainty(run: Run) -> tuple[bool, datetime]:
 def _mark(cell: Cell) -> Mark:
     if cell.count > 1:
         return Mark(cell.what, "…", f"{cell.count} or more missed, from {say(cell.at)} on")
-    return Mark(cell.what, GLYPHS[cell.what], f"{WORDS[cell.what]}, {say(cell.at)}")
+    return Mark(cell.what, GLYPHS[cell.what], f"{cell.words}, {say(cell.at)}")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 from urllib.parse import quote
 
 from watchdog.cadence.plain_words import ago
@@ -66,6 +67,22 @@ def spoken(kind: Kind) -> str:
 def many(count: float) -> str:
     """A whole number with its thousands apart."""
     return f"{count:,.0f}".replace(",", "\u202f")
+
+
+class Used(Protocol):
+    """A run, or all of a job's."""
+
+    @property
+    def input_tokens(self) -> int | None: ...
+
+    @property
+    def output_tokens(self) -> int | None: ...
+
+
+def tokens_of(used: Used) -> int | None:
+    """Input and output together, as far as they are known."""
+    known = [count for count in (used.input_tokens, used.output_tokens) if count is not None]
+    return sum(known) if known else None
 
 
 def listed(words: Sequence[str]) -> str:

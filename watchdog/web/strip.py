@@ -2,12 +2,13 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import groupby
 
 from watchdog.cadence.schedule import fire_at_or_before
+from watchdog.core.durations import say_duration
 from watchdog.core.instants import to_ms
 from watchdog.core.model import At, CronSchedule, Every, Job
 from watchdog.state.history import Run, StateChange
@@ -37,13 +38,20 @@ WORDS = {
 class Cell:
     """One fire: when it began or should have begun, and what came of it (a key of WORDS).
 
-    `count`: for how many missed fires it stands.
+    `count`: for how many missed fires it stands. `late`: how much later than planned it began, of a run of a job that
+    has no other fire: until then that one was missed.
     """
 
     at: datetime
     what: str
     run: Run | None = None
     count: int = 1
+    late: timedelta | None = None
+
+    @property
+    def words(self) -> str:
+        """What it is, in the words of the page."""
+        return f"{WORDS[self.what]}, {say_duration(self.late)} late" if self.late else WORDS[self.what]
 
 
 def strip(
@@ -62,7 +70,14 @@ def fires(
     if job.in_flight_since:
         cells.append(Cell(job.in_flight_since, "in_flight"))
     cells += [Cell(at, "missed") for at in missed(job, runs, now, states, most)]
-    return sorted(cells, key=lambda cell: cell.at)
+    ordered = sorted(cells, key=lambda cell: cell.at)
+    return [replace(ordered[0], late=_late(job, ordered[0])), *ordered[1:]] if ordered else []
+
+
+def _late(job: Job, first: Cell) -> timedelta | None:
+    """How late a one-shot ran that had been missed."""
+    is_late = isinstance(job.schedule, At) and first.what != "missed" and first.at >= job.schedule.at + AT_GRACE
+    return first.at - job.schedule.at if isinstance(job.schedule, At) and is_late else None
 
 
 def _kind(cell: Cell) -> str:
@@ -83,41 +98,83 @@ def missed(
     """The newest fires that the schedule had and that no run began at before the next one.
 
     A failed job's fires count: that it was given up is why they did not come. Those of a paused, disabled or completed
-    job do not. Nothing is said of the time before the first run that is known.
+    job do not. Nothing is said of the time before the first run that is known. Until the next run they are found as
+    they will be once it has begun: what was shown as missed stays so.
     """
-    begun = sorted([run.began for run in runs] + ([job.in_flight_since] if job.in_flight_since else []))
+    past = _Past(job, runs, states, now)
     match job.schedule:
         case CronSchedule() as schedule:
-            gone = _missed_slots(schedule, job, begun, runs, now, most)
+            gone = _missed_slots(schedule, past, most)
         case Every(interval) if interval > timedelta():
-            gone = _missed_intervals(interval, job, runs, now, most)
+            gone = _missed_intervals(interval, past, most)
         case At(at):
-            gone = [at] if job.is_planned and not begun and now >= at + AT_GRACE else []
+            gone = [at] if job.is_planned and not past.begun and now >= at + AT_GRACE else []
         case _:
             gone = []
     return [at for at in gone if _was_expected(at, job, states)]
 
 
-def _missed_slots(
-    schedule: CronSchedule, job: Job, begun: Sequence[datetime], runs: Sequence[Run], now: datetime, most: int
-) -> list[datetime]:
-    known = [*begun[:1], *([job.next_run_at] if job.is_planned and job.next_run_at else [])]
-    current = fire_at_or_before(schedule, now)
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What is known of a job up to now."""
+
+    job: Job
+    runs: Sequence[Run]
+    states: Sequence[StateChange]
+    now: datetime
+
+    @property
+    def begun(self) -> list[datetime]:
+        """When each run began, the one in flight too."""
+        flying = [self.job.in_flight_since] if self.job.in_flight_since else []
+        return sorted([run.began for run in self.runs] + flying)
+
+    def next_start(self, index: int) -> datetime | None:
+        """The beginning of the run after this one; None where none has begun yet."""
+        return self.runs[index + 1].began if index + 1 < len(self.runs) else self.job.in_flight_since
+
+    def pause(self, index: int) -> timedelta:
+        """How much longer than usual the scheduler may wait after this run: it was an error, or may have been one."""
+        breaker, run = self.job.breaker, self.runs[index]
+        if run.status == "ok" or breaker is None or not breaker.backoff:
+            return timedelta()
+        errors = self._errors(index)
+        if self.was_given_up(index) or errors >= breaker.limit:
+            return timedelta()
+        return breaker.backoff[min(errors, len(breaker.backoff)) - 1] if errors else max(breaker.backoff)
+
+    def _errors(self, index: int) -> int:
+        """How many errors in a row end with this run; 0 if that is not known."""
+        before = next((place for place in range(index, -1, -1) if self.runs[place].outcome != "error"), None)
+        return index - before if before is not None and self.runs[before].status == "ok" else 0
+
+    def was_given_up(self, index: int) -> bool:
+        """Whether the scheduler did not wait after this run, but had given the job up."""
+        began, later = self.runs[index].began, self.next_start(index)
+        if later is None and self.job.state == "failed":
+            return True
+        return any(began <= one.at <= (later or self.now) and one.state == "failed" for one in self.states)
+
+
+def _missed_slots(schedule: CronSchedule, past: _Past, most: int) -> list[datetime]:
+    begun, planned = past.begun, past.job.next_run_at if past.job.is_planned else None
+    known = [*begun[:1], *([planned] if planned else [])]
+    current = fire_at_or_before(schedule, past.now)
     if not known or current is None:
         return []
     slots = slots_until(schedule, current, most + 1)
     first = min(known).replace(microsecond=0)
     taken = {fire_at_or_before(schedule, at) for at in begun if at >= slots[0]}
     left = [slot for slot in slots[:-1] if slot >= first and slot not in taken]
-    return [slot for slot in left if not _is_in_a_pause(slot, job, runs)]
+    return [slot for slot in left if not _is_in_a_pause(slot, past)]
 
 
-def _is_in_a_pause(slot: datetime, job: Job, runs: Sequence[Run]) -> bool:
+def _is_in_a_pause(slot: datetime, past: _Past) -> bool:
     """Whether the scheduler may have waited then: not where a cron job takes its next fire all the same."""
-    if not runs or job.breaker is None or job.breaker.cron_may_come_sooner:
+    if not past.runs or past.job.breaker is None or past.job.breaker.cron_may_come_sooner:
         return False
-    before = bisect_right(runs, slot, key=lambda run: run.ended_at) - 1
-    return before >= 0 and slot < runs[before].ended_at + _pause(job, runs[before])
+    before = bisect_right(past.runs, slot, key=lambda run: run.ended_at) - 1
+    return before >= 0 and slot < past.runs[before].ended_at + past.pause(before)
 
 
 @lru_cache(maxsize=256)
@@ -132,29 +189,21 @@ def slots_until(schedule: CronSchedule, last: datetime, count: int) -> tuple[dat
     return tuple(reversed(slots))
 
 
-def _missed_intervals(interval: timedelta, job: Job, runs: Sequence[Run], now: datetime, most: int) -> list[datetime]:
+def _missed_intervals(interval: timedelta, past: _Past, most: int) -> list[datetime]:
+    if not past.begun:
+        return _steps(past.job.due, interval, past.now, most) if past.job.is_planned and past.job.due else []
     gone: list[datetime] = []
-    starts = [run.began for run in runs[1:]]
-    for run, start in zip(runs, [*starts, job.in_flight_since], strict=False):
-        if start is not None:
-            gone += _steps(run.ended_at + _pause(job, run) + interval, interval, start, most)
-    return [*gone, *_missed_at_the_end(interval, job, runs, now, most)][-most:]
+    for index, run in enumerate(past.runs):
+        until = past.next_start(index) or (past.now if _is_owed(past) else None)
+        if until is not None:
+            gone += _steps(run.ended_at + past.pause(index) + interval, interval, until, most)
+    return gone[-most:]
 
 
-def _missed_at_the_end(interval: timedelta, job: Job, runs: Sequence[Run], now: datetime, most: int) -> list[datetime]:
-    """Since the last run: what the scheduler says was due, or for a job that it gave up what would have been."""
-    if job.in_flight_since:
-        return []
-    if job.is_planned:
-        return _steps(job.next_run_at, interval, now, most) if job.next_run_at else []
-    return _steps(runs[-1].ended_at + interval, interval, now, most) if runs else []
-
-
-def _pause(job: Job, run: Run) -> timedelta:
-    """How much longer than its interval the scheduler may wait after an error, or after what may have been one."""
-    if run.status == "ok" or job.breaker is None:
-        return timedelta()
-    return max(job.breaker.backoff, default=timedelta())
+def _is_owed(past: _Past) -> bool:
+    """Whether fires have gone by since the last run: a job that was edited, or is paced, is planned for later."""
+    job, last = past.job, len(past.runs) - 1
+    return not job.is_planned or past.was_given_up(last) or (job.due is not None and job.due <= past.now)
 
 
 def _steps(first: datetime, interval: timedelta, until: datetime, most: int) -> list[datetime]:
@@ -174,8 +223,10 @@ def _was_expected(at: datetime, job: Job, states: Sequence[StateChange]) -> bool
 
 def in_words(cells: Iterable[Cell]) -> str:
     """The strip for those who cannot see it: `12 worked, then 10 error, then 24 or more missed`."""
-    groups = [(what, sum(cell.count for cell in group)) for what, group in groupby(cells, key=_kind)]
-    said = [f"{how_many(count, LENGTH) if what == 'missed' else count} {WORDS[what]}" for what, count in groups]
+    groups = [
+        (words, sum(cell.count for cell in group)) for words, group in groupby(cells, key=lambda cell: cell.words)
+    ]
+    said = [f"{how_many(count, LENGTH) if words == WORDS['missed'] else count} {words}" for words, count in groups]
     return ", then ".join(said) or "nothing is known yet"
 
 
