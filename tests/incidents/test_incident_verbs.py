@@ -199,6 +199,17 @@ def test_an_acknowledged_incident_is_somebodys(state: Path) -> None:
     assert [incident["acknowledged_by"] for incident in document(state)["incidents"]] == [None, "anna"]
 
 
+def test_who_is_on_what_is_clear_is_said_too(tmp_path: Path) -> None:
+    diary = Diary()
+    diary.look(failing("news"))
+    diary.look(after=MINUTE)
+    path = stored(diary, tmp_path / "state.db")
+    assert command("ack", "1", "--state", path, LOGNAME="anna").returncode == 0
+    listed = " ".join(command("incidents", "--state", path, COLUMNS="200").stdout.split())
+    assert re.search(r"clear[^;]*; anna is on it", listed)
+    assert "; anna is on it" in " ".join(command("incidents", "1", "--state", path, COLUMNS="200").stdout.split())
+
+
 def test_an_incident_shown_whole_says_who_took_it_on_and_gave_it_back(state: Path) -> None:
     whole = ("incidents", "2", "--state", state)
     assert "Who took it on" not in command(*whole).stdout

@@ -1,10 +1,13 @@
 """What is said of a job that was brought back and has not run since, wherever something of it is shown."""
 
 import json
+import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from tests.conftest import NOW, build, cost_row, job_row, session_row
 from tests.support.command import command
@@ -12,17 +15,22 @@ from tests.support.harness import HOUR, MINUTE, change
 from tests.support.site import PAGE, serving
 from tests.support.telling import finding
 from watchdog.cli.fleet_tables import incidents_view as elsewhere_view
+from watchdog.cli.fleet_tables import whole_view
 from watchdog.cli.tables import incidents_view, screen
 from watchdog.core.action import Action, State
 from watchdog.core.clock import Stamp
 from watchdog.core.incident import Incident, Ledger
 from watchdog.core.instants import iso
 from watchdog.core.moment import Moment
+from watchdog.detectors.published import Published
 from watchdog.incidents import wire
 from watchdog.incidents.ledger import Timing, update
 from watchdog.remote.fleet import Answer
 from watchdog.state.records import Records
 from watchdog.state.store import Store
+from watchdog.web.incident_view import incident_page
+from watchdog.web.published_state import Posting
+from watchdog.web.shown import Known
 
 BACK = NOW - HOUR / 2
 WORDS = (
@@ -142,6 +150,41 @@ def test_the_lists_of_incidents_say_it_of_one_that_is_headed_by_such_a_job(capsy
     assert told.count("it was brought back, and its next run shows whether that has helped") == 2
 
 
+def test_the_lists_say_who_is_on_one_that_is_clear(capsys: pytest.CaptureFixture[str]) -> None:
+    clear = update(Ledger(incidents={1: incident()}), [], frozenset(), Moment(NOW + HOUR), Timing()).incidents[1]
+    assert not clear.is_active
+    screen().print(incidents_view([clear], {1: (NOW, "anna")}, (), NOW + HOUR, None))
+    document = {"now": iso(NOW), "incidents": [wire.incident(clear, "anna")]}
+    screen().print(elsewhere_view([Answer("http://x", document, "")]))
+    assert " ".join(capsys.readouterr().out.split()).count("; anna is on it") == 2
+
+
+def test_the_page_and_the_command_count_alike_what_was_brought_back_and_what_is_over() -> None:
+    one = incident()
+    over = replace(one.members[one.headline.key], finding=finding("failing"), ended_at=NOW)
+    late = replace(over, finding=finding("overdue", "late"), under=True)
+    one = replace(one, members={**one.members, over.finding.key: over, late.finding.key: late})
+    page = incident_page(one, Posting(Published(()), NOW, 0.0, (one,)), Known(), (), (), 1)
+    assert (page.total, page.standing) == (4, "1 so, 1 brought back, 2 no longer")
+    document = json.loads(json.dumps(wire.incident(one)))
+    assert len(document["findings"]) == 1
+    assert sorted(each["kind"] for each in document["no_longer"]) == ["failed", "failing", "overdue"]
+    with (console := Console(width=120)).capture() as shown:
+        console.print(whole_view({"incident": document, "now": iso(NOW), "messages": [], "recoveries": []}))
+    sections = re.findall(
+        r"^(What is so|Brought back|No longer so)|.* (zero_tokens|failed|failing|overdue) ", shown.get(), re.M
+    )
+    assert [title or kind for title, kind in sections] == [
+        "What is so",
+        "zero_tokens",
+        "Brought back",
+        "failed",
+        "No longer so",
+        "failing",
+        "overdue",
+    ]
+
+
 @pytest.mark.parametrize(("status", "ends_well"), [("error", False), ("ok", True)])
 def test_check_is_as_grave_as_the_incident_until_the_next_run_ends_well(
     tmp_path: Path, status: str, ends_well: bool
@@ -160,7 +203,8 @@ def test_check_is_as_grave_as_the_incident_until_the_next_run_ends_well(
         assert "critical" not in finding_line
         return
     assert first == (
-        "CRITICAL: 1 zero_tokens; 1 brought back, critical until its next run ends well | jobs=1 critical=1 warning=1"
+        "CRITICAL: 1 zero_tokens; that job was brought back, critical until its next run ends well"
+        " | jobs=1 critical=1 warning=1"
     )
     assert f"{WORDS}; that it was given up is critical until its next run ends well" in finding_line
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from watchdog.cadence.plain_words import ago
 from watchdog.cli.elsewhere import subject
 from watchdog.cli.listing import Listing
-from watchdog.cli.tables import clear, silenced
+from watchdog.cli.tables import clear, silenced, taken_on
 from watchdog.core.action import SPOKEN, UNDER_WAY, State
 from watchdog.core.command_line import PROGRAM, as_asked
 from watchdog.core.incident import awaited
@@ -108,10 +108,9 @@ def _standing(incident: Mapping[str, Any], now: datetime) -> str:
     if incident["state"] != "active":
         if over := incident["resolved_at"]:
             return f"over {ago(parse_instant(over), now)}"
-        if incident.get("waits_for_run"):
-            return clear(None, now)
         until = incident.get("over_at")  # an older version does not say it
-        return clear(parse_instant(until) if until else now, now)
+        ends = None if incident.get("waits_for_run") else parse_instant(until) if until else now
+        return f"{clear(ends, now)}{taken_on(incident['acknowledged_by'])}"
     return f"{incident['acknowledged_by']} is on it" if incident["acknowledged_by"] else "open"
 
 
@@ -130,8 +129,9 @@ def whole_view(document: Mapping[str, Any], where: str = "") -> RenderableType:
     found = [*incident["findings"], *incident["symptoms"]]
     what = "What is so" if incident["state"] == "active" else "What was so"
     views.append(_lines(what, [(_at(one["since"]), one["kind"], one["summary"]) for one in found]))
-    if ended := incident.get("no_longer"):  # an older version does not say it
-        views.append(_lines("No longer so", [_ended(one) for one in ended]))
+    ended = incident.get("no_longer", ())  # an older version does not say it
+    views += _not_now("Brought back", [one for one in ended if not one["ended_at"]])
+    views += _not_now("No longer so", [one for one in ended if one["ended_at"]])
     views += _to_do(document.get("to_do"), where)
     if handovers := document.get("handovers"):
         views.append(_lines("Who took it on", [_handover(one) for one in handovers]))
@@ -171,6 +171,10 @@ def _titled(title: str, rows: Sequence[tuple[str, str, str]]) -> Table:
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
+
+
+def _not_now(what: str, ended: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    return [_lines(what, [_ended(one) for one in ended])] if ended else []
 
 
 def _ended(one: Mapping[str, Any]) -> tuple[str, str, str]:

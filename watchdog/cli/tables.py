@@ -248,11 +248,17 @@ def _incident_state(
         return Text(f"over {ago(incident.resolved_at, now)}", style="green")
     if not incident.is_active:
         until = now if hold is None else over_at(incident, hold)
-        return Text(clear(None if waits_for_run(incident) else until, now), style="green")
+        said = clear(None if waits_for_run(incident) else until, now)
+        return Text(f"{said}{taken_on(acknowledged[1] if acknowledged else None)}", style="green")
     if acknowledged is None:
         return Text("open")
     more = "; more since" if incident.has_more_since(acknowledged[0]) else ""
     return Text(f"{acknowledged[1]} is on it{more}", style="yellow" if more else "cyan")
+
+
+def taken_on(who: str | None) -> str:
+    """Who is on it, as the end of a sentence; empty where nobody is."""
+    return f"; {who} is on it" if who else ""
 
 
 def _quiet(incident: Incident, silences: Sequence[Silence], now: datetime) -> Text:

@@ -166,4 +166,4 @@ def _ended_at(member: Member) -> Json:
 
 def _no_longer(of: Incident) -> list[Member]:
     """What it was about before, while something else of it is so."""
-    return [one for one in of.members.values() if of.is_active and not one.under and not one.active]
+    return [one for one in of.members.values() if of.is_active and not one.active]

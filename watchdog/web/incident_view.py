@@ -1,5 +1,6 @@
 """An incident's own page: all of its jobs, what happened when, who was told, and what was done."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,9 @@ PAGE = 100
 
 _NAMED = 3
 """Jobs that are named of those to whom the same happened at once."""
+
+BACK = "brought back"
+"""Of what is not found now, and is over only once the next run of its job has ended well."""
 
 _EVENTS = 60
 """Things that happened, of which the newest are shown."""
@@ -47,15 +51,15 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class IncidentPage:
-    """All of it; `ended`: how many of its `total` findings are no longer so; `before` and `after` lead to more jobs;
-    `told_nobody`: why nobody is ever told of it, where that is so."""
+    """All of it; `standing`: how many of its `total` findings are so, and how many are not; `before` and `after` lead
+    to more jobs; `told_nobody`: why nobody is ever told of it, where that is so."""
 
     verdict: str
     now: When
     problem: Problem
     members: tuple[Line, ...]
     total: int
-    ended: int
+    standing: str
     first: int
     before: str
     after: str
@@ -87,7 +91,7 @@ def incident_page(
         of_incident(incident, posting, known),
         tuple(line(member, now) for member in members[first : first + PAGE]),
         len(members),
-        sum(not member.active and not member.is_unproved for member in members),
+        _standing(members),
         first + 1,
         f"{url}?page={page - 1}" if page > 1 else "",
         f"{url}?page={page + 1}" if first + PAGE < len(members) else "",
@@ -96,6 +100,12 @@ def incident_page(
         "" if entries else why_nobody(incident, known.config, now),
         recoveries([one for one in known.notes.actions if is_about(one, incident)], known, now),
     )
+
+
+def _standing(members: Sequence[Member]) -> str:
+    """How many are so, were brought back and are not proved yet, or are no longer so; empty where all are alike."""
+    words = Counter("so" if one.active else BACK if one.is_unproved else "no longer" for one in members)
+    return ", ".join(f"{words[one]} {one}" for one in ("so", BACK, "no longer") if words[one]) if len(words) > 1 else ""
 
 
 def _order(member: Member) -> tuple[object, ...]:
