@@ -1311,7 +1311,7 @@ def test_by_hand_errors_are_one_line_with_exit_code_3(tmp_path: Path) -> None:
             (
                 "revive",
                 "well",
-                "well is active, and due since 2026-06-10 14:05 UTC (what keeps it says `scheduler-watchdog check",
+                "well is active, and due since 2026-06-10 14:05 UTC (if something keeps it, `scheduler-watchdog check",
             ),
             ("restore", "nobody", "no definition of 'nobody' is kept"),
             ("restore", "one", "is there already"),

@@ -171,7 +171,7 @@ def how_it_stands(name: str, state: str, next_run_at: datetime | None, now: date
         return f"{name} is {state}"
     if next_run_at > now:
         return f"{name} is {state}, and its next run is at {say(next_run_at)}"
-    return f"{name} is {state}, and due since {say(next_run_at)} (what keeps it says `{PROGRAM} check`)"
+    return f"{name} is {state}, and due since {say(next_run_at)} (if something keeps it, `{PROGRAM} check` says what)"
 
 
 def unfit_for_revival(job: Job, at: datetime, *, must_be_on: bool) -> str | None:
