@@ -175,7 +175,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(window: Browser, outage_pag
             assert window.run("return document.documentElement.scrollWidth") <= 390
             assert violations(window, axe) == [], path
         window.open(outage_page.url)
-        said = "1 zero_tokens, 2 waiting for a run; 1 of these jobs was brought back, critical until its next run ends well"
+        said = "1 zero_tokens, 2 overdue; 1 of these jobs was brought back, critical until its next run ends well"
         window.run(f"document.querySelector('h1').lastChild.textContent = ' {said}'")
         assert window.run("const h = document.querySelector('h1'); return h.scrollHeight <= h.clientHeight + 1")
     finally:
