@@ -1,5 +1,6 @@
 """Packed run ends say what a tuple of them says."""
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -9,7 +10,7 @@ from watchdog.core.instants import EPOCH
 from watchdog.core.model import RunEnd
 from watchdog.state.documents import readable
 from watchdog.state.plain import plain
-from watchdog.systems.phantom.cost_ledger import KeptEnds
+from watchdog.systems.phantom.cost_ledger import CostLedger, KeptEnds
 from watchdog.systems.shared.packed_ends import PackedEnds
 
 COUNTS = st.none() | st.integers(-(10**18), 10**18)
@@ -51,3 +52,13 @@ def test_they_are_kept_over_a_restart_as_the_tuple_of_them_was() -> None:
     kept = [KeptEnds(each, 1, (at,), 2, has_used=True) for each in (ends, PackedEnds(ends))]
     assert plain(kept[0]) == plain(kept[1])
     assert readable(KeptEnds, plain(kept[1])) == kept[0]
+
+
+def test_the_ends_of_a_table_whose_ids_are_no_whole_numbers_here_and_there_are_read_all_the_same() -> None:
+    at = datetime(2026, 4, 29, 10, tzinfo=UTC)
+    ledger, table = CostLedger(), sqlite3.connect(":memory:")
+    table.execute("CREATE TABLE cost_events (id INTEGER, session_key TEXT, created_at TEXT)")
+    rows = [(id_, "scheduler:sched:a", (at + timedelta(hours=id_)).isoformat()) for id_ in (1, 2.5, 4)]
+    table.executemany("INSERT INTO cost_events VALUES (?, ?, ?)", rows)
+    ledger.read(table, at - timedelta(days=7), at + timedelta(days=1))
+    assert [end.at for end in ledger.recent("a")] == [at + timedelta(hours=hours) for hours in (1, 2.5, 4)]

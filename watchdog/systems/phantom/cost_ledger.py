@@ -312,7 +312,7 @@ def _job_event(row: Row) -> tuple[str, RunEnd] | None:
     at = readable_instant(created_at)
     if at is None:
         return None
-    return key[len(KEY_PREFIX) :], RunEnd(id_, at, _count(input_tokens), _count(output_tokens), _usd(cost))
+    return key[len(KEY_PREFIX) :], RunEnd(int(id_), at, _count(input_tokens), _count(output_tokens), _usd(cost))
 
 
 NEEDED = {"id", "session_key", "created_at"}
