@@ -9,11 +9,11 @@ import pytest
 
 from tests.support.harness import HOUR, MINUTE, START, Agent, change, scheduler
 from watchdog.config.file import for_database
-from watchdog.core.model import At, Job
+from watchdog.core.model import At, Breaker, Every, Job
 from watchdog.demo.outcome import Outcome
 from watchdog.demo.simulator import Simulator
 from watchdog.engine import Engine
-from watchdog.state.history import History, Run, load_runs, load_states
+from watchdog.state.history import History, Run, StateChange, load_runs, load_states
 from watchdog.state.store import Store
 from watchdog.web.listing import all_runs
 from watchdog.web.shown import Known
@@ -104,3 +104,39 @@ def test_a_one_shot_that_was_missed_and_ran_late_is_shown_as_late() -> None:
     assert cell.words == "worked, 25 min late"
     (in_time,) = strip(one_shot, [replace(ran, started_at=START + MINUTE)], at + MINUTE)
     assert in_time.words == "worked"
+
+
+def at(minutes: int) -> datetime:
+    return START + minutes * MINUTE
+
+
+BACK = {
+    "paused": ([10, 20, 30, 40], [10, 20, 30, 40, 75]),
+    "disabled": ([10, 20, 30, 40], [10, 20, 30, 40, 75]),
+    "failed": ([10, 20, 30, 40, 50], [10, 20, 30, 40, 50, 75]),
+}
+
+
+@pytest.mark.parametrize("state", BACK)
+def test_a_job_that_is_on_again_keeps_what_it_missed_and_is_next_owed_an_interval_later(state: str) -> None:
+    """What nobody planned, between the fire that it waits for now and the rhythm of before, is not shown as missed."""
+    every = Job("a", "a", Every(10 * MINUTE), next_run_at=at(75))
+    runs = [Run("s", "a", at(0), started_at=at(-1), status="ok")]
+    states = [StateChange(at(44), state), StateChange(at(65), "active")]
+    kept, with_more = ([at(minutes) for minutes in part] for part in BACK[state])
+    for minutes in (65, 74):
+        assert [cell.at for cell in fires(every, runs, at(minutes), states) if cell.what == "missed"] == kept
+    ran = [*runs, Run("s", "a", at(90), started_at=at(89), status="ok")]
+    for past, now in ((runs, at(88)), (ran, at(91))):
+        found = fires(replace(every, next_run_at=at(75 if past is runs else 100)), past, now, states)
+        assert [cell.at for cell in found if cell.what == "missed"] == with_more
+
+
+def test_a_long_row_of_errors_waits_no_longer_than_its_scheduler_does() -> None:
+    breaker = Breaker(500, (MINUTE, 5 * MINUTE))
+    every = Job("a", "a", Every(10 * MINUTE), next_run_at=at(9000), breaker=breaker)
+    runs = [Run("s", "a", at(0), started_at=at(0), status="ok")]
+    runs += [Run("s", "a", at(11 + 16 * index), started_at=at(11 + 16 * index), status="error") for index in range(400)]
+    assert [cell.at for cell in fires(every, runs, runs[-1].ended_at, (), 500) if cell.what == "missed"] == []
+    without_one = [run for index, run in enumerate(runs) if index != 200]
+    assert len([cell for cell in fires(every, without_one, runs[-1].ended_at, (), 500) if cell.what == "missed"]) == 1

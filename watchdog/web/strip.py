@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from watchdog.cadence.schedule import fire_at_or_before
 from watchdog.core.durations import say_duration
@@ -101,7 +101,7 @@ def missed(
     job do not. Nothing is said of the time before the first run that is known. Until the next run they are found as
     they will be once it has begun: what was shown as missed stays so.
     """
-    past = _Past(job, runs, states, now)
+    past = _Past(job, runs, states, now, _errors_in_a_row(runs))
     match job.schedule:
         case CronSchedule() as schedule:
             gone = _missed_slots(schedule, past, most)
@@ -116,12 +116,14 @@ def missed(
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """What is known of a job up to now."""
+    """What is known of a job up to now. `errors`: for each run how many errors in a row end with it; 0 if that is not
+    known."""
 
     job: Job
     runs: Sequence[Run]
     states: Sequence[StateChange]
     now: datetime
+    errors: Sequence[int]
 
     @property
     def begun(self) -> list[datetime]:
@@ -138,15 +140,10 @@ class _Past:
         breaker, run = self.job.breaker, self.runs[index]
         if run.status == "ok" or breaker is None or not breaker.backoff:
             return timedelta()
-        errors = self._errors(index)
+        errors = self.errors[index]
         if self.was_given_up(index) or errors >= breaker.limit:
             return timedelta()
         return breaker.backoff[min(errors, len(breaker.backoff)) - 1] if errors else max(breaker.backoff)
-
-    def _errors(self, index: int) -> int:
-        """How many errors in a row end with this run; 0 if that is not known."""
-        before = next((place for place in range(index, -1, -1) if self.runs[place].outcome != "error"), None)
-        return index - before if before is not None and self.runs[before].status == "ok" else 0
 
     def was_given_up(self, index: int) -> bool:
         """Whether the scheduler did not wait after this run, but had given the job up."""
@@ -154,6 +151,26 @@ class _Past:
         if later is None and self.job.state == "failed":
             return True
         return any(began <= one.at <= (later or self.now) and one.state == "failed" for one in self.states)
+
+    @property
+    def resumed(self) -> list[datetime]:
+        """When it was brought back, or switched on again: its scheduler counts from there anew."""
+        return [
+            after.at
+            for before, after in pairwise(self.states)
+            if after.state == "active" and before.state not in ("active", "unknown")
+        ]
+
+
+def _errors_in_a_row(runs: Sequence[Run]) -> list[int]:
+    counts, count, is_known = [], 0, False
+    for run in runs:
+        if run.outcome == "error":
+            count += 1
+        else:
+            count, is_known = 0, run.status == "ok"
+        counts.append(count if is_known else 0)
+    return counts
 
 
 def _missed_slots(schedule: CronSchedule, past: _Past, most: int) -> list[datetime]:
@@ -193,10 +210,13 @@ def _missed_intervals(interval: timedelta, past: _Past, most: int) -> list[datet
     if not past.begun:
         return _steps(past.job.due, interval, past.now, most) if past.job.is_planned and past.job.due else []
     gone: list[datetime] = []
+    resumed = past.resumed
     for index, run in enumerate(past.runs):
         until = past.next_start(index) or (past.now if _is_owed(past) else None)
-        if until is not None:
-            gone += _steps(run.ended_at + past.pause(index) + interval, interval, until, most)
+        begins = run.ended_at + past.pause(index)
+        for end in [at for at in resumed if run.ended_at < at <= (until or past.now)] + ([until] if until else []):
+            gone += _steps(begins + interval, interval, end, most)
+            begins = end
     return gone[-most:]
 
 
