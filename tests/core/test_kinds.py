@@ -179,3 +179,12 @@ def test_an_alert_is_called_after_what_fails() -> None:
     assert Kind.STALLED.alert == "SchedulerStalled"
     assert Kind.UNREACHABLE.alert == "SchedulerUnreachable"
     assert [kind for kind in Kind if "Watchdog" in kind.alert] == [Kind.UNSAVED]
+
+
+@pytest.mark.parametrize("restart", [f"sh -c '{'x ' * 400}'", "sh -c 'stop\nstart'"])
+def test_a_restart_that_a_sentence_has_no_room_for_is_not_said_in_part(restart: str) -> None:
+    remedy = remedy_of(finding("stalled", None), "phantom", restart)
+    assert remedy.short == "restart the agent, with the command that its policy names"
+    assert (remedy.sentences, remedy.pasted) == ("Restart the agent.", restart)
+    wedged = remedy_of(finding("wedged", "heartbeat"), "openclaw", restart)
+    assert wedged.sentences.endswith("Or restart the gateway, with the command that its policy names")

@@ -435,3 +435,22 @@ def test_only_what_is_to_be_pasted_is_set_as_a_command() -> None:
     html = told(finding("failed", error_class="transient"))["html"]
     assert "once its cause is gone: <code" in html
     assert re.search(r"<code[^>]*>scheduler-watchdog revive id-heartbeat</code>", html)
+
+
+@pytest.mark.parametrize("name", ["agent@prod.service", "root@host.example"])
+def test_the_restart_of_the_configuration_can_be_pasted_from_each_form(name: str) -> None:
+    policy = {"match": {"kind": "stalled"}, "action": "restart", "run": ["systemctl", "restart", name]}
+    office = Office(configured(recovery={"mode": "observe", "policies": [policy]}))
+    office.find(finding("stalled", None))
+    office.wait(MINUTE)
+    (entry,) = office.store.waiting()
+    assert all(f"systemctl restart {name}" in entry.message[form] for form in ("text", "markdown", "html"))
+
+
+def test_a_restart_calls_nobody() -> None:
+    policy = {"match": {"kind": "stalled"}, "action": "restart", "run": ["notify", "@ops", "x@everyone", "<!here>"]}
+    office = Office(configured(recovery={"mode": "observe", "policies": [policy]}))
+    office.find(finding("stalled", None))
+    office.wait(MINUTE)
+    (entry,) = office.store.waiting()
+    assert not any(call in entry.message["text"] for call in ("@ops", "@everyone", "<!here"))

@@ -19,6 +19,9 @@ _BREAK = "\u200b"
 _CALLS = re.compile(r"([@<])(?=[\w!?/@#&])|(\])(?=[(\[:])")
 """A mention, a tag, and a link or an image of Markdown: some chats read marks in what they are told is plain text."""
 
+_CALLS_TYPED = re.compile(rf"(?<=\w)@(?!(?:everyone|channel|here|all)\b)|{_CALLS.pattern}", re.IGNORECASE)
+"""The same in a command, where an `@` inside a word is part of a name: of `agent@prod.service`, of `root@host`."""
+
 _MARKS = re.compile(r"([\\`\[\]<>~]|(?<!\s)\*|(?<![^\W_])_|_(?![^\W_]))")
 """A star after a space, as in a cron expression, ends nothing, and where none can end nothing begins."""
 
@@ -75,6 +78,14 @@ def defused(text: str) -> str:
     return _CALLS.sub(rf"\g<0>{_BREAK}", text)
 
 
+def _typed(text: str) -> str:
+    """The same of a command. One of ours has a job's id in it, which is data; another's is the operator's own, or a
+    usual one, and whoever pastes it must get each character of it."""
+    if f"{PROGRAM} " in text:
+        return defused(text)
+    return _CALLS_TYPED.sub(lambda found: f"{found[0]}{_BREAK if any(found.groups()) else ''}", text)
+
+
 def parts_of(text: str) -> Iterator[tuple[str, bool]]:
     """The words and the commands in a text; the flag says that it is a command."""
     before = ""
@@ -93,7 +104,8 @@ class Plain:
 
     def fact(self, label: str, text: str) -> str:
         """One labelled fact."""
-        return f"{label}: {defused(text)}"
+        said = (_typed(part) if is_command else defused(part) for part, is_command in parts_of(text))
+        return f"{label}: {''.join(said)}"
 
     def listed(self, lines: Iterable[str]) -> str:
         """A list."""
@@ -145,7 +157,7 @@ def _code(text: str) -> str:
     """Between as many backticks as it takes to hold those in it."""
     longest = max((len(found) for found in re.findall("`+", text)), default=0)
     fence, room = "`" * (longest + 1), " " if longest else ""
-    return f"{fence}{room}{defused(text)}{room}{fence}"
+    return f"{fence}{room}{_typed(text)}{room}{fence}"
 
 
 def _marked(text: str) -> str:
@@ -168,7 +180,10 @@ class Html:
 
     def fact(self, label: str, text: str) -> str:
         """One labelled fact."""
-        said = (f"{_CODE}{_safe(part)}</code>" if is_command else _safe(part) for part, is_command in parts_of(text))
+        said = (
+            f"{_CODE}{_escaped(_typed(part))}</code>" if is_command else _safe(part)
+            for part, is_command in parts_of(text)
+        )
         return f'<p style="{_WRAPS}"><b>{_safe(label)}:</b> {"".join(said)}</p>'
 
     def listed(self, lines: Iterable[str]) -> str:

@@ -16,6 +16,10 @@ from watchdog.systems.base import CAUSE_GONE, System
 OUT_OF_A_LOOP = "find in its own log what ends it, and pause the job whose run does; a restart does not help"
 """What helps where a scheduler starts again and again and ends no run."""
 
+LONGEST = 300
+"""Characters of a configured command that a sentence has room for: one that is cut off, or has lost the breaks of its
+lines, does something else."""
+
 _UNKNOWN: System[Any] = System()
 
 
@@ -30,6 +34,8 @@ class How:
     @property
     def said(self) -> str:
         """As the end of a sentence; empty where there is none."""
+        if len(self.known) > LONGEST or not self.known.isprintable():
+            return ", with the command that its policy names"
         return f", with: {self.known}" if self.known else f", for example: {self.usual}" if self.usual else ""
 
 
