@@ -104,6 +104,14 @@ def test_a_one_shot_that_was_missed_and_ran_late_is_shown_as_late() -> None:
     assert cell.words == "worked, 25 min late"
     (in_time,) = strip(one_shot, [replace(ran, started_at=START + MINUTE)], at + MINUTE)
     assert in_time.words == "worked"
+    completed = replace(one_shot, status="completed")
+    over = StateChange(at + MINUTE, "completed")
+    for states, words in (
+        ((), "worked, 25 min late"),
+        ((over,), "worked, 25 min late"),
+        ((StateChange(START - MINUTE, "paused"), StateChange(at, "active"), over), "worked"),
+    ):
+        assert [cell.words for cell in strip(completed, [ran], at + MINUTE, states)] == [words]
 
 
 def at(minutes: int) -> datetime:

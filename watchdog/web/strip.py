@@ -71,13 +71,16 @@ def fires(
         cells.append(Cell(job.in_flight_since, "in_flight"))
     cells += [Cell(at, "missed") for at in missed(job, runs, now, states, most)]
     ordered = sorted(cells, key=lambda cell: cell.at)
-    return [replace(ordered[0], late=_late(job, ordered[0])), *ordered[1:]] if ordered else []
+    return [replace(ordered[0], late=_late(job, ordered[0], states)), *ordered[1:]] if ordered else []
 
 
-def _late(job: Job, first: Cell) -> timedelta | None:
-    """How late a one-shot ran that had been missed."""
-    is_late = isinstance(job.schedule, At) and first.what != "missed" and first.at >= job.schedule.at + AT_GRACE
-    return first.at - job.schedule.at if isinstance(job.schedule, At) and is_late else None
+def _late(job: Job, first: Cell, states: Sequence[StateChange]) -> timedelta | None:
+    """How late a one-shot ran that had been missed: not one that was paused at its time."""
+    if not isinstance(job.schedule, At) or first.what == "missed":
+        return None
+    planned = job.schedule.at
+    was_owed = not states or _was_expected(planned, job, states)
+    return first.at - planned if was_owed and first.at >= planned + AT_GRACE else None
 
 
 def _kind(cell: Cell) -> str:
