@@ -208,6 +208,20 @@ def test_so_many_runs_of_a_job_are_kept_and_no_more(store: Store) -> None:
     assert runs[-1].ended_at == NOW + ((KEPT_RUNS // 10 + 2) * 10 + 9) * MINUTE
 
 
+@pytest.mark.parametrize("schedule", [HOURLY, Every(HOUR)])
+def test_a_job_that_was_off_at_the_first_look_has_missed_nothing_since_its_last_run(
+    store: Store, schedule: Schedule
+) -> None:
+    """Its scheduler does not write when it was switched off."""
+    off = job(schedule, enabled=False, next_run_at=NOW - 49 * HOUR, recent=(end(1, NOW - 50 * HOUR),))
+    history = History(store)
+    for now in (NOW, NOW + HOUR):
+        history.turn(published(off), now)
+        runs, states = load_runs(store.database, "s", "a", 24), load_states(store.database, "s", "a")
+        assert [state.state for state in states] == ["disabled"]
+        assert missed(off, runs, now, states) == []
+
+
 def test_changes_of_state_are_kept_with_their_instants(store: Store) -> None:
     history = History(store)
     for status, hours in (("active", 5), ("failed", 3), ("active", 1)):

@@ -294,7 +294,10 @@ class History:
                     part.seen[key], new = news(before, snapshot.source, job)
                     part.runs += new
                     if job.state != self._states.get(key, "active"):
-                        part.states[key] = StateChange(_since(job, before, now), job.state)
+                        # of what is so at the first look nobody knows a fire since its last run that was due
+                        is_first = before is None and key not in self._states
+                        seen_at = min(new[-1].ended_at, now) if is_first and new else now
+                        part.states[key] = StateChange(_since(job, before, seen_at, now), job.state)
                 if len(part.runs) >= RUNS_AT_ONCE:
                     yield part
                     part = _News()
@@ -312,11 +315,11 @@ class History:
             self._seen = {key: seen for key, seen in self._seen.items() if key in there}
 
 
-def _since(job: Job, before: Seen | None, now: datetime) -> datetime:
+def _since(job: Job, before: Seen | None, seen_at: datetime, now: datetime) -> datetime:
     """A row's time stamp tells when its state changed, unless it lies in the future, or a hand that changed the state
     left the stamp as it was: then it is that of an earlier change, which must not be written over."""
     is_old = before is not None and before.job.updated_at == job.updated_at
-    return job.updated_at if job.updated_at and job.updated_at <= now and not is_old else now
+    return job.updated_at if job.updated_at and job.updated_at <= now and not is_old else seen_at
 
 
 # the tables
