@@ -39,6 +39,7 @@ PLAYED = {
     "in_flight_since",
     "last_started_at",
     "recent",
+    "last_end",
     "zero_streak",
     "pace",
     "spent",

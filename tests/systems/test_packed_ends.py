@@ -32,11 +32,16 @@ def test_they_are_read_as_the_tuple_of_them_is(ends: list[RunEnd], part: slice) 
     assert packed[part] == plainly[part]
     assert [packed[place] for place in range(-len(ends), len(ends))] == [*ends, *ends]
     assert (len(packed), hash(packed), bool(packed)) == (len(ends), hash(plainly), bool(ends))
+    folded = packed.folded()
+    assert (folded, folded[-1:], folded[part]) == (packed, packed[-1:], packed[part])
+    assert packed.newest == (ends[-1] if ends else None)
 
 
 @given(st.lists(ENDS, max_size=14), ENDS, st.integers(1, 14))
 def test_the_newest_is_put_behind_them_and_the_oldest_are_let_go(ends: list[RunEnd], end: RunEnd, most: int) -> None:
-    assert PackedEnds(ends).with_newest(end, most) == (*ends, end)[-most:]
+    longer = PackedEnds(ends).with_newest(end, most)
+    assert longer == (*ends, end)[-most:]
+    assert longer.newest == longer[-1] == end
 
 
 @given(ENDS, ENDS)

@@ -337,6 +337,7 @@ class Job:
     unrecorded_end: RunEnd | None = None
     repeated: RepeatedRun | None = None
     recent: Sequence[RunEnd] = ()
+    last_end: RunEnd | None = field(init=False, repr=False, compare=False)
     zero_streak: ZeroStreak | None = None
     totals: Totals = Totals()
     problems: tuple[str, ...] = ()
@@ -381,10 +382,8 @@ class Job:
         is on record is that of the run before. Empty where nothing is said."""
         return (self.last_run.status or "") if self.last_run and not self.in_flight_since else ""
 
-    @property
-    def last_end(self) -> RunEnd | None:
-        """The newest run end that is known."""
-        return self.recent[-1] if self.recent else None
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "last_end", self.recent[-1] if self.recent else None)
 
 
 STATES = ("active", "paused", "completed", "failed", "disabled", "unknown")

@@ -62,13 +62,13 @@ class KeptEnds:
     @classmethod
     def of(cls, account: Account) -> "KeptEnds":
         """What is to be kept of it."""
-        recent, zeros = account.recent[-KEPT_ENDS:], account.first_zeros
+        recent, zeros = account.recent[-KEPT_ENDS:].folded(), account.first_zeros
         return cls(recent, account.zeros, zeros, account.count, account.has_used, account.last_paid_at)
 
     @property
     def packed(self) -> "KeptEnds":
         """The same in fewer bytes."""
-        return replace(self, recent=PackedEnds(self.recent))
+        return replace(self, recent=PackedEnds(self.recent).folded())
 
     @property
     def account(self) -> Account:
@@ -262,7 +262,7 @@ class CostLedger:
     @property
     def newest_end_at(self) -> datetime | None:
         """When the newest run end of all was."""
-        return max((account.recent[-1].at for account in self._accounts.values() if account.recent), default=None)
+        return max((end.at for account in self._accounts.values() if (end := account.recent.newest)), default=None)
 
     def of(self, job_id: str) -> Account:
         """What is remembered of one job; it is not to be changed."""
@@ -286,7 +286,7 @@ class CostLedger:
     def last_end(self, job_id: str) -> RunEnd | None:
         """The job's newest run end."""
         account = self._accounts.get(job_id)
-        return account.recent[-1] if account and account.recent else None
+        return account.recent.newest if account else None
 
     @property
     def spent(self) -> tuple[Spent, ...]:
@@ -295,7 +295,8 @@ class CostLedger:
 
 
 def _ended_since(account: Account, instant: datetime) -> bool:
-    return bool(account.recent) and account.recent[-1].at >= instant
+    newest = account.recent.newest
+    return newest is not None and newest.at >= instant
 
 
 def job_events(connection: sqlite3.Connection, since: datetime) -> Iterator[tuple[str, RunEnd]]:

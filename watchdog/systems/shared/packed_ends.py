@@ -21,19 +21,30 @@ _MICROSECOND = timedelta(microseconds=1)
 class PackedEnds(Sequence[RunEnd]):
     """Run ends of which nothing but the bill is known, as a tuple of them would be: a sixth of its size.
 
-    Equal to any sequence of the same run ends that is a tuple or packed. A run's status is not kept.
+    Equal to any sequence of the same run ends that is a tuple or packed. A run's status is not kept. `newest` is at
+    hand, for at each look it is asked for of each job; of what is `folded` it is not, even where there is one.
     """
 
-    __slots__ = ("_bytes",)
+    __slots__ = ("_bytes", "newest")
 
     def __init__(self, ends: Iterable[RunEnd] = ()) -> None:
+        ends = tuple(ends)
         self._bytes = b"".join([_packed(end) for end in ends])
+        self.newest: RunEnd | None = ends[-1] if ends else None
 
     def with_newest(self, end: RunEnd, most: int) -> "PackedEnds":
         """These and one more; of all those no more than the newest so many."""
-        longer = PackedEnds()
-        longer._bytes = (self._bytes + _packed(end))[-most * _END.size :]
-        return longer
+        return self._of((self._bytes + _packed(end))[-most * _END.size :], end)
+
+    def folded(self) -> "PackedEnds":
+        """The same, for what is kept and seldom asked."""
+        return self._of(self._bytes, None)
+
+    @classmethod
+    def _of(cls, packed: bytes, newest: RunEnd | None) -> "PackedEnds":
+        made = cls()
+        made._bytes, made.newest = packed, newest
+        return made
 
     def __len__(self) -> int:
         return len(self._bytes) // _END.size
@@ -48,6 +59,8 @@ class PackedEnds(Sequence[RunEnd]):
     def __getitem__(self, place: int | slice) -> "RunEnd | PackedEnds":
         if isinstance(place, slice):
             return PackedEnds([self[index] for index in range(*place.indices(len(self)))])
+        if place == -1 and self.newest is not None:
+            return self.newest
         index = range(len(self))[place]
         return _unpacked(*_END.unpack_from(self._bytes, index * _END.size))
 
