@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -126,6 +127,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=2.0, help="of changes while the service's memory is watched")
     parser.add_argument("--alone", action="store_true", help="without query-exporter (then nothing is written)")
     options = parser.parse_args()
+    # what has been started is ended, however this ends
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if options.part == "sources":
         return measure_part(report.crowd_table(sources.measure(say)))
     if options.part == "fleet":
