@@ -84,7 +84,7 @@ class JobThen:
             in_flight_since=busy,
             last_started_at=busy or self._today.last_started_at,
             unrecorded_end=None if busy else self._today.unrecorded_end,
-            recent=tuple(self._account.recent) or self._today.recent,
+            recent=self._account.recent or self._today.recent,
             **self._told_by_ends(),
         )
 
@@ -102,7 +102,7 @@ class JobThen:
             sweep_at=self._sweep_at(),
             in_flight_since=self._in_flight_since,
             last_started_at=self._last_started_at,
-            recent=tuple(self._account.recent),
+            recent=self._account.recent,
             **self._told_by_ends(),
         )
 

@@ -316,6 +316,7 @@ class Job:
     where that is known. `last_paid_at`: when a run of it that cost something last ended, where that is known.
     `has_used_tokens`: whether it was ever seen to use any; if not, it may have all the same. `skips`: its newest runs,
     if they were skipped unwanted. `twin`: an older job that it repeats in all that it does.
+    `last_end`: the newest of `recent`, worked out once: each look asks for it of each job.
     """
 
     id: str
